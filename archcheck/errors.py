@@ -1,0 +1,61 @@
+"""The exception tree.
+
+    ArchcheckError
+    ├── SpecError      a spec file that can't be read or doesn't say something valid; carries every problem found
+    ├── DimError       a shape pattern that can't be parsed or evaluated
+    ├── BuildError     a build target that can't be imported, called, or that returns no network
+    └── UsageError     a command line or a call from Python that asks for something impossible
+
+A forward pass that dies is no exception but a finding: `records.Crash`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archcheck.source import SourceLoc
+
+
+class ArchcheckError(Exception):
+    """Anything archcheck tells its user as a message rather than as a traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a spec file, and where."""
+
+    loc: SourceLoc
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.loc}: {self.message}"
+
+
+class SpecError(ArchcheckError):
+    """A spec file is unreadable or invalid; `problems` lists everything found, in file order."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class DimError(ArchcheckError):
+    """A shape pattern can't be parsed, or has no value at the sizes given."""
+
+
+class BuildError(ArchcheckError):
+    """A build target can't be imported or called, or returns no `nn.Module`.
+
+    `arg` names the key of the spec's `args` at fault, where one is; `where` is the line of the user's code that raised.
+    """
+
+    def __init__(self, message: str, *, arg: str | None = None, where: str | None = None) -> None:
+        super().__init__(message)
+        self.arg = arg
+        self.where = where
+
+
+class UsageError(ArchcheckError):
+    """A request that can't be met as it was put."""

@@ -1,3 +1,41 @@
-"""archcheck: a neural network's architecture, written down once as a spec file and verified for ever."""
+"""archcheck: a neural network's architecture, written down once as a spec file and verified for ever.
+
+`verify` and `summary` are for notebooks and hand-written tests; `pytest --archcheck` and the `archcheck` command are
+described in the README. Nothing heavy is imported before one of them is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archcheck.errors import ArchcheckError, BuildError, SpecError, UsageError
+
+if TYPE_CHECKING:
+    from archcheck.summarize import Summary, summary
+    from archcheck.verification import Verification, verify
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ArchcheckError",
+    "BuildError",
+    "SpecError",
+    "Summary",
+    "UsageError",
+    "Verification",
+    "__version__",
+    "summary",
+    "verify",
+]
+
+_LAZY = {"Summary": "summarize", "summary": "summarize", "Verification": "verification", "verify": "verification"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'archcheck' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"archcheck.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value

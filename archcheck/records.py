@@ -87,6 +87,7 @@ class ModuleRecord:
 
     @property
     def num_frozen_params(self) -> int:
+        """Elements of parameters that don't require a gradient."""
         return self.num_params - self.num_trainable_params
 
 
@@ -95,6 +96,7 @@ class CallRecord:
     """One call of a module's forward; `index` counts the calls of the same module from 0.
 
     `output` stays None where the forward died before the module returned. `macs` includes the modules called within.
+    `finished` counts the calls of the pass in the order in which they returned: a child returns before its parent.
     """
 
     name: str
@@ -102,6 +104,7 @@ class CallRecord:
     inputs: tuple[ValueRecord, ...] = ()
     output: ValueRecord | None = None
     macs: int = 0
+    finished: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,4 +148,5 @@ class StructureTrace:
 
     @property
     def root(self) -> ModuleRecord:
+        """The network itself."""
         return self.modules[""]

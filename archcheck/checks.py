@@ -1,0 +1,491 @@
+"""Comparing: a spec and what was measured go in, mismatches come out. Pure; nothing is run or printed here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from archcheck.patterns import (
+    dimension_names,
+    format_inferred,
+    format_pattern,
+    format_sizes,
+    format_value,
+    infer_value,
+    named_items,
+)
+from archcheck.records import (
+    CallRecord,
+    Crash,
+    ForwardRecord,
+    ModuleRecord,
+    OpaqueRecord,
+    SequenceRecord,
+    StructureTrace,
+    TensorRecord,
+    ValueRecord,
+)
+from archcheck.spec import (
+    Keys,
+    LayerKey,
+    Spec,
+    SpecFile,
+    TensorPattern,
+    ValuePattern,
+    parse_layer_key,
+)
+
+ROOT = ""
+AFTER_ALL = 1 << 60  # sorts what has no place in the order of execution behind everything that has one
+MATCHES_SHOWN = 3  # of a glob's layers that differ alike, so that one wrong line doesn't bury the others
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A value of the spec to replace: where it stands, and what was measured instead (text is written as it is)."""
+
+    keys: Keys
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One line of a spec that isn't true, with what would make it so.
+
+    `keys` is its place in the spec, `subject` what it speaks of, `module` the module to describe beside it, `notes`
+    further labelled lines. `edits` are the changes by which an update would accept what was measured; empty where an
+    update can't. `order` sorts mismatches so that the first one explains the others.
+    """
+
+    keys: Keys
+    subject: str
+    problem: str
+    expected: str | None = None
+    actual: str | None = None
+    module: str | None = None
+    notes: tuple[tuple[str, str], ...] = ()
+    edits: tuple[Edit, ...] = ()
+    order: int = AFTER_ALL
+
+
+# ------------------------------------------------------------------------------------------- shapes
+
+
+def check_shapes(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
+    """Every listed layer's type and output, and the network's output, at every size that was tried."""
+    spec = spec_file.spec
+    found: list[Mismatch] = []
+    for text, layer in spec.layers.items():
+        key = parse_layer_key(text)
+        names = matching_modules(key, trace)
+        if not names:
+            found.append(_matches_nothing(key, trace))
+            continue
+        if layer.type is not None:
+            found += _limit_glob(key, [m for name in names for m in _check_type(text, layer.type, name, trace)])
+        if "output" in layer.model_fields_set:
+            found += _limit_glob(key, _check_layer_output(layer.output, key, names, trace))
+    if spec.output is not None:
+        found += _check_network_output(spec, trace)
+    return _with_crash(spec, trace, sorted(found, key=lambda mismatch: mismatch.order))
+
+
+def matching_modules(key: LayerKey, trace: StructureTrace) -> list[str]:
+    """The names of the modules that a key of `layers` speaks of, aliases resolved, in `named_modules()` order."""
+    if not key.is_glob:
+        name = trace.aliases.get(key.pattern, key.pattern)
+        return [name] if name in trace.modules and name != ROOT else []
+    names = [name for name in trace.modules if name != ROOT and key.matches(name)]
+    names += [name for alias, name in trace.aliases.items() if key.matches(alias)]
+    return list(dict.fromkeys(names))
+
+
+def _matches_nothing(key: LayerKey, trace: StructureTrace) -> Mismatch:
+    what = "no module matches" if key.is_glob else "no such module"
+    close = difflib.get_close_matches(key.pattern, [name for name in trace.modules if name], n=3)
+    children = [name for name in trace.modules if name and "." not in name]
+    hint = f"did you mean {' or '.join(close)}?" if close else f"the network has {_listed(children)}"
+    return Mismatch(("layers", key.text), key.text, what, notes=(("note", hint),))
+
+
+def _listed(names: Sequence[str], limit: int = 12) -> str:
+    shown = ", ".join(names[:limit])
+    return f"{shown}, … ({len(names)} in all)" if len(names) > limit else shown or "no modules inside it"
+
+
+def _check_type(text: str, expected: str, name: str, trace: StructureTrace) -> Iterator[Mismatch]:
+    module = trace.modules[name]
+    if expected in (module.type_name, module.qualified_type) or module.qualified_type.endswith("." + expected):
+        return
+    actual = module.type_name if "." not in expected else module.qualified_type
+    keys = ("layers", text, "type")
+    yield Mismatch(
+        keys, name, "type differs", expected, actual, name, (), (Edit(keys, actual),), _first_entered(name, trace)
+    )
+
+
+def _first_entered(name: str, trace: StructureTrace) -> int:
+    for forward in trace.forwards:
+        for position, call in enumerate(forward.calls):
+            if call.name == name:
+                return call.finished if call.finished is not None else position
+    return AFTER_ALL
+
+
+def _limit_glob(key: LayerKey, mismatches: list[Mismatch]) -> list[Mismatch]:
+    """The first few of a glob's mismatches, the last of them saying how many more there are."""
+    if len(mismatches) <= MATCHES_SHOWN:
+        return mismatches
+    ordered = sorted(mismatches, key=lambda mismatch: mismatch.order)
+    rest = ("note", f"and {len(ordered) - MATCHES_SHOWN} more layers matched by {key.text}")
+    last = ordered[MATCHES_SHOWN - 1]
+    return [*ordered[: MATCHES_SHOWN - 1], replace(last, notes=(*last.notes, rest))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Observation:
+    """One value that a pattern speaks of, the sizes at which it was seen and when."""
+
+    sizes: Mapping[str, int]
+    value: ValueRecord
+    order: int
+    label: str  # "call 1 of 2" where a module is called several times
+
+
+def _check_layer_output(
+    pattern: ValuePattern, key: LayerKey, names: Sequence[str], trace: StructureTrace
+) -> list[Mismatch]:
+    keys = ("layers", key.text, "output")
+    found: list[Mismatch] = []
+    agreed: list[tuple[str, list[_Observation]]] = []
+    for name in names:
+        seen, missing = _observe(key, name, trace)
+        if missing:
+            found.append(Mismatch(("layers", key.text), name, missing, module=name))
+        agreed.append((name, seen))
+    everything = [one for _, seen in agreed for one in seen]
+    for name, seen in agreed:
+        # A glob's line can only be rewritten to what all of its layers show.
+        found += _compare(keys, name, pattern, seen, trace, everything if key.is_glob else seen)
+    return found
+
+
+def _observe(key: LayerKey, name: str, trace: StructureTrace) -> tuple[list[_Observation], str | None]:
+    """What a layer put out in every forward, and what is missing of it."""
+    seen: list[_Observation] = []
+    for forward in trace.forwards:
+        calls = [call for call in forward.calls if call.name == name]
+        chosen = [call for call in calls if key.call in (None, call.index)]
+        if not chosen and forward.crash is None:
+            missing = _not_called(key, len(calls), trace.modules[name])
+            return seen, missing
+        seen += [_observation(forward, call, len(calls)) for call in chosen if call.output is not None]
+    return seen, None
+
+
+def _not_called(key: LayerKey, calls: int, module: ModuleRecord) -> str | None:
+    if calls:
+        return f"has no call [{key.call}]: the forward calls it {_times(calls)}, counted from 0"
+    if key.is_glob and module.is_container:
+        return None
+    return "is never called by the forward"
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _observation(forward: ForwardRecord, call: CallRecord, calls: int) -> _Observation:
+    assert call.output is not None
+    order = call.finished if call.finished is not None else AFTER_ALL
+    return _Observation(forward.sizes, call.output, order, f"call {call.index + 1} of {calls}" if calls > 1 else "")
+
+
+def _check_network_output(spec: Spec, trace: StructureTrace) -> list[Mismatch]:
+    seen = [_Observation(f.sizes, f.output, AFTER_ALL - 1, "") for f in trace.forwards if f.output is not None]
+    return _compare(("output",), "output", spec.output, seen, trace, seen)
+
+
+def _compare(
+    keys: Keys,
+    subject: str,
+    pattern: ValuePattern,
+    seen: Sequence[_Observation],
+    trace: StructureTrace,
+    everything: Sequence[_Observation],
+) -> list[Mismatch]:
+    """At most one mismatch: the first place where a value differs from the pattern, and how it would be accepted."""
+    for one in seen:
+        difference = _difference(pattern, one.value, one.sizes)
+        if difference is None:
+            continue
+        order_of_names = dimension_names(trace)
+        notes = [("at", text) for text in [_at(one, difference)] if text]
+        module = subject if keys[0] == "layers" else None
+        return [
+            Mismatch(
+                (*keys, *difference.path), subject, difference.problem, difference.expected,
+                _describe(seen, one, difference.path, order_of_names), module, tuple(notes),
+                _edits(keys, pattern, everything, order_of_names), one.order,
+            )
+        ]  # fmt: skip
+    return []
+
+
+def _at(one: _Observation, difference: _Difference) -> str:
+    """Where it was seen, told only where the pattern alone leaves that open."""
+    parts = [one.label] if one.label else []
+    if any(name != "B" for name in one.sizes) or difference.concrete:
+        parts.append(", ".join(f"{name}={size}" for name, size in one.sizes.items()))
+    if difference.concrete and parts:
+        parts[-1] += f": {difference.concrete}"
+    return ", ".join(parts)
+
+
+# ------------------------------------------------------------------------------------------- values
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    path: Keys
+    problem: str
+    expected: str
+    concrete: str = ""
+
+
+def _difference(
+    pattern: ValuePattern, value: ValueRecord, sizes: Mapping[str, int], path: Keys = ()
+) -> _Difference | None:
+    """The first place where a value isn't what the pattern says."""
+    if isinstance(pattern, TensorPattern) and isinstance(value, TensorRecord):
+        expected = pattern.evaluate(sizes)
+        if expected == value.shape:
+            return None
+        free = any(dim.names - {"B"} for dim in pattern.dims)
+        concrete = f"expected {format_sizes(expected)}, found {format_sizes(value.shape)}" if free else ""
+        return _Difference(path, _where(path, "output shape differs"), str(pattern), concrete)
+    if pattern is None:
+        same = isinstance(value, OpaqueRecord)
+        return None if same else _Difference(path, _where(path, "output differs"), "no tensor")
+    parts = _parts(pattern, value)
+    if parts is None:
+        return _Difference(path, _where(path, "output differs"), format_pattern(pattern))
+    steps = (_difference(inner, part, sizes, (*path, key)) for key, inner, part in parts)
+    return next((step for step in steps if step is not None), None)
+
+
+def _parts(pattern: ValuePattern, value: ValueRecord) -> list[tuple[str | int, ValuePattern, ValueRecord]] | None:
+    """Pattern and value side by side, part by part; None where they are built differently."""
+    if isinstance(pattern, tuple) and isinstance(value, SequenceRecord) and len(pattern) == len(value.items):
+        return [(i, inner, part) for i, (inner, part) in enumerate(zip(pattern, value.items, strict=True))]
+    if isinstance(pattern, dict):
+        items = named_items(value)
+        if items is not None and pattern.keys() == items.keys():
+            return [(key, inner, items[key]) for key, inner in pattern.items()]
+    return None
+
+
+def _where(path: Keys, problem: str) -> str:
+    place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return f"{problem} at {place}" if path else problem
+
+
+def _describe(seen: Sequence[_Observation], one: _Observation, path: Keys, names: Sequence[str]) -> str:
+    """The differing value in terms of the free dimensions, or as it was at one size where that can't be told."""
+    try:
+        values = [_inside(other.value, path) for other in seen]
+        return format_inferred(infer_value(values, [other.sizes for other in seen], names))
+    except (ValueError, KeyError, IndexError, TypeError):
+        at = ", ".join(f"{name}={size}" for name, size in one.sizes.items())
+        return format_value(_inside(one.value, path)) + (f" at {at}" if at else "")
+
+
+def _inside(value: ValueRecord, path: Keys) -> ValueRecord:
+    for key in path:
+        items = named_items(value)
+        if isinstance(value, SequenceRecord) and isinstance(key, int):
+            value = value.items[key]
+        elif items is not None:
+            value = items[str(key)]
+        else:
+            raise KeyError(key)
+    return value
+
+
+def _edits(keys: Keys, pattern: ValuePattern, seen: Sequence[_Observation], names: Sequence[str]) -> tuple[Edit, ...]:
+    """The dimensions to rewrite, one by one where the rank stays, so that everything else keeps its bytes."""
+    try:
+        inferred = infer_value([one.value for one in seen], [one.sizes for one in seen], names)
+    except ValueError:
+        return ()
+    return tuple(_edits_inside(keys, pattern, inferred, [one.sizes for one in seen]))
+
+
+def _edits_inside(
+    keys: Keys, pattern: ValuePattern, inferred: Any, sizes: Sequence[Mapping[str, int]]
+) -> Iterator[Edit]:
+    if isinstance(pattern, TensorPattern) and _is_shape(inferred) and len(inferred) == len(pattern.dims):
+        for position, (dim, new) in enumerate(zip(pattern.dims, inferred, strict=True)):
+            if not _same_dim(dim.text, new, sizes):
+                yield Edit((*keys, position), new)
+    elif isinstance(pattern, tuple) and isinstance(inferred, list) and len(pattern) == len(inferred):
+        for position, (inner, part) in enumerate(zip(pattern, inferred, strict=True)):
+            yield from _edits_inside((*keys, position), inner, part, sizes)
+    elif isinstance(pattern, dict) and isinstance(inferred, dict) and pattern.keys() == inferred.keys():
+        for key, inner in pattern.items():
+            yield from _edits_inside((*keys, key), inner, inferred[key], sizes)
+    elif not (pattern is None and inferred is None):
+        yield Edit(keys, inferred)
+
+
+def _is_shape(inferred: Any) -> bool:
+    return isinstance(inferred, list) and all(isinstance(dim, (int, str)) for dim in inferred)
+
+
+def _same_dim(text: str, new: int | str, sizes: Sequence[Mapping[str, int]]) -> bool:
+    from archcheck.dims import parse_dim
+
+    old_dim, new_dim = parse_dim(text), parse_dim(new)
+    return all(old_dim.evaluate(at) == new_dim.evaluate(at) for at in sizes)
+
+
+# ------------------------------------------------------------------------------------------- crashes
+
+
+def _with_crash(spec: Spec, trace: StructureTrace, mismatches: list[Mismatch]) -> list[Mismatch]:
+    """A forward that died is a note on the first mismatch, which explains it, or else a mismatch of its own."""
+    died = next((forward for forward in trace.forwards if forward.crash is not None), None)
+    if died is None or died.crash is None:
+        return mismatches
+    if mismatches and mismatches[0].order < AFTER_ALL:
+        first, *rest = mismatches
+        note = ("note", f"forward then stopped at {describe_crash(died.crash)}")
+        return [replace(first, notes=(*first.notes, note)), *rest]
+    return [*mismatches, crash_mismatch(spec, died)]
+
+
+def crash_mismatch(spec: Spec, died: ForwardRecord) -> Mismatch:
+    """A forward that died, at the line that lists the layer it died in (or the nearest one around it, or the build)."""
+    crash = died.crash
+    assert crash is not None
+    sizes = ", ".join(f"{name}={size}" for name, size in died.sizes.items())
+    notes = [("at", sizes)] if sizes else []
+    if crash.where:
+        notes.append(("raised", crash.where))
+    shown = crash.module or "the network's own forward"
+    keys = _listed_around(spec, crash.module)
+    module = crash.module or None
+    return Mismatch(keys, shown, "forward stopped here", "an output", crash.error, module, tuple(notes))
+
+
+def describe_crash(crash: Crash) -> str:
+    """One line: the module and the error, with the user's line where it is known."""
+    where = f" ({crash.where})" if crash.where else ""
+    return f"{crash.module or 'the network itself'}: {crash.error}{where}"
+
+
+def _listed_around(spec: Spec, name: str) -> Keys:
+    parts = name.split(".") if name else []
+    for length in range(len(parts), 0, -1):
+        outer = ".".join(parts[:length])
+        for text in spec.layers:
+            if parse_layer_key(text).matches(outer):
+                return ("layers", text)
+    return ("build",)
+
+
+# ------------------------------------------------------------------------------------------- counts
+
+
+def check_parameters(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
+    """The counts listed per layer, then total, trainable and buffers."""
+    spec = spec_file.spec
+    if trace.uninitialized:
+        return [_uncounted(spec, trace)]
+    found: list[Mismatch] = []
+    for text, layer in spec.layers.items():
+        if layer.parameters is not None:
+            found += _check_layer_parameters(text, layer.parameters, trace)
+    found.sort(key=lambda mismatch: mismatch.order)
+    return found if spec.parameters is None else [*found, *_check_totals(spec_file, trace)]
+
+
+def _uncounted(spec: Spec, trace: StructureTrace) -> Mismatch:
+    names = _listed(trace.uninitialized)
+    died = next((forward.crash for forward in trace.forwards if forward.crash is not None), None)
+    reason = f"forward stopped at {describe_crash(died)}" if died else "the forward never calls them"
+    keys: Keys = ("parameters",) if spec.parameters is not None else ("layers",)
+    return Mismatch(keys, "parameters", f"lazy layers without parameters yet: {names}", notes=(("note", reason),))
+
+
+def _check_layer_parameters(text: str, expected: int, trace: StructureTrace) -> list[Mismatch]:
+    key = parse_layer_key(text)
+    names = matching_modules(key, trace)
+    keys = ("layers", text, "parameters")
+    counts = {trace.modules[name].num_params for name in names}
+    edits = (Edit(keys, counts.pop()),) if len(counts) == 1 else ()
+    positions = {name: position for position, name in enumerate(reversed(trace.modules))}
+    found = [
+        _count_mismatch(keys, name, "parameters differ", expected, trace.modules[name].num_params, edits, name)
+        for name in names
+        if trace.modules[name].num_params != expected
+    ]
+    # The modules inside come before the one around them, as they explain it.
+    ordered = [replace(one, order=_inner_first(one.subject, positions)) for one in found]
+    return _limit_glob(key, ordered)
+
+
+def _inner_first(name: str, positions: Mapping[str, int]) -> int:
+    depth = name.count(".")
+    return (100 - min(depth, 99)) * len(positions) + (len(positions) - positions[name])
+
+
+def _check_totals(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
+    spec, root = spec_file.spec, trace.root
+    assert spec.parameters is not None
+    short = not isinstance(spec_file.document.value["parameters"], dict)
+    listed: list[tuple[str, str, int | None, int]] = [
+        ("total", "parameters", spec.parameters.total, root.num_params),
+        ("trainable", "trainable parameters", spec.parameters.trainable, root.num_trainable_params),
+        ("buffers", "buffers", spec.parameters.buffers, root.num_buffers),
+    ]
+    found = []
+    for field, subject, expected, actual in listed:
+        if expected is not None and expected != actual:
+            keys: Keys = ("parameters",) if short else ("parameters", field)
+            found.append(_count_mismatch(keys, subject, "count differs", expected, actual, (Edit(keys, actual),), None))
+    return found
+
+
+def _count_mismatch(
+    keys: Keys, subject: str, problem: str, expected: int, actual: int, edits: tuple[Edit, ...], module: str | None
+) -> Mismatch:
+    difference = f"{actual - expected:+_}"
+    return Mismatch(keys, subject, problem, f"{expected:_}", f"{actual:_} ({difference})", module, (), edits)
+
+
+def check_compute(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
+    """The multiply-adds of one example at the first size, to the digits written."""
+    macs = spec_file.spec.macs
+    if macs is None:
+        return []
+    if trace.macs is None:
+        died = next((forward for forward in trace.forwards if forward.crash is not None), None)
+        reason = f"forward stopped at {describe_crash(died.crash)}" if died and died.crash else "no forward ran"
+        return [Mismatch(("macs",), "macs", "can't be counted", macs.text, None, None, (("note", reason),))]
+    if macs.matches(trace.macs):
+        return []
+    accepted = macs.reformat(trace.macs)
+    exact = f"{trace.macs:_}"
+    actual = exact if accepted in (exact, str(trace.macs)) else f"{accepted} ({exact})"
+    edits = (Edit(("macs",), accepted),)
+    return [Mismatch(("macs",), "macs", "multiply-adds differ", macs.text, actual, None, (), edits)]
+
+
+CHECKS: Mapping[str, Callable[[SpecFile, StructureTrace], list[Mismatch]]] = {
+    "shapes": check_shapes,
+    "parameters": check_parameters,
+    "compute": check_compute,
+}

@@ -1,0 +1,269 @@
+"""The `archcheck` command: new, show, diff, schema."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archcheck import __version__
+from archcheck.errors import ArchcheckError, SpecError, UsageError
+from archcheck.records import StructureTrace
+from archcheck.spec import SUFFIX, SpecFile, parse_input_option, parse_spec, read_spec
+from archcheck.target import Target, parse_target
+from archcheck.verification import Measured, measure, run_check, sections_present
+
+DIFFERENT, FAILED = 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns the exit status: 0, 1 (`diff` found differences, `new` wrote less) or 2."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.run(options))
+    except ArchcheckError as error:
+        print(f"archcheck: error: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # `archcheck show … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="archcheck", description="Spec files for neural network architectures.")
+    parser.add_argument("--version", action="version", version=f"archcheck {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    target = "module:callable, path/file.py:callable, torchvision:NAME or timm:NAME"
+    new = commands.add_parser("new", help="write specs from live models")
+    new.add_argument("targets", nargs="+", metavar="TARGET", help=target)
+    new.add_argument("--output", metavar="FILE|DIR", help="a file, or a folder for NAME.arch.yaml (default: print)")
+    new.add_argument("--force", action="store_true", help="overwrite files that exist")
+    new.set_defaults(run=_new)
+    show = commands.add_parser("show", help="the layer table of a spec's network, or of a target's")
+    show.add_argument("spec", metavar="SPEC", help=f"a spec file, or {target}")
+    show.set_defaults(run=_show)
+    diff = commands.add_parser("diff", help="what differs between two networks, the first divergence first")
+    diff.add_argument("left", metavar="A", help=f"a spec file, or {target}")
+    diff.add_argument("right", metavar="B", help="the same")
+    diff.set_defaults(run=_diff)
+    for command in (new, show, diff):
+        _add_build_options(command)
+    for command in (new, show):
+        command.add_argument("--depth", type=int, metavar="N", help="levels of modules in the layer table")
+    schema = commands.add_parser("schema", help="print the JSON Schema of spec files, for editors")
+    schema.set_defaults(run=_schema)
+    return parser
+
+
+def _add_build_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--input", action="append", metavar="SHAPE", help='such as "B,3,224,224" or "B,12:int64<100"; repeat for more'
+    )
+    command.add_argument(
+        "--size", action="append", default=[], metavar="NAME=N,N", help="values of a free dimension: H=224,96"
+    )
+    command.add_argument("--args", default="{}", metavar="JSON", help="keyword arguments of the target, as a JSON map")
+
+
+# ------------------------------------------------------------------------------------------- networks
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """A network to look at: the spec that describes it (a small one made for a target) and what was measured."""
+
+    label: str
+    spec_file: SpecFile
+    trace: StructureTrace
+
+
+def _head(target: str, options: argparse.Namespace, folder: Path) -> dict[str, str]:
+    """The first keys of a spec for a target, as text by key; file targets count from the spec's folder."""
+    from archcheck.specwriter import format_flow
+
+    if not options.input:
+        raise UsageError(f'{target}: what goes in? Give its shape: --input "B,3,224,224"')
+    head = {"build": _relative_target(parse_target(target), folder)}
+    args = _json_map(options.args)
+    if args:
+        head["args"] = format_flow(args)
+    head["input"] = format_flow(parse_input_option(options.input))
+    sizes = dict(_parse_size(text) for text in options.size)
+    if sizes:
+        head["sizes"] = format_flow(sizes)
+    return head
+
+
+def _relative_target(target: Target, folder: Path) -> str:
+    if target.kind != "path":
+        return target.text
+    return f"{Path(os.path.relpath(Path.cwd() / target.source, folder.resolve())).as_posix()}:{target.attribute}"
+
+
+def _json_map(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"--args: not valid JSON ({error}); such as --args '{{\"num_classes\": 10}}'") from None
+    if not isinstance(value, dict):
+        raise UsageError("--args: expected a JSON map, such as --args '{\"num_classes\": 10}'")
+    return value
+
+
+def _parse_size(text: str) -> tuple[str, list[int]]:
+    match = re.fullmatch(r"(\w+)=(\d+(?:,\d+)*)", text.replace(" ", ""))
+    if match is None:
+        raise UsageError(f"--size {text!r}: expected NAME=N,N, such as H=224,96")
+    return match[1], [int(size) for size in match[2].split(",")]
+
+
+def _measured(spec_file: SpecFile, label: str) -> _Network:
+    measured = measure(spec_file, Path.cwd())
+    if measured.trace is None:
+        assert measured.failure is not None
+        notes = "".join(f" ({label} {text})" for label, text in measured.failure.notes)
+        raise UsageError(f"{label}: {measured.failure.problem}{notes}")
+    return _Network(label, spec_file, measured.trace)
+
+
+def _from_head(head: Mapping[str, str], label: str, folder: Path) -> SpecFile:
+    """The head of a spec as a spec of its own; what is wrong with it is told in the command line's words."""
+    text = "\n".join(f"{key}: {value}" for key, value in head.items())
+    try:
+        return parse_spec(text, str(folder / label))
+    except SpecError as error:
+        reasons = "; ".join(problem.message for problem in error.problems)
+        raise UsageError(f"{label}: {reasons}") from None
+
+
+def _load(name: str, options: argparse.Namespace, like: SpecFile | None = None) -> _Network:
+    """The network of a spec file or of a target; without `--input` a target takes the inputs of `like`."""
+    if name.endswith(SUFFIX) or (os.path.exists(name) and ":" not in name):
+        return _measured(read_spec(Path(name)), name)
+    folder = Path.cwd()
+    if like is not None and not options.input:
+        head = {"build": parse_target(name).text}
+        if _json_map(options.args):
+            head["args"] = options.args
+        value = like.document.value
+        from archcheck.specwriter import format_flow
+
+        head |= {key: format_flow(value[key]) for key in ("input", "sizes") if key in value}
+    else:
+        head = _head(name, options, folder)
+    return _measured(_from_head(head, name, folder), name)
+
+
+# ------------------------------------------------------------------------------------------- commands
+
+
+def _new(options: argparse.Namespace) -> int:
+    """Write a spec for every target; one that can't be written doesn't keep the others from it."""
+    output = Path(options.output) if options.output else None
+    is_folder = output is not None and (output.is_dir() or options.output.endswith(os.sep) or output.suffix == "")
+    if output is not None and not is_folder and len(options.targets) > 1:
+        raise UsageError(f"{output}: several targets need a folder: --output {output.parent}{os.sep}")
+    failed = False
+    written: set[Path] = set()
+    for target in options.targets:
+        try:
+            path = _output_path(target, output, is_folder)
+            if path is not None:
+                _refuse_overwriting(path, written, options.force)
+            text = _new_spec(target, options, path.parent if path else Path.cwd())
+            _deliver(text, path, written)
+        except ArchcheckError as error:
+            failed = True
+            print(f"archcheck: error: {error}", file=sys.stderr)
+    return FAILED if failed else 0
+
+
+def _output_path(target: str, output: Path | None, is_folder: bool) -> Path | None:
+    if output is None or not is_folder:
+        return output
+    parsed = parse_target(target)
+    return output / f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', parsed.attribute)}{SUFFIX}"
+
+
+def _refuse_overwriting(path: Path, written: set[Path], force: bool) -> None:
+    if path in written:
+        raise UsageError(f"{path}: two targets of one name; write them one by one with --output FILE")
+    if path.exists() and not force:
+        raise UsageError(f"{path}: exists; --force overwrites it")
+
+
+def _new_spec(target: str, options: argparse.Namespace, folder: Path) -> str:
+    """The text of a spec that holds for the target as it is."""
+    from archcheck.specwriter import format_spec
+
+    head = _head(target, options, folder)
+    network = _measured(_from_head(head, target, folder), target)
+    if network.trace.fallback_reason:
+        print(f"archcheck: {target}: ran on {network.trace.device}: {network.trace.fallback_reason}", file=sys.stderr)
+    try:
+        text = format_spec(head, network.trace, options.depth)
+    except UsageError as error:
+        raise UsageError(f"{target}: {error}") from None
+    _require_passing(parse_spec(text, target), network.trace)
+    return text
+
+
+def _require_passing(spec_file: SpecFile, trace: StructureTrace) -> None:
+    """What is written passes at once, or isn't written."""
+    from archcheck.render import format_mismatches
+
+    for check in sections_present(spec_file.spec):
+        found = run_check(check, spec_file, Measured(trace))
+        if found:
+            raise UsageError(f"the spec would not hold:\n{format_mismatches(spec_file, found, trace)}")
+
+
+def _deliver(text: str, path: Path | None, written: set[Path]) -> None:
+    from archcheck.edits import write_atomically
+
+    if path is None:
+        print(text, end="")
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path.parent}: can't be created: {error.strerror}") from None
+    write_atomically(path, text)
+    written.add(path)
+    print(f"{path}: written; verify it: pytest --archcheck {path}")
+
+
+def _show(options: argparse.Namespace) -> int:
+    from archcheck.render import format_layers
+
+    network = _load(options.spec, options)
+    print(format_layers(network.trace, options.depth))
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from archcheck.compare import format_comparison
+
+    specs = [name for name in (options.left, options.right) if name.endswith(SUFFIX)]
+    like = read_spec(Path(specs[0])) if specs else None
+    left, right = (_load(name, options, like) for name in (options.left, options.right))
+    text, differs = format_comparison(left.trace, right.trace, (left.label, right.label))
+    print(text)
+    return DIFFERENT if differs else 0
+
+
+def _schema(_: argparse.Namespace) -> int:
+    from archcheck.spec import spec_json_schema
+
+    print(json.dumps(spec_json_schema(), indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

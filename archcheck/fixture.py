@@ -1,0 +1,36 @@
+"""What the `archcheck` fixture hands to a test."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archcheck.summarize import Summary
+    from archcheck.verification import Verification
+
+
+class Archcheck:
+    """`verify` and `summary` with paths that don't depend on where pytest was started."""
+
+    def __init__(self, folder: Path, rootdir: Path) -> None:
+        self._folder = folder
+        self._rootdir = rootdir
+
+    def verify(self, spec: str | os.PathLike[str], model: nn.Module | None = None) -> Verification:
+        """`archcheck.verify`; a relative path counts from the test's folder, or else from pytest's rootdir."""
+        from archcheck.spec import read_spec
+        from archcheck.verification import verify_spec
+
+        beside = self._folder / spec
+        path = beside if beside.exists() else self._rootdir / spec
+        return verify_spec(read_spec(path, os.path.relpath(path)), self._rootdir, model)
+
+    def summary(self, model: nn.Module, input: Any, **options: Any) -> Summary:  # noqa: A002 - as in archcheck.summary
+        """`archcheck.summary`."""
+        from archcheck.summarize import summary
+
+        return summary(model, input, **options)

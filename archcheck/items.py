@@ -1,0 +1,223 @@
+"""The pytest nodes: a spec file collects one item for each thing that it promises."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from archcheck.checks import Edit, Mismatch, crash_mismatch
+from archcheck.errors import ArchcheckError, Problem, SpecError
+from archcheck.render import format_mismatches, headline
+from archcheck.source import SourceLoc
+from archcheck.spec import Keys, SpecFile, read_spec
+from archcheck.verification import Measured, measure, run_check, sections_present
+
+if TYPE_CHECKING:
+    from _pytest._code.code import TerminalRepr
+
+# Sections whose schema is settled and whose checks are still to come: item name -> key of the spec.
+PENDING = {
+    "health": "health",
+    "function": "function",
+    "equivalence": "equivalent_to",
+    "accuracy": "training",
+    "throughput": "throughput",
+    "claims": "claims",
+}
+# Sections that an update can add where they are absent: item name -> keys of the spec.
+RECORDED = {"shapes": ("layers", "output"), "parameters": ("parameters",), "compute": ("macs",)}
+
+
+class CheckFailure(Exception):  # noqa: N818 - a verdict, not a fault
+    """What a spec promises isn't so: `summary` in one line, at `loc`; the message tells everything."""
+
+    def __init__(self, text: str, loc: SourceLoc, summary: str) -> None:
+        super().__init__(text)
+        self.loc = loc
+        self.summary = summary
+
+
+class ArchFile(pytest.Module):
+    """One spec file. A broken one becomes a single failing `spec` item, so that the others still run."""
+
+    # No Python module stands behind it, as with pytest's own doctest text files; being a Module makes a user's
+    # module-scoped fixtures work.
+    obj = None
+    _measured: Measured | None = None
+
+    def collect(self) -> Iterator[CheckItem]:
+        """The items of the file, in the order of DESIGN's table: the spec itself first."""
+        shown = shown_path(self.path, self.config.invocation_params.dir)
+        try:
+            spec_file = read_spec(self.path, shown)
+        except SpecError as error:
+            problems = error.problems
+            yield self._item("spec", problems[0].loc, lambda _: raise_problems(problems))
+            return
+        yield from self._checks(spec_file)
+
+    def _checks(self, spec_file: SpecFile) -> Iterator[CheckItem]:
+        yield self._check(spec_file, "spec", ("build",))
+        sections = sections_present(spec_file.spec)
+        update = self.config.getoption("archcheck_update")
+        for check in RECORDED:
+            if check in sections or update in ("new", "all"):
+                yield self._check(spec_file, check, sections.get(check, ()))
+        for check, section in PENDING.items():
+            if getattr(spec_file.spec, section) not in (None, "off"):
+                loc = spec_file.locate((section,), key=True)
+                yield self._item(check, loc, _pending(section, loc))
+
+    def _check(self, spec_file: SpecFile, check: str, section: Keys) -> CheckItem:
+        loc = spec_file.locate(section, key=True)
+        return self._item(check, loc, lambda item: _run(item, spec_file, self.measured(spec_file)), spec_file)
+
+    def _item(
+        self, check: str, loc: SourceLoc, run: Callable[[CheckItem], None], spec_file: SpecFile | None = None
+    ) -> CheckItem:
+        def archcheck_item() -> None:
+            run(item)
+
+        item: CheckItem = CheckItem.from_parent(self, name=check, callobj=archcheck_item)
+        item.loc = loc
+        item.facts = {"spec": loc.path, "check": check}
+        if spec_file is not None:
+            item.facts["build"] = spec_file.spec.build
+        item.add_marker(f"archcheck_{check}")
+        return item
+
+    def measured(self, spec_file: SpecFile) -> Measured:
+        """The network built and traced, once for all items of the file."""
+        if self._measured is None:
+            self._measured = measure(spec_file, self.config.rootpath)
+        return self._measured
+
+    def teardown(self) -> None:
+        """Let go of the network when the last item of the file is through."""
+        self._measured = None
+
+
+class CheckItem(pytest.Function):
+    """One check of one spec; an ordinary test function to pytest, so that fixtures, markers and plugins work.
+
+    `loc` is the line that the item speaks of, `facts` what its row of the final table is made from, `accepted` the
+    edits by which an update accepts what was measured.
+    """
+
+    loc: SourceLoc
+    facts: dict[str, Any]
+    accepted: list[Edit]
+    additions: dict[str, str]
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """Where the item stands: the line of the spec (from 0, as pytest counts)."""
+        return self.path, self.loc.line - 1, self.name
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> str | TerminalRepr:
+        """A verdict as its own text, without a traceback; anything else as pytest shows it."""
+        error = excinfo.value
+        if not isinstance(error, CheckFailure):
+            return super().repr_failure(excinfo)
+        self.loc = error.loc
+        text = excinfo.getrepr(style="value")
+        crash = text.reprcrash
+        if crash is not None:
+            crash.path, crash.lineno, crash.message = error.loc.path, error.loc.line, error.summary
+        return text
+
+
+def shown_path(path: Path, start: Path) -> str:
+    """A path as messages call it: from where pytest was started."""
+    try:
+        return os.path.relpath(path, start)
+    except ValueError:  # another drive
+        return str(path)
+
+
+def raise_problems(problems: Sequence[Problem]) -> None:
+    """Fail with everything that is wrong with a spec file."""
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    raise CheckFailure("\n".join(str(problem) for problem in problems), first.loc, f"{first}{more}")
+
+
+def _pending(section: str, loc: SourceLoc) -> Callable[[CheckItem], None]:
+    def run(item: CheckItem) -> None:
+        reason = f"`{section}` is valid, but this version of archcheck can't verify it yet"
+        not_measured(item, loc, reason)
+
+    return run
+
+
+def not_measured(item: CheckItem, loc: SourceLoc, reason: str) -> None:
+    """A gate that did not measure is never green: skipped with the reason, failed where that is asked for."""
+    if item.config.getoption("archcheck_strict"):
+        raise CheckFailure(f"{loc}: not measured: {reason}", loc, f"{loc}: not measured: {reason}")
+    pytest.skip(reason)
+
+
+def _run(item: CheckItem, spec_file: SpecFile, measured: Measured) -> None:
+    """Run one check; under an update accept what can be accepted, and fail with what is left."""
+    _note_facts(item, measured)
+    update = item.config.getoption("archcheck_update")
+    item.accepted, item.additions = [], {}
+    try:
+        mismatches = run_check(item.name, spec_file, measured)
+        if update in ("new", "all") and measured.trace is not None:
+            item.additions = _additions(item.name, spec_file, measured)
+    except ArchcheckError as error:
+        loc = spec_file.locate(())
+        raise CheckFailure(f"{loc}: {error}", loc, f"{loc}: {error}") from None
+    if update in ("changed", "all"):
+        mismatches = _accept(item, spec_file, measured, mismatches)
+    if mismatches:
+        _fail(item, spec_file, measured, mismatches)
+
+
+def _note_facts(item: CheckItem, measured: Measured) -> None:
+    trace = measured.trace
+    if trace is None:
+        return
+    item.facts |= {"params": None if trace.uninitialized else trace.root.num_params, "macs": trace.macs}
+    if trace.fallback_reason:
+        item.facts["note"] = f"ran on {trace.device}: {trace.fallback_reason}"
+
+
+def _accept(item: CheckItem, spec_file: SpecFile, measured: Measured, mismatches: list[Mismatch]) -> list[Mismatch]:
+    """Take the edits of what can be rewritten; what is left can't be."""
+    item.accepted = [edit for mismatch in mismatches for edit in mismatch.edits]
+    left = [mismatch for mismatch in mismatches if not mismatch.edits]
+    trace = measured.trace
+    died = next((f for f in trace.forwards if f.crash is not None), None) if trace is not None else None
+    if item.name == "shapes" and died is not None and not left:
+        left = [crash_mismatch(spec_file.spec, died)]
+    return left
+
+
+def _additions(check: str, spec_file: SpecFile, measured: Measured) -> dict[str, str]:
+    from archcheck.specwriter import format_sections
+
+    absent = [key for key in RECORDED.get(check, ()) if not getattr(spec_file.spec, key)]
+    if not absent:
+        return {}
+    assert measured.trace is not None
+    sections = format_sections(measured.trace)
+    return {key: sections[key] for key in absent if key in sections}
+
+
+def _fail(item: CheckItem, spec_file: SpecFile, measured: Measured, mismatches: list[Mismatch]) -> None:
+    text = format_mismatches(spec_file, mismatches, measured.trace, _accept_command(item, spec_file))
+    first = headline(spec_file, mismatches[0])
+    more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""
+    loc = spec_file.locate(mismatches[0].keys)
+    raise CheckFailure(text, loc, f"{first}{more}")
+
+
+def _accept_command(item: CheckItem, spec_file: SpecFile) -> str | None:
+    if item.config.getoption("archcheck_update"):
+        return None
+    return f"pytest --archcheck {spec_file.document.path} -k {item.name} --archcheck-update"

@@ -1,0 +1,204 @@
+"""What a build and a forward pass call of torch, intercepted: no weights, no values, no device but meta."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_any, tree_map
+
+from archcheck.meta.counting import CountingMode
+from archcheck.meta.matmul import Meter
+from archcheck.meta.ops import free_functions, functions_named, shortcuts
+from archcheck.meta.tensors import META, NUMBERS, PLAIN_TYPES
+
+# Their values are the network's weights or its state: never needed, so never made.
+_ALLOCATING: Final = (
+    "empty zeros ones rand randn empty_strided full randint empty_like zeros_like ones_like full_like rand_like "
+    "randn_like randint_like empty_permuted"
+)
+# Their values are often read while a network is built (stochastic depths, position tables), and they are small.
+_VALUED: Final = "arange linspace logspace tensor as_tensor scalar_tensor eye tril_indices triu_indices randperm range"
+_MOVING: Final = "cuda cpu xpu ipu npu mtia hpu"
+_FILLING: Final = (
+    "zero_ fill_ uniform_ normal_ trunc_normal_ erfinv_ bernoulli_ exponential_ clamp_ mul_ add_ sub_ div_"
+)
+_ORDINARY: Final = PLAIN_TYPES  # anything else may do what it likes with a function
+_INITIALISING: Final = ("kaiming_uniform_", "kaiming_normal_", "normal_", "constant_", "uniform_", "trunc_normal_")
+
+
+# ---------------------------------------------------------------------------------------------- where tensors live
+
+
+def _allocate(func: Any, args: Any, kwargs: Any) -> Any:
+    return func(
+        *args,
+        **{**kwargs, "device": META, "pin_memory": False} if "pin_memory" in kwargs else {**kwargs, "device": META},
+    )
+
+
+def _allocate_blank(func: Any, args: Any, kwargs: Any) -> Any:
+    """zeros, ones, randn: `empty` is the cheapest of them."""
+    if kwargs.get("out") is not None:
+        return _allocate(func, args, kwargs)
+    return _allocate(torch.empty, args, kwargs)
+
+
+def _valued(func: Any, args: Any, kwargs: Any) -> Any:
+    """On the CPU whatever the default device, unless asked for on meta."""
+    device = kwargs.get("device")
+    if device is None or torch.device(device).type != "meta":
+        kwargs = {**kwargs, "device": "cpu"}
+    return func(*args, **kwargs)
+
+
+def _to(func: Any, args: Any, kwargs: Any) -> Any:
+    """Tensor.to: a dtype is respected, a device is not, since everything is on meta or goes there when it must."""
+    tensor, *rest = args
+    moved = [_without_device(arg) for arg in rest]
+    options = {key: _without_device(value) for key, value in kwargs.items()}
+    if not tensor.is_meta and META not in (*moved, *options.values()):
+        return func(*args, **kwargs)
+    return func(tensor, *moved, **options)
+
+
+def _without_device(value: Any) -> Any:
+    if isinstance(value, torch.device | str):
+        return META
+    if type(value) is int:  # a CUDA ordinal
+        return META
+    if isinstance(value, Tensor) and not value.is_meta:
+        return torch.empty(0, dtype=value.dtype, device=META)
+    return value
+
+
+def _move(func: Any, args: Any, kwargs: Any) -> Any:
+    """cuda(), cpu() and the like."""
+    tensor = args[0]
+    if tensor.is_meta:
+        return tensor
+    return func(*args, **kwargs) if func is Tensor.cpu else tensor.to(META)
+
+
+_Rule = Callable[[Any, Any, Any], Any]
+
+
+@cache
+def _placement_rules() -> Mapping[Any, _Rule]:
+    rules: dict[Any, _Rule] = {func: _allocate for func in functions_named(_ALLOCATING)}
+    rules |= {func: _allocate_blank for func in (torch.zeros, torch.ones, torch.rand, torch.randn, torch.empty)}
+    rules |= {func: _valued for func in functions_named(_VALUED)}
+    rules |= {func: _move for func in functions_named(_MOVING)}
+    return MappingProxyType({**rules, Tensor.to: _to})
+
+
+# ---------------------------------------------------------------------------------------------- building
+
+
+def _skip_fill(func: Any, args: Any, kwargs: Any) -> Any:
+    """In-place arithmetic with numbers on a tensor without values."""
+    tensor = args[0]
+    if tensor.is_meta and all(type(arg) in NUMBERS for arg in args[1:]):
+        return tensor
+    return func(*args, **kwargs)
+
+
+def _skip_init(func: Any, args: Any, kwargs: Any) -> Any:
+    tensor = args[0] if args else kwargs.get("tensor")
+    return tensor if isinstance(tensor, nn.Parameter) or tensor.is_meta else func(*args, **kwargs)
+
+
+@cache
+def _build_rules() -> Mapping[Any, _Rule]:
+    filling = {func: _skip_fill for func in functions_named(_FILLING)}
+    initialising = {getattr(nn.init, name): _skip_init for name in _INITIALISING}
+    return MappingProxyType({**_placement_rules(), **filling, **initialising})
+
+
+class BuildMode(TorchFunctionMode):
+    """A constructor runs as written, but its weights are neither allocated nor initialised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rules = _build_rules()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        rule = self._rules.get(func)
+        if rule is not None:
+            return rule(func, args, kwargs or {})
+        return run_on_meta(func, args, kwargs or {})
+
+
+# ---------------------------------------------------------------------------------------------- running
+
+
+class ForwardMode(TorchFunctionMode):
+    """A forward pass on the meta device: common operations by shortcut, all others by torch, counted."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+        self._shortcuts = shortcuts()
+        self._placement = _placement_rules()
+        self._free = free_functions()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        ordinary = _ORDINARY.issuperset(types)
+        shortcut = self._shortcuts.get(func)
+        if shortcut is not None and ordinary and not is_transformed():
+            try:
+                result = shortcut(self._meter, *args, **kwargs)
+            except Exception:  # arguments of another kind than expected: torch has the better message
+                result = NotImplemented
+            if result is not NotImplemented:
+                return result
+        rule = self._placement.get(func)
+        if rule is not None:
+            return rule(func, args, kwargs)
+        if ordinary and func in self._free:
+            return run_on_meta(func, args, kwargs)
+        with CountingMode(self._meter):
+            return run_on_meta(func, args, kwargs)
+
+
+def is_transformed() -> bool:
+    """Inside vmap, grad and the like, where a tensor's shape isn't what it seems."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def run_on_meta(func: Any, args: Any, kwargs: Any) -> Any:
+    """Torch's own function; constants on the CPU that meet meta tensors in it follow them."""
+    try:
+        return func(*args, **kwargs)
+    except Exception:
+        moved = _moved_to_meta(func, args, kwargs)
+        if moved is None:
+            raise
+    return func(*moved[0], **moved[1])
+
+
+def _moved_to_meta(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+    """The arguments with every CPU tensor on meta; None where none is, or where a CPU tensor would be written to."""
+    both = (args, kwargs)
+    if not tree_any(_is_real, both) or not tree_any(_is_meta, both):
+        return None
+    name = getattr(func, "__name__", "")
+    writes = name == "__setitem__" or (name.endswith("_") and not name.startswith("__"))
+    if (writes and _is_real(args[0])) or kwargs.get("out") is not None:
+        return None  # its values would be lost unnoticed
+    moved: tuple[Any, Any] = tree_map(lambda x: x.to(META) if _is_real(x) else x, both)
+    return moved
+
+
+def _is_real(x: Any) -> bool:
+    return isinstance(x, Tensor) and not x.is_meta
+
+
+def _is_meta(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.is_meta

@@ -1,0 +1,148 @@
+"""The calls of every module of a network, noted while they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from archcheck.meta.layers import SHORTCUTS
+from archcheck.meta.modes import is_transformed
+from archcheck.records import (
+    CallRecord,
+    ForwardRecord,
+    MappingRecord,
+    OpaqueRecord,
+    SequenceRecord,
+    TensorRecord,
+    ValueRecord,
+)
+
+_MAX_DEPTH: Final = 16  # of nested containers; a list that contains itself ends here
+
+_get_state = torch._C._get_torch_function_state
+_set_state = torch._C._set_torch_function_state
+_OFF: Final = torch._C._TorchFunctionState.ALL_DISABLED
+
+
+class Recorder:
+    """Watches one network. `macs` is the running total of the forward pass in `forward`.
+
+    A shortcut may answer for a whole layer; the layer's own forward runs where it declines, and where `shortcuts` is
+    off (on the CPU, or for gradients).
+    """
+
+    def __init__(self, shortcuts: bool = True) -> None:
+        self.macs = 0
+        self.forward = ForwardRecord(sizes={})
+        self.failed_in = ""
+        self._failure: BaseException | None = None
+        self._shortcuts: Mapping[type, Callable[..., Any]] = SHORTCUTS if shortcuts else {}
+        self._counts: dict[str, int] = {}
+        self._tensors: dict[tuple[tuple[int, ...], torch.dtype], TensorRecord] = {}
+
+    def begin(self, sizes: Mapping[str, int]) -> ForwardRecord:
+        """Start a forward pass."""
+        self.macs = 0
+        self.forward = ForwardRecord(sizes=dict(sizes))
+        self._counts = {}
+        self._failure, self.failed_in = None, ""
+        return self.forward
+
+    def blame(self, error: BaseException) -> str:
+        """The name of the innermost module that raised `error`."""
+        return self.failed_in if self._failure is error else ""
+
+    # ------------------------------------------------------------------------------------------ calls
+
+    @contextmanager
+    def watching(self, modules: Mapping[str, nn.Module]) -> Iterator[None]:
+        """Put this recorder between each module and its forward; afterwards the modules are as they were."""
+        own = {name: vars(module).get("forward") for name, module in modules.items()}
+        for name, module in modules.items():
+            vars(module)["forward"] = self._recorded(name, module)
+        try:
+            yield
+        finally:
+            for name, module in modules.items():
+                if own[name] is None:
+                    vars(module).pop("forward", None)
+                else:
+                    vars(module)["forward"] = own[name]
+
+    def _recorded(self, name: str, module: nn.Module) -> Callable[..., Any]:
+        shortcut = None if "forward" in vars(module) else self._shortcuts.get(type(module))
+        run = module.forward
+        tensors = self._tensors
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            state = _get_state()
+            _set_state(_OFF)  # reading shapes here is no call of the network's
+            index = self._counts.get(name, 0)
+            self._counts[name] = index + 1
+            call = CallRecord(name, index, tuple([self.record(arg) for arg in args]))
+            self.forward.calls.append(call)
+            before = self.macs
+            out = NotImplemented
+            if shortcut is not None and not kwargs and not is_transformed():
+                try:
+                    out = shortcut(self, module, *args)
+                except Exception:  # arguments of another kind than expected: torch has the better message
+                    out = NotImplemented
+            if out is NotImplemented:
+                _set_state(state)
+                try:
+                    out = run(*args, **kwargs)
+                except BaseException as error:
+                    self._note_failure(name, error)
+                    raise
+                _set_state(_OFF)
+            call.output = self.record(out)
+            call.macs = self.macs - before
+            _set_state(state)
+            return out
+
+        del tensors
+        return forward
+
+    def _note_failure(self, name: str, error: BaseException) -> None:
+        if self._failure is not error:  # raised anew, or seen for the first time
+            self._failure, self.failed_in = error, name
+
+    # ------------------------------------------------------------------------------------------ values
+
+    def record(self, value: Any, depth: int = 0) -> ValueRecord:
+        """A value without its tensors."""
+        if isinstance(value, Tensor):
+            return self._tensor(value)
+        if depth > _MAX_DEPTH:
+            return OpaqueRecord(type(value).__name__)
+        if isinstance(value, tuple | list):
+            return SequenceRecord(tuple(self.record(item, depth + 1) for item in value), _field_names(value))
+        if isinstance(value, Mapping):
+            return MappingRecord({str(key): self.record(item, depth + 1) for key, item in value.items()})
+        if is_dataclass(value) and not isinstance(value, type):
+            parts = {part.name: getattr(value, part.name, None) for part in fields(value)}
+            return MappingRecord({key: self.record(item, depth + 1) for key, item in parts.items()})
+        return OpaqueRecord(type(value).__name__)
+
+    def _tensor(self, value: Tensor) -> ValueRecord:
+        try:
+            key = (value.shape, value.dtype)
+        except RuntimeError:  # a nested tensor has no shape
+            return OpaqueRecord(type(value).__name__)
+        record = self._tensors.get(key)
+        if record is None:
+            record = self._tensors[key] = TensorRecord(tuple(value.shape), str(value.dtype).removeprefix("torch."))
+        return record
+
+
+def _field_names(value: Any) -> tuple[str, ...] | None:
+    names = getattr(value, "_fields", None)  # a namedtuple
+    if names is None and type(value).__module__ == "torch.return_types":
+        names = getattr(type(value), "__match_args__", None)
+    return tuple(names) if isinstance(names, tuple) else None

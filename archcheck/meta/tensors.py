@@ -1,0 +1,98 @@
+"""Questions asked of tensors, and tensors made, thousands of times per trace: each one has to be cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+Shape: TypeAlias = tuple[int, ...]
+
+META: Final = torch.device("meta")
+FLOATS: Final = frozenset({torch.float32, torch.float64, torch.float16, torch.bfloat16})
+NUMBERS: Final = frozenset({int, float})
+PLAIN_TYPES: Final = frozenset({Tensor, Parameter})
+
+
+@lru_cache(maxsize=8192)
+def standard_strides(shape: Shape) -> Shape | None:
+    """The strides of a freshly made tensor; None where a size is 0, which no shortcut handles."""
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= size
+    return tuple(reversed(strides)) if step else None
+
+
+@lru_cache(maxsize=8192)
+def is_permuted(shape: Shape, strides: Shape) -> bool:
+    """The dimensions of a freshly made tensor in another order, none of size 1 (whose stride says nothing)."""
+    step = 1
+    for stride, size in sorted(zip(strides, shape, strict=True)):
+        if stride != step or size <= 1:
+            return False
+        step *= size
+    return True
+
+
+def is_plain(x: Any) -> bool:
+    """An ordinary floating-point meta tensor, the only kind that shortcuts handle."""
+    return type(x) in PLAIN_TYPES and x.is_meta and x.dtype in FLOATS
+
+
+def is_standard(x: Tensor) -> bool:
+    """Laid out as a freshly made tensor, in every dimension."""
+    return x.stride() == standard_strides(x.shape)
+
+
+def is_plain_standard(x: Any) -> bool:
+    """Both at once: the operand that most shortcuts ask for."""
+    return type(x) in PLAIN_TYPES and x.is_meta and x.dtype in FLOATS and x.stride() == standard_strides(x.shape)
+
+
+def is_param(x: Any, like: Tensor, *shape: int) -> bool:
+    """None, or a plain tensor of `like`'s dtype and exactly this shape: a bias or a scale that fits."""
+    return x is None or (is_plain(x) and x.dtype is like.dtype and x.shape == shape)
+
+
+def new(shape: Shape, dtype: torch.dtype) -> Tensor:
+    """A meta tensor in standard layout."""
+    strides = standard_strides(shape)
+    assert strides is not None
+    return torch.empty_strided(shape, strides, dtype=dtype, device=META)
+
+
+def new_like(x: Tensor, dtype: torch.dtype | None = None) -> Any:
+    """What an elementwise operation on `x` alone returns, or NotImplemented for layouts that take more thought."""
+    strides = x.stride()
+    if strides == standard_strides(x.shape) or is_permuted(x.shape, strides):
+        return torch.empty_strided(x.shape, strides, dtype=dtype or x.dtype, device=META)
+    return NotImplemented
+
+
+def broadcast(a: Shape, b: Shape) -> Shape | None:
+    """The common shape of two operands; None where they have none."""
+    if len(a) < len(b):
+        a, b = b, a
+    out = list(a)
+    for i, size in enumerate(b, len(a) - len(b)):
+        if out[i] == 1:
+            out[i] = size
+        elif size not in (1, out[i]):
+            return None
+    return tuple(out)
+
+
+def as_tuple(value: Any, length: int) -> Shape | None:
+    """`value` as a tuple of `length` ints, where it is an int or a sequence of ints of that length (or of one)."""
+    if type(value) is int:
+        return (value,) * length
+    if not isinstance(value, Sequence) or not all(type(item) is int for item in value):
+        return None
+    if len(value) == 1:
+        return tuple(value) * length
+    return tuple(value) if len(value) == length else None

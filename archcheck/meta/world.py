@@ -1,0 +1,87 @@
+"""The caller's global state, kept as it was."""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+@contextmanager
+def preserved_world() -> Iterator[None]:
+    """Undo whatever a constructor or a forward pass does to torch's settings and to the random generators."""
+    settings, generators = _settings(), _generators()
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            yield
+    finally:
+        _restore_settings(settings)
+        _restore_generators(generators)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Modules are many small objects: collecting garbage among them takes a third of the time it takes to make them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _settings() -> tuple[Any, ...]:
+    cudnn = torch.backends.cudnn
+    return (
+        torch.get_default_dtype(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        cudnn.enabled,
+        cudnn.benchmark,
+        cudnn.deterministic,
+        torch.get_num_threads(),
+        _default_device_context(),
+    )
+
+
+def _restore_settings(before: tuple[Any, ...]) -> None:
+    after = _settings()
+    if after == before:
+        return
+    dtype, deterministic, warn_only, *cudnn, threads, device = before
+    torch.set_default_dtype(dtype)
+    torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+    torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
+    torch.set_num_threads(threads)
+    if after[-1] is not device:
+        torch.set_default_device(None if device is None else device.device)
+
+
+def _default_device_context() -> Any:
+    return getattr(getattr(torch, "_GLOBAL_DEVICE_CONTEXT", None), "device_context", None)
+
+
+def _generators() -> tuple[Any, ...]:
+    numpy = sys.modules.get("numpy.random")
+    return (
+        torch.get_rng_state(),
+        torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None,
+        random.getstate(),
+        numpy.get_state() if numpy is not None else None,
+    )
+
+
+def _restore_generators(before: tuple[Any, ...]) -> None:
+    cpu, cuda, python, numpy = before
+    torch.set_rng_state(cpu)
+    if cuda is not None:
+        torch.cuda.set_rng_state_all(cuda)
+    random.setstate(python)
+    if numpy is not None:
+        sys.modules["numpy.random"].set_state(numpy)

@@ -1,0 +1,70 @@
+"""The pytest plugin's options and wiring. Everything heavy is imported only where `--archcheck` asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from archcheck.fixture import Archcheck
+
+CHECKS = {
+    "spec": "a spec file itself, and what building it tells",
+    "shapes": "layers' and the network's output shapes",
+    "parameters": "parameter and buffer counts",
+    "compute": "multiply-adds",
+    "health": "what no sound network violates",
+    "function": "the function that the network computes",
+    "equivalence": "two builds of one function",
+    "accuracy": "a short training run",
+    "throughput": "examples per second",
+    "claims": "what must hold between specs",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of DESIGN's section 3, as far as they have something to do."""
+    group = parser.getgroup("archcheck", "archcheck: neural network architectures")
+    group.addoption(
+        "--archcheck",
+        action="store_true",
+        help="verify the spec files (*.arch.yaml) in the paths given, or in archcheck_paths where none is",
+    )
+    update = "--archcheck-update"
+    # Three options rather than one with an optional value: a path after the bare flag stays a path.
+    for option, mode, what in (
+        (update, "changed", "rewrite recorded values that differ from what is measured, in place"),
+        (f"{update}=new", "new", "add recorded sections that are absent"),
+        (f"{update}=all", "all", "both"),
+    ):
+        group.addoption(option, action="store_const", const=mode, dest="archcheck_update", default=None, help=what)
+    group.addoption("--archcheck-strict", action="store_true", help="fail what could not be measured, not skip it")
+    parser.addini("archcheck_paths", "where to look for spec files", type="args", default=["specs"])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, and with `--archcheck` the collector and the report."""
+    for check, what in CHECKS.items():
+        config.addinivalue_line("markers", f"archcheck_{check}: verifies {what} (archcheck)")
+    if not config.getoption("archcheck"):
+        if config.getoption("archcheck_update"):
+            raise pytest.UsageError("--archcheck-update does nothing without --archcheck")
+        return
+    from archcheck.session import ArchcheckSession, choose_paths
+
+    choose_paths(config)
+    config.pluginmanager.register(ArchcheckSession(config), "archcheck-session")
+
+
+@pytest.fixture
+def archcheck(request: pytest.FixtureRequest) -> Archcheck:
+    """Verify a spec, or summarise a model, from a hand-written test: `archcheck.verify(...)`, `archcheck.summary(...)`.
+
+    Paths of specs count from the test file's folder, or else from pytest's rootdir.
+    """
+    from archcheck.fixture import Archcheck
+
+    return Archcheck(Path(request.path).parent, request.config.rootpath)

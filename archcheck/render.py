@@ -1,0 +1,205 @@
+"""Mismatches and tables to text. Nothing is measured or compared here."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from archcheck.checks import Mismatch
+from archcheck.patterns import format_calls, format_output
+from archcheck.records import ForwardRecord, StructureTrace
+from archcheck.spec import SpecFile
+
+if TYPE_CHECKING:
+    from archcheck.verification import Verification
+
+LABEL_WIDTH = 8
+
+
+def format_mismatches(
+    spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None, accept: str | None = None
+) -> str:
+    """Every mismatch as a block that starts with `FILE:LINE:`; `accept` is the command that would accept them."""
+    blocks = [format_mismatch(spec_file, mismatch, trace) for mismatch in mismatches]
+    if accept and any(mismatch.edits for mismatch in mismatches):
+        blocks[-1] += "\n" + _line("accept", accept)
+    return "\n".join(blocks)
+
+
+def format_mismatch(spec_file: SpecFile, mismatch: Mismatch, trace: StructureTrace | None) -> str:
+    """One mismatch: the headline, then what was expected, what was found, and what helps to understand it."""
+    lines = [headline(spec_file, mismatch)]
+    if mismatch.expected is not None:
+        lines.append(_line("expected", mismatch.expected))
+    if mismatch.actual is not None:
+        lines.append(_line("actual", mismatch.actual))
+    description = _description(mismatch, trace)
+    if description:
+        lines.append(_line("module", description))
+    lines += [_line(label, explain(text)) for label, text in mismatch.notes]
+    return "\n".join(lines)
+
+
+def headline(spec_file: SpecFile, mismatch: Mismatch) -> str:
+    """`FILE:LINE: subject: problem`, for one-line summaries."""
+    loc = spec_file.locate(mismatch.keys, key=bool(mismatch.keys) and mismatch.keys[-1] == mismatch.subject)
+    return f"{loc}: {mismatch.subject}: {mismatch.problem}"
+
+
+def _line(label: str, text: str) -> str:
+    first, *rest = text.splitlines() or [""]
+    indent = " " * (LABEL_WIDTH + 4)
+    return "\n".join([f"  {label:<{LABEL_WIDTH}}  {first}", *(indent + line for line in rest)])
+
+
+def _description(mismatch: Mismatch, trace: StructureTrace | None) -> str | None:
+    if trace is None or mismatch.module is None:
+        return None
+    return trace.descriptions.get(mismatch.module)
+
+
+_LINEAR = re.compile(r"RuntimeError: mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)")
+_CONV = re.compile(
+    r"RuntimeError: Given (?:groups|transposed)=\d+, weight of size \[.*?\], expected input\[.*?\] "
+    r"to have (\d+) channels, but got (\d+) channels instead"
+)
+
+
+def explain(text: str) -> str:
+    """Torch's two most common shape errors in the words of a layer: what comes in and what it was made for."""
+    text = _LINEAR.sub(r"\1 features in, \2 expected", text)
+    return _CONV.sub(r"\2 channels in, \1 expected", text)
+
+
+# ------------------------------------------------------------------------------------------- tables
+
+
+def format_table(rows: Iterable[Sequence[str]], headers: Sequence[str], align: Sequence[str], style: str) -> str:
+    """A table by tabulate, cells taken as text (tabulate would read `1_000` and `1e3` as numbers)."""
+    from tabulate import tabulate
+
+    return tabulate(rows, headers=headers, tablefmt=style, colalign=tuple(align), disable_numparse=True)
+
+
+def format_count(value: int | None) -> str:
+    """A count with its digits grouped."""
+    return "-" if value is None else f"{value:_}"
+
+
+def format_macs(macs: int | None) -> str:
+    """Multiply-adds to four significant digits, with their unit."""
+    if macs is None:
+        return "-"
+    for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if macs >= size:
+            scaled = macs / size
+            return f"{scaled:.{max(0, 3 - len(str(int(scaled))))}f} {unit}"
+    return str(macs)
+
+
+LAYER_HEADERS = ("layer", "type", "output", "parameters", "MACs")
+LAYER_ALIGN = ("left", "left", "left", "right", "right")
+
+
+def layer_rows(trace: StructureTrace, depth: int | None = None) -> list[tuple[str, str, str, str, str]]:
+    """The first forward's calls in the order of execution, down to `depth` dots (all of them without)."""
+    forward = trace.forwards[0]
+    outputs = format_calls(trace)
+    calls: dict[str, int] = {}
+    for call in forward.calls:
+        calls[call.name] = max(calls.get(call.name, 0), call.index + 1)
+    rows = []
+    for call in forward.calls:
+        level = call.name.count(".") + 1
+        if not call.name or (depth is not None and level > depth):
+            continue
+        module = trace.modules[call.name]
+        name = f"{call.name}[{call.index}]" if calls[call.name] > 1 else call.name
+        output = outputs.get((call.name, call.index), "-")
+        params = f"{module.num_params:_}" if module.num_params and call.index == 0 else "-"
+        rows.append(("  " * (level - 1) + name, module.type_name, output, params, format_macs(call.macs or None)))
+    return rows
+
+
+def format_layers(trace: StructureTrace, depth: int | None = None) -> str:
+    """The layer table with its totals below."""
+    table = format_table(layer_rows(trace, depth), LAYER_HEADERS, LAYER_ALIGN, "simple")
+    return "\n".join([table, *totals(trace)])
+
+
+def totals(trace: StructureTrace) -> list[str]:
+    """What the layer table ends with: output, parameters, multiply-adds, and anything unusual about the run."""
+    root, forward = trace.root, trace.forwards[0]
+    lines = ["", f"output      {format_output(trace)}"]
+    frozen = f", {root.num_frozen_params:_} of them frozen" if root.num_frozen_params else ""
+    buffers = f", and {root.num_buffers:_} in buffers" if root.num_buffers else ""
+    lines.append(f"parameters  {root.num_params:_}{frozen}{buffers}")
+    if trace.macs is not None:
+        lines.append(f"macs        {format_macs(trace.macs)} ({trace.macs:_}) for one example")
+    return lines + _unusual(trace, forward)
+
+
+def _unusual(trace: StructureTrace, forward: ForwardRecord) -> list[str]:
+    lines = []
+    if trace.uninitialized:
+        lines.append(f"not counted lazy layers that the forward never reached: {', '.join(trace.uninitialized)}")
+    if trace.fallback_reason:
+        lines.append(f"ran on      {trace.device}: {trace.fallback_reason}")
+    if forward.crash is not None:
+        lines.append(f"stopped at  {forward.crash.module or 'the network itself'}: {explain(forward.crash.error)}")
+    return lines
+
+
+# ------------------------------------------------------------------------------------------- one verification
+
+
+def _verdicts(outcomes: Mapping[str, Sequence[Mismatch]]) -> list[tuple[str, str]]:
+    return [(check, "FAILED" if found else "ok") for check, found in outcomes.items()]
+
+
+def format_verification(result: Verification) -> str:
+    """The verdict of every check, the layer table where there is one, and every mismatch."""
+    verdicts = ", ".join(f"{check} {verdict}" for check, verdict in _verdicts(result.outcomes))
+    parts = [f"{result.spec_file.name} ({result.spec_file.document.path}): {verdicts}"]
+    if result.trace is not None:
+        parts.append(format_layers(result.trace, _listed_depth(result.spec_file)))
+    if result.mismatches:
+        parts.append(format_mismatches(result.spec_file, result.mismatches, result.trace))
+    return "\n\n".join(parts)
+
+
+def _listed_depth(spec_file: SpecFile) -> int:
+    return max((name.count(".") + 1 for name in spec_file.spec.layers), default=1)
+
+
+def format_verification_html(result: Verification) -> str:
+    """The same for a notebook."""
+    verdicts = " · ".join(f"{check} <b>{verdict}</b>" for check, verdict in _verdicts(result.outcomes))
+    parts = [f"<p><b>{html.escape(result.spec_file.name)}</b>: {verdicts}</p>"]
+    if result.mismatches:
+        text = format_mismatches(result.spec_file, result.mismatches, result.trace)
+        parts.append(f"<pre>{html.escape(text)}</pre>")
+    if result.trace is not None:
+        parts.append(format_layers_html(result.trace, _listed_depth(result.spec_file)))
+    return "".join(parts)
+
+
+def format_layers_html(trace: StructureTrace, depth: int | None = None) -> str:
+    """The layer table for a notebook."""
+    rows = [[cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in row] for row in layer_rows(trace, depth)]
+    table = format_table(rows, LAYER_HEADERS, LAYER_ALIGN, "html")
+    return f"{table}<pre>{html.escape(chr(10).join(totals(trace)).strip())}</pre>"
+
+
+def describe_stop(trace: StructureTrace) -> str | None:
+    """Why the forward didn't get through, None where it did."""
+    from archcheck.checks import describe_crash
+
+    died = next((forward.crash for forward in trace.forwards if forward.crash is not None), None)
+    if died is not None:
+        return f"the forward stopped at {explain(describe_crash(died))}"
+    if trace.uninitialized:
+        return f"the forward never calls the lazy layers {', '.join(trace.uninitialized)}"
+    return None

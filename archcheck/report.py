@@ -1,0 +1,60 @@
+"""The table that a run ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from archcheck.render import format_count, format_macs, format_table
+
+VERDICTS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
+
+
+@dataclass(slots=True)
+class Row:
+    """What is known of one spec so far."""
+
+    spec: str
+    build: str = ""
+    num_params: int | None = None
+    macs: int | None = None
+    verdicts: dict[str, str] = field(default_factory=dict)
+    duration_sec: float = 0.0
+    note: str = ""
+
+
+def add_report(
+    rows: dict[str, Row], report: pytest.TestReport, facts: Mapping[str, Any], *, updated: bool = False
+) -> None:
+    """Add one item's report to its spec's row."""
+    row = rows.setdefault(facts["spec"], Row(facts["spec"]))
+    row.build = facts.get("build") or row.build
+    row.num_params = facts["params"] if facts.get("params") is not None else row.num_params
+    row.macs = facts["macs"] if facts.get("macs") is not None else row.macs
+    row.note = facts.get("note") or row.note
+    row.verdicts[facts["check"]] = "updated" if updated and report.passed else VERDICTS[report.outcome]
+    row.duration_sec += report.duration
+
+
+def format_summary(rows: Sequence[Row]) -> str:
+    """The table by tabulate: spec, build, parameters, MACs, each check's verdict, time; notes below it."""
+    ordered = sorted(rows, key=lambda row: row.spec)
+    checks = list(dict.fromkeys(check for row in ordered for check in row.verdicts))
+    headers = ["spec", "build", "parameters", "MACs", *checks, "time"]
+    align = ["left", "left", "right", "right", *["left"] * len(checks), "right"]
+    cells = [
+        [row.spec, row.build or "-", format_count(row.num_params), format_macs(row.macs)]
+        + [row.verdicts.get(check, "-") for check in checks]
+        + [format_seconds(row.duration_sec)]
+        for row in ordered
+    ]
+    notes = [f"{row.spec}: {row.note}" for row in ordered if row.note]
+    return "\n".join([format_table(cells, headers, align, "simple"), *notes])
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration as people say it."""
+    return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -1,0 +1,141 @@
+"""One run with `--archcheck`: collecting, reports at the line of the spec, the table, updates written at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archcheck.checks import Edit
+from archcheck.edits import apply_edits, format_diff, write_atomically
+from archcheck.errors import ArchcheckError
+from archcheck.items import ArchFile, CheckItem
+from archcheck.report import Row, add_report, format_summary
+from archcheck.spec import SUFFIX
+
+
+def choose_paths(config: pytest.Config) -> None:
+    """Without paths on the command line look in `archcheck_paths`, and only there.
+
+    Raises:
+        pytest.UsageError: there is no spec file in the paths to look in.
+    """
+    if hasattr(config, "workerinput"):
+        return  # the controller has chosen
+    root = config.rootpath
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args[:] = [str(root / path) for path in config.getini("archcheck_paths")]
+    if not any(_has_spec(Path(config.invocation_params.dir, argument.split("::")[0])) for argument in config.args):
+        looked = ", ".join(os.path.relpath(argument, config.invocation_params.dir) for argument in config.args)
+        raise pytest.UsageError(
+            f"no spec file (*{SUFFIX}) in {looked}; write one: archcheck new module:callable --input B,3,224,224 "
+            f"--output specs/, or say where they are: archcheck_paths in {config.inipath or 'pytest.ini'}"
+        )
+
+
+def _has_spec(path: Path) -> bool:
+    return path.name.endswith(SUFFIX) if not path.is_dir() else next(path.rglob(f"*{SUFFIX}"), None) is not None
+
+
+class ArchcheckSession:
+    """The hooks of a run with `--archcheck`."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._is_worker = hasattr(config, "workerinput")
+        self._rows: dict[str, Row] = {}
+        self._updates: dict[str, _Update] = {}
+        self._diffs: list[str] = []
+        self._errors: list[str] = []
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> ArchFile | None:
+        """Claim spec files, and no other YAML."""
+        if not file_path.name.endswith(SUFFIX):
+            return None
+        return ArchFile.from_parent(parent, path=file_path)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Point the report at the spec's line and send along what the table and the update need."""
+        report = yield
+        if not isinstance(item, CheckItem):
+            return report
+        path = report.location[0]
+        report.location = (path, item.loc.line - 1, report.location[2])
+        if report.skipped and isinstance(report.longrepr, tuple):
+            report.longrepr = (item.loc.path, item.loc.line, report.longrepr[2])
+        if call.when == "call":
+            report.archcheck = _payload(item)  # type: ignore[attr-defined]
+            facts = [(key, item.facts[key]) for key in ("params", "macs") if item.facts.get(key) is not None]
+            report.user_properties += [(f"archcheck_{key}", value) for key, value in facts]
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather what the items found, in this process or in another."""
+        payload = getattr(report, "archcheck", None)
+        if self._is_worker or payload is None:
+            return
+        add_report(self._rows, report, payload["facts"], updated=bool(payload["edits"] or payload["additions"]))
+        if payload["edits"] or payload["additions"]:
+            update = self._updates.setdefault(payload["path"], _Update(payload["facts"]["spec"]))
+            update.edits += [Edit(tuple(keys), value) for keys, value in payload["edits"]]
+            update.additions |= payload["additions"]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the updates: one process, after every item, each file at once."""
+        for path, update in self._updates.items():
+            try:
+                self._write(Path(path), update)
+            except (ArchcheckError, OSError, UnicodeError) as error:
+                self._errors.append(str(error))
+        if self._errors and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _write(self, path: Path, update: _Update) -> None:
+        old = path.read_bytes().decode("utf-8")
+        new = apply_edits(old, update.shown, update.edits, update.additions)
+        write_atomically(path, new)
+        self._diffs.append(format_diff(update.shown, old, new))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The table, and under an update the diff."""
+        if self._rows:
+            terminalreporter.section("archcheck", sep="=")
+            terminalreporter.write_line(format_summary(list(self._rows.values())))
+        for diff in self._diffs:
+            terminalreporter.section("archcheck: updated", sep="-")
+            for line in diff.splitlines():
+                terminalreporter.write_line(line, **_diff_colour(line))
+        for error in self._errors:
+            terminalreporter.write_line(f"archcheck: not updated: {error}", red=True)
+
+
+class _Update:
+    """What is to be written to one file."""
+
+    def __init__(self, shown: str) -> None:
+        self.shown = shown
+        self.edits: list[Edit] = []
+        self.additions: dict[str, str] = {}
+
+
+def _payload(item: CheckItem) -> dict[str, Any]:
+    """What goes with an item's report, as plain values: xdist sends it to another process."""
+    return {
+        "facts": item.facts,
+        "path": str(item.path),
+        "edits": [[list(edit.keys), edit.value] for edit in getattr(item, "accepted", [])],
+        "additions": getattr(item, "additions", {}),
+    }
+
+
+def _diff_colour(line: str) -> dict[str, bool]:
+    if line.startswith(("+++", "---")):
+        return {"bold": True}
+    return {"green": True} if line.startswith("+") else {"red": True} if line.startswith("-") else {}

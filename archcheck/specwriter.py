@@ -1,0 +1,127 @@
+"""From a trace to the text of a spec: short, aligned, in the order of execution."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archcheck.errors import UsageError
+from archcheck.patterns import format_inferred, infer_calls, infer_output
+from archcheck.records import StructureTrace
+from archcheck.render import describe_stop
+
+ROWS_AT_MOST = 40  # what still reads as a table; decides the depth where none is asked for
+CALLS_AT_MOST = 8  # of a module whose calls differ: more of them would bury the table
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+
+
+def format_spec(head: Mapping[str, str], trace: StructureTrace, depth: int | None = None) -> str:
+    """The text of a spec that the traced network satisfies; `head` is what comes before the layers, as text by key.
+
+    Raises:
+        UsageError: the forward didn't get through, so that there is nothing to write down.
+    """
+    lines = [f"{key}: {value}" for key, value in head.items()]
+    sections = format_sections(trace, depth)
+    body = [sections[name] for name in ("layers", "output", "parameters", "macs") if name in sections]
+    return "\n".join([*lines, "", *body]) + "\n"
+
+
+def format_sections(trace: StructureTrace, depth: int | None = None) -> dict[str, str]:
+    """The recorded sections as text: layers, output, parameters, macs."""
+    stop = describe_stop(trace)
+    if stop is not None:
+        raise UsageError(f"nothing to record: {stop}")
+    rows = layer_lines(trace, depth)
+    sections = {"layers": "\n".join(["layers:", *rows])} if rows else {}
+    try:
+        output = format_inferred(infer_output(trace))
+    except ValueError:
+        output = "null"  # a spec may leave the output open; a shape that no pattern fits can't be promised
+    if output != "null":
+        sections["output"] = f"output: {output}"
+    return sections | {"parameters": f"parameters: {_format_parameters(trace)}", "macs": f"macs: {trace.macs or 0:_}"}
+
+
+def _format_parameters(trace: StructureTrace) -> str:
+    root = trace.root
+    parts = {"total": root.num_params}
+    if root.num_frozen_params:
+        parts["trainable"] = root.num_trainable_params
+    if root.num_buffers:
+        parts["buffers"] = root.num_buffers
+    if len(parts) == 1:
+        return f"{root.num_params:_}"
+    return "{" + ", ".join(f"{key}: {count:_}" for key, count in parts.items()) + "}"
+
+
+def default_depth(trace: StructureTrace) -> int:
+    """The deepest level of modules whose table still reads at a glance."""
+    names = {call.name for call in trace.forwards[0].calls if call.name}
+    levels = [name.count(".") + 1 for name in names]
+    deepest = max(levels, default=1)
+    fitting = [depth for depth in range(1, deepest + 1) if sum(level <= depth for level in levels) <= ROWS_AT_MOST]
+    return max(fitting, default=1)
+
+
+def layer_lines(trace: StructureTrace, depth: int | None = None) -> list[str]:
+    """The rows of the layer table, columns aligned."""
+    limit = depth if depth is not None else default_depth(trace)
+    outputs = infer_calls(trace)
+    cells: list[tuple[str, str, str, str]] = []
+    for name in _names_in_order(trace, limit):
+        module = trace.modules[name]
+        params = f"parameters: {module.num_params:_}" if module.num_params else ""
+        for key, output in _keyed_outputs(name, trace, outputs):
+            shape = f"output: {format_inferred(output)}" if output is not None else ""
+            cells.append((f"{_quote_key(key)}:", f"type: {module.type_name}", shape, params))
+    return _aligned(cells)
+
+
+def _names_in_order(trace: StructureTrace, depth: int) -> list[str]:
+    names = dict.fromkeys(call.name for call in trace.forwards[0].calls if call.name)
+    return [name for name in names if name.count(".") < depth]
+
+
+def _keyed_outputs(name: str, trace: StructureTrace, outputs: Mapping[tuple[str, int], Any]) -> list[tuple[str, Any]]:
+    """One row for a layer, or one for each of its calls where they differ."""
+    calls = max(call.index for call in trace.forwards[0].calls if call.name == name) + 1
+    seen = [outputs.get((name, index)) for index in range(calls)]
+    if all(one == seen[0] for one in seen):
+        return [(name, seen[0])]
+    if calls > CALLS_AT_MOST:
+        return [(name, None)]
+    return [(f"{name}[{index}]", output) for index, output in enumerate(seen)]
+
+
+def _quote_key(key: str) -> str:
+    return key if _PLAIN_KEY.fullmatch(key) else '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _aligned(cells: Sequence[tuple[str, str, str, str]]) -> list[str]:
+    """`  key: {type: …, output: …, parameters: …}` with every column at one place."""
+    key_width = max((len(row[0]) for row in cells), default=0)
+    widths = [max((len(row[i]) for row in cells), default=0) for i in (1, 2)]
+    lines = []
+    for key, *values in cells:
+        kept = [value for value in values if value]
+        padded = ""
+        for i, value in enumerate(values):
+            if not value:
+                # An empty column is skipped over only where something stands behind it.
+                padded += " " * (widths[i] + 2) if i < 2 and any(values[i + 1 :]) else ""
+                continue
+            last = value == kept[-1]
+            padded += value if last else f"{value},".ljust(widths[i] + 2)
+        lines.append(f"  {key:<{key_width}} {{{padded}}}")
+    return lines
+
+
+def format_flow(value: Any) -> str:
+    """A plain value as flow-style YAML on one line."""
+    import yaml
+
+    text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), sort_keys=False, allow_unicode=True)
+    return str(text).removesuffix("\n...\n").strip()

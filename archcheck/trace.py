@@ -1,0 +1,250 @@
+"""A forward pass without weights: which modules are called, in what order, and what comes out of each.
+
+    build on meta -> forward on meta, once per input -> records
+
+Nothing is allocated or initialised, and the common operations are computed from shapes alone (`archcheck.meta`). What
+needs values (data-dependent control flow, operations without a meta kernel) runs once more, for real, on the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from archcheck.errors import BuildError
+from archcheck.meta import failures
+from archcheck.meta.census import NamedNetwork, census, named_network, uninitialized
+from archcheck.meta.counting import CountingMode
+from archcheck.meta.inputs import make_inputs
+from archcheck.meta.modes import BuildMode, ForwardMode
+from archcheck.meta.recorder import Recorder
+from archcheck.meta.skeleton import copy_for_real, copy_to_meta, has_real_parameters, is_scripted, unwrapped
+from archcheck.meta.world import collector_paused, preserved_world
+from archcheck.records import Crash, ForwardInput, ForwardRecord, StructureTrace
+
+MAX_REAL_BYTES = 8 * 2**30
+"""Parameters of a network that may be built for real where meta will not do."""
+
+
+# ---------------------------------------------------------------------------------------------- public
+
+
+def trace_structure(
+    make: Callable[[], nn.Module], inputs: Sequence[ForwardInput], one_example: ForwardInput | None = None
+) -> StructureTrace:
+    """Build with `make()` and run one eval-mode forward per input, on the meta device.
+
+    `one_example` is the first input at batch size 1, used where the multiply-adds are not proportional to the batch.
+
+    Raises:
+        BuildError: or whatever else `make()` raises, when it does so on the CPU as well.
+    """
+    with preserved_world(), collector_paused():
+        return _trace(build_on_meta(make), lambda: _built(make), inputs, one_example)
+
+
+def trace_model(
+    model: nn.Module, inputs: Sequence[ForwardInput], one_example: ForwardInput | None = None
+) -> StructureTrace:
+    """The same for a network that exists already: a copy without its weights is traced, it is never modified.
+
+    Raises:
+        UsageError: the network can't be copied.
+    """
+    with preserved_world(), collector_paused():
+        model = unwrapped(model)
+        skeleton = model if is_scripted(model) else copy_to_meta(model)
+        return _trace(skeleton, lambda: copy_for_real(model), inputs, one_example)
+
+
+def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
+    """What `make()` builds, without weights; for real where the constructor reads values, and then stripped of them."""
+    try:
+        with BuildMode():
+            model = _built(make)
+    except Exception as error:
+        if not failures.needs_values(error):
+            raise
+        model = _built(make)
+    # a network from elsewhere (a module-level instance) stays as it is
+    return copy_to_meta(model) if has_real_parameters(model) and not is_scripted(model) else model
+
+
+def _built(make: Callable[[], nn.Module]) -> nn.Module:
+    torch.default_generator.manual_seed(0)
+    model = make()
+    if not isinstance(model, nn.Module):
+        raise BuildError(f"the build returned {type(model).__name__}, no nn.Module")
+    return unwrapped(model)
+
+
+# ---------------------------------------------------------------------------------------------- ways to run it
+
+
+def _trace(
+    model: nn.Module,
+    make_real: Callable[[], nn.Module],
+    inputs: Sequence[ForwardInput],
+    one_example: ForwardInput | None,
+) -> StructureTrace:
+    """On meta; with gradients where the forward asks for them; on the CPU where it asks for values."""
+    if is_scripted(model):
+        return _on_cpu(None, "TorchScript runs for real", make_real, inputs, one_example)
+    attempt = _Attempt(model, inputs, one_example).run()
+    if attempt.error is not None and failures.wants_gradients(attempt.error):
+        attempt = _Attempt(model, inputs, one_example, gradients=True).run()
+    error = attempt.error
+    if error is None or failures.is_genuine(error):
+        return attempt.trace()
+    num_bytes = sum(param.nbytes for param in model.parameters() if not nn.parameter.is_lazy(param))
+    if num_bytes > MAX_REAL_BYTES:
+        return attempt.trace(note=f"; not tried on the CPU, at {num_bytes / 2**30:.0f} GiB of parameters")
+    return _on_cpu(attempt, f"forward needs values: {failures.first_line(error)}", make_real, inputs, one_example)
+
+
+def _on_cpu(
+    on_meta: _Attempt | None,
+    reason: str,
+    make_real: Callable[[], nn.Module],
+    inputs: Sequence[ForwardInput],
+    one_example: ForwardInput | None,
+) -> StructureTrace:
+    gradients = on_meta is not None and on_meta.gradients
+    attempt = _Attempt(make_real(), inputs, one_example, gradients=gradients, device="cpu").run()
+    if attempt.error is not None and not gradients and failures.wants_gradients(attempt.error):
+        attempt = _Attempt(make_real(), inputs, one_example, gradients=True, device="cpu").run()
+    if on_meta is not None and attempt.error is not None:
+        if failures.text_of(attempt.error) == failures.text_of(on_meta.error):
+            return on_meta.trace()
+    return attempt.trace(fallback_reason=reason)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One way to run all the forward passes."""
+
+    model: nn.Module
+    inputs: Sequence[ForwardInput]
+    one_example: ForwardInput | None
+    gradients: bool = False
+    device: str = "meta"
+    error: Exception | None = None
+    forwards: list[ForwardRecord] | None = None
+    macs: int | None = None
+
+    def run(self) -> _Attempt:
+        """Every forward pass, each of which may die without harm to the others."""
+        _set_eval_mode(self.model)
+        recorder = Recorder(shortcuts=self.device == "meta" and not self.gradients)
+        network = named_network(self.model)
+        with recorder.watching(network.modules), torch.set_grad_enabled(self.gradients):
+            self.forwards = [self._forward(recorder, item) for item in self.inputs]
+            self.macs = self._macs_of_one(recorder)
+        return self
+
+    def _forward(self, recorder: Recorder, item: ForwardInput) -> ForwardRecord:
+        forward = recorder.begin(item.sizes)
+        args, kwargs = make_inputs(item, self.device)
+        try:
+            with self._mode(recorder):
+                out = self.model(*args, **kwargs)
+            forward.output = recorder.record(out)
+        except Exception as error:
+            self.error = self.error or error
+            forward.crash = Crash(recorder.blame(error), failures.text_of(error), failures.where(error))
+        forward.macs = recorder.macs
+        return forward
+
+    def _mode(self, recorder: Recorder) -> AbstractContextManager[Any]:
+        if self.device == "meta" and not self.gradients:
+            return ForwardMode(recorder)
+        return CountingMode(recorder)
+
+    def _macs_of_one(self, recorder: Recorder) -> int | None:
+        """Multiply-adds of one example at the first size."""
+        first, *others = self.forwards or [None]
+        if first is None or first.crash is not None:
+            return None
+        batch = first.sizes.get("B")
+        if batch is None or batch == 1:
+            return first.macs
+        other = next((item for item in others if item.crash is None and _differs_in_batch(first, item)), None)
+        if other is not None and first.macs * other.sizes["B"] == other.macs * batch and first.macs % batch == 0:
+            return first.macs // batch
+        if self.one_example is not None:
+            alone = self._forward(recorder, self.one_example)
+            if alone.crash is None:
+                return alone.macs
+        if other is None:
+            return first.macs // batch
+        slope = (other.macs - first.macs) / (other.sizes["B"] - batch)
+        return round(first.macs - slope * (batch - 1))
+
+    def trace(self, fallback_reason: str | None = None, note: str = "") -> StructureTrace:
+        """The records of this attempt; `note` goes at the end of every crash's message."""
+        network = named_network(self.model)  # once more: lazy modules have become others
+        forwards = self.forwards or []
+        for forward in forwards:
+            if forward.crash is not None and note:
+                forward.crash = Crash(forward.crash.module, forward.crash.error + note, forward.crash.where)
+        descriptions: Mapping[str, str] = Descriptions(network.modules)
+        return StructureTrace(
+            modules=census(network.modules),
+            aliases=network.aliases,
+            forwards=forwards,
+            macs=self.macs,
+            device=self.device,
+            fallback_reason=fallback_reason,
+            uninitialized=tuple(uninitialized(network.modules)),
+            descriptions=descriptions if self.device == "meta" else dict(descriptions),
+        )
+
+
+def _differs_in_batch(a: ForwardRecord, b: ForwardRecord) -> bool:
+    return {**a.sizes, "B": 0} == {**b.sizes, "B": 0} and a.sizes["B"] != b.sizes["B"]
+
+
+def _set_eval_mode(model: nn.Module) -> None:
+    """`eval()`, by the short way unless a module has its own idea of it."""
+    modules = list(model.modules())
+    if any(type(m).train is not nn.Module.train or type(m).eval is not nn.Module.eval for m in modules):
+        model.eval()
+        return
+    for module in modules:
+        vars(module)["training"] = False
+
+
+class Descriptions(Mapping[str, str]):
+    """Module name -> `Conv2d(6, 16, kernel_size=(5, 5))`, put into words when somebody asks."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        self._modules = modules
+
+    def __getitem__(self, name: str) -> str:
+        return describe(self._modules[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def describe(module: nn.Module) -> str:
+    """A module in a line, without its children."""
+    try:
+        details = " ".join(module.extra_repr().split())
+    except Exception:  # a user's extra_repr may be anything
+        details = ""
+    return f"{type(module).__name__}({details})"
+
+
+__all__ = ["MAX_REAL_BYTES", "build_on_meta", "describe", "trace_model", "trace_structure"]

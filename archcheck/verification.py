@@ -1,0 +1,147 @@
+"""One spec, verified: build, trace, compare. The pytest items, the command line and `verify` all go this way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archcheck.checks import CHECKS, Mismatch
+from archcheck.errors import BuildError, UsageError
+from archcheck.records import StructureTrace
+from archcheck.spec import Keys, Spec, SpecFile, read_spec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What building and tracing a spec's network gave: a trace, or the mismatch that says why there is none."""
+
+    trace: StructureTrace | None = None
+    failure: Mismatch | None = None
+
+
+def measure(spec_file: SpecFile, rootdir: Path | None = None, model: nn.Module | None = None) -> Measured:
+    """Build the spec's network (or take `model`) and trace it at every size; `rootdir` is put on `sys.path`."""
+    from archcheck.build import build_network
+    from archcheck.trace import trace_model, trace_structure
+
+    spec = spec_file.spec
+    inputs, one_example = spec.forward_inputs(), spec.one_example()
+    if model is not None:
+        return Measured(trace_model(model, inputs, one_example))
+    folder = spec_file.path.resolve().parent
+    try:
+        trace = trace_structure(
+            lambda: build_network(spec.build, spec.args, folder, rootdir), inputs, one_example=one_example
+        )
+    except BuildError as error:
+        return Measured(failure=_build_failure(spec, error))
+    return Measured(trace)
+
+
+def _build_failure(spec: Spec, error: BuildError) -> Mismatch:
+    keys: Keys = ("args", error.arg) if error.arg in spec.args else ("args",) if error.arg and spec.args else ("build",)
+    notes = (("raised", error.where),) if error.where else ()
+    return Mismatch(keys, "build", str(error), notes=notes)
+
+
+def sections_present(spec: Spec) -> dict[str, Keys]:
+    """The structure checks that a spec asks for, each with the place it begins at."""
+    found: dict[str, Keys] = {}
+    if spec.layers or spec.output is not None:
+        found["shapes"] = ("layers",) if spec.layers else ("output",)
+    if spec.parameters is not None:
+        found["parameters"] = ("parameters",)
+    elif any(layer.parameters is not None for layer in spec.layers.values()):
+        found["parameters"] = ("layers",)
+    if spec.macs is not None:
+        found["compute"] = ("macs",)
+    return found
+
+
+def run_check(check: str, spec_file: SpecFile, measured: Measured) -> list[Mismatch]:
+    """The mismatches of one check; a network that couldn't be built fails every check alike."""
+    if measured.failure is not None:
+        return [measured.failure]
+    assert measured.trace is not None
+    return CHECKS[check](spec_file, measured.trace) if check in CHECKS else []
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of `archcheck.verify`: prints as the verdicts and messages, shows as a table in a notebook.
+
+    Attributes:
+        spec_file: the spec and where it was read from.
+        trace: what was measured, None where the network couldn't be built.
+        outcomes: the mismatches of each check that the spec asks for, an empty list where it holds.
+    """
+
+    spec_file: SpecFile
+    trace: StructureTrace | None
+    outcomes: dict[str, list[Mismatch]] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """True when every check that the spec asks for holds."""
+        return not any(self.outcomes.values())
+
+    @property
+    def mismatches(self) -> list[Mismatch]:
+        """Everything that differs, check by check, each reason once."""
+        return list(dict.fromkeys(one for found in self.outcomes.values() for one in found))
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        from archcheck.render import format_verification
+
+        return format_verification(self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        from archcheck.render import format_verification_html
+
+        return format_verification_html(self)
+
+
+def verify(spec: str | os.PathLike[str], model: nn.Module | None = None) -> Verification:
+    """Verify a spec file's structure: shapes, parameters and compute.
+
+    Args:
+        spec: path of a `*.arch.yaml` file. Modules that its `build` names are imported with the working directory on
+            `sys.path`; `path/file.py` targets count from the spec's folder.
+        model: a live network to hold against the spec instead of building one. It is neither changed nor moved, and
+            its weights are not copied.
+
+    Raises:
+        SpecError: the file can't be read or isn't a valid spec; the message lists every problem as `FILE:LINE: …`.
+        UsageError: `model` can't be copied, or isn't a torch.nn.Module.
+    """
+    return verify_spec(read_spec(Path(spec)), Path.cwd(), model)
+
+
+def verify_spec(spec_file: SpecFile, rootdir: Path, model: nn.Module | None = None) -> Verification:
+    """`verify` for a spec that was read already."""
+    if model is not None:
+        require_module(model)
+    measured = measure(spec_file, rootdir, model)
+    checks: Sequence[str] = ["spec", *sections_present(spec_file.spec)]
+    outcomes = {check: run_check(check, spec_file, measured) for check in checks}
+    return Verification(spec_file, measured.trace, outcomes)
+
+
+def require_module(model: object) -> None:
+    """Raise UsageError for anything that is no network."""
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"expected a torch.nn.Module, found {type(model).__name__}")

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+NETS = """
+from collections import OrderedDict
+from torch import nn
+
+def small(channels: int = 6, padding: int = 2) -> nn.Module:
+    return nn.Sequential(OrderedDict(
+        conv=nn.Conv2d(1, channels, 5, padding=padding), act=nn.ReLU(), pool=nn.AvgPool2d(2), flat=nn.Flatten(),
+        fc=nn.Linear(channels * 14 * 14, 10)))
+
+def raising() -> nn.Module:
+    raise ValueError("no such width")
+"""
+
+# By hand: conv 6*(25+1) = 156, fc 6*14*14*10+10 = 11,770; multiply-adds 28*28*6*25 + 1176*10.
+SMALL = """\
+build: nets:small
+input: [B, 1, 28, 28]
+layers:
+  conv: {type: Conv2d, output: [B, 6, 28, 28], parameters: 156}
+  pool: [B, 6, 14, 14]  # halved
+  fc: {type: Linear, output: [B, 10], parameters: 11_770}
+output: [B, 10]
+parameters: 11_926
+macs: 129_360
+"""
+
+
+class Project:
+    """A repository of somebody else's: a module with a network, and specs beside it."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.path = pytester.path
+        pytester.makefile(".ini", pytest="[pytest]\n")
+        self.write("nets.py", NETS)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    def spec(self, name: str = "small", text: str = SMALL) -> Path:
+        """Write specs/NAME.arch.yaml."""
+        return self.write(f"specs/{name}.arch.yaml", text)
+
+    def broken(self, old: str, new: str, name: str = "small") -> Path:
+        """The small network's spec with one piece of text replaced."""
+        assert SMALL.count(old) == 1
+        return self.spec(name, SMALL.replace(old, new))
+
+    def run(self, *args: str) -> pytest.RunResult:
+        """`pytest --archcheck ARGS` in this process, or in a fresh one for xdist."""
+        run = self.pytester.runpytest_subprocess if "-n" in args else self.pytester.runpytest_inprocess
+        return run("--archcheck", "-p", "no:cacheprovider" if "--lf" not in args else "cacheprovider", *args)
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    # Modules of one test's project must not serve the next one's.
+    import sys
+
+    monkeypatch.delitem(sys.modules, "nets", raising=False)
+    return Project(pytester)

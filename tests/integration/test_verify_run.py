@@ -1,0 +1,216 @@
+"""`pytest --archcheck`: what is collected, how it is selected, what is reported."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tests.integration.conftest import Project
+
+
+def test_a_true_spec_passes_with_an_item_for_every_promise(project: Project) -> None:
+    project.spec()
+    result = project.run("-v")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "specs/small.arch.yaml::spec PASSED*",
+            "specs/small.arch.yaml::shapes PASSED*",
+            "specs/small.arch.yaml::parameters PASSED*",
+            "specs/small.arch.yaml::compute PASSED*",
+        ]
+    )
+
+
+def test_the_run_ends_with_one_table(project: Project) -> None:
+    project.spec()
+    project.broken("11_926", "11_927", name="wrong")
+    result = project.run()
+    result.stdout.fnmatch_lines(
+        [
+            "spec * build * parameters * MACs * spec * shapes * parameters * compute * time",
+            "specs/small.arch.yaml * nets:small * 11_926 * 129.4 k * ok * ok * ok * ok *",
+            "specs/wrong.arch.yaml * nets:small * 11_926 * 129.4 k * ok * ok * FAILED * ok *",
+        ]
+    )
+
+
+def test_only_what_the_spec_promises_is_collected(project: Project) -> None:
+    project.spec(text="build: nets:small\ninput: [B, 1, 28, 28]\nmacs: 129.4 k\n")
+    project.run("-v").assert_outcomes(passed=2)
+
+
+def test_without_the_flag_specs_are_left_alone(project: Project) -> None:
+    project.spec()
+    project.pytester.makepyfile("def test_one(): pass")
+    project.pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_without_paths_ordinary_tests_are_left_alone(project: Project) -> None:
+    project.spec()
+    project.pytester.makepyfile("def test_one(): pass")
+    project.run().assert_outcomes(passed=4)
+
+
+def test_explicit_paths_collect_specs_and_tests_alike(project: Project) -> None:
+    project.spec()
+    project.pytester.makepyfile(test_one="def test_one(): pass")
+    project.run(".").assert_outcomes(passed=5)
+
+
+def test_the_ini_key_says_where_specs_are(project: Project) -> None:
+    project.pytester.makefile(".ini", pytest="[pytest]\narchcheck_paths = models/specs other\ntestpaths = tests\n")
+    project.write("models/specs/a.arch.yaml", project.spec().read_text())
+    (project.path / "specs" / "small.arch.yaml").unlink()
+    project.write("other/b.arch.yaml", "build: nets:small\ninput: [B, 1, 28, 28]\noutput: [B, 10]\n")
+    project.run().assert_outcomes(passed=6)
+
+
+def test_no_spec_anywhere_is_a_usage_error(project: Project) -> None:
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*no spec file (*.arch.yaml) in specs; write one: archcheck new *"])
+
+
+def test_other_yaml_files_are_not_claimed(project: Project) -> None:
+    project.spec()
+    project.write("specs/config.yaml", "some: thing\n")
+    project.run(".").assert_outcomes(passed=4)
+
+
+def test_started_from_another_directory_paths_are_shown_from_there(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.broken("[B, 6, 14, 14]", "[B, 6, 12, 12]")
+    (project.path / "deep" / "down").mkdir(parents=True)
+    monkeypatch.chdir(project.path / "deep" / "down")
+    result = project.run("--rootdir", str(project.path), "-c", str(project.path / "pytest.ini"))
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(["../../specs/small.arch.yaml:5: pool: output shape differs"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outcomes"),
+    [
+        (["-k", "shapes"], {"passed": 1, "deselected": 3}),
+        (["-m", "archcheck_parameters or archcheck_compute"], {"passed": 2, "deselected": 2}),
+        (["specs/small.arch.yaml::compute"], {"passed": 1}),
+        (["specs"], {"passed": 4}),
+        (["specs/small.arch.yaml"], {"passed": 4}),
+    ],
+)
+def test_items_are_selected_as_tests_are(project: Project, arguments: list[str], outcomes: dict[str, int]) -> None:
+    project.spec()
+    project.run(*arguments).assert_outcomes(**outcomes)
+
+
+def test_collect_only_lists_without_building(project: Project) -> None:
+    project.broken("nets:small", "nowhere:at_all")
+    result = project.run("--collect-only", "-q")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f"specs/small.arch.yaml::{c}" for c in ("spec", "shapes", "parameters", "compute")])
+
+
+def test_a_broken_neighbour_hides_nothing(project: Project) -> None:
+    project.spec()
+    project.spec("broken", "build: [\n")
+    project.spec("unbuildable", "build: nets:raising\ninput: [B, 1]\noutput: [B, 1]\n")
+    result = project.run()
+    result.assert_outcomes(passed=4, failed=3)
+    result.stdout.fnmatch_lines(["*FAILED specs/broken.arch.yaml::spec - specs/broken.arch.yaml:*"])
+
+
+def test_exitfirst_stops_at_the_first_failure(project: Project) -> None:
+    project.broken("11_926", "11_927", name="a")
+    project.broken("11_926", "11_928", name="b")
+    project.run("-x").assert_outcomes(passed=2, failed=1)
+
+
+def test_last_failed_runs_only_what_failed(project: Project) -> None:
+    path = project.broken("11_926", "11_927")
+    project.pytester.runpytest_inprocess("--archcheck").assert_outcomes(passed=3, failed=1)
+    path.write_text(path.read_text().replace("11_927", "11_926"))
+    project.pytester.runpytest_inprocess("--archcheck", "--lf").assert_outcomes(passed=1)
+
+
+def test_two_workers_verify_the_same(project: Project) -> None:
+    project.spec()
+    project.broken("[B, 6, 14, 14]", "[B, 6, 12, 12]", name="wrong")
+    result = project.run("-n", "2")
+    result.assert_outcomes(passed=7, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "specs/wrong.arch.yaml:5: pool: output shape differs",
+            "specs/small.arch.yaml * nets:small * 11_926 * ok * ok * ok * ok *",
+            "specs/wrong.arch.yaml * nets:small * 11_926 * ok * FAILED * ok * ok *",
+            "FAILED specs/wrong.arch.yaml::shapes - specs/wrong.arch.yaml:5: pool: output shape differs",
+        ]
+    )
+
+
+def test_junit_has_message_line_and_counts(project: Project) -> None:
+    project.broken("[B, 6, 14, 14]", "[B, 6, 12, 12]")
+    project.run("--junitxml=out.xml", "-o", "junit_family=xunit1")
+    cases = {case.attrib["name"]: case for case in ET.parse(project.path / "out.xml").getroot().iter("testcase")}
+    failure = cases["shapes"].find("failure")
+    assert failure is not None
+    assert failure.attrib["message"] == "specs/small.arch.yaml:5: pool: output shape differs"
+    assert cases["shapes"].attrib["file"] == "specs/small.arch.yaml"
+    assert cases["shapes"].attrib["line"] == "4"  # pytest counts from 0 here
+    properties = {p.attrib["name"]: p.attrib["value"] for p in cases["compute"].iter("property")}
+    assert properties == {"archcheck_params": "11926", "archcheck_macs": "129360"}
+
+
+def test_github_annotations_sit_on_the_line_of_the_spec(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pytest_github_actions_annotate_failures")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    monkeypatch.delenv("PYTEST_RUN_PATH", raising=False)
+    project.broken("[B, 6, 14, 14]", "[B, 6, 12, 12]")
+    result = project.run()
+    result.stderr.fnmatch_lines(["::error file=specs/small.arch.yaml,line=5::*pool: output shape differs*"])
+
+
+def test_failures_without_a_terminal_and_without_tracebacks(project: Project) -> None:
+    project.broken("[B, 6, 14, 14]", "[B, 6, 12, 12]")
+    result = project.run("-p", "no:terminal")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    for style in ("short", "line", "native", "long"):
+        output = project.run(f"--tb={style}").stdout.str()
+        assert "specs/small.arch.yaml:5: pool: output shape differs" in output
+        assert "Traceback" not in output
+        assert "archcheck/items.py" not in output
+
+
+def test_a_users_autouse_fixtures_do_no_harm(project: Project) -> None:
+    project.spec()
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(autouse=True, scope="module")
+        def by_module(request): request.module
+
+        @pytest.fixture(autouse=True)
+        def by_function(request): request.node.name
+        """,
+    )
+    project.run().assert_outcomes(passed=4)
+
+
+def test_sections_still_to_come_are_skipped_at_their_line_never_green(project: Project) -> None:
+    text = "build: nets:small\ninput: [B, 1, 28, 28]\ntraining:\n  dataset: fashion-mnist\n  accuracy: 0.9\n"
+    project.spec(text=text)
+    result = project.run("-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED [[]1[]] specs/small.arch.yaml:3: `training` is valid, but *"])
+    strict = project.run("--archcheck-strict")
+    strict.assert_outcomes(passed=1, failed=1)
+    strict.stdout.fnmatch_lines(["specs/small.arch.yaml:3: not measured: `training` is valid, but *"])
+
+
+def test_specs_of_one_name_in_two_folders_are_two_specs(project: Project) -> None:
+    project.spec("a/small", project.spec().read_text())
+    project.run().assert_outcomes(passed=8)

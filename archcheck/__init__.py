@@ -6,7 +6,7 @@ described in the README. Nothing heavy is imported before one of them is called.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archcheck.errors import ArchcheckError, BuildError, SpecError, UsageError
 
@@ -31,11 +31,11 @@ __all__ = [
 _LAZY = {"Summary": "summarize", "summary": "summarize", "Verification": "verification", "verify": "verification"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _LAZY:
         raise AttributeError(f"module 'archcheck' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(f"archcheck.{_LAZY[name]}"), name)
+    value: object = getattr(importlib.import_module(f"archcheck.{_LAZY[name]}"), name)
     globals()[name] = value
     return value

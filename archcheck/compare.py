@@ -52,7 +52,18 @@ def compare_layers(left: StructureTrace, right: StructureTrace) -> list[Divergen
     everything = {layer.name for layer in ours} | {layer.name for layer in theirs}
     by_name = len(names) >= SAME_NAMES * len(everything)
     pairs = _paired(ours, theirs) if by_name else _paired_by_execution(left, right)
-    return [pair for pair in pairs if not _alike(pair, by_name)]
+    return _without_insides([pair for pair in pairs if not _alike(pair, by_name)])
+
+
+def _without_insides(divergences: list[Divergence]) -> list[Divergence]:
+    """A block that only one side has stands for everything inside it."""
+    alone = {one.name for one in divergences if one.left is None or one.right is None}
+
+    def is_inside(one: Divergence) -> bool:
+        parts = one.name.split(".")
+        return one.name in alone and any(".".join(parts[:i]) in alone for i in range(1, len(parts)))
+
+    return [one for one in divergences if not is_inside(one)]
 
 
 def _alike(pair: Divergence, by_name: bool) -> bool:
@@ -135,7 +146,7 @@ def _cell(layer: Layer | None, other: Layer | None) -> str:
     parts = [layer.type_name]
     if other is None or layer.output != other.output:
         parts.append(layer.output)
-    if other is None or layer.num_params != other.num_params:
+    if layer.num_params != (other.num_params if other is not None else 0):
         parts.append(f"{layer.num_params:_} parameters")
     return " ".join(parts)
 
@@ -144,7 +155,7 @@ def _totals(left: StructureTrace, right: StructureTrace) -> list[list[str]]:
     rows = [
         ["output", *(_output(side) for side in (left, right))],
         ["parameters", *(f"{side.root.num_params:_}" for side in (left, right))],
-        ["trainable", *(f"{side.root.num_trainable_params:_}" for side in (left, right))],
+        ["frozen", *(f"{side.root.num_frozen_params:_}" for side in (left, right))],
         ["buffers", *(f"{side.root.num_buffers:_}" for side in (left, right))],
         ["macs", *("-" if side.macs is None else f"{side.macs:_}" for side in (left, right))],
     ]

@@ -182,7 +182,10 @@ def _note_facts(item: CheckItem, measured: Measured) -> None:
     trace = measured.trace
     if trace is None:
         return
-    item.facts |= {"params": None if trace.uninitialized else trace.root.num_params, "macs": trace.macs}
+    measured_facts = {"params": None if trace.uninitialized else trace.root.num_params, "macs": trace.macs}
+    item.facts |= measured_facts
+    # Properties land in JUnit files and survive xdist.
+    item.user_properties += [(f"archcheck_{key}", value) for key, value in measured_facts.items() if value is not None]
     if trace.fallback_reason:
         item.facts["note"] = f"ran on {trace.device}: {trace.fallback_reason}"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from archcheck.checks import Mismatch
 from archcheck.patterns import format_calls, format_output
 from archcheck.records import ForwardRecord, StructureTrace
-from archcheck.spec import SpecFile
+from archcheck.spec import BATCH, SpecFile
 
 if TYPE_CHECKING:
     from archcheck.verification import Verification
@@ -34,7 +34,7 @@ def format_mismatch(spec_file: SpecFile, mismatch: Mismatch, trace: StructureTra
     if mismatch.expected is not None:
         lines.append(_line("expected", mismatch.expected))
     if mismatch.actual is not None:
-        lines.append(_line("actual", mismatch.actual))
+        lines.append(_line("actual", explain(mismatch.actual)))
     description = _description(mismatch, trace)
     if description:
         lines.append(_line("module", description))
@@ -60,17 +60,32 @@ def _description(mismatch: Mismatch, trace: StructureTrace | None) -> str | None
     return trace.descriptions.get(mismatch.module)
 
 
-_LINEAR = re.compile(r"RuntimeError: mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)")
-_CONV = re.compile(
-    r"RuntimeError: Given (?:groups|transposed)=\d+, weight of size \[.*?\], expected input\[.*?\] "
-    r"to have (\d+) channels, but got (\d+) channels instead"
-)
+# One error has as many texts as torch has kernels for it.
+_SHAPE_ERRORS = [
+    (re.compile(r"RuntimeError: mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)"), "features"),
+    (
+        re.compile(r"RuntimeError: a and b must have same reduction dim, but got \[.*?(\d+)\] X \[(\d+), \d+\]\.?"),
+        "features",
+    ),
+    (
+        re.compile(
+            r"RuntimeError: Given (?:groups|transposed)=\d+, weight of size \[.*?\], expected input\[.*?\] "
+            r"to have (?P<expected>\d+) channels, but got (?P<actual>\d+) channels instead"
+        ),
+        "channels",
+    ),
+]
 
 
 def explain(text: str) -> str:
-    """Torch's two most common shape errors in the words of a layer: what comes in and what it was made for."""
-    text = _LINEAR.sub(r"\1 features in, \2 expected", text)
-    return _CONV.sub(r"\2 channels in, \1 expected", text)
+    """Torch's most common shape errors in the words of a layer: what comes in and what it was made for."""
+    for pattern, what in _SHAPE_ERRORS:
+        match = pattern.search(text)
+        if match:
+            groups = match.groupdict() or {"actual": match[1], "expected": match[2]}
+            reworded = f"{groups['actual']} {what} in, {groups['expected']} expected"
+            return text[: match.start()] + reworded + text[match.end() :]
+    return text
 
 
 # ------------------------------------------------------------------------------------------- tables
@@ -106,6 +121,7 @@ LAYER_ALIGN = ("left", "left", "left", "right", "right")
 def layer_rows(trace: StructureTrace, depth: int | None = None) -> list[tuple[str, str, str, str, str]]:
     """The first forward's calls in the order of execution, down to `depth` dots (all of them without)."""
     forward = trace.forwards[0]
+    batch = forward.sizes.get(BATCH, 1)
     outputs = format_calls(trace)
     calls: dict[str, int] = {}
     for call in forward.calls:
@@ -119,7 +135,7 @@ def layer_rows(trace: StructureTrace, depth: int | None = None) -> list[tuple[st
         name = f"{call.name}[{call.index}]" if calls[call.name] > 1 else call.name
         output = outputs.get((call.name, call.index), "-")
         params = f"{module.num_params:_}" if module.num_params and call.index == 0 else "-"
-        rows.append(("  " * (level - 1) + name, module.type_name, output, params, format_macs(call.macs or None)))
+        rows.append(("  " * (level - 1) + name, module.type_name, output, params, format_macs(call.macs // batch or None)))
     return rows
 
 
@@ -137,7 +153,8 @@ def totals(trace: StructureTrace) -> list[str]:
     buffers = f", and {root.num_buffers:_} in buffers" if root.num_buffers else ""
     lines.append(f"parameters  {root.num_params:_}{frozen}{buffers}")
     if trace.macs is not None:
-        lines.append(f"macs        {format_macs(trace.macs)} ({trace.macs:_}) for one example")
+        per = "one example" if BATCH in forward.sizes else "this input"
+        lines.append(f"macs        {format_macs(trace.macs)} ({trace.macs:_}) for {per}")
     return lines + _unusual(trace, forward)
 
 
@@ -160,13 +177,13 @@ def _verdicts(outcomes: Mapping[str, Sequence[Mismatch]]) -> list[tuple[str, str
 
 
 def format_verification(result: Verification) -> str:
-    """The verdict of every check, the layer table where there is one, and every mismatch."""
+    """The verdict of every check, every mismatch, and the layer table."""
     verdicts = ", ".join(f"{check} {verdict}" for check, verdict in _verdicts(result.outcomes))
     parts = [f"{result.spec_file.name} ({result.spec_file.document.path}): {verdicts}"]
-    if result.trace is not None:
-        parts.append(format_layers(result.trace, _listed_depth(result.spec_file)))
     if result.mismatches:
         parts.append(format_mismatches(result.spec_file, result.mismatches, result.trace))
+    if result.trace is not None:
+        parts.append(format_layers(result.trace, _listed_depth(result.spec_file)))
     return "\n\n".join(parts)
 
 

@@ -57,6 +57,12 @@ class ArchcheckSession:
             return None
         return ArchFile.from_parent(parent, path=file_path)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Import torch before the clocks of the items start, and only where items will run here."""
+        if not self._config.option.collectonly and any(isinstance(item, CheckItem) for item in session.items):
+            import archcheck.trace  # noqa: F401
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
@@ -71,8 +77,6 @@ class ArchcheckSession:
             report.longrepr = (item.loc.path, item.loc.line, report.longrepr[2])
         if call.when == "call":
             report.archcheck = _payload(item)  # type: ignore[attr-defined]
-            facts = [(key, item.facts[key]) for key in ("params", "macs") if item.facts.get(key) is not None]
-            report.user_properties += [(f"archcheck_{key}", value) for key, value in facts]
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -159,7 +159,7 @@ class Macs:
         """Another count in the same unit, with the same number of decimals."""
         match = MACS.fullmatch(self.text)
         if match is None or not match["unit"]:
-            return f"{macs:_}" if "_" in self.text or len(self.text) < 4 else str(macs)
+            return f"{macs:_}"
         digits = len(match["fraction"] or "")
         return f"{Decimal(macs) / UNITS[match['unit'].upper()]:.{digits}f}{match['space']}{match['unit']}"
 
@@ -169,7 +169,7 @@ MACS = re.compile(r"(?P<whole>\d+(?:_\d+)*)(?:\.(?P<fraction>\d+))?(?P<space> ?)
 
 
 def _parse_macs(value: Any) -> Macs:
-    text = str(value) if _is_dim(value) else ""
+    text = f"{value:_}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
     match = MACS.fullmatch(text)
     if match is None or (match["fraction"] and not match["unit"]):
         raise _fail(f"expected a count of multiply-adds such as 1.73 G or 416_520, found {_shown(value)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archcheck.errors import UsageError
@@ -14,7 +14,7 @@ from archcheck.render import describe_stop
 ROWS_AT_MOST = 40  # what still reads as a table; decides the depth where none is asked for
 CALLS_AT_MOST = 8  # of a module whose calls differ: more of them would bury the table
 
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(\[\d+\])?")
 
 
 def format_spec(head: Mapping[str, str], trace: StructureTrace, depth: int | None = None) -> str:
@@ -69,31 +69,29 @@ def default_depth(trace: StructureTrace) -> int:
 def layer_lines(trace: StructureTrace, depth: int | None = None) -> list[str]:
     """The rows of the layer table, columns aligned."""
     limit = depth if depth is not None else default_depth(trace)
-    outputs = infer_calls(trace)
     cells: list[tuple[str, str, str, str]] = []
-    for name in _names_in_order(trace, limit):
+    for key, name, output in _rows(trace, limit, infer_calls(trace)):
         module = trace.modules[name]
+        shape = f"output: {format_inferred(output)}" if output is not None else ""
         params = f"parameters: {module.num_params:_}" if module.num_params else ""
-        for key, output in _keyed_outputs(name, trace, outputs):
-            shape = f"output: {format_inferred(output)}" if output is not None else ""
-            cells.append((f"{_quote_key(key)}:", f"type: {module.type_name}", shape, params))
+        cells.append((f"{_quote_key(key)}:", f"type: {module.type_name}", shape, params))
     return _aligned(cells)
 
 
-def _names_in_order(trace: StructureTrace, depth: int) -> list[str]:
-    names = dict.fromkeys(call.name for call in trace.forwards[0].calls if call.name)
-    return [name for name in names if name.count(".") < depth]
-
-
-def _keyed_outputs(name: str, trace: StructureTrace, outputs: Mapping[tuple[str, int], Any]) -> list[tuple[str, Any]]:
-    """One row for a layer, or one for each of its calls where they differ."""
-    calls = max(call.index for call in trace.forwards[0].calls if call.name == name) + 1
-    seen = [outputs.get((name, index)) for index in range(calls)]
-    if all(one == seen[0] for one in seen):
-        return [(name, seen[0])]
-    if calls > CALLS_AT_MOST:
-        return [(name, None)]
-    return [(f"{name}[{index}]", output) for index, output in enumerate(seen)]
+def _rows(trace: StructureTrace, depth: int, outputs: Mapping[tuple[str, int], Any]) -> Iterator[tuple[str, str, Any]]:
+    """Key, module and output of every row: one for a layer, or one for each of its calls where they differ."""
+    indices: dict[str, list[int]] = {}
+    for call in trace.forwards[0].calls:
+        indices.setdefault(call.name, []).append(call.index)
+    for call in trace.forwards[0].calls:
+        if not call.name or call.name.count(".") >= depth:
+            continue
+        seen = [outputs.get((call.name, index)) for index in indices[call.name]]
+        alike = all(one == seen[0] for one in seen)
+        if not alike and len(seen) <= CALLS_AT_MOST:
+            yield f"{call.name}[{call.index}]", call.name, seen[call.index]
+        elif call.index == 0:
+            yield call.name, call.name, seen[0] if alike else None
 
 
 def _quote_key(key: str) -> str:

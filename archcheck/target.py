@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -10,6 +11,7 @@ from archcheck.errors import BuildError
 TargetKind: TypeAlias = Literal["module", "path", "torchvision", "timm"]
 
 _FORMS = "module:callable, path/to/file.py:callable, torchvision:NAME or timm:NAME"
+_REGISTERED_NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def parse_target(text: str) -> Target:
 
 def _registered(text: str, kind: TargetKind, name: str) -> Target:
     # Nothing but a plain name: timm would take `hf-hub:` and folders too, and download.
-    if not all(part.isidentifier() or part.replace("-", "_").isalnum() for part in name.replace("_", "a").split(".")):
+    if not _REGISTERED_NAME.fullmatch(name):
         raise BuildError(f"{_shown(text)}: expected the name of a {kind} model after the colon, found {_shown(name)}")
     return Target(text.strip(), kind, kind, name)
 

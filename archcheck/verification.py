@@ -27,7 +27,7 @@ class Measured:
 
 def measure(spec_file: SpecFile, rootdir: Path | None = None, model: nn.Module | None = None) -> Measured:
     """Build the spec's network (or take `model`) and trace it at every size; `rootdir` is put on `sys.path`."""
-    from archcheck.build import build_network
+    from archcheck.build import prepare_network
     from archcheck.trace import trace_model, trace_structure
 
     spec = spec_file.spec
@@ -36,12 +36,10 @@ def measure(spec_file: SpecFile, rootdir: Path | None = None, model: nn.Module |
         return Measured(trace_model(model, inputs, one_example))
     folder = spec_file.path.resolve().parent
     try:
-        trace = trace_structure(
-            lambda: build_network(spec.build, spec.args, folder, rootdir), inputs, one_example=one_example
-        )
+        make = prepare_network(spec.build, spec.args, folder, rootdir)
+        return Measured(trace_structure(make, inputs, one_example))
     except BuildError as error:
         return Measured(failure=_build_failure(spec, error))
-    return Measured(trace)
 
 
 def _build_failure(spec: Spec, error: BuildError) -> Mismatch:

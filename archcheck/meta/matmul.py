@@ -6,6 +6,7 @@ and returns what torch would; anything out of the ordinary is declined with NotI
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any, Protocol
 
@@ -24,22 +25,23 @@ class Meter(Protocol):
 # ---------------------------------------------------------------------------------------------- convolutions
 
 
-def _conv_sizes(x: Shape, w: Shape, stride: Any, padding: Any, dilation: Any) -> list[int] | None:
-    n = len(w) - 2
+@lru_cache(maxsize=4096)
+def _conv_plan(
+    sizes: Shape, weight: Shape, stride: Any, padding: Any, dilation: Any
+) -> tuple[tuple[int, ...], int] | None:
+    """Shape and multiply-adds of what one example gives; None for what torch might refuse."""
+    n = len(weight) - 2
     strides, dilations = as_tuple(stride, n), as_tuple(dilation, n)
-    if padding == "valid":
-        padding = 0
     if padding == "same":  # with a stride torch refuses it
-        return list(x[2:]) if strides == (1,) * n else None
-    paddings = as_tuple(padding, n)
+        return ((weight[0], *sizes), prod(sizes) * prod(weight)) if strides == (1,) * n else None
+    paddings = as_tuple(0 if padding == "valid" else padding, n)
     if strides is None or dilations is None or paddings is None:
         return None
-    out = []
-    for size, k, s, p, d in zip(x[2:], w[2:], strides, paddings, dilations, strict=True):
-        if s < 1 or p < 0 or d < 1:
-            return None
-        out.append((size + 2 * p - d * (k - 1) - 1) // s + 1)
-    return out
+    if min(strides) < 1 or min(paddings) < 0 or min(dilations) < 1:
+        return None
+    windows = zip(sizes, weight[2:], strides, paddings, dilations, strict=True)
+    out = tuple((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in windows)
+    return ((weight[0], *out), prod(out) * prod(weight)) if min(out) >= 1 else None
 
 
 def conv(
@@ -53,18 +55,20 @@ def conv(
     groups: Any = 1,
 ) -> Any:
     """conv1d, conv2d, conv3d of a batch."""
-    if not (is_plain_standard(x) and is_plain_standard(weight)) or x.dtype is not weight.dtype:
+    dtype = x.dtype
+    if not (is_plain_standard(x) and is_plain_standard(weight)) or dtype is not weight.dtype:
         return NotImplemented
     xs, ws = x.shape, weight.shape
     if len(xs) != len(ws) or len(ws) < 3 or xs[1] != ws[1] * groups or ws[0] % groups:
         return NotImplemented
-    if bias is not None and (bias.shape != ws[:1] or bias.dtype is not x.dtype or not bias.is_meta):
+    if bias is not None and (bias.shape != ws[:1] or bias.dtype is not dtype or not bias.is_meta):
         return NotImplemented
-    sizes = _conv_sizes(xs, ws, stride, padding, dilation)
-    if sizes is None or min(sizes) < 1:
+    plan = _conv_plan(xs[2:], ws, stride, padding, dilation)
+    if plan is None:
         return NotImplemented
-    meter.macs += prod(sizes) * prod(ws) * xs[0]
-    return new((xs[0], ws[0], *sizes), x.dtype)
+    batch = xs[0]
+    meter.macs += plan[1] * batch
+    return new((batch, *plan[0]), dtype)
 
 
 def conv_transpose(

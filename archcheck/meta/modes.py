@@ -103,7 +103,7 @@ def _placement_rules() -> Mapping[Any, _Rule]:
 def _skip_fill(func: Any, args: Any, kwargs: Any) -> Any:
     """In-place arithmetic with numbers on a tensor without values."""
     tensor = args[0]
-    if tensor.is_meta and all(type(arg) in NUMBERS for arg in args[1:]):
+    if tensor.is_meta and (len(args) == 1 or all([type(arg) in NUMBERS for arg in args[1:]])):
         return tensor
     return func(*args, **kwargs)
 
@@ -113,11 +113,29 @@ def _skip_init(func: Any, args: Any, kwargs: Any) -> Any:
     return tensor if isinstance(tensor, nn.Parameter) or tensor.is_meta else func(*args, **kwargs)
 
 
+class _Discard:
+    """A meter nobody reads."""
+
+    macs = 0
+
+
+def _by_shortcut(shortcut: Callable[..., Any]) -> _Rule:
+    def rule(func: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            result = shortcut(_Discard(), *args, **kwargs)
+        except Exception:  # arguments of another kind than expected: torch has the better message
+            result = NotImplemented
+        return run_on_meta(func, args, kwargs) if result is NotImplemented else result
+
+    return rule
+
+
 @cache
 def _build_rules() -> Mapping[Any, _Rule]:
+    computed = {func: _by_shortcut(shortcut) for func, shortcut in shortcuts().items()}
     filling = {func: _skip_fill for func in functions_named(_FILLING)}
     initialising = {getattr(nn.init, name): _skip_init for name in _INITIALISING}
-    return MappingProxyType({**_placement_rules(), **filling, **initialising})
+    return {**computed, **_placement_rules(), **filling, **initialising}
 
 
 class BuildMode(TorchFunctionMode):
@@ -131,7 +149,12 @@ class BuildMode(TorchFunctionMode):
         rule = self._rules.get(func)
         if rule is not None:
             return rule(func, args, kwargs or {})
-        return run_on_meta(func, args, kwargs or {})
+        if kwargs:
+            return run_on_meta(func, args, kwargs)
+        try:
+            return func(*args)
+        except Exception:
+            return run_on_meta(func, args, {})
 
 
 # ---------------------------------------------------------------------------------------------- running
@@ -152,10 +175,12 @@ class ForwardMode(TorchFunctionMode):
         ordinary = _ORDINARY.issuperset(types)
         shortcut = self._shortcuts.get(func)
         if shortcut is not None and ordinary and not is_transformed():
-            try:
-                result = shortcut(self._meter, *args, **kwargs)
-            except Exception:  # arguments of another kind than expected: torch has the better message
-                result = NotImplemented
+            result = self._shortcut(shortcut, args, kwargs)
+            if result is NotImplemented and any(isinstance(arg, Tensor) and arg.is_cpu for arg in args):
+                moved = _moved_to_meta(func, args, kwargs)
+                if moved is not None:
+                    args, kwargs = moved
+                    result = self._shortcut(shortcut, args, kwargs)
             if result is not NotImplemented:
                 return result
         rule = self._placement.get(func)
@@ -165,6 +190,12 @@ class ForwardMode(TorchFunctionMode):
             return run_on_meta(func, args, kwargs)
         with CountingMode(self._meter):
             return run_on_meta(func, args, kwargs)
+
+    def _shortcut(self, shortcut: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        try:
+            return shortcut(self._meter, *args, **kwargs)
+        except Exception:  # arguments of another kind than expected: torch has the better message
+            return NotImplemented
 
 
 def is_transformed() -> bool:

@@ -30,9 +30,9 @@ _HANDLERS: Final[tuple[tuple[str, Callable[..., Any]], ...]] = (
     ("prelu", pointwise.prelu),
     ("roll", pointwise.roll),
     ("normalize", pointwise.normalize),
-    ("add sub rsub mul div true_divide multiply subtract divide __radd__ __rmul__ __rsub__ __rdiv__ __rtruediv__ __add__ "
-     "__mul__ __sub__ __truediv__",
+    ("add sub mul div true_divide multiply subtract divide __radd__ __rmul__ __add__ __mul__ __sub__ __truediv__",
      pointwise.binary),
+    ("rsub __rsub__ __rdiv__ __rtruediv__", pointwise.binary_reversed),
     ("add_ sub_ mul_ div_ __iadd__ __isub__ __imul__ __itruediv__", pointwise.binary_inplace),
     ("eq ne lt le gt ge __eq__ __ne__ __lt__ __le__ __gt__ __ge__", pointwise.compare),
     ("masked_fill", pointwise.masked_fill),

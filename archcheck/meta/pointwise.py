@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from archcheck.meta.tensors import (
+    META,
     NUMBERS,
     Shape,
     as_tuple,
     broadcast,
+    elementwise_strides,
+    is_packed,
     is_param,
-    is_permuted,
     is_plain,
     is_plain_standard,
     is_standard,
@@ -37,16 +39,18 @@ def unary(_: Any, x: Any, *args: Any, inplace: bool = False, out: Any = None, **
     for option in (*args, *kwargs.values()):
         if type(option) not in NUMBERS and option is not None and not isinstance(option, str):
             return NotImplemented
-    result = new_like(x)
-    return x if inplace and result is not NotImplemented else result
+    return _written(x) if inplace else new_like(x)
 
 
 def activation(_: Any, x: Any, inplace: bool = False) -> Any:
     """`unary` for the hottest ones, which take nothing but `inplace`."""
     if not is_plain(x):
         return NotImplemented
-    result = new_like(x)
-    return x if inplace and result is not NotImplemented else result
+    return _written(x) if inplace else new_like(x)
+
+
+def _written(x: Any) -> Any:
+    return x if is_packed(x) else NotImplemented
 
 
 def bare(_: Any, x: Any) -> Any:
@@ -56,7 +60,7 @@ def bare(_: Any, x: Any) -> Any:
 
 def bare_inplace(_: Any, x: Any) -> Any:
     """relu_, sigmoid_ and the like."""
-    return x if is_plain(x) and new_like(x) is not NotImplemented else NotImplemented
+    return _written(x) if is_plain(x) else NotImplemented
 
 
 def hardtanh(_: Any, x: Any, min_val: Any = -1.0, max_val: Any = 1.0, inplace: bool = False) -> Any:
@@ -101,9 +105,9 @@ def roll(_: Any, x: Any, shifts: Any, dims: Any = None) -> Any:
 def normalize(_: Any, x: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None) -> Any:
     """Vectors scaled to length 1."""
     del eps
-    if out is not None or type(p) not in NUMBERS or type(dim) is not int or not is_plain_standard(x):
+    if out is not None or type(p) not in NUMBERS or type(dim) is not int or not is_plain(x):
         return NotImplemented
-    return new(x.shape, x.dtype) if -x.ndim <= dim < x.ndim else NotImplemented
+    return new_like(x) if -x.ndim <= dim < x.ndim else NotImplemented
 
 
 # ---------------------------------------------------------------------------------------------- two operands
@@ -114,6 +118,11 @@ def binary(_: Any, x: Any, other: Any, *, alpha: Any = 1) -> Any:
     return _elementwise(x, other) if type(alpha) in NUMBERS else NotImplemented
 
 
+def binary_reversed(_: Any, x: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """rsub, and a number divided by a tensor."""
+    return new_like(x) if is_plain(x) and type(other) in NUMBERS and type(alpha) in NUMBERS else NotImplemented
+
+
 def compare(_: Any, x: Any, other: Any) -> Any:
     """eq, lt and the like: as `binary`, but what comes out is bool."""
     return _elementwise(x, other, torch.bool)
@@ -121,7 +130,7 @@ def compare(_: Any, x: Any, other: Any) -> Any:
 
 def binary_inplace(_: Any, x: Any, other: Any, *, alpha: Any = 1) -> Any:
     """add_, mul_ and the like, where the other operand doesn't enlarge the first."""
-    if type(alpha) not in NUMBERS or not is_plain(x) or new_like(x) is NotImplemented:
+    if type(alpha) not in NUMBERS or not is_plain(x) or not is_packed(x):
         return NotImplemented
     if type(other) in NUMBERS:
         return x
@@ -149,11 +158,14 @@ def _elementwise(x: Any, other: Any, dtype: torch.dtype | None = None) -> Any:
 
 def _permuted_elementwise(x: Tensor, other: Tensor, shape: Shape, dtype: torch.dtype | None) -> Any:
     """The first operand of full shape decides the layout, as long as the other has nothing to say in it."""
+    if min(shape) <= 1:
+        return NotImplemented
     for full, rest in ((x, other), (other, x)):
-        if full.shape == shape and is_permuted(shape, full.stride()):
+        strides = elementwise_strides(shape, full.stride()) if full.shape == shape else None
+        if strides is not None and strides == full.stride():
             silent = sum(size > 1 for size in rest.shape) <= 1
-            if silent or (full is x and rest.shape == shape and is_permuted(shape, rest.stride())):
-                return torch.empty_strided(shape, full.stride(), dtype=dtype or x.dtype, device="meta")
+            if silent or (full is x and rest.shape == shape and is_packed(rest)):
+                return torch.empty_strided(shape, strides, dtype=dtype or x.dtype, device=META)
     return NotImplemented
 
 
@@ -161,7 +173,9 @@ def masked_fill(_: Any, x: Any, mask: Any, value: Any) -> Any:
     """A bool mask that doesn't enlarge the operand, and a number."""
     if not is_plain_standard(x) or type(value) not in NUMBERS or type(mask) is not Tensor:
         return NotImplemented
-    if mask.dtype is not torch.bool or not mask.is_meta or broadcast(x.shape, mask.shape) != x.shape:
+    if mask.dtype is not torch.bool or not mask.is_meta or not is_standard(mask):
+        return NotImplemented
+    if broadcast(x.shape, mask.shape) != x.shape:
         return NotImplemented
     return new(x.shape, x.dtype)
 
@@ -242,7 +256,9 @@ def layer_norm(_: Any, x: Any, normalized_shape: Any, weight: Any = None, bias: 
         return NotImplemented
     if not is_param(weight, x, *shape) or not is_param(bias, x, *shape):
         return NotImplemented
-    return new(x.shape, x.dtype)  # whatever the layout of x
+    if x.is_contiguous() and not is_standard(x):
+        return NotImplemented
+    return new(x.shape, x.dtype)  # whatever the layout of x: torch packs it first
 
 
 def rms_norm(_: Any, x: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:
@@ -283,7 +299,7 @@ def _pool(x: Any, n: int, kernel: Any, stride: Any, padding: Any, dilation: Any,
     if None in options:
         return None
     for size, k, s, p, d in zip(x.shape[2:], *options, strict=True):  # type: ignore[arg-type]
-        if k < 1 or s < 1 or d < 1 or not 0 <= 2 * p <= k:
+        if k < 1 or s < 1 or d < 1 or not 0 <= 2 * p <= k or size < k:
             return None
         out.append(_pooled(size, k, s, p, d, bool(ceil_mode)))
     return tuple(out) if min(out) >= 1 else None

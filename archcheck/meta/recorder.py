@@ -43,13 +43,14 @@ class Recorder:
         self._failure: BaseException | None = None
         self._shortcuts: Mapping[type, Callable[..., Any]] = SHORTCUTS if shortcuts else {}
         self._counts: dict[str, int] = {}
+        self._finished = 0
         self._tensors: dict[tuple[tuple[int, ...], torch.dtype], TensorRecord] = {}
 
     def begin(self, sizes: Mapping[str, int]) -> ForwardRecord:
         """Start a forward pass."""
         self.macs = 0
         self.forward = ForwardRecord(sizes=dict(sizes))
-        self._counts = {}
+        self._counts.clear()
         self._failure, self.failed_in = None, ""
         return self.forward
 
@@ -77,14 +78,14 @@ class Recorder:
     def _recorded(self, name: str, module: nn.Module) -> Callable[..., Any]:
         shortcut = None if "forward" in vars(module) else self._shortcuts.get(type(module))
         run = module.forward
-        tensors = self._tensors
+        counts, record = self._counts, self.record
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             state = _get_state()
             _set_state(_OFF)  # reading shapes here is no call of the network's
-            index = self._counts.get(name, 0)
-            self._counts[name] = index + 1
-            call = CallRecord(name, index, tuple([self.record(arg) for arg in args]))
+            index = counts.get(name, 0)
+            counts[name] = index + 1
+            call = CallRecord(name, index, tuple([record(arg) for arg in args]))
             self.forward.calls.append(call)
             before = self.macs
             out = NotImplemented
@@ -101,12 +102,13 @@ class Recorder:
                     self._note_failure(name, error)
                     raise
                 _set_state(_OFF)
-            call.output = self.record(out)
+            call.output = record(out)
             call.macs = self.macs - before
+            call.finished = self._finished
+            self._finished += 1
             _set_state(state)
             return out
 
-        del tensors
         return forward
 
     def _note_failure(self, name: str, error: BaseException) -> None:
@@ -117,7 +119,7 @@ class Recorder:
 
     def record(self, value: Any, depth: int = 0) -> ValueRecord:
         """A value without its tensors."""
-        if isinstance(value, Tensor):
+        if type(value) is Tensor or isinstance(value, Tensor):
             return self._tensor(value)
         if depth > _MAX_DEPTH:
             return OpaqueRecord(type(value).__name__)

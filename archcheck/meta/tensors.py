@@ -29,14 +29,20 @@ def standard_strides(shape: Shape) -> Shape | None:
 
 
 @lru_cache(maxsize=8192)
-def is_permuted(shape: Shape, strides: Shape) -> bool:
-    """The dimensions of a freshly made tensor in another order, none of size 1 (whose stride says nothing)."""
-    step = 1
-    for stride, size in sorted(zip(strides, shape, strict=True)):
-        if stride != step or size <= 1:
-            return False
-        step *= size
-    return True
+def elementwise_strides(shape: Shape, strides: Shape) -> Shape | None:
+    """The strides of what an elementwise operation on such a tensor returns: packed, dimensions in the same order.
+
+    None where the order is not plain to see: equal strides, or sizes of 1, whose strides say nothing.
+    """
+    if strides == standard_strides(shape):
+        return strides
+    if min(shape) <= 1 or len(set(strides)) < len(strides) or min(strides) < 1:
+        return None
+    out, step = [0] * len(shape), 1
+    for dim in sorted(range(len(shape)), key=strides.__getitem__):
+        out[dim] = step
+        step *= shape[dim]
+    return tuple(out)
 
 
 def is_plain(x: Any) -> bool:
@@ -56,7 +62,7 @@ def is_plain_standard(x: Any) -> bool:
 
 def is_param(x: Any, like: Tensor, *shape: int) -> bool:
     """None, or a plain tensor of `like`'s dtype and exactly this shape: a bias or a scale that fits."""
-    return x is None or (is_plain(x) and x.dtype is like.dtype and x.shape == shape)
+    return x is None or (is_plain_standard(x) and x.dtype is like.dtype and x.shape == shape)
 
 
 def new(shape: Shape, dtype: torch.dtype) -> Tensor:
@@ -68,10 +74,16 @@ def new(shape: Shape, dtype: torch.dtype) -> Tensor:
 
 def new_like(x: Tensor, dtype: torch.dtype | None = None) -> Any:
     """What an elementwise operation on `x` alone returns, or NotImplemented for layouts that take more thought."""
+    strides = elementwise_strides(x.shape, x.stride())
+    if strides is None:
+        return NotImplemented
+    return torch.empty_strided(x.shape, strides, dtype=dtype or x.dtype, device=META)
+
+
+def is_packed(x: Tensor) -> bool:
+    """Every element has a place of its own, without gaps: safe to write to."""
     strides = x.stride()
-    if strides == standard_strides(x.shape) or is_permuted(x.shape, strides):
-        return torch.empty_strided(x.shape, strides, dtype=dtype or x.dtype, device=META)
-    return NotImplemented
+    return strides == elementwise_strides(x.shape, strides)
 
 
 def broadcast(a: Shape, b: Shape) -> Shape | None:
@@ -89,6 +101,8 @@ def broadcast(a: Shape, b: Shape) -> Shape | None:
 
 def as_tuple(value: Any, length: int) -> Shape | None:
     """`value` as a tuple of `length` ints, where it is an int or a sequence of ints of that length (or of one)."""
+    if type(value) is tuple and len(value) == length:
+        return value
     if type(value) is int:
         return (value,) * length
     if not isinstance(value, Sequence) or not all(type(item) is int for item in value):

@@ -4,6 +4,18 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import tabulate  # noqa: F401
+import yaml  # noqa: F401
+
+# pytester forgets what a run inside it has imported; what is imported here stays, and saves a second each time.
+import archcheck.build
+import archcheck.session
+import archcheck.specwriter
+import archcheck.summarize
+import archcheck.trace  # noqa: F401
+
+# Named one by one, as other plugins that happen to be installed would be imported anew in every run.
+PLUGINS = ("archcheck.plugin", "pytest_benchmark.plugin", "xdist.plugin", "pytest_github_actions_annotate_failures.plugin")
 
 NETS = """
 from collections import OrderedDict
@@ -57,9 +69,13 @@ class Project:
         return self.spec(name, SMALL.replace(old, new))
 
     def run(self, *args: str) -> pytest.RunResult:
-        """`pytest --archcheck ARGS` in this process, or in a fresh one for xdist."""
+        """`pytest --archcheck ARGS`."""
+        return self.pytest("--archcheck", *args)
+
+    def pytest(self, *args: str) -> pytest.RunResult:
+        """`pytest ARGS` in this process, or in one of its own where xdist takes part."""
         run = self.pytester.runpytest_subprocess if "-n" in args else self.pytester.runpytest_inprocess
-        return run("--archcheck", "-p", "no:cacheprovider" if "--lf" not in args else "cacheprovider", *args)
+        return run(*(option for plugin in PLUGINS for option in ("-p", plugin)), *args)
 
 
 @pytest.fixture
@@ -68,4 +84,6 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     import sys
 
     monkeypatch.delitem(sys.modules, "nets", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     return Project(pytester)

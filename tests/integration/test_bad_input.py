@@ -73,7 +73,7 @@ def test_malformed(project: Project, name: str) -> None:
 # what breaks in the build: (old text, new text, line, what is said)
 UNBUILDABLE = {
     "missing-module": ("nets:small", "nowhere:small", 1, "nowhere"),
-    "missing-callable": ("nets:small", "nets:smal", 1, "did you mean small"),
+    "missing-callable": ("nets:small", "nets:smal", 1, "did you mean 'small'"),
     "missing-file": ("nets:small", "../models/nets.py:small", 1, "nets.py"),
     "raises": ("nets:small", "nets:raising", 1, "ValueError: no such width"),
     "not-a-network": ("nets:small", "nets:OrderedDict", 1, "OrderedDict.*Module"),
@@ -100,7 +100,7 @@ def test_a_failed_build_fails_every_item_with_one_message(project: Project, name
 def test_a_rejected_argument_is_told_at_its_own_line(project: Project) -> None:
     project.broken("nets:small\n", "nets:small\nargs:\n  channels: 6\n  chanels: 7\n")
     result = project.run("-k", "shapes")
-    result.stdout.fnmatch_lines(["specs/small.arch.yaml:4: build: *chanels*did you mean channels*"])
+    result.stdout.fnmatch_lines(["specs/small.arch.yaml:4: build: *chanels*did you mean *channels*"])
 
 
 def test_all_problems_of_a_file_are_told_at_once(project: Project) -> None:

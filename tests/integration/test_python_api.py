@@ -64,7 +64,7 @@ def test_a_failed_build_is_a_result_not_an_exception(spec: Path) -> None:
     result = archcheck.verify(spec)
     assert not result.ok
     assert len(result.mismatches) == 1
-    assert "did you mean Identity" in str(result)
+    assert "did you mean 'Identity'" in str(result)
 
 
 def test_an_invalid_spec_raises_with_every_problem(spec: Path) -> None:
@@ -101,7 +101,7 @@ def test_summary_is_the_layer_table() -> None:
     assert summary.macs == 129_360
     lines = str(summary).splitlines()
     assert lines[0].split() == ["layer", "type", "output", "parameters", "MACs"]
-    assert lines[2].split() == ["0", "Conv2d", "[B,", "6,", "28,", "28]", "156", "117.6", "k"]
+    assert lines[2].split() == ["0", "Conv2d", "[B,", "6,", "28,", "28]", "156", "118", "k"]
     assert "<table>" in summary._repr_html_()
 
 
@@ -118,7 +118,7 @@ def test_summary_of_tokens() -> None:
 
 
 def test_summary_says_what_it_can_not_read() -> None:
-    with pytest.raises(archcheck.UsageError, match=r"input 'B;3': expected sizes such as B,3,224,224"):
+    with pytest.raises(archcheck.UsageError, match=r"input: 'B;3': expected whole numbers"):
         archcheck.summary(small(), "B;3")
     with pytest.raises(archcheck.UsageError, match="expected a shape, a tensor, or a list or map of them, found float"):
         archcheck.summary(small(), 3.5)
@@ -140,16 +140,16 @@ def test_the_fixture_wraps_both(project: Project) -> None:
 
         def test_wrong(archcheck):
             result = archcheck.verify("specs/small.arch.yaml", nets.small(channels=5))
-            assert result.ok, result
+            assert result.ok, str(result)
 
         def test_summary(archcheck):
             assert archcheck.summary(nets.small(), "B,1,28,28").num_params == 11_926
         """,
     )
     project.write("conftest.py", "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent))\n")
-    result = project.pytester.runpytest_inprocess("tests")
+    result = project.pytest("tests")
     result.assert_outcomes(passed=3, failed=1)
-    result.stdout.fnmatch_lines(["*specs/small.arch.yaml:4: conv: output shape differs"])
+    result.stdout.fnmatch_lines(["*specs/small.arch.yaml:4: conv: output shape differs*"])
 
 
 def test_the_public_names_are_those_in_all() -> None:

@@ -156,7 +156,7 @@ def test_an_unwritable_folder_is_told_and_nothing_is_lost(project: Project, monk
 
 def test_update_without_archcheck_is_refused(project: Project) -> None:
     project.spec()
-    result = project.pytester.runpytest_inprocess("--archcheck-update")
+    result = project.pytest("--archcheck-update")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--archcheck-update does nothing without --archcheck*"])
 

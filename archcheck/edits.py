@@ -27,7 +27,7 @@ def apply_edits(text: str, path: str, edits: Iterable[Edit], additions: Mapping[
         UsageError: a value can't be replaced in place, or the result would not be a valid spec.
     """
     spec_file = parse_spec(text, path)
-    splices = [_splice(spec_file, edit) for edit in dict.fromkeys(_hashable(edits))]
+    splices = [_splice(spec_file, edit) for edit in _unique(edits)]
     splices += [_insertion(spec_file.document, section, body) for section, body in additions.items()]
     for start, end, new in sorted(splices, reverse=True):
         text = text[:start] + new + text[end:]
@@ -38,12 +38,9 @@ def apply_edits(text: str, path: str, edits: Iterable[Edit], additions: Mapping[
     return text
 
 
-def _hashable(edits: Iterable[Edit]) -> Iterable[Edit]:
-    """Edits by value: a glob's mismatches all bring the same one."""
-    seen: dict[tuple[Any, str], Edit] = {}
-    for edit in edits:
-        seen.setdefault((edit.keys, repr(edit.value)), edit)
-    return seen.values()
+def _unique(edits: Iterable[Edit]) -> Iterable[Edit]:
+    """One edit for each place: all of a glob's mismatches bring the same one."""
+    return {edit.keys: edit for edit in edits}.values()
 
 
 def _splice(spec_file: SpecFile, edit: Edit) -> tuple[int, int, str]:

@@ -59,6 +59,7 @@ class ArchFile(pytest.Module):
             yield self._item("spec", problems[0].loc, lambda _: raise_problems(problems))
             return
         yield from self._checks(spec_file)
+        spec_file.document.release()  # a thousand specs may be waiting for their turn
 
     def _checks(self, spec_file: SpecFile) -> Iterator[CheckItem]:
         yield self._check(spec_file, "spec", ("build",))

@@ -135,7 +135,9 @@ def layer_rows(trace: StructureTrace, depth: int | None = None) -> list[tuple[st
         name = f"{call.name}[{call.index}]" if calls[call.name] > 1 else call.name
         output = outputs.get((call.name, call.index), "-")
         params = f"{module.num_params:_}" if module.num_params and call.index == 0 else "-"
-        rows.append(("  " * (level - 1) + name, module.type_name, output, params, format_macs(call.macs // batch or None)))
+        rows.append(
+            ("  " * (level - 1) + name, module.type_name, output, params, format_macs(call.macs // batch or None))
+        )
     return rows
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from archcheck.plugin import CHECKS
 from archcheck.render import format_count, format_macs, format_table
 
 VERDICTS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
@@ -42,7 +43,7 @@ def add_report(
 def format_summary(rows: Sequence[Row]) -> str:
     """The table by tabulate: spec, build, parameters, MACs, each check's verdict, time; notes below it."""
     ordered = sorted(rows, key=lambda row: row.spec)
-    checks = list(dict.fromkeys(check for row in ordered for check in row.verdicts))
+    checks = [check for check in CHECKS if any(check in row.verdicts for row in ordered)]
     headers = ["spec", "build", "parameters", "MACs", *checks, "time"]
     align = ["left", "left", "right", "right", *["left"] * len(checks), "right"]
     cells = [

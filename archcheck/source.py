@@ -66,8 +66,18 @@ class Document:
         self.path = path
         self.text = text
         self.value = value
-        self._root = root
+        self._positions: _Node | None = root
         self._lines = _Lines(text)
+
+    @property
+    def _root(self) -> _Node:
+        if self._positions is None:
+            _, self._positions = _Builder(self.text).build()
+        return self._positions
+
+    def release(self) -> None:
+        """Let go of the positions, which take far more room than the text; the next question reads it again."""
+        self._positions = None
 
     def locate(self, keys: Sequence[Key] = (), *, key: bool = False) -> SourceLoc:
         """Where the value at `keys` starts, or its key; where there is no such value, the deepest one on the way."""

@@ -9,25 +9,26 @@ needs values (data-dependent control flow, operations without a meta kernel) run
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from archcheck.errors import BuildError
 from archcheck.meta import failures
-from archcheck.meta.census import NamedNetwork, census, named_network, uninitialized
-from archcheck.meta.counting import CountingMode
+from archcheck.meta.census import census, named_network, uninitialized
 from archcheck.meta.inputs import make_inputs
-from archcheck.meta.modes import BuildMode, ForwardMode
+from archcheck.meta.modes import BuildMode, ForwardMode, counted
 from archcheck.meta.recorder import Recorder
 from archcheck.meta.skeleton import copy_for_real, copy_to_meta, has_real_parameters, is_scripted, unwrapped
 from archcheck.meta.world import collector_paused, preserved_world
 from archcheck.records import Crash, ForwardInput, ForwardRecord, StructureTrace
 
-MAX_REAL_BYTES = 8 * 2**30
+__all__ = ["MAX_REAL_BYTES", "build_on_meta", "describe", "trace_model", "trace_structure"]
+
+MAX_REAL_BYTES: Final = 8 * 2**30
 """Parameters of a network that may be built for real where meta will not do."""
 
 
@@ -63,15 +64,15 @@ def trace_model(
 
 
 def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
-    """What `make()` builds, without weights; for real where the constructor reads values, and then stripped of them."""
+    """What `make()` builds, without weights; built for real where the constructor reads values, and then stripped."""
     try:
         with BuildMode():
             model = _built(make)
     except Exception as error:
-        if not failures.needs_values(error):
+        if not failures.may_be_metas(error):
             raise
         model = _built(make)
-    # a network from elsewhere (a module-level instance) stays as it is
+    # With weights: an old-fashioned constructor, or a module-level instance, which has to stay as it is.
     return copy_to_meta(model) if has_real_parameters(model) and not is_scripted(model) else model
 
 
@@ -79,8 +80,17 @@ def _built(make: Callable[[], nn.Module]) -> nn.Module:
     torch.default_generator.manual_seed(0)
     model = make()
     if not isinstance(model, nn.Module):
-        raise BuildError(f"the build returned {type(model).__name__}, no nn.Module")
+        raise BuildError(f"the build returned {type(model).__name__}, expected torch.nn.Module")
     return unwrapped(model)
+
+
+def describe(module: nn.Module) -> str:
+    """A module in a line, without its children: `Conv2d(6, 16, kernel_size=(5, 5))`."""
+    try:
+        details = " ".join(module.extra_repr().split())
+    except Exception:  # a user's extra_repr may be anything
+        details = ""
+    return f"{type(module).__name__}({details})"
 
 
 # ---------------------------------------------------------------------------------------------- ways to run it
@@ -103,8 +113,8 @@ def _trace(
         return attempt.trace()
     num_bytes = sum(param.nbytes for param in model.parameters() if not nn.parameter.is_lazy(param))
     if num_bytes > MAX_REAL_BYTES:
-        return attempt.trace(note=f"; not tried on the CPU, at {num_bytes / 2**30:.0f} GiB of parameters")
-    return _on_cpu(attempt, f"forward needs values: {failures.first_line(error)}", make_real, inputs, one_example)
+        return attempt.trace(note=f" (not tried on the CPU: {num_bytes / 2**30:.0f} GiB of parameters)")
+    return _on_cpu(attempt, failures.reason(error), make_real, inputs, one_example)
 
 
 def _on_cpu(
@@ -114,13 +124,19 @@ def _on_cpu(
     inputs: Sequence[ForwardInput],
     one_example: ForwardInput | None,
 ) -> StructureTrace:
+    """For real, unless that fails in the same way as on meta."""
     gradients = on_meta is not None and on_meta.gradients
-    attempt = _Attempt(make_real(), inputs, one_example, gradients=gradients, device="cpu").run()
+    try:
+        model = make_real()
+    except Exception:
+        if on_meta is None:
+            raise
+        return on_meta.trace()  # what was seen is worth more than why it can't be seen again
+    attempt = _Attempt(model, inputs, one_example, gradients=gradients, device="cpu").run()
     if attempt.error is not None and not gradients and failures.wants_gradients(attempt.error):
-        attempt = _Attempt(make_real(), inputs, one_example, gradients=True, device="cpu").run()
-    if on_meta is not None and attempt.error is not None:
-        if failures.text_of(attempt.error) == failures.text_of(on_meta.error):
-            return on_meta.trace()
+        attempt = _Attempt(model, inputs, one_example, gradients=True, device="cpu").run()
+    if on_meta is not None and failures.text_of(attempt.error) == failures.text_of(on_meta.error):
+        return on_meta.trace()
     return attempt.trace(fallback_reason=reason)
 
 
@@ -134,15 +150,14 @@ class _Attempt:
     gradients: bool = False
     device: str = "meta"
     error: Exception | None = None
-    forwards: list[ForwardRecord] | None = None
+    forwards: list[ForwardRecord] = field(default_factory=list)
     macs: int | None = None
 
     def run(self) -> _Attempt:
         """Every forward pass, each of which may die without harm to the others."""
-        _set_eval_mode(self.model)
         recorder = Recorder(shortcuts=self.device == "meta" and not self.gradients)
-        network = named_network(self.model)
-        with recorder.watching(network.modules), torch.set_grad_enabled(self.gradients):
+        modules = named_network(self.model).modules
+        with _in_eval_mode(self.model, modules), recorder.watching(modules), torch.set_grad_enabled(self.gradients):
             self.forwards = [self._forward(recorder, item) for item in self.inputs]
             self.macs = self._macs_of_one(recorder)
         return self
@@ -152,7 +167,7 @@ class _Attempt:
         args, kwargs = make_inputs(item, self.device)
         try:
             with self._mode(recorder):
-                out = self.model(*args, **kwargs)
+                out = recorder.entry(self.model)(*args, **kwargs)
             forward.output = recorder.record(out)
         except Exception as error:
             self.error = self.error or error
@@ -161,20 +176,16 @@ class _Attempt:
         return forward
 
     def _mode(self, recorder: Recorder) -> AbstractContextManager[Any]:
-        if self.device == "meta" and not self.gradients:
-            return ForwardMode(recorder)
-        return CountingMode(recorder)
+        return ForwardMode(recorder) if self.device == "meta" and not self.gradients else counted(recorder)
 
     def _macs_of_one(self, recorder: Recorder) -> int | None:
         """Multiply-adds of one example at the first size."""
-        first, *others = self.forwards or [None]
-        if first is None or first.crash is not None:
+        if not self.forwards or self.forwards[0].crash is not None:
             return None
-        batch = first.sizes.get("B")
-        if batch is None or batch == 1:
-            return first.macs
-        other = next((item for item in others if item.crash is None and _differs_in_batch(first, item)), None)
-        if other is not None and first.macs * other.sizes["B"] == other.macs * batch and first.macs % batch == 0:
+        first, batch = self.forwards[0], self.forwards[0].sizes.get("B", 1)
+        others = (item for item in self.forwards[1:] if item.crash is None and _differs_in_batch(first, item))
+        other = next(others, None)
+        if batch == 1 or (other is not None and first.macs * other.sizes["B"] == other.macs * batch):
             return first.macs // batch
         if self.one_example is not None:
             alone = self._forward(recorder, self.one_example)
@@ -182,45 +193,50 @@ class _Attempt:
                 return alone.macs
         if other is None:
             return first.macs // batch
-        slope = (other.macs - first.macs) / (other.sizes["B"] - batch)
-        return round(first.macs - slope * (batch - 1))
+        each = (other.macs - first.macs) / (other.sizes["B"] - batch)  # and something that is done once
+        return round(first.macs - each * (batch - 1))
 
     def trace(self, fallback_reason: str | None = None, note: str = "") -> StructureTrace:
         """The records of this attempt; `note` goes at the end of every crash's message."""
         network = named_network(self.model)  # once more: lazy modules have become others
-        forwards = self.forwards or []
-        for forward in forwards:
+        for forward in self.forwards:
             if forward.crash is not None and note:
-                forward.crash = Crash(forward.crash.module, forward.crash.error + note, forward.crash.where)
-        descriptions: Mapping[str, str] = Descriptions(network.modules)
+                forward.crash = replace(forward.crash, error=forward.crash.error + note)
+        descriptions = _Descriptions(network.modules)
         return StructureTrace(
             modules=census(network.modules),
             aliases=network.aliases,
-            forwards=forwards,
+            forwards=self.forwards,
             macs=self.macs,
             device=self.device,
             fallback_reason=fallback_reason,
             uninitialized=tuple(uninitialized(network.modules)),
-            descriptions=descriptions if self.device == "meta" else dict(descriptions),
+            descriptions=descriptions if self.device == "meta" else dict(descriptions),  # no weights in records
         )
 
 
 def _differs_in_batch(a: ForwardRecord, b: ForwardRecord) -> bool:
-    return {**a.sizes, "B": 0} == {**b.sizes, "B": 0} and a.sizes["B"] != b.sizes["B"]
+    return "B" in a.sizes and {**a.sizes, "B": 0} == {**b.sizes, "B": 0} and a.sizes["B"] != b.sizes["B"]
 
 
-def _set_eval_mode(model: nn.Module) -> None:
-    """`eval()`, by the short way unless a module has its own idea of it."""
-    modules = list(model.modules())
-    if any(type(m).train is not nn.Module.train or type(m).eval is not nn.Module.eval for m in modules):
+@contextmanager
+def _in_eval_mode(model: nn.Module, modules: Mapping[str, nn.Module]) -> Iterator[None]:
+    """`eval()`, by the short way unless a module has its own idea of it; and nothing compiled."""
+    before = [(vars(module), module.training) for module in modules.values()]
+    if any(type(m).train is not nn.Module.train or type(m).eval is not nn.Module.eval for m in modules.values()):
         model.eval()
-        return
-    for module in modules:
-        vars(module)["training"] = False
+    for own, _ in before:
+        own["training"] = False
+        own.pop("_compiled_call_impl", None)
+    try:
+        yield
+    finally:
+        for own, training in before:
+            own["training"] = training
 
 
-class Descriptions(Mapping[str, str]):
-    """Module name -> `Conv2d(6, 16, kernel_size=(5, 5))`, put into words when somebody asks."""
+class _Descriptions(Mapping[str, str]):
+    """Module name -> its description, put into words when somebody asks."""
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         self._modules = modules
@@ -236,15 +252,3 @@ class Descriptions(Mapping[str, str]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
-
-
-def describe(module: nn.Module) -> str:
-    """A module in a line, without its children."""
-    try:
-        details = " ".join(module.extra_repr().split())
-    except Exception:  # a user's extra_repr may be anything
-        details = ""
-    return f"{type(module).__name__}({details})"
-
-
-__all__ = ["MAX_REAL_BYTES", "build_on_meta", "describe", "trace_model", "trace_structure"]

@@ -49,7 +49,7 @@ def census(modules: Mapping[str, nn.Module]) -> dict[str, ModuleRecord]:
     """The record of every module, counts included."""
     below: dict[int, tuple[dict[int, Tensor], dict[int, Tensor]]] = {}
     records = {}
-    for name, module in reversed(modules.items()):  # children come after their parents: count them first
+    for name, module in reversed(list(modules.items())):  # children come after their parents: count them first
         params, buffers = _own(module._parameters), _own(module._buffers)
         for child in module._modules.values():
             if child is not None and id(child) in below:
@@ -83,5 +83,6 @@ def _record(name: str, module: nn.Module, params: dict[int, Tensor], buffers: di
 def uninitialized(modules: Mapping[str, nn.Module]) -> Iterator[str]:
     """The names of the lazy modules whose parameters have no shape yet."""
     for name, module in modules.items():
-        if any(is_lazy(tensor) for held in (module._parameters, module._buffers) for tensor in held.values()):
+        held = (*module._parameters.values(), *module._buffers.values())
+        if any(tensor is not None and is_lazy(tensor) for tensor in held):
             yield name

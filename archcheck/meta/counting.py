@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from archcheck.meta.matmul import Meter
 
 
-class CountingMode(TorchDispatchMode):
+class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds the multiply-adds of everything that runs inside to a meter, as `FlopCounterMode` would count them.
 
     That class itself hooks every module of the process while it counts; this one only sees the calling thread.
@@ -19,7 +19,7 @@ class CountingMode(TorchDispatchMode):
     supports_higher_order_operators = True
 
     def __init__(self, meter: Meter) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         from torch.utils.flop_counter import flop_registry  # here, because it takes 70 ms that few networks need
 
         self._meter = meter

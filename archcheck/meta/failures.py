@@ -35,6 +35,16 @@ def needs_values(error: BaseException) -> bool:
     return any(isinstance(e, NotImplementedError) or _VALUES.search(str(e)) for e in chain(error))
 
 
+def may_be_metas(error: BaseException) -> bool:
+    """Whether a constructor may have died of the meta device: torch itself raised, or it reads like that."""
+    return needs_values(error) or any(_raised_by_torch(e) for e in chain(error))
+
+
+def _raised_by_torch(error: BaseException) -> bool:
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename.startswith((_TORCH, _OURS))
+
+
 def wants_gradients(error: BaseException) -> bool:
     """Whether a forward pass asked for gradients, which are off by default."""
     return any(_GRADIENTS.search(str(e)) for e in chain(error))
@@ -42,16 +52,18 @@ def wants_gradients(error: BaseException) -> bool:
 
 def is_genuine(error: BaseException) -> bool:
     """Whether torch itself refused the shapes: it would on any device."""
-    if type(error) is not RuntimeError or needs_values(error):
-        return False
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and frames[-1].filename.startswith((_TORCH, _OURS))
+    return type(error) is RuntimeError and not needs_values(error) and _raised_by_torch(error)
 
 
 def first_line(error: BaseException) -> str:
     """The message's first line."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else ""
+
+
+def reason(error: BaseException) -> str:
+    """Why the meta device would not do."""
+    return f"forward needs values: {first_line(error)}" if needs_values(error) else f"on meta: {text_of(error)}"
 
 
 def text_of(error: BaseException | None) -> str:

@@ -71,6 +71,19 @@ def conv(
     return new((batch, *plan[0]), dtype)
 
 
+def _transposed_sizes(sizes: Shape, kernel: Shape, *options: Any) -> Shape | None:
+    tuples = [as_tuple(option, len(sizes)) for option in options]
+    out = []
+    for size, k, *values in zip(sizes, kernel, *(t for t in tuples if t is not None), strict=True):
+        if len(values) != 4:
+            return None
+        s, p, o, d = values
+        if s < 1 or p < 0 or d < 1 or not 0 <= o < max(s, d):
+            return None
+        out.append((size - 1) * s - 2 * p + d * (k - 1) + o + 1)
+    return tuple(out) if min(out) >= 1 else None
+
+
 def conv_transpose(
     meter: Meter,
     x: Any,
@@ -89,15 +102,8 @@ def conv_transpose(
     if len(xs) != len(ws) or len(ws) < 3 or xs[1] != ws[0] or ws[0] % groups:
         return NotImplemented
     channels = ws[1] * groups
-    options = [as_tuple(v, len(ws) - 2) for v in (stride, padding, output_padding, dilation)]
-    if None in options or not is_param(bias, x, channels):
-        return NotImplemented
-    sizes = []
-    for size, k, s, p, o, d in zip(xs[2:], ws[2:], *options, strict=True):  # type: ignore[arg-type]
-        if s < 1 or p < 0 or d < 1 or not 0 <= o < max(s, d):
-            return NotImplemented
-        sizes.append((size - 1) * s - 2 * p + d * (k - 1) + o + 1)
-    if min(sizes) < 1:
+    sizes = _transposed_sizes(xs[2:], ws[2:], stride, padding, output_padding, dilation)
+    if sizes is None or not is_param(bias, x, channels):
         return NotImplemented
     meter.macs += prod(xs[2:]) * prod(ws) * xs[0]
     return new((xs[0], channels, *sizes), x.dtype)
@@ -256,7 +262,7 @@ def _attention_weights(q: Shape, keys: int, heads: int, averaged: bool, dtype: t
 
 
 def recurrent(gates: int, has_cell: bool) -> Any:
-    """lstm (4 gates and a cell state), gru (3), rnn_tanh and rnn_relu (1), of padded sequences."""
+    """Of lstm (4 gates and a cell state), gru (3), rnn_tanh and rnn_relu (1), of padded sequences."""
 
     def handler(
         meter: Meter,

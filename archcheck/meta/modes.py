@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -10,7 +11,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_any, tree_map
+from torch.utils._pytree import tree_any, tree_leaves, tree_map
 
 from archcheck.meta.counting import CountingMode
 from archcheck.meta.matmul import Meter
@@ -29,6 +30,7 @@ _FILLING: Final = (
     "zero_ fill_ uniform_ normal_ trunc_normal_ erfinv_ bernoulli_ exponential_ clamp_ mul_ add_ sub_ div_"
 )
 _ORDINARY: Final = PLAIN_TYPES  # anything else may do what it likes with a function
+_MAX_REAL_NUMEL: Final = 2**24  # of a tensor that is made up to see what torch says about its shape
 _INITIALISING: Final = ("kaiming_uniform_", "kaiming_normal_", "normal_", "constant_", "uniform_", "trunc_normal_")
 
 
@@ -90,10 +92,10 @@ _Rule = Callable[[Any, Any, Any], Any]
 
 @cache
 def _placement_rules() -> Mapping[Any, _Rule]:
-    rules: dict[Any, _Rule] = {func: _allocate for func in functions_named(_ALLOCATING)}
-    rules |= {func: _allocate_blank for func in (torch.zeros, torch.ones, torch.rand, torch.randn, torch.empty)}
-    rules |= {func: _valued for func in functions_named(_VALUED)}
-    rules |= {func: _move for func in functions_named(_MOVING)}
+    rules: dict[Any, _Rule] = dict.fromkeys(functions_named(_ALLOCATING), _allocate)
+    rules |= dict.fromkeys((torch.zeros, torch.ones, torch.rand, torch.randn, torch.empty), _allocate_blank)
+    rules |= dict.fromkeys(functions_named(_VALUED), _valued)
+    rules |= dict.fromkeys(functions_named(_MOVING), _move)
     return MappingProxyType({**rules, Tensor.to: _to})
 
 
@@ -103,7 +105,7 @@ def _placement_rules() -> Mapping[Any, _Rule]:
 def _skip_fill(func: Any, args: Any, kwargs: Any) -> Any:
     """In-place arithmetic with numbers on a tensor without values."""
     tensor = args[0]
-    if tensor.is_meta and (len(args) == 1 or all([type(arg) in NUMBERS for arg in args[1:]])):
+    if tensor.is_meta and (len(args) == 1 or all(type(arg) in NUMBERS for arg in args[1:])):
         return tensor
     return func(*args, **kwargs)
 
@@ -133,7 +135,7 @@ def _by_shortcut(shortcut: Callable[..., Any]) -> _Rule:
 @cache
 def _build_rules() -> Mapping[Any, _Rule]:
     computed = {func: _by_shortcut(shortcut) for func, shortcut in shortcuts().items()}
-    filling = {func: _skip_fill for func in functions_named(_FILLING)}
+    filling = dict.fromkeys(functions_named(_FILLING), _skip_fill)
     initialising = {getattr(nn.init, name): _skip_init for name in _INITIALISING}
     return {**computed, **_placement_rules(), **filling, **initialising}
 
@@ -183,6 +185,7 @@ class ForwardMode(TorchFunctionMode):
                     result = self._shortcut(shortcut, args, kwargs)
             if result is not NotImplemented:
                 return result
+            return self._by_torch(func, args, kwargs)
         rule = self._placement.get(func)
         if rule is not None:
             return rule(func, args, kwargs)
@@ -191,11 +194,58 @@ class ForwardMode(TorchFunctionMode):
         with CountingMode(self._meter):
             return run_on_meta(func, args, kwargs)
 
+    def _by_torch(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """A function that has a shortcut, with arguments that the shortcut declines."""
+        free = func in self._free
+        if not free and _mixes_dtypes(args, kwargs):
+            _refuse_as_on_cpu(func, args, kwargs)  # on meta, matrices of different dtypes pass
+        try:
+            if free:
+                return run_on_meta(func, args, kwargs)
+            with CountingMode(self._meter):
+                return run_on_meta(func, args, kwargs)
+        except Exception:
+            _refuse_as_on_cpu(func, args, kwargs)
+            raise
+
     def _shortcut(self, shortcut: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         try:
             return shortcut(self._meter, *args, **kwargs)
         except Exception:  # arguments of another kind than expected: torch has the better message
             return NotImplemented
+
+
+class RealMode(TorchFunctionMode):
+    """A forward pass for real. That a mode is there keeps torch off its fused paths, which hide layers and counts."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+        self._recurrent = {func: shortcuts()[func] for func in (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        shortcut = self._recurrent.get(func)
+        if shortcut is None:
+            return func(*args, **kwargs)
+        before = self._meter.macs
+        result = func(*args, **kwargs)
+        blank = tree_map(lambda x: x.to(META) if _is_real(x) else x, args)
+        counted_by_torch, self._meter.macs = self._meter.macs, before
+        try:
+            fits = shortcut(self._meter, *blank, **kwargs) is not NotImplemented
+        except Exception:  # packed sequences
+            fits = False
+        if not fits:  # the CPU's own kernel has no formula, but its decomposition has
+            self._meter.macs = counted_by_torch
+        return result
+
+
+@contextmanager
+def counted(meter: Meter) -> Iterator[None]:
+    """Everything by torch itself."""
+    with RealMode(meter), CountingMode(meter):
+        yield
 
 
 def is_transformed() -> bool:
@@ -220,11 +270,37 @@ def _moved_to_meta(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
     if not tree_any(_is_real, both) or not tree_any(_is_meta, both):
         return None
     name = getattr(func, "__name__", "")
-    writes = name == "__setitem__" or (name.endswith("_") and not name.startswith("__"))
+    writes = name in ("__setitem__", "__set__") or (name.endswith("_") and not name.startswith("__"))
     if (writes and _is_real(args[0])) or kwargs.get("out") is not None:
         return None  # its values would be lost unnoticed
     moved: tuple[Any, Any] = tree_map(lambda x: x.to(META) if _is_real(x) else x, both)
     return moved
+
+
+def _mixes_dtypes(args: Any, kwargs: Any) -> bool:
+    if torch.is_autocast_enabled("cuda") or torch.is_autocast_enabled("cpu"):
+        return False
+    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+    return len({x.dtype for x in tensors if x.dtype.is_floating_point}) > 1
+
+
+def _refuse_as_on_cpu(func: Any, args: Any, kwargs: Any) -> None:
+    """Raise what the function raises for real tensors of these shapes: those are the messages that people know."""
+    leaves = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+    if getattr(func, "__name__", "_").endswith("_") or any(x.numel() > _MAX_REAL_NUMEL for x in leaves):
+        return
+    real_args, real_kwargs = tree_map(_expanded_zero, (args, kwargs))
+    error: Exception | None = None
+    try:
+        func(*real_args, **real_kwargs)
+    except Exception as refused:
+        error = refused
+    if error is not None:
+        raise error from None
+
+
+def _expanded_zero(x: Any) -> Any:
+    return torch.zeros((), dtype=x.dtype).expand(x.shape) if isinstance(x, Tensor) else x
 
 
 def _is_real(x: Any) -> bool:

@@ -16,8 +16,8 @@ from archcheck.meta import matmul, pointwise
 _OWNERS: Final = (torch, Tensor, F, torch._C._nn, torch.special)
 
 _UNARY = (
-    "relu relu6 elu selu leaky_relu silu mish gelu hardswish hardsigmoid softplus sigmoid tanh exp log log1p expm1 sqrt "
-    "rsqrt sin cos erf abs neg square reciprocal pow clamp clamp_min clamp_max clip __pow__"
+    "relu relu6 elu selu leaky_relu silu mish gelu hardswish hardsigmoid softplus sigmoid tanh exp log log1p expm1 "
+    "sqrt rsqrt sin cos erf abs neg square reciprocal pow clamp clamp_min clamp_max clip __pow__"
 )
 _INPLACE_UNARY = "relu_ sigmoid_ tanh_ exp_ sqrt_ neg_ abs_ square_ rsqrt_"
 
@@ -25,7 +25,7 @@ _HANDLERS: Final[tuple[tuple[str, Callable[..., Any]], ...]] = (
     (_UNARY, pointwise.unary),
     (_INPLACE_UNARY, pointwise.bare_inplace),
     ("hardtanh", pointwise.hardtanh),
-    ("dropout alpha_dropout dropout1d dropout2d dropout3d feature_alpha_dropout", pointwise.dropout),
+    ("dropout alpha_dropout", pointwise.dropout),
     ("softmax log_softmax", pointwise.softmax),
     ("prelu", pointwise.prelu),
     ("roll", pointwise.roll),
@@ -77,25 +77,25 @@ split_with_sizes tensor_split unbind unfold as_strided diagonal ravel alias deta
 view_as_complex real imag repeat repeat_interleave tile rot90 flip fliplr flipud __getitem__ __setitem__ index_select
 gather scatter scatter_ scatter_add scatter_add_ take take_along_dim index_fill index_copy index_add index_put
 index_put_ masked_fill_ masked_scatter where pad dim ndimension size stride numel nelement element_size storage_offset
-is_contiguous is_floating_point is_complex is_signed data_ptr get_device type_as to type float double half bfloat16 int
-long short bool byte char cpu cuda requires_grad_ zero_ fill_ copy_ uniform_ normal_ bernoulli_ random_ new_empty
+is_contiguous is_floating_point is_complex is_signed data_ptr get_device type_as to type float double half bfloat16
+int long short bool byte char cpu cuda requires_grad_ zero_ fill_ copy_ uniform_ normal_ bernoulli_ random_ new_empty
 new_zeros new_ones new_full new_tensor empty zeros ones full empty_like zeros_like ones_like full_like rand randn
 rand_like randn_like randint arange linspace tensor as_tensor eye tril triu tril_indices triu_indices meshgrid
 broadcast_tensors sum prod amax amin max min maximum minimum argmax argmin sort argsort topk kthvalue median std var
-std_mean var_mean norm logsumexp cumsum cumprod all any isnan isinf isfinite count_nonzero unique clamp_ clip_ exp_ floor
-ceil round trunc frac sign sgn remainder fmod floor_divide __floordiv__ __rfloordiv__ __mod__ __pow__ __rpow__ __rsub__
-__rtruediv__ __rdiv__ __neg__ __invert__ __and__ __or__ __xor__ __iand__ __ior__ __bool__ __len__ __int__ __float__
-__index__ __format__ __repr__ __contains__ __iter__ __hash__ item tolist logical_not logical_and logical_or logical_xor
-bitwise_not bitwise_and bitwise_or bitwise_xor pow_ log2 log10 exp2 tan atan atan2 asin acos sinh cosh asinh acosh atanh
-erfc erfinv lerp addcmul addcdiv addcmul_ addcdiv_ rsub logit logaddexp hypot nan_to_num glu elu_ celu threshold rrelu
-hardshrink softshrink tanhshrink softsign logsigmoid softmin gumbel_softmax celu_ leaky_relu_ hardtanh_ _threshold
-one_hot embedding embedding_bag pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle adaptive_avg_pool1d
+std_mean var_mean norm logsumexp cumsum cumprod all any isnan isinf isfinite count_nonzero unique clamp_ clip_ exp_
+floor ceil round trunc frac sign sgn remainder fmod floor_divide __floordiv__ __rfloordiv__ __mod__ __pow__ __rpow__
+__rsub__ __rtruediv__ __rdiv__ __neg__ __invert__ __and__ __or__ __xor__ __iand__ __ior__ __bool__ __len__ __int__
+__float__ __index__ __format__ __repr__ __contains__ __iter__ __hash__ item tolist logical_not logical_and logical_or
+logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor pow_ log2 log10 exp2 tan atan atan2 asin acos sinh cosh
+asinh acosh atanh erfc erfinv lerp addcmul addcdiv addcmul_ addcdiv_ rsub logit logaddexp hypot nan_to_num glu elu_
+celu threshold rrelu hardshrink softshrink tanhshrink softsign logsigmoid softmin gumbel_softmax celu_ leaky_relu_
+hardtanh_ _threshold dropout1d dropout2d dropout3d feature_alpha_dropout feature_dropout one_hot embedding
+embedding_bag pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle adaptive_avg_pool1d
 adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d adaptive_max_pool1d_with_indices
 adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices max_unpool1d max_unpool2d max_unpool3d lp_pool1d
-lp_pool2d lp_pool3d upsample fold instance_norm local_response_norm grid_sample is_nonzero numpy
-_assert _assert_async is_tensor is_same_size equal allclose result_type promote_types get_default_dtype hstack vstack
-dstack cartesian_prod block_diag diag diag_embed diff bucketize searchsorted outer cross is_grad_enabled
-_set_grad_enabled nonzero argwhere
+lp_pool2d lp_pool3d upsample fold instance_norm local_response_norm grid_sample is_nonzero numpy _assert _assert_async
+is_tensor is_same_size equal allclose result_type promote_types get_default_dtype hstack vstack dstack cartesian_prod
+block_diag diag diag_embed diff bucketize searchsorted outer cross is_grad_enabled _set_grad_enabled nonzero argwhere
 """
 _FREE_PROPERTIES = (
     "shape dtype device is_meta is_cuda is_cpu is_nested is_sparse is_quantized layout ndim grad grad_fn requires_grad "
@@ -117,9 +117,9 @@ def functions_named(names: str) -> Iterator[Any]:
 def property_getters(names: str) -> Iterator[Any]:
     """What a function mode sees when an attribute of a tensor is read."""
     for name in names.split():
-        descriptor = getattr(Tensor, name, None)
-        if hasattr(descriptor, "__get__"):
-            yield descriptor.__get__
+        getter = getattr(getattr(Tensor, name, None), "__get__", None)
+        if getter is not None:
+            yield getter
 
 
 @cache

@@ -64,7 +64,7 @@ def bare_inplace(_: Any, x: Any) -> Any:
 
 
 def hardtanh(_: Any, x: Any, min_val: Any = -1.0, max_val: Any = 1.0, inplace: bool = False) -> Any:
-    """torch refuses reversed bounds."""
+    """Bounds in order, as torch wants them."""
     if type(min_val) not in NUMBERS or type(max_val) not in NUMBERS or min_val > max_val:
         return NotImplemented
     return activation(_, x, inplace)
@@ -79,7 +79,7 @@ def dropout(_: Any, x: Any, p: Any = 0.5, training: bool = True, inplace: bool =
 
 
 def softmax(_: Any, x: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
-    """softmax and log_softmax over one dimension."""
+    """Of softmax and log_softmax, over one dimension."""
     del _stacklevel
     if type(dim) is not int or dtype is not None or not is_plain_standard(x) or not -x.ndim <= dim < x.ndim:
         return NotImplemented
@@ -146,11 +146,9 @@ def _elementwise(x: Any, other: Any, dtype: torch.dtype | None = None) -> Any:
         return new_like(x, dtype)
     if not is_plain(other) or other.dtype is not x.dtype:
         return NotImplemented
-    shape: Shape | None = x.shape
-    if shape != other.shape:
-        shape = broadcast(x.shape, other.shape)
-        if shape is None:
-            return NotImplemented
+    shape = x.shape if x.shape == other.shape else broadcast(x.shape, other.shape)
+    if shape is None:
+        return NotImplemented
     if shape in (x.shape, other.shape) and is_standard(x) and is_standard(other):
         return new(shape, dtype or x.dtype)
     return _permuted_elementwise(x, other, shape, dtype)
@@ -237,11 +235,16 @@ def batch_norm(
     momentum: Any = 0.1,
     eps: float = 1e-5,
 ) -> Any:
-    """With running statistics, as in eval mode."""
+    """With running statistics, as in eval mode; or without any, as in weight standardisation."""
     del momentum
-    if training or eps < 0 or running_mean is None or running_var is None or not is_plain_standard(x) or x.ndim < 2:
+    if eps <= 0 or not is_plain_standard(x) or x.ndim < 2:
         return NotImplemented
     shape = (x.shape[1],)
+    if training:
+        if running_mean is not None or running_var is not None or x.numel() == x.shape[1]:
+            return NotImplemented
+    elif running_mean is None or running_var is None:
+        return NotImplemented
     for param in (running_mean, running_var, weight, bias):
         if param is not None and not (param.shape == shape and param.is_meta and param.dtype is x.dtype):
             return NotImplemented
@@ -294,11 +297,12 @@ def _pool(x: Any, n: int, kernel: Any, stride: Any, padding: Any, dilation: Any,
     if not is_plain_standard(x) or x.ndim != n + 2:
         return None
     no_stride = stride is None or stride == []
-    options = [as_tuple(v, n) for v in (kernel, kernel if no_stride else stride, padding, dilation)]
-    out = list(x.shape[:2])
-    if None in options:
+    kernels, strides = as_tuple(kernel, n), as_tuple(kernel if no_stride else stride, n)
+    paddings, dilations = as_tuple(padding, n), as_tuple(dilation, n)
+    if kernels is None or strides is None or paddings is None or dilations is None:
         return None
-    for size, k, s, p, d in zip(x.shape[2:], *options, strict=True):  # type: ignore[arg-type]
+    out = list(x.shape[:2])
+    for size, k, s, p, d in zip(x.shape[2:], kernels, strides, paddings, dilations, strict=True):
         if k < 1 or s < 1 or d < 1 or not 0 <= 2 * p <= k or size < k:
             return None
         out.append(_pooled(size, k, s, p, d, bool(ceil_mode)))

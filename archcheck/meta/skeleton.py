@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin, is_lazy
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from archcheck.errors import UsageError
@@ -73,7 +73,7 @@ def _tensors(model: nn.Module) -> Iterator[Tensor]:
 
 def to_meta(tensor: Tensor) -> Tensor:
     """The same tensor without its values."""
-    if isinstance(tensor, UninitializedTensorMixin):
+    if is_lazy(tensor):
         return _lazy_to_meta(tensor)
     if tensor.layout is torch.strided and type(tensor) in (Tensor, nn.Parameter):
         blank = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)

@@ -6,7 +6,7 @@ import gc
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -15,13 +15,21 @@ import torch
 @contextmanager
 def preserved_world() -> Iterator[None]:
     """Undo whatever a constructor or a forward pass does to torch's settings and to the random generators."""
-    settings, generators = _settings(), _generators()
+    settings, generators, state = _settings(), _generators(), torch._C._get_torch_function_state()
     try:
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad(), _uncompiled():
             yield
     finally:
+        torch._C._set_torch_function_state(state)
         _restore_settings(settings)
         _restore_generators(generators)
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Functions under torch.compile run as they are written; only where compiling was ever imported."""
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    return torch.compiler.set_stance("force_eager")  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -71,7 +79,7 @@ def _generators() -> tuple[Any, ...]:
     numpy = sys.modules.get("numpy.random")
     return (
         torch.get_rng_state(),
-        torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None,
+        torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None,  # type: ignore[no-untyped-call]
         random.getstate(),
         numpy.get_state() if numpy is not None else None,
     )

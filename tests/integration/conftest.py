@@ -15,7 +15,12 @@ import archcheck.summarize
 import archcheck.trace  # noqa: F401
 
 # Named one by one, as other plugins that happen to be installed would be imported anew in every run.
-PLUGINS = ("archcheck.plugin", "pytest_benchmark.plugin", "xdist.plugin", "pytest_github_actions_annotate_failures.plugin")
+PLUGINS = (
+    "archcheck.plugin",
+    "pytest_benchmark.plugin",
+    "xdist.plugin",
+    "pytest_github_actions_annotate_failures.plugin",
+)
 
 NETS = """
 from collections import OrderedDict

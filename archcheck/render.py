@@ -62,7 +62,10 @@ def _description(mismatch: Mismatch, trace: StructureTrace | None) -> str | None
 
 # One error has as many texts as torch has kernels for it.
 _SHAPE_ERRORS = [
-    (re.compile(r"RuntimeError: mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)"), "features"),
+    (
+        re.compile(r"RuntimeError: (?:\w+: )?mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)"),
+        "features",
+    ),
     (
         re.compile(r"RuntimeError: a and b must have same reduction dim, but got \[.*?(\d+)\] X \[(\d+), \d+\]\.?"),
         "features",

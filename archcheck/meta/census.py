@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -67,15 +68,16 @@ def _own(tensors: Mapping[str, Any]) -> dict[int, Any]:
 
 def _record(name: str, module: nn.Module, params: dict[int, Tensor], buffers: dict[int, Tensor]) -> ModuleRecord:
     kind = type(module)
+    scripted = isinstance(module, torch.jit.ScriptModule)
     sizes = [(param.numel(), param.requires_grad) for param in params.values()]
     return ModuleRecord(
         name=name,
-        type_name=kind.__name__,
+        type_name=str(module.original_name) if scripted else kind.__name__,
         qualified_type=f"{kind.__module__}.{kind.__qualname__}",
         num_params=sum(size for size, _ in sizes),
         num_trainable_params=sum(size for size, trainable in sizes if trainable),
         num_buffers=sum(buffer.numel() for buffer in buffers.values()),
-        is_container=kind.forward is nn.Module.forward,
+        is_container=not scripted and kind.forward is nn.Module.forward,
         has_children=bool(module._modules),
     )
 

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_any, tree_leaves, tree_map
 
 from archcheck.meta.counting import CountingMode
+from archcheck.meta.failures import needs_values
 from archcheck.meta.matmul import Meter
 from archcheck.meta.ops import free_functions, functions_named, shortcuts
 from archcheck.meta.tensors import META, NUMBERS, PLAIN_TYPES
@@ -204,8 +205,9 @@ class ForwardMode(TorchFunctionMode):
                 return run_on_meta(func, args, kwargs)
             with CountingMode(self._meter):
                 return run_on_meta(func, args, kwargs)
-        except Exception:
-            _refuse_as_on_cpu(func, args, kwargs)
+        except Exception as error:
+            if not needs_values(error):
+                _refuse_as_on_cpu(func, args, kwargs)
             raise
 
     def _shortcut(self, shortcut: Callable[..., Any], args: Any, kwargs: Any) -> Any:

@@ -52,7 +52,10 @@ def copy_for_real(model: nn.Module) -> nn.Module:
     Raises:
         UsageError: something that the network holds can't be copied.
     """
-    return _deep_copy(model, {}).cpu()
+    copied = _deep_copy(model, {}).cpu()
+    for param, own in zip(model.parameters(), copied.parameters(), strict=True):
+        own.requires_grad_(param.requires_grad)  # TorchScript forgets it
+    return copied
 
 
 def _deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:

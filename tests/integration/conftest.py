@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import tabulate  # noqa: F401
+import torchvision  # noqa: F401
 import yaml  # noqa: F401
 
-# pytester forgets what a run inside it has imported; what is imported here stays, and saves a second each time.
+# pytester forgets what a run inside it has imported. What is imported here stays, which saves a second each time, and
+# torchvision can't be imported twice in one process.
 import archcheck.build
 import archcheck.session
 import archcheck.specwriter

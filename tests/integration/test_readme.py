@@ -157,7 +157,7 @@ def test_the_ini_example_is_read_as_it_says(pytester: pytest.Pytester) -> None:
     names = configparser.ConfigParser()
     names.read_string(example)
     pytester.makefile(".ini", pytest=example)
-    config = pytester.parseconfig("-p", "archcheck.plugin")
+    config = pytester.parseconfig()
     assert config.getini("archcheck_paths") == names["pytest"]["archcheck_paths"].split()
 
 
@@ -207,7 +207,7 @@ def _anchor(title: str) -> str:
 
 
 def test_every_linked_file_exists() -> None:
-    linked = {target for target in re.findall(r"\]\(([^)#:]+)\)", README)}
+    linked = set(re.findall(r"\]\(([^)#:]+)\)", README))
     assert {"docs/design.md", "CONTRIBUTING.md", "LICENSE", "benchmarks/README.md"} <= linked
     assert [target for target in sorted(linked) if not (ROOT / target).exists()] == []
 

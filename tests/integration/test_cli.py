@@ -1,0 +1,230 @@
+"""The `archcheck` command: new, show, diff, schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from archcheck.cli import main
+from tests.integration.conftest import SMALL, Project
+
+
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(project.path)
+    return project
+
+
+WRITTEN = """\
+build: ../nets.py:small
+args: {channels: 6}
+input: [B, 1, 28, 28]
+
+layers:
+  conv: {type: Conv2d,    output: [B, 6, 28, 28], parameters: 156}
+  act:  {type: ReLU,      output: [B, 6, 28, 28]}
+  pool: {type: AvgPool2d, output: [B, 6, 14, 14]}
+  flat: {type: Flatten,   output: [B, 1176]}
+  fc:   {type: Linear,    output: [B, 10],        parameters: 11_770}
+output: [B, 10]
+parameters: 11_926
+macs: 129_360
+"""
+
+
+def test_new_writes_a_spec_that_reads_well_and_passes(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["new", "nets.py:small", "--input", "B,1,28,28", "--args", '{"channels": 6}', "--output", "specs/"]
+    assert main(args) == 0
+    assert (here.path / "specs" / "small.arch.yaml").read_text() == WRITTEN
+    assert capsys.readouterr().out == (
+        "specs/small.arch.yaml: written; verify it: pytest --archcheck specs/small.arch.yaml\n"
+    )
+    here.run().assert_outcomes(passed=4)
+
+
+def test_new_prints_without_an_output(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "nets.py:small", "--input", "B,1,28,28", "--args", '{"channels": 6}']) == 0
+    assert capsys.readouterr().out == WRITTEN.replace("../nets.py", "nets.py")
+    assert not (here.path / "specs").exists()
+
+
+def test_new_writes_to_a_file(here: Project) -> None:
+    assert main(["new", "nets:small", "--input", "B,1,28,28", "--output", "deep/down/net.arch.yaml"]) == 0
+    assert (here.path / "deep/down/net.arch.yaml").read_text().startswith("build: nets:small\n")
+
+
+def test_new_takes_several_targets_and_goes_on_past_a_bad_one(
+    here: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.write("more.py", "from torch import nn\ndef other(): return nn.Conv2d(1, 2, 3)\n")
+    args = ["new", "nets.py:small", "nets.py:raising", "more:other", "--input", "B,1,28,28", "--output", "specs"]
+    assert main(args) == 2
+    assert sorted(path.name for path in Path("specs").iterdir()) == ["other.arch.yaml", "small.arch.yaml"]
+    assert "archcheck: error: nets.py:raising: " in capsys.readouterr().err
+
+
+def test_new_never_overwrites_without_force(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    path = here.spec(text=SMALL)
+    args = ["new", "nets.py:small", "--input", "B,1,28,28", "--output", "specs"]
+    assert main(args) == 2
+    assert path.read_text() == SMALL
+    assert "small.arch.yaml: exists; --force overwrites it" in capsys.readouterr().err
+    assert main([*args, "--force"]) == 0
+    assert path.read_text() != SMALL
+
+
+def test_new_refuses_several_targets_in_one_file(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["new", "nets:small", "nets:raising", "--input", "B,1,28,28", "--output", "a.arch.yaml"]
+    assert main(args) == 2
+    assert "several targets need a folder" in capsys.readouterr().err
+    assert not Path("a.arch.yaml").exists()
+
+
+def test_new_finds_the_arithmetic_of_free_dimensions(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["new", "torchvision:resnet18", "--input", "B,3,H,W", "--size", "H=224,96", "--size", "W=224,128"]
+    assert main(args) == 0
+    out = capsys.readouterr().out
+    assert "sizes: {H: [224, 96], W: [224, 128]}\n" in out
+    assert "  layer4.1: {type: BasicBlock,        output: [B, 512, H/32, W/32]," in out
+    assert "parameters: {total: 11_689_512, buffers: 9_620}\n" in out
+
+
+def test_new_writes_tokens_tuples_and_repeated_calls(here: Project) -> None:
+    here.write(
+        "seq.py",
+        """
+        import torch
+        from torch import nn
+
+        class Tagger(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.embed = nn.Embedding(100, 8)
+                self.norm = nn.LayerNorm(8)
+                self.lstm = nn.LSTM(8, 16, batch_first=True)
+                self.act = nn.Tanh()
+                self.head = nn.Linear(16, 5)
+
+            def forward(self, ids, mask):
+                x = self.act(self.norm(self.embed(ids)))
+                x, state = self.lstm(x)
+                return {"logits": self.head(self.act(x)), "state": state, "mask": mask}
+        """,
+    )
+    inputs = ["--input", "ids=B,T:int64<100", "--input", "mask=B,T:bool", "--size", "T=12,7"]
+    assert main(["new", "seq.py:Tagger", *inputs, "--output", "specs"]) == 0
+    text = Path("specs/Tagger.arch.yaml").read_text()
+    assert "input: {ids: {shape: [B, T], dtype: int64, below: 100}, mask: {shape: [B, T], dtype: bool}}\n" in text
+    assert "  act[0]: {type: Tanh,      output: [B, T, 8]}\n" in text
+    assert "  lstm:   {type: LSTM,      output: [[B, T, 16], [[1, B, 16], [1, B, 16]]], parameters: 1_664}\n" in text
+    assert "output: {logits: [B, T, 5], state: [[1, B, 16], [1, B, 16]], mask: [B, T]}\n" in text
+    here.run().assert_outcomes(passed=4)
+
+
+def test_new_keeps_to_the_depth_asked_for(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["new", "torchvision:resnet18", "--input", "B,3,224,224", "--depth", "1"])
+    assert capsys.readouterr().out.count("{type: ") == 10
+
+
+def test_new_refuses_a_network_whose_forward_stops(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "nets:small", "--input", "B,1,20,20"]) == 2
+    error = capsys.readouterr().err
+    assert "nets:small: nothing to record: the forward stopped at fc: 600 features in, 1176 expected" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["new", "nets:small"], 'nets:small: what goes in? Give its shape: --input "B,3,224,224"'),
+        (["new", "nets:small", "--input", "B,1,28,28", "--args", "{"], "--args: not valid JSON"),
+        (["new", "nets:small", "--input", "B,1,28,28", "--args", "[1]"], "--args: expected a JSON map"),
+        (["new", "nets:small", "--input", "B,1,28,28", "--args", '{"size": 1}'], "accepts no argument 'size'"),
+        (["new", "small", "--input", "B,1,28,28"], "expected module:callable, path/to/file.py:callable"),
+        (["new", "nowhere:small", "--input", "B,1,28,28"], "nowhere"),
+        (["new", "nets:small", "--input", "B,1,H,W"], "free dimension H has no sizes"),
+        (["new", "nets:small", "--input", "B,1,28,28", "--size", "H"], "--size 'H': expected NAME=N,N, such as H=224"),
+        (["show", "nowhere.arch.yaml"], "nowhere.arch.yaml"),
+        (["diff", "nets:small", "nets:small"], "what goes in?"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(
+    here: Project, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("archcheck: error: ")
+    assert error.count("\n") == 1
+
+
+def test_timm_missing_is_told_with_the_way_to_get_it(
+    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "timm", None)
+    assert main(["new", "timm:resnet18", "--input", "B,3,224,224"]) == 2
+    assert "pip install" in capsys.readouterr().err
+
+
+def test_timm_models_are_targets(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("timm")
+    assert main(["new", "timm:vit_tiny_patch16_224", "--input", "B,3,224,224"]) == 0
+    # Touvron et al. 2020, table 1: DeiT-Ti has 5.7 M parameters; timm's own count is 5,717,416.
+    assert "parameters: 5_717_416\n" in capsys.readouterr().out
+
+
+def test_show_prints_the_layer_table(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    here.spec()
+    assert main(["show", "specs/small.arch.yaml"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split() == ["conv", "Conv2d", "[B,", "6,", "28,", "28]", "156", "118", "k"]
+    assert lines[-2:] == ["parameters  11_926", "macs        129 k (129_360) for one example"]
+
+
+def test_diff_names_the_first_divergence_first(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    here.write("wide.py", "import nets\ndef small(): return nets.small(channels=8)\n")
+    here.spec()
+    assert main(["diff", "specs/small.arch.yaml", "wide:small"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("first divergence: conv\n")
+    assert "conv     Conv2d [B, 6, 28, 28] 156 parameters  Conv2d [B, 8, 28, 28] 208 parameters\n" in out
+
+
+def test_diff_of_renamed_layers_goes_by_execution(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    here.write(
+        "renamed.py",
+        """
+        from torch import nn
+
+        def small():
+            return nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.GELU(), nn.AvgPool2d(2), nn.Flatten(),
+                                 nn.Linear(1176, 10))
+        """,
+    )
+    assert main(["diff", "nets:small", "renamed:small", "--input", "B,1,28,28"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("first divergence: act / 1\n")
+    assert len(out.splitlines()) == 5
+
+
+def test_diff_of_alike_networks_says_so(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    here.spec()
+    assert main(["diff", "specs/small.arch.yaml", "nets.py:small"]) == 0
+    assert capsys.readouterr().out == "no difference in structure: 5 layer calls alike\n"
+
+
+def test_a_block_that_one_side_lacks_is_one_row(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "torchvision:resnet18", "torchvision:resnet34", "--input", "B,3,224,224"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("first divergence: layer1.2\n")
+    assert "layer1.2.conv1" not in out
+
+
+def test_schema_is_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["required"] == ["build", "input"]
+    assert schema["additionalProperties"] is False

@@ -45,7 +45,8 @@ def format_mismatch(spec_file: SpecFile, mismatch: Mismatch, trace: StructureTra
 def headline(spec_file: SpecFile, mismatch: Mismatch) -> str:
     """`FILE:LINE: subject: problem`, for one-line summaries."""
     loc = spec_file.locate(mismatch.keys, key=bool(mismatch.keys) and mismatch.keys[-1] == mismatch.subject)
-    return f"{loc}: {mismatch.subject}: {mismatch.problem}"
+    subject = mismatch.subject if mismatch.subject.isprintable() else repr(mismatch.subject)
+    return f"{loc}: {subject}: {mismatch.problem}"
 
 
 def _line(label: str, text: str) -> str:

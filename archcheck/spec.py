@@ -580,12 +580,35 @@ def _validated(path: Path, document: Document) -> SpecFile:
     try:
         spec = Spec.model_validate(document.value)
     except ValidationError as error:
-        raise SpecError(_in_order(_problems(document, error.errors(include_url=False)))) from None
+        found = list(_problems(document, error.errors(include_url=False)))
+        elsewhere = _problems_elsewhere(path, document, [keys for keys, _ in found])
+        raise SpecError(_in_order([*(problem for _, problem in found), *elsewhere])) from None
     spec_file = SpecFile(path, document, spec)
-    problems = _in_order(Problem(spec_file.locate(keys), message) for keys, message in _check_dimensions(spec))
+    problems = _problems_of_the_whole(spec_file)
     if problems:
         raise SpecError(problems)
     return spec_file
+
+
+def _problems_of_the_whole(spec_file: SpecFile) -> list[Problem]:
+    found = _check_dimensions(spec_file.spec)
+    return _in_order(Problem(spec_file.locate(keys), message) for keys, message in found)
+
+
+def _problems_elsewhere(path: Path, document: Document, found: Sequence[Keys]) -> list[Problem]:
+    """What the whole can still tell of a spec without its broken parts, so that one look tells everything."""
+    value = dict(document.value)
+    for keys in found:
+        layers = value.get("layers")
+        if len(keys) > 1 and keys[0] == "layers" and isinstance(layers, dict):
+            value["layers"] = {name: layer for name, layer in layers.items() if name != keys[1]}
+        elif keys:
+            value.pop(str(keys[0]), None)
+    broken_sizes = any(keys[:1] == ("sizes",) for keys in found)
+    if "input" not in value or broken_sizes:
+        return []  # nothing can be told without the dimensions
+    spec = Spec.model_validate({"build": "module:callable", **value})
+    return _problems_of_the_whole(SpecFile(path, document, spec))
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
@@ -593,18 +616,19 @@ def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(unique, key=lambda problem: (problem.loc.line, problem.loc.column))
 
 
-def _problems(document: Document, details: Sequence[Any]) -> Iterator[Problem]:
-    """Pydantic's errors in our words, at the lines they speak of."""
-    found: dict[Keys, list[Any]] = {}
+def _problems(document: Document, details: Sequence[Any]) -> Iterator[tuple[Keys, Problem]]:
+    """Pydantic's errors in our words, with the places they speak of."""
+    found: dict[tuple[Keys, Any], list[Any]] = {}
     for detail in details:
         loc = detail["loc"] + tuple(detail.get("ctx", {}).get("path", ()))
-        found.setdefault(_document_keys(document.value, loc), []).append(detail)
-    for keys, here in found.items():
+        missing = detail["loc"] if detail["type"] == "missing" else None  # several may be missing at one place
+        found.setdefault((_document_keys(document.value, loc), missing), []).append(detail)
+    for (keys, missing), here in found.items():
         # Where one of several allowed forms was meant and is wrong inside, the others have nothing to say.
-        inside = any(len(other) > len(keys) and other[: len(keys)] == keys for other in found)
+        inside = any(other[: len(keys)] == keys and (other, lack) != (keys, missing) for other, lack in found)
         told = [detail for detail in here if detail["type"] in _OURS] if inside else here
         if told:
-            yield _problem(document, keys, told)
+            yield keys, _problem(document, keys, told)
 
 
 _OURS = ("extra_forbidden", "missing", "archcheck")
@@ -625,7 +649,7 @@ def _problem(document: Document, keys: Keys, details: Sequence[Any]) -> Problem:
         expected = " or ".join(dict.fromkeys(_expected(one) for one in details))
         message = f"expected {expected}, found {_shown(detail['input'])}"
     names = [part for part in keys if isinstance(part, str)]
-    return Problem(document.locate(keys), f"{names[-1]}: {message}" if names else message)
+    return Problem(document.locate(keys), f"{_key_text(names[-1])}: {message}" if names else message)
 
 
 _MISSING = {
@@ -711,6 +735,11 @@ def _shown(value: object) -> str:
     return repr(_clip(value)) if isinstance(value, str) else str(value)
 
 
+def _key_text(key: str) -> str:
+    """A key as a message names it: as it is, unless it would break the line."""
+    return _clip(key) if key.isprintable() and key.strip() else repr(_clip(key))
+
+
 def _clip(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -754,7 +783,7 @@ def _check_parameters(spec: Spec) -> Iterator[tuple[Keys, str]]:
 def _check_empty_layers(spec: Spec) -> Iterator[tuple[Keys, str]]:
     for name, layer in spec.layers.items():
         if not layer.model_fields_set:
-            yield ("layers", name), f"{name}: expected a shape such as [B, 64], or type, output or parameters"
+            yield ("layers", name), f"{_key_text(name)}: expected a shape such as [B, 64], or type, output or parameters"
 
 
 def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:

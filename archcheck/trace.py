@@ -23,7 +23,7 @@ from archcheck.meta.inputs import make_inputs
 from archcheck.meta.modes import BuildMode, ForwardMode, counted
 from archcheck.meta.recorder import Recorder
 from archcheck.meta.skeleton import copy_for_real, copy_to_meta, has_real_parameters, is_scripted, unwrapped
-from archcheck.meta.world import collector_paused, preserved_world
+from archcheck.meta.world import collector_paused, preserved_world, seed_generators
 from archcheck.records import Crash, ForwardInput, ForwardRecord, StructureTrace
 
 __all__ = ["MAX_REAL_BYTES", "build_on_meta", "describe", "trace_model", "trace_structure"]
@@ -77,7 +77,7 @@ def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
 
 
 def _built(make: Callable[[], nn.Module]) -> nn.Module:
-    torch.default_generator.manual_seed(0)
+    seed_generators()
     model = make()
     if not isinstance(model, nn.Module):
         raise BuildError(f"the build returned {type(model).__name__}, expected torch.nn.Module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -46,37 +46,48 @@ def named_network(root: nn.Module) -> NamedNetwork:
     return NamedNetwork(modules, aliases)
 
 
+class _Held(NamedTuple):
+    """Numbers of elements by the tensor's identity: what is shared is there once."""
+
+    params: dict[int, int]
+    trainable: dict[int, int]
+    buffers: dict[int, int]
+
+
 def census(modules: Mapping[str, nn.Module]) -> dict[str, ModuleRecord]:
     """The record of every module, counts included."""
-    below: dict[int, tuple[dict[int, Tensor], dict[int, Tensor]]] = {}
+    below: dict[int, _Held] = {}
     records = {}
     for name, module in reversed(list(modules.items())):  # children come after their parents: count them first
-        params, buffers = _own(module._parameters), _own(module._buffers)
+        held = _held_by(module)
         for child in module._modules.values():
             if child is not None and id(child) in below:
-                child_params, child_buffers = below[id(child)]
-                params |= child_params
-                buffers |= child_buffers
-        below[id(module)] = params, buffers
-        records[name] = _record(name, module, params, buffers)
+                for own, childs in zip(held, below[id(child)], strict=True):
+                    own.update(childs)
+        below[id(module)] = held
+        records[name] = _record(name, module, held)
     return {name: records[name] for name in modules}
 
 
-def _own(tensors: Mapping[str, Any]) -> dict[int, Any]:
-    return {id(tensor): tensor for tensor in tensors.values() if tensor is not None and not is_lazy(tensor)}
+def _held_by(module: nn.Module) -> _Held:
+    params = [p for p in module._parameters.values() if p is not None and not is_lazy(p)]
+    return _Held(
+        {id(p): p.numel() for p in params},
+        {id(p): p.numel() for p in params if p.requires_grad},
+        {id(b): b.numel() for b in module._buffers.values() if b is not None and not is_lazy(b)},
+    )
 
 
-def _record(name: str, module: nn.Module, params: dict[int, Tensor], buffers: dict[int, Tensor]) -> ModuleRecord:
+def _record(name: str, module: nn.Module, held: _Held) -> ModuleRecord:
     kind = type(module)
     scripted = isinstance(module, torch.jit.ScriptModule)
-    sizes = [(param.numel(), param.requires_grad) for param in params.values()]
     return ModuleRecord(
-        name=name,
-        type_name=str(module.original_name) if scripted else kind.__name__,
-        qualified_type=f"{kind.__module__}.{kind.__qualname__}",
-        num_params=sum(size for size, _ in sizes),
-        num_trainable_params=sum(size for size, trainable in sizes if trainable),
-        num_buffers=sum(buffer.numel() for buffer in buffers.values()),
+        name,
+        str(module.original_name) if scripted else kind.__name__,
+        f"{kind.__module__}.{kind.__qualname__}",
+        sum(held.params.values()),
+        sum(held.trainable.values()),
+        sum(held.buffers.values()),
         is_container=not scripted and kind.forward is nn.Module.forward,
         has_children=bool(module._modules),
     )
@@ -85,6 +96,6 @@ def _record(name: str, module: nn.Module, params: dict[int, Tensor], buffers: di
 def uninitialized(modules: Mapping[str, nn.Module]) -> Iterator[str]:
     """The names of the lazy modules whose parameters have no shape yet."""
     for name, module in modules.items():
-        held = (*module._parameters.values(), *module._buffers.values())
+        held: tuple[Tensor | None, ...] = (*module._parameters.values(), *module._buffers.values())
         if any(tensor is not None and is_lazy(tensor) for tensor in held):
             yield name

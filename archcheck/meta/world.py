@@ -17,7 +17,7 @@ def preserved_world() -> Iterator[None]:
     """Undo whatever a constructor or a forward pass does to torch's settings and to the random generators."""
     settings, generators, state = _settings(), _generators(), torch._C._get_torch_function_state()
     try:
-        with torch.inference_mode(False), torch.no_grad(), _uncompiled():
+        with torch.inference_mode(False), torch.no_grad(), _uncompiled(), _cpu_by_default():
             yield
     finally:
         torch._C._set_torch_function_state(state)
@@ -30,6 +30,20 @@ def _uncompiled() -> AbstractContextManager[Any]:
     if "torch._dynamo" not in sys.modules:
         return nullcontext()
     return torch.compiler.set_stance("force_eager")  # type: ignore[no-any-return]
+
+
+def _cpu_by_default() -> AbstractContextManager[Any]:
+    """The CPU as default device, where the caller has another; a mode of its own would slow every call down."""
+    return torch.device("cpu") if torch._C._len_torch_function_stack() else nullcontext()
+
+
+def seed_generators() -> None:
+    """The same random numbers for every build; those of the GPU are never drawn from."""
+    torch.default_generator.manual_seed(0)
+    random.seed(0)
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed(0)
 
 
 @contextmanager

@@ -27,15 +27,8 @@ from archcheck.records import (
     TensorRecord,
     ValueRecord,
 )
-from archcheck.spec import (
-    Keys,
-    LayerKey,
-    Spec,
-    SpecFile,
-    TensorPattern,
-    ValuePattern,
-    parse_layer_key,
-)
+from archcheck.spec import Spec, SpecFile
+from archcheck.values import Keys, LayerKey, TensorPattern, ValuePattern, parse_layer_key
 
 ROOT = ""
 AFTER_ALL = 1 << 60  # sorts what has no place in the order of execution behind everything that has one
@@ -151,7 +144,7 @@ class _Observation:
     sizes: Mapping[str, int]
     value: ValueRecord
     order: int
-    label: str  # "call 1 of 2" where a module is called several times
+    label: str  # "call [1]" where a module is called several times and the key speaks of all calls
 
 
 def _check_layer_output(
@@ -168,7 +161,8 @@ def _check_layer_output(
     everything = [one for _, seen in agreed for one in seen]
     for name, seen in agreed:
         # A glob's line can only be rewritten to what all of its layers show.
-        found += _compare(keys, name, pattern, seen, trace, everything if key.is_glob else seen)
+        subject = name if key.call is None else f"{name}[{key.call}]"
+        found += _compare(keys, (subject, name), pattern, seen, trace, everything if key.is_glob else seen)
     return found
 
 
@@ -181,7 +175,8 @@ def _observe(key: LayerKey, name: str, trace: StructureTrace) -> tuple[list[_Obs
         if not chosen and forward.crash is None:
             missing = _not_called(key, len(calls), trace.modules[name])
             return seen, missing
-        seen += [_observation(forward, call, len(calls)) for call in chosen if call.output is not None]
+        several = len(calls) > 1 and key.call is None
+        seen += [_observation(forward, call, several) for call in chosen if call.output is not None]
     return seen, None
 
 
@@ -197,33 +192,36 @@ def _times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
-def _observation(forward: ForwardRecord, call: CallRecord, calls: int) -> _Observation:
+def _observation(forward: ForwardRecord, call: CallRecord, several: bool) -> _Observation:
     assert call.output is not None
     order = call.finished if call.finished is not None else AFTER_ALL
-    return _Observation(forward.sizes, call.output, order, f"call {call.index + 1} of {calls}" if calls > 1 else "")
+    return _Observation(forward.sizes, call.output, order, f"call [{call.index}]" if several else "")
 
 
 def _check_network_output(spec: Spec, trace: StructureTrace) -> list[Mismatch]:
     seen = [_Observation(f.sizes, f.output, AFTER_ALL - 1, "") for f in trace.forwards if f.output is not None]
-    return _compare(("output",), "output", spec.output, seen, trace, seen)
+    return _compare(("output",), ("output", None), spec.output, seen, trace, seen)
 
 
 def _compare(
     keys: Keys,
-    subject: str,
+    about: tuple[str, str | None],
     pattern: ValuePattern,
     seen: Sequence[_Observation],
     trace: StructureTrace,
     everything: Sequence[_Observation],
 ) -> list[Mismatch]:
-    """At most one mismatch: the first place where a value differs from the pattern, and how it would be accepted."""
+    """At most one mismatch: the first place where a value differs from the pattern, and how it would be accepted.
+
+    `about` is the subject and the module to describe; `everything` is what a rewritten pattern must hold for.
+    """
+    subject, module = about
     for one in seen:
         difference = _difference(pattern, one.value, one.sizes)
         if difference is None:
             continue
         order_of_names = dimension_names(trace)
         notes = [("at", text) for text in [_at(one, difference)] if text]
-        module = subject if keys[0] == "layers" else None
         return [
             Mismatch(
                 (*keys, *difference.path), subject, difference.problem, difference.expected,

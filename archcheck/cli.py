@@ -15,15 +15,16 @@ from typing import Any
 from archcheck import __version__
 from archcheck.errors import ArchcheckError, SpecError, UsageError
 from archcheck.records import StructureTrace
-from archcheck.spec import SUFFIX, SpecFile, parse_input_option, parse_spec, read_spec
+from archcheck.spec import SUFFIX, SpecFile, parse_spec, read_spec
 from archcheck.target import Target, parse_target
+from archcheck.values import parse_input_option
 from archcheck.verification import Measured, measure, run_check, sections_present
 
 DIFFERENT, FAILED = 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line. Returns the exit status: 0, 1 (`diff` found differences, `new` wrote less) or 2."""
+    """Run the command line. Returns the exit status: 0; 1, `diff` found differences; 2, something could not be done."""
     options = _parser().parse_args(argv)
     try:
         return int(options.run(options))
@@ -139,7 +140,12 @@ def _from_head(head: Mapping[str, str], label: str, folder: Path) -> SpecFile:
         return parse_spec(text, str(folder / label))
     except SpecError as error:
         reasons = "; ".join(problem.message for problem in error.problems)
-        raise UsageError(f"{label}: {reasons}") from None
+        raise UsageError(f"{label}: {_in_options(reasons)}") from None
+
+
+def _in_options(message: str) -> str:
+    """A message about a spec's `sizes` in terms of the option that writes them."""
+    return re.sub(r"expected sizes: \{(\w+): \[(.*?)\]\}", lambda m: f"--size {m[1]}={m[2].replace(' ', '')}", message)
 
 
 def _load(name: str, options: argparse.Namespace, like: SpecFile | None = None) -> _Network:
@@ -167,6 +173,8 @@ def _new(options: argparse.Namespace) -> int:
     """Write a spec for every target; one that can't be written doesn't keep the others from it."""
     output = Path(options.output) if options.output else None
     is_folder = output is not None and (output.is_dir() or options.output.endswith(os.sep) or output.suffix == "")
+    if output is not None and not is_folder and not output.name.endswith(SUFFIX):
+        raise UsageError(f"{output}: a spec's name ends in {SUFFIX}, such as {output.stem.split('.')[0]}{SUFFIX}")
     if output is not None and not is_folder and len(options.targets) > 1:
         raise UsageError(f"{output}: several targets need a folder: --output {output.parent}{os.sep}")
     failed = False

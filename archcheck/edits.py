@@ -28,8 +28,11 @@ def apply_edits(text: str, path: str, edits: Iterable[Edit], additions: Mapping[
     """
     spec_file = parse_spec(text, path)
     splices = [_splice(spec_file, edit) for edit in _unique(edits)]
-    splices += [_insertion(spec_file.document, section, body) for section, body in additions.items()]
-    for start, end, new in sorted(splices, reverse=True):
+    for section in SECTION_ORDER:
+        if section in additions:
+            splices.append(_insertion(spec_file.document, section, additions[section]))
+    # Backwards, so that offsets stay true; what is added at one place is so added last first.
+    for start, end, new in sorted(splices, key=lambda splice: splice[0])[::-1]:
         text = text[:start] + new + text[end:]
     try:
         parse_spec(text, path)
@@ -75,7 +78,6 @@ def _insertion(document: Document, section: str, body: str) -> tuple[int, int, s
     body = body.replace("\n", newline)
     if end < 0:
         return len(document.text), len(document.text), newline + body + newline
-    # Python's sort is stable on (position, …): sections added at one place keep their canonical order.
     return end + 1, end + 1, body + newline
 
 

@@ -13,7 +13,8 @@ from archcheck.checks import Edit, Mismatch, crash_mismatch
 from archcheck.errors import ArchcheckError, Problem, SpecError
 from archcheck.render import format_mismatches, headline
 from archcheck.source import SourceLoc
-from archcheck.spec import Keys, SpecFile, read_spec
+from archcheck.spec import SpecFile, read_spec
+from archcheck.values import Keys
 from archcheck.verification import Measured, measure, run_check, sections_present
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ArchFile(pytest.Module):
         for check, section in PENDING.items():
             if getattr(spec_file.spec, section) not in (None, "off"):
                 loc = spec_file.locate((section,), key=True)
-                yield self._item(check, loc, _pending(section, loc))
+                yield self._item(check, loc, _pending(section, loc), spec_file)
 
     def _check(self, spec_file: SpecFile, check: str, section: Keys) -> CheckItem:
         loc = spec_file.locate(section, key=True)
@@ -118,7 +119,10 @@ class CheckItem(pytest.Function):
         """Where the item stands: the line of the spec (from 0, as pytest counts)."""
         return self.path, self.loc.line - 1, self.name
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> str | TerminalRepr:
+    # As in pytest's own Function, which leaves out an argument of Node's method too.
+    def repr_failure(  # type: ignore[override]
+        self, excinfo: pytest.ExceptionInfo[BaseException]
+    ) -> str | TerminalRepr:
         """A verdict as its own text, without a traceback; anything else as pytest shows it."""
         error = excinfo.value
         if not isinstance(error, CheckFailure):

@@ -14,7 +14,7 @@ from archcheck.records import (
     TensorRecord,
     ValueRecord,
 )
-from archcheck.spec import ValuePattern
+from archcheck.values import ValuePattern
 
 
 def named_items(value: ValueRecord) -> Mapping[str, ValueRecord] | None:

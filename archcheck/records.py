@@ -118,7 +118,7 @@ class Crash:
 
 @dataclass(slots=True)
 class ForwardRecord:
-    """One forward pass: the calls in the order in which they were entered, the output, the multiply-adds of the pass."""
+    """One forward pass: the calls in the order in which they were entered, the output, the multiply-adds of all."""
 
     sizes: Mapping[str, int]
     calls: list[CallRecord] = field(default_factory=list)

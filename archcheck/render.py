@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from archcheck.checks import Mismatch
 from archcheck.patterns import format_calls, format_output
 from archcheck.records import ForwardRecord, StructureTrace
-from archcheck.spec import BATCH, SpecFile
+from archcheck.spec import SpecFile
+from archcheck.values import BATCH
 
 if TYPE_CHECKING:
     from archcheck.verification import Verification

@@ -126,10 +126,10 @@ class ArchcheckSession:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The table, and under an update the diff."""
         if self._rows:
-            terminalreporter.section("archcheck", sep="=")
+            terminalreporter.write_sep("=", "archcheck")
             terminalreporter.write_line(format_summary(list(self._rows.values())))
         for diff in self._diffs:
-            terminalreporter.section("archcheck: updated", sep="-")
+            terminalreporter.write_sep("-", "archcheck: updated")
             for line in diff.splitlines():
                 terminalreporter.write_line(line, **_diff_colour(line))
         for error in self._errors:

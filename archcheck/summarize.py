@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from archcheck.errors import DimError, UsageError
 from archcheck.records import ForwardInput, InputValue, StructureTrace, TensorInput
-from archcheck.spec import BATCH, DEFAULT_BATCH_SIZES, input_names, make_forward_input, parse_input_text
+from archcheck.values import BATCH, DEFAULT_BATCH_SIZES, input_names, make_forward_input, parse_input_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,7 +49,7 @@ def summary(model: nn.Module, input: Any, *, depth: int | None = None) -> Summar
     """The layer table of a model: every call in the order of execution, with its output, parameters and MACs.
 
     Args:
-        model: a live network. It is neither changed nor moved, and its weights are not copied.
+        model: a live network. It is neither changed nor moved.
         input: `"B,3,224,224"` (`B` is tried at two sizes), a tensor, a tuple of ints, or a list (positional) or map
             (keywords) of them. Integers: `"B,12:int64<100"`.
         depth: levels of modules to show; all of them without.

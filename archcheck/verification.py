@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from archcheck.checks import CHECKS, Mismatch
 from archcheck.errors import BuildError, UsageError
 from archcheck.records import StructureTrace
-from archcheck.spec import Keys, Spec, SpecFile, read_spec
+from archcheck.spec import Spec, SpecFile, read_spec
+from archcheck.values import Keys
 
 if TYPE_CHECKING:
     from torch import nn
@@ -117,8 +118,7 @@ def verify(spec: str | os.PathLike[str], model: nn.Module | None = None) -> Veri
     Args:
         spec: path of a `*.arch.yaml` file. Modules that its `build` names are imported with the working directory on
             `sys.path`; `path/file.py` targets count from the spec's folder.
-        model: a live network to hold against the spec instead of building one. It is neither changed nor moved, and
-            its weights are not copied.
+        model: a live network to hold against the spec instead of building one. It is neither changed nor moved.
 
     Raises:
         SpecError: the file can't be read or isn't a valid spec; the message lists every problem as `FILE:LINE: …`.

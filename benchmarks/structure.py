@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -47,12 +47,14 @@ def main(sections: list[str]) -> None:
 
 def describe_machine() -> str:
     """Date, processor and versions."""
-    lines = [line.split(":", 1) for line in _read("/proc/cpuinfo").splitlines() if line.startswith(("model name", "cpu MHz"))]
+    lines = [
+        line.split(":", 1) for line in _read("/proc/cpuinfo").splitlines() if line.startswith(("model name", "cpu MHz"))
+    ]
     found = {key.strip(): value.strip() for key, value in lines}
     packages = ("torch", "torchvision", "torchinfo", "pytest", "numpy")
     return "\n".join(
         [
-            f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
+            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
             f"{found.get('model name', platform.processor())}, {num_cores()} cores, {platform.system()}",
             f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages),
         ]
@@ -130,7 +132,7 @@ def compare_with_torchinfo() -> str:
     names = classifier_names()
     for warm_up in names[:2]:
         trace_classifier(warm_up), summarize_classifier(warm_up)
-    ours = {name: (0.0, 0.0) for name in names}
+    ours = dict.fromkeys(names, (0.0, 0.0))
     theirs = dict(ours)
     for name in names:
         theirs[name] = _timed(summarize_classifier, name)

@@ -27,7 +27,7 @@ import pytest
 import yaml
 
 from archcheck import cli
-from archcheck.spec import Claim, Claims, Health, Layer, Parameters, Quick, Spec, Throughput
+from archcheck.spec import Better, Claims, Faster, Health, Layer, Parameters, Quick, Spec, Throughput
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -174,7 +174,7 @@ def test_what_is_not_run_here_is_in_the_readme_and_installs() -> None:
 
 
 def test_every_key_of_a_spec_is_explained() -> None:
-    sections = (Spec, Layer, Parameters, Health, Quick, Throughput, Claims, Claim)
+    sections = (Spec, Layer, Parameters, Health, Quick, Throughput, Claims, Faster, Better)
     keys = {key for section in sections for key in section.model_fields} | {"shape", "dtype", "below", "quick"}
     assert [key for key in sorted(keys) if not re.search(rf"\b{key}\b", README)] == []
 

@@ -234,7 +234,7 @@ DIFFERS: dict[str, tuple[str, list[str]]] = {
     ),
     "calls that don't agree": (
         CONVS + "layers:\n  act: [B, 8, H/2, W/2]\n",
-        ["specs/small.arch.yaml:5: act: output shape differs", "  at        call 2 of 2, B=2, H=32, W=32: *"],
+        ["specs/small.arch.yaml:5: act: output shape differs", "  at        call [[]1], B=2, H=32, W=32: *"],
     ),
     "a call there is not": (
         CONVS + "layers:\n  act[2]: [B, 8, H/4, W/4]\n",

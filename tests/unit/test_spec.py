@@ -9,7 +9,8 @@ import pytest
 
 from archcheck.errors import SpecError, UsageError
 from archcheck.records import TensorInput
-from archcheck.spec import parse_input_option, parse_layer_key, parse_spec
+from archcheck.spec import parse_spec
+from archcheck.values import parse_input_option, parse_layer_key
 
 HEAD = "build: nets:net\ninput: [B, 3]\n"
 

@@ -1,0 +1,39 @@
+"""How messages name things: values found, names misspelt, long text cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def unknown(what: str, found: str, known: Sequence[str] | Mapping[str, object]) -> str:
+    """`unknown key 'mac'; did you mean macs?`."""
+    import difflib
+
+    close = difflib.get_close_matches(found, list(known), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"
+    return f"unknown {what} {clip(found)!r}; {hint}"
+
+
+def shown(value: object) -> str:
+    """A value from a spec as a message shows it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list)) and not value:
+        return "an empty map" if isinstance(value, dict) else "an empty list"
+    if isinstance(value, dict):
+        return "a map"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(clip(value)) if isinstance(value, str) else str(value)
+
+
+def key_text(key: str) -> str:
+    """A key as a message names it: as it is, unless it would break the line."""
+    return clip(key) if key.isprintable() and key.strip() else repr(clip(key))
+
+
+def clip(text: str, limit: int = 60) -> str:
+    """Text of at most `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

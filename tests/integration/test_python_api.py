@@ -12,7 +12,7 @@ import archcheck
 from tests.integration.conftest import SMALL, Project
 
 
-def small(channels: int = 6) -> nn.Module:
+def small(channels: int = 6) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(1, channels, 5, padding=2), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(channels * 196, 10)
     )

@@ -1,0 +1,76 @@
+"""What a run imports: nothing of ours that is heavy before it is needed. In processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import SMALL
+
+HEAVY = ("torch", "torchvision", "numpy", "yaml", "pydantic", "tabulate")
+
+# Reports at the very end of a run which modules are loaded, through a plugin of the project's own.
+SPY = """
+import sys
+
+def pytest_unconfigure(config):
+    print("LOADED", *sorted(name for name in sys.modules if "." not in name or name.startswith("archcheck.")))
+"""
+
+
+def loaded(folder: Path, *args: str) -> set[str]:
+    """The top-level modules (and ours) that a pytest run in a fresh process has loaded."""
+    (folder / "spy.py").write_text(SPY)
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-m", "pytest", "-p", "archcheck.plugin", "-p", "pytest_benchmark.plugin", "-p", "spy"]
+    result = subprocess.run([*command, *args], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    line = next(line for line in result.stdout.splitlines() if line.startswith("LOADED"))
+    return set(line.split()[1:])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "small.arch.yaml").write_text(SMALL)
+    (tmp_path / "test_one.py").write_text("def test_one(): pass\n")
+    (tmp_path / "nets.py").write_text(
+        "from collections import OrderedDict\nfrom torch import nn\n"
+        "def small():\n    return nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 6, 5, padding=2), act=nn.ReLU(),"
+        " pool=nn.AvgPool2d(2), flat=nn.Flatten(), fc=nn.Linear(1176, 10)))\n"
+    )
+    return tmp_path
+
+
+def test_an_ordinary_run_pays_nothing(folder: Path) -> None:
+    modules = loaded(folder)
+    assert not modules & set(HEAVY)
+    assert {name for name in modules if name.startswith("archcheck")} == {
+        "archcheck", "archcheck.plugin", "archcheck.errors",
+    }  # fmt: skip
+
+
+def test_help_and_markers_pay_nothing(folder: Path) -> None:
+    assert not loaded(folder, "--markers") & set(HEAVY)
+
+
+def test_collecting_specs_imports_no_torch(folder: Path) -> None:
+    modules = loaded(folder, "--archcheck", "--collect-only")
+    assert {"yaml", "pydantic", "archcheck.spec"} <= modules
+    assert not modules & {"torch", "torchvision", "numpy", "tabulate"}
+
+
+def test_a_network_without_torchvision_imports_none(folder: Path) -> None:
+    modules = loaded(folder, "--archcheck", "-k", "shapes")
+    assert "torch" in modules
+    assert not modules & {"torchvision", "timm", "sympy", "torchinfo"}
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = f"import sys, archcheck, archcheck.plugin; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from archcheck.checks import Edit
 from archcheck.edits import apply_edits, format_diff, write_atomically
 from archcheck.errors import ArchcheckError
-from archcheck.items import ArchFile, CheckItem
+from archcheck.items import ArchFile, CheckItem, shown_path
 from archcheck.report import Row, add_report, format_summary
 from archcheck.spec import SUFFIX
 
@@ -29,16 +30,26 @@ def choose_paths(config: pytest.Config) -> None:
     root = config.rootpath
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args[:] = [str(root / path) for path in config.getini("archcheck_paths")]
-    if not any(_has_spec(Path(config.invocation_params.dir, argument.split("::")[0])) for argument in config.args):
-        looked = ", ".join(os.path.relpath(argument, config.invocation_params.dir) for argument in config.args)
+    if config.option.pyargs:
+        return
+    start, skipped = config.invocation_params.dir, config.getini("norecursedirs")
+    if not any(_has_spec(Path(start, argument.split("::")[0]), skipped) for argument in config.args):
+        looked = ", ".join(shown_path(Path(start, argument), start) for argument in config.args)
         raise pytest.UsageError(
             f"no spec file (*{SUFFIX}) in {looked}; write one: archcheck new module:callable --input B,3,224,224 "
             f"--output specs/, or say where they are: archcheck_paths in {config.inipath or 'pytest.ini'}"
         )
 
 
-def _has_spec(path: Path) -> bool:
-    return path.name.endswith(SUFFIX) if not path.is_dir() else next(path.rglob(f"*{SUFFIX}"), None) is not None
+def _has_spec(path: Path, skipped: Sequence[str]) -> bool:
+    """Whether pytest would find a spec file at a path, or in a folder that it would go into."""
+    if not path.is_dir():
+        return path.name.endswith(SUFFIX)
+    for _, folders, files in os.walk(path):
+        if any(name.endswith(SUFFIX) for name in files):
+            return True
+        folders[:] = [name for name in folders if not any(fnmatch(name, pattern) for pattern in skipped)]
+    return False
 
 
 class ArchcheckSession:

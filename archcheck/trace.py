@@ -188,7 +188,8 @@ class _Attempt:
         if batch == 1 or (other is not None and first.macs * other.sizes["B"] == other.macs * batch):
             return first.macs // batch
         if self.one_example is not None:
-            alone = self._forward(recorder, self.one_example)
+            error, alone = self.error, self._forward(recorder, self.one_example)
+            self.error = error  # what happens to one example alone is no finding
             if alone.crash is None:
                 return alone.macs
         if other is None:
@@ -225,8 +226,10 @@ def _in_eval_mode(model: nn.Module, modules: Mapping[str, nn.Module]) -> Iterato
     before = [(vars(module), module.training) for module in modules.values()]
     if any(type(m).train is not nn.Module.train or type(m).eval is not nn.Module.eval for m in modules.values()):
         model.eval()
+    else:
+        for own, _ in before:
+            own["training"] = False
     for own, _ in before:
-        own["training"] = False
         own.pop("_compiled_call_impl", None)
     try:
         yield

@@ -68,7 +68,17 @@ def run_check(check: str, spec_file: SpecFile, measured: Measured) -> list[Misma
     if measured.failure is not None:
         return [measured.failure]
     assert measured.trace is not None
-    return CHECKS[check](spec_file, measured.trace) if check in CHECKS else []
+    if check == "spec":
+        return _check_recipe(spec_file.spec)
+    return CHECKS[check](spec_file, measured.trace)
+
+
+def _check_recipe(spec: Spec) -> list[Mismatch]:
+    if spec.training is None:
+        return []
+    from archcheck.recipes import check_recipe
+
+    return check_recipe(spec)
 
 
 @dataclass(frozen=True, slots=True)

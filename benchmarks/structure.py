@@ -6,6 +6,7 @@ machines and between runs, ratios hardly do. Without arguments all sections run.
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -23,17 +24,17 @@ IMAGE: Final = (3, 224, 224)
 NUM_SLOWEST: Final = 10
 
 _PEAK_MEMORY: Final = """
-import resource, sys, warnings
+import sys, warnings
 warnings.simplefilter("ignore")
 import torch, torchvision
-def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-before = peak_mib()
+def mib(key):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith(key))
+before = mib("VmRSS")
 sys.path.insert(0, sys.argv[1])
 from structure import classifier_names, trace_classifier
-for name in classifier_names():
-    trace_classifier(name)
-print(peak_mib() - before)
+traces = [trace_classifier(name) for name in classifier_names()]
+print(max(mib("VmHWM"), mib("VmRSS")) - before)
 """
 
 
@@ -47,15 +48,13 @@ def main(sections: list[str]) -> None:
 
 def describe_machine() -> str:
     """Date, processor and versions."""
-    lines = [
-        line.split(":", 1) for line in _read("/proc/cpuinfo").splitlines() if line.startswith(("model name", "cpu MHz"))
-    ]
-    found = {key.strip(): value.strip() for key, value in lines}
+    lines = _read("/proc/cpuinfo").splitlines()
+    processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     packages = ("torch", "torchvision", "torchinfo", "pytest", "numpy")
     return "\n".join(
         [
             f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            f"{found.get('model name', platform.processor())}, {num_cores()} cores, {platform.system()}",
+            f"{processor or platform.processor()}, {num_cores()} cores, {platform.system()}",
             f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages),
         ]
     )
@@ -63,8 +62,6 @@ def describe_machine() -> str:
 
 def num_cores() -> int:
     """The cores this process may use."""
-    import os
-
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -160,7 +157,7 @@ def _comparison(
 
 
 def measure_peak_mib() -> float:
-    """Peak resident memory of tracing all classifiers in a fresh process, above that of the imports."""
+    """Peak memory of tracing all classifiers in a fresh process and keeping every trace, above that of the imports."""
     here = __file__.rpartition("/")[0] or "."
     result = subprocess.run([sys.executable, "-c", _PEAK_MEMORY, here], capture_output=True, text=True, check=True)
     return float(result.stdout)

@@ -28,6 +28,10 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         higher_order = isinstance(func, HigherOrderOperator)
+        if higher_order and func.name() == "cond":
+            chosen, if_true, if_false, operands = args
+            with self:
+                return (if_true if chosen else if_false)(*operands)
         key = func if higher_order else func._overloadpacket
         formula = self._formulas.get(key)
         if formula is None and not higher_order and _may_decompose(func):

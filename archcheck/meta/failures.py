@@ -51,7 +51,9 @@ def wants_gradients(error: BaseException) -> bool:
 
 
 def is_genuine(error: BaseException) -> bool:
-    """Whether torch itself refused the shapes: it would on any device."""
+    """Whether it would have died on any device: torch itself refused the shapes, or the network calls itself."""
+    if isinstance(error, RecursionError):
+        return True
     return type(error) is RuntimeError and not needs_values(error) and _raised_by_torch(error)
 
 

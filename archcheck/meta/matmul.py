@@ -13,7 +13,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from archcheck.meta.tensors import Shape, as_tuple, broadcast, is_param, is_plain, is_plain_standard, is_standard, new
+from archcheck.meta.tensors import (
+    REFUSED,
+    Shape,
+    as_tuple,
+    broadcast,
+    is_param,
+    is_plain,
+    is_plain_standard,
+    is_standard,
+    new,
+)
 
 
 class Meter(Protocol):
@@ -59,9 +69,11 @@ def conv(
     if not (is_plain_standard(x) and is_plain_standard(weight)) or dtype is not weight.dtype:
         return NotImplemented
     xs, ws = x.shape, weight.shape
-    if len(xs) != len(ws) or len(ws) < 3 or xs[1] != ws[1] * groups or ws[0] % groups:
+    if len(xs) != len(ws) or len(ws) < 3:
         return NotImplemented
-    if bias is not None and (bias.shape != ws[:1] or bias.dtype is not dtype or not bias.is_meta):
+    if xs[1] != ws[1] * groups or ws[0] % groups or (bias is not None and bias.shape != ws[:1]):
+        return REFUSED
+    if bias is not None and (bias.dtype is not dtype or not bias.is_meta):
         return NotImplemented
     plan = _conv_plan(xs[2:], ws, stride, padding, dilation)
     if plan is None:
@@ -99,9 +111,11 @@ def conv_transpose(
     if not (is_plain_standard(x) and is_plain_standard(weight)) or x.dtype is not weight.dtype:
         return NotImplemented
     xs, ws = x.shape, weight.shape
-    if len(xs) != len(ws) or len(ws) < 3 or xs[1] != ws[0] or ws[0] % groups:
+    if len(xs) != len(ws) or len(ws) < 3:
         return NotImplemented
     channels = ws[1] * groups
+    if xs[1] != ws[0] or ws[0] % groups or (bias is not None and bias.shape != (channels,)):
+        return REFUSED
     sizes = _transposed_sizes(xs[2:], ws[2:], stride, padding, output_padding, dilation)
     if sizes is None or not is_param(bias, x, channels):
         return NotImplemented
@@ -233,7 +247,7 @@ def multi_head_attention(
     **unusual: Any,
 ) -> Any:
     """nn.MultiheadAttention's function, with one packed projection or three, of a batch without masks."""
-    del in_proj_bias, dropout_p
+    del dropout_p
     plain = all(is_plain_standard(x) for x in (out_proj_weight,)) and all(is_plain(x) for x in (query, key, value))
     masked = key_padding_mask is not None or attn_mask is not None or is_causal or training
     odd = bias_k is not None or bias_v is not None or add_zero_attn or use_separate_proj_weight
@@ -247,7 +261,7 @@ def multi_head_attention(
         return NotImplemented
     if not all(x.dtype is dtype for x in (key, value, in_proj_weight, out_proj_weight)):
         return NotImplemented
-    if out_proj_bias is not None and out_proj_bias.dtype is not dtype:
+    if not is_param(in_proj_bias, query, 3 * embed) or not is_param(out_proj_bias, query, embed):
         return NotImplemented
     rows, keys = q[0] * q[1], k[0] * k[1]
     meter.macs += 2 * (rows + keys) * embed * embed + 2 * rows * k[0] * embed

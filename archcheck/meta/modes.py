@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_any, tree_leaves, tree_map
 
+from archcheck.meta import matmul, pointwise
 from archcheck.meta.counting import CountingMode
 from archcheck.meta.failures import needs_values
 from archcheck.meta.matmul import Meter
 from archcheck.meta.ops import free_functions, functions_named, shortcuts
-from archcheck.meta.tensors import META, NUMBERS, PLAIN_TYPES
+from archcheck.meta.tensors import META, NUMBERS, PLAIN_TYPES, REFUSED
 
 # Their values are the network's weights or its state: never needed, so never made.
 _ALLOCATING: Final = (
@@ -32,6 +33,21 @@ _FILLING: Final = (
 )
 _ORDINARY: Final = PLAIN_TYPES  # anything else may do what it likes with a function
 _MAX_REAL_NUMEL: Final = 2**24  # of a tensor that is made up to see what torch says about its shape
+_OF_ONE_DTYPE: Final = frozenset(  # for real, that is: on meta, a mixture passes
+    {
+        matmul.conv,
+        matmul.conv_transpose,
+        matmul.linear,
+        matmul.matmul,
+        matmul.mm,
+        matmul.bmm,
+        matmul.addmm,
+        matmul.baddbmm,
+        pointwise.batch_norm,
+        pointwise.layer_norm,
+        pointwise.group_norm,
+    }
+)
 _INITIALISING: Final = ("kaiming_uniform_", "kaiming_normal_", "normal_", "constant_", "uniform_", "trunc_normal_")
 
 
@@ -39,10 +55,10 @@ _INITIALISING: Final = ("kaiming_uniform_", "kaiming_normal_", "normal_", "const
 
 
 def _allocate(func: Any, args: Any, kwargs: Any) -> Any:
-    return func(
-        *args,
-        **{**kwargs, "device": META, "pin_memory": False} if "pin_memory" in kwargs else {**kwargs, "device": META},
-    )
+    kwargs.pop("generator", None)  # those of other devices
+    kwargs.pop("pin_memory", None)
+    kwargs["device"] = META
+    return func(*args, **kwargs)
 
 
 def _allocate_blank(func: Any, args: Any, kwargs: Any) -> Any:
@@ -128,7 +144,7 @@ def _by_shortcut(shortcut: Callable[..., Any]) -> _Rule:
             result = shortcut(_Discard(), *args, **kwargs)
         except Exception:  # arguments of another kind than expected: torch has the better message
             result = NotImplemented
-        return run_on_meta(func, args, kwargs) if result is NotImplemented else result
+        return run_on_meta(func, args, kwargs) if result is NotImplemented or result is REFUSED else result
 
     return rule
 
@@ -184,8 +200,10 @@ class ForwardMode(TorchFunctionMode):
                 if moved is not None:
                     args, kwargs = moved
                     result = self._shortcut(shortcut, args, kwargs)
-            if result is not NotImplemented:
+            if result is not NotImplemented and result is not REFUSED:
                 return result
+            if result is REFUSED or (shortcut in _OF_ONE_DTYPE and _mixes_dtypes(args, kwargs)):
+                _refuse_as_on_cpu(func, args, kwargs)
             return self._by_torch(func, args, kwargs)
         rule = self._placement.get(func)
         if rule is not None:
@@ -197,11 +215,8 @@ class ForwardMode(TorchFunctionMode):
 
     def _by_torch(self, func: Any, args: Any, kwargs: Any) -> Any:
         """A function that has a shortcut, with arguments that the shortcut declines."""
-        free = func in self._free
-        if not free and _mixes_dtypes(args, kwargs):
-            _refuse_as_on_cpu(func, args, kwargs)  # on meta, matrices of different dtypes pass
         try:
-            if free:
+            if func in self._free:
                 return run_on_meta(func, args, kwargs)
             with CountingMode(self._meter):
                 return run_on_meta(func, args, kwargs)
@@ -283,13 +298,14 @@ def _mixes_dtypes(args: Any, kwargs: Any) -> bool:
     if torch.is_autocast_enabled("cuda") or torch.is_autocast_enabled("cpu"):
         return False
     tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-    return len({x.dtype for x in tensors if x.dtype.is_floating_point}) > 1
+    return len({x.dtype for x in tensors}) > 1
 
 
 def _refuse_as_on_cpu(func: Any, args: Any, kwargs: Any) -> None:
     """Raise what the function raises for real tensors of these shapes: those are the messages that people know."""
     leaves = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-    if getattr(func, "__name__", "_").endswith("_") or any(x.numel() > _MAX_REAL_NUMEL for x in leaves):
+    writes = getattr(func, "__name__", "_").endswith("_") or kwargs.get("inplace") or kwargs.get("out") is not None
+    if writes or any(x.numel() > _MAX_REAL_NUMEL for x in leaves):
         return
     real_args, real_kwargs = tree_map(_expanded_zero, (args, kwargs))
     error: Exception | None = None

@@ -16,6 +16,7 @@ from torch import Tensor
 from archcheck.meta.tensors import (
     META,
     NUMBERS,
+    REFUSED,
     Shape,
     as_tuple,
     broadcast,
@@ -81,9 +82,9 @@ def dropout(_: Any, x: Any, p: Any = 0.5, training: bool = True, inplace: bool =
 def softmax(_: Any, x: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
     """Of softmax and log_softmax, over one dimension."""
     del _stacklevel
-    if type(dim) is not int or dtype is not None or not is_plain_standard(x) or not -x.ndim <= dim < x.ndim:
+    if type(dim) is not int or dtype is not None or not is_plain_standard(x):
         return NotImplemented
-    return new(x.shape, x.dtype)
+    return new(x.shape, x.dtype) if -x.ndim <= dim < x.ndim else REFUSED
 
 
 def prelu(_: Any, x: Any, weight: Any) -> Any:

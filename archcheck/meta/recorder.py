@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from archcheck.meta.layers import SHORTCUTS
 from archcheck.meta.modes import is_transformed
+from archcheck.meta.tensors import REFUSED
 from archcheck.records import (
     CallRecord,
     ForwardRecord,
@@ -171,9 +172,10 @@ class Recorder:
 
 def _attempt(shortcut: Callable[..., Any], *args: Any) -> Any:
     try:
-        return shortcut(*args)
+        out = shortcut(*args)
     except Exception:  # arguments of another kind than expected: torch has the better message
         return NotImplemented
+    return NotImplemented if out is REFUSED else out
 
 
 def _eager(module: nn.Module) -> Callable[..., Any]:

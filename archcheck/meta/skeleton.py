@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from archcheck.errors import UsageError
-from archcheck.meta.tensors import META
+from archcheck.meta.tensors import META, PLAIN_TYPES
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -41,9 +41,7 @@ def copy_to_meta(model: nn.Module) -> nn.Module:
     Raises:
         UsageError: something that the network holds can't be copied.
     """
-    memo = {id(tensor): to_meta(tensor) for tensor in _tensors(model)}
-    with _CopyingMode():
-        return _deep_copy(model, memo)
+    return _copied(model, _blank)
 
 
 def copy_for_real(model: nn.Module) -> nn.Module:
@@ -52,15 +50,21 @@ def copy_for_real(model: nn.Module) -> nn.Module:
     Raises:
         UsageError: something that the network holds can't be copied.
     """
-    copied = _deep_copy(model, {}).cpu()
+    copied = _copied(model, lambda tensor: tensor.detach().to("cpu", copy=True)).cpu()
     for param, own in zip(model.parameters(), copied.parameters(), strict=True):
         own.requires_grad_(param.requires_grad)  # TorchScript forgets it
     return copied
 
 
-def _deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
+_Converter = Callable[[Tensor], Tensor]
+
+
+def _copied(model: nn.Module, convert: _Converter) -> nn.Module:
+    memo: dict[int, Any] = {id(tensor): _replica(tensor, convert) for tensor in _tensors(model)}
+    memo |= {id(generator): _same_generator(generator) for generator in _generators(model)}
     try:
-        return copy.deepcopy(model, memo)
+        with _CopyingMode(convert):
+            return copy.deepcopy(model, memo)
     except Exception as error:
         raise UsageError(
             f"{type(model).__name__} can't be copied ({type(error).__name__}: {error}); "
@@ -70,41 +74,56 @@ def _deep_copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
     for module in model.modules():
-        for held in (module._parameters, module._buffers, vars(module)):
-            yield from (value for value in held.values() if isinstance(value, Tensor))
+        if not isinstance(module, torch.jit.ScriptModule):  # copies itself
+            for held in (module._parameters, module._buffers, vars(module)):
+                yield from (value for value in held.values() if isinstance(value, Tensor))
 
 
-def to_meta(tensor: Tensor) -> Tensor:
+def _generators(model: nn.Module) -> Iterator[torch.Generator]:
+    for module in model.modules():
+        yield from (value for value in vars(module).values() if isinstance(value, torch.Generator))
+
+
+def _same_generator(generator: torch.Generator) -> torch.Generator:
+    made = torch.Generator()
+    return made.set_state(generator.get_state()) if generator.device.type == "cpu" else made
+
+
+def _blank(tensor: Tensor) -> Tensor:
     """The same tensor without its values."""
+    if tensor.layout is torch.strided and type(tensor) in PLAIN_TYPES:
+        return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
+    return tensor.detach().to(META)
+
+
+def _replica(tensor: Any, convert: _Converter) -> Tensor:
+    """A tensor elsewhere that is the same to a network: a parameter if it was one, with the same attributes."""
+    made: Tensor
     if is_lazy(tensor):
-        return _lazy_to_meta(tensor)
-    if tensor.layout is torch.strided and type(tensor) in (Tensor, nn.Parameter):
-        blank = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
+        device = convert(torch.empty(0)).device
+        lazy: Any = type(tensor)
+        made = lazy(tensor.requires_grad, device=device, dtype=tensor.dtype)
+    elif isinstance(tensor, nn.Parameter):
+        made = nn.Parameter(convert(tensor), tensor.requires_grad)
     else:
-        blank = tensor.detach().to(META)
-    made = nn.Parameter(blank, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else blank
-    if not isinstance(tensor, nn.Parameter):
-        made.requires_grad_(tensor.requires_grad)
+        made = convert(tensor).requires_grad_(tensor.requires_grad)
     made.__dict__.update(tensor.__dict__)
     return made
 
 
-def _lazy_to_meta(tensor: Any) -> Tensor:
-    made = type(tensor)(tensor.requires_grad, device=META, dtype=tensor.dtype)
-    made.__dict__.update(tensor.__dict__)
-    return made  # type: ignore[no-any-return]
-
-
 class _CopyingMode(TorchFunctionMode):
-    """Tensors found anywhere else in a network (in a list, in a dict) lose their values while it is copied, too."""
+    """Tensors found anywhere else in a network (in a list, in a dict) are converted, too, while it is copied."""
+
+    def __init__(self, convert: _Converter) -> None:
+        super().__init__()
+        self._convert = convert
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
         if func is Tensor.__deepcopy__:
             tensor, memo = args
             if id(tensor) not in memo:
-                memo[id(tensor)] = to_meta(tensor)
+                memo[id(tensor)] = _replica(tensor, self._convert)
             return memo[id(tensor)]
         if func is Tensor.clone and not is_lazy(args[0]):  # Parameter.__deepcopy__ clones its data
-            return to_meta(args[0].detach())
-        return func(*args, **kwargs)
+            return self._convert(args[0])
+        return func(*args, **(kwargs or {}))

@@ -16,6 +16,8 @@ META: Final = torch.device("meta")
 FLOATS: Final = frozenset({torch.float32, torch.float64, torch.float16, torch.bfloat16})
 NUMBERS: Final = frozenset({int, float})
 PLAIN_TYPES: Final = frozenset({Tensor, Parameter})
+REFUSED: Final = object()
+"""What a shortcut returns for shapes that torch refuses for real, though not always on meta."""
 
 
 @lru_cache(maxsize=8192)

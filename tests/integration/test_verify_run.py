@@ -211,6 +211,31 @@ def test_sections_still_to_come_are_skipped_at_their_line_never_green(project: P
     strict.stdout.fnmatch_lines(["specs/small.arch.yaml:3: not measured: `training` is valid, but *"])
 
 
+def test_a_recipe_is_held_against_torch_itself(project: Project) -> None:
+    project.spec(
+        text="""\
+build: nets:small
+input: [B, 1, 28, 28]
+training:
+  optimizer:
+    name: SGD
+    lr: 0.1
+    momentun: 0.9
+  scheduler: {name: StepLRR, step_size: 4}
+  quick: {optimizer: {name: Adam, lr: 0.001}, scheduler: {name: StepLR}}
+"""
+    )
+    result = project.run("-k", "spec and not accuracy")
+    result.assert_outcomes(failed=1, deselected=1)
+    result.stdout.fnmatch_lines(
+        [
+            "specs/small.arch.yaml:7: optimizer: torch.optim.SGD accepts no argument 'momentun': did you mean *",
+            "specs/small.arch.yaml:8: scheduler: torch.optim.lr_scheduler has no 'StepLRR': did you mean 'StepLR'?",
+            "specs/small.arch.yaml:9: scheduler: torch.optim.lr_scheduler.StepLR is missing its argument 'step_size'*",
+        ]
+    )
+
+
 def test_specs_of_one_name_in_two_folders_are_two_specs(project: Project) -> None:
     project.spec("a/small", project.spec().read_text())
     project.run().assert_outcomes(passed=8)

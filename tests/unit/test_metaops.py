@@ -11,10 +11,11 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from archcheck.meta.modes import ForwardMode
 from archcheck.meta.ops import shortcuts
+from archcheck.meta.tensors import REFUSED
 from archcheck.records import ForwardInput, TensorInput
 from archcheck.trace import build_on_meta, trace_structure
 
@@ -239,13 +240,18 @@ def random_window(rng: random.Random) -> tuple[Callable[..., Any], list[Any], di
     kind = rng.choice(("conv", "conv_transpose", "avg_pool", "max_pool"))
     if kind == "conv":
         options |= {"groups": groups, "dilation": rng.randint(1, 2)}
-        return getattr(F, f"conv{n}d"), [x, meta(4, channels // groups, *kernel)], options
+        weight = meta(rng.choice((4, 5)), channels // groups, *kernel)
+        return getattr(F, f"conv{n}d"), [x, weight, rng.choice((None, meta(4)))], options
     if kind == "conv_transpose":
         options |= {"groups": groups, "dilation": rng.randint(1, 2), "output_padding": rng.randint(0, 2)}
         return getattr(F, f"conv_transpose{n}d"), [x, meta(channels, 2, *kernel)], options
     if kind == "max_pool":
         options["dilation"] = rng.randint(1, 2)
     return getattr(F, f"{kind}{n}d"), [x, kernel], {**options, "ceil_mode": rng.random() < 0.5}
+
+
+def real(args: list[Any]) -> Any:
+    return tree_map(lambda x: torch.zeros_like(x, device="cpu") if isinstance(x, Tensor) else x, args)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -263,7 +269,10 @@ def test_what_a_shortcut_answers_is_true(generate: Callable[[random.Random], Any
             out = shortcuts()[function](meter, *args, **kwargs)
         except (AttributeError, TypeError, ValueError):
             out = NotImplemented
-        if out is not NotImplemented:
+        if out is REFUSED:
+            with pytest.raises((RuntimeError, IndexError), match=r"\S"):
+                function(*real(args), **kwargs)
+        elif out is not NotImplemented:
             expected, macs = plain_call(function, *args, **kwargs)
             assert (described(out), meter.macs) == (described(expected), macs), (function, described(args), kwargs)
             answered += 1

@@ -453,8 +453,29 @@ def _check_totals(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
     for field, subject, expected, actual in listed:
         if expected is not None and expected != actual:
             keys: Keys = ("parameters",) if short else ("parameters", field)
-            found.append(_count_mismatch(keys, subject, "count differs", expected, actual, (Edit(keys, actual),), None))
+            one = _count_mismatch(keys, subject, "count differs", expected, actual, (Edit(keys, actual),), None)
+            unlisted = _unlisted(spec, trace) if field == "total" and spec.layers else ""
+            found.append(replace(one, notes=(("note", f"not listed: {unlisted}"),)) if unlisted else one)
     return found
+
+
+def _unlisted(spec: Spec, trace: StructureTrace) -> str:
+    """The outermost modules with parameters that the spec's table says nothing of: where a surprise may hide."""
+    listed = {name for text in spec.layers for name in matching_modules(parse_layer_key(text), trace)}
+    around = {".".join(name.split(".")[:i]) for name in listed for i in range(1, name.count(".") + 1)}
+    counts = [
+        f"{name} ({module.num_params:_})"
+        for name, module in trace.modules.items()
+        if name and module.num_params and not _is_covered(name, listed, around)
+    ]
+    return _listed(counts, limit=6) if counts else ""
+
+
+def _is_covered(name: str, listed: set[str], around: set[str]) -> bool:
+    parts = name.split(".")
+    outer = [".".join(parts[:i]) for i in range(1, len(parts))]
+    # Listed itself or by a module around it; or around listed ones; or inside an unlisted one that is told already.
+    return name in around or name in listed or any(one in listed or one not in around for one in outer)
 
 
 def _count_mismatch(

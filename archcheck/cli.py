@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -34,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `archcheck show … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"archcheck: error: {error.strerror or error}", file=sys.stderr)
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,10 +60,16 @@ def _parser() -> argparse.ArgumentParser:
     for command in (new, show, diff):
         _add_build_options(command)
     for command in (new, show):
-        command.add_argument("--depth", type=int, metavar="N", help="levels of modules in the layer table")
+        command.add_argument("--depth", type=_depth, metavar="N", help="levels of modules in the layer table")
     schema = commands.add_parser("schema", help="print the JSON Schema of spec files, for editors")
     schema.set_defaults(run=_schema)
     return parser
+
+
+def _depth(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
 
 
 def _add_build_options(command: argparse.ArgumentParser) -> None:
@@ -125,19 +135,30 @@ def _parse_size(text: str) -> tuple[str, list[int]]:
 
 
 def _measured(spec_file: SpecFile, label: str) -> _Network:
-    measured = measure(spec_file, Path.cwd())
+    with contextlib.redirect_stdout(sys.stderr):  # what a network prints is no part of what we print
+        measured = measure(spec_file, Path.cwd())
     if measured.trace is None:
         assert measured.failure is not None
         notes = "".join(f" ({label} {text})" for label, text in measured.failure.notes)
-        raise UsageError(f"{label}: {measured.failure.problem}{notes}")
+        problem = measured.failure.problem
+        about = problem if problem.startswith(label) else f"{label}: {problem}"
+        raise UsageError(f"{about}{notes}{_hint_at_src(problem)}")
     return _Network(label, spec_file, measured.trace)
+
+
+def _hint_at_src(problem: str) -> str:
+    """A package below src/ is found by pytest's `pythonpath`, not by this command."""
+    match = re.search(r"no module named '(\w+)", problem)
+    if match is None or not any(Path("src").glob(f"{match[1]}*")):
+        return ""
+    return f"; it is in src/: PYTHONPATH=src archcheck {' '.join(sys.argv[1:2])} ..."
 
 
 def _from_head(head: Mapping[str, str], label: str, folder: Path) -> SpecFile:
     """The head of a spec as a spec of its own; what is wrong with it is told in the command line's words."""
     text = "\n".join(f"{key}: {value}" for key, value in head.items())
     try:
-        return parse_spec(text, str(folder / label))
+        return parse_spec(text, label, folder / SUFFIX)
     except SpecError as error:
         reasons = "; ".join(problem.message for problem in error.problems)
         raise UsageError(f"{label}: {_in_options(reasons)}") from None
@@ -150,7 +171,7 @@ def _in_options(message: str) -> str:
 
 def _load(name: str, options: argparse.Namespace, like: SpecFile | None = None) -> _Network:
     """The network of a spec file or of a target; without `--input` a target takes the inputs of `like`."""
-    if name.endswith(SUFFIX) or (os.path.exists(name) and ":" not in name):
+    if _is_spec(name):
         return _measured(read_spec(Path(name)), name)
     folder = Path.cwd()
     if like is not None and not options.input:
@@ -164,6 +185,16 @@ def _load(name: str, options: argparse.Namespace, like: SpecFile | None = None) 
     else:
         head = _head(name, options, folder)
     return _measured(_from_head(head, name, folder), name)
+
+
+def _is_spec(name: str) -> bool:
+    return name.endswith((".yaml", ".yml"))
+
+
+def _refuse_build_options(options: argparse.Namespace, names: Sequence[str]) -> None:
+    """A spec brings its own inputs and arguments: ours would be ignored without a word."""
+    if all(_is_spec(name) for name in names) and (options.input or options.size or options.args != "{}"):
+        raise UsageError(f"{names[0]}: a spec has its own input, sizes and args: leave out --input, --size and --args")
 
 
 # ------------------------------------------------------------------------------------------- commands
@@ -185,6 +216,8 @@ def _new(options: argparse.Namespace) -> int:
             if path is not None:
                 _refuse_overwriting(path, written, options.force)
             text = _new_spec(target, options, path.parent if path else Path.cwd())
+            if path is None and len(options.targets) > 1:
+                text = f"# {target}\n{text}"
             _deliver(text, path, written)
         except ArchcheckError as error:
             failed = True
@@ -219,6 +252,8 @@ def _new_spec(target: str, options: argparse.Namespace, folder: Path) -> str:
     except UsageError as error:
         raise UsageError(f"{target}: {error}") from None
     _require_passing(parse_spec(text, target), network.trace)
+    if "\noutput:" not in text:
+        print(f"archcheck: {target}: no pattern fits the output, so the spec leaves it open", file=sys.stderr)
     return text
 
 
@@ -250,6 +285,7 @@ def _deliver(text: str, path: Path | None, written: set[Path]) -> None:
 def _show(options: argparse.Namespace) -> int:
     from archcheck.render import format_layers
 
+    _refuse_build_options(options, [options.spec])
     network = _load(options.spec, options)
     print(format_layers(network.trace, options.depth))
     return 0
@@ -258,7 +294,8 @@ def _show(options: argparse.Namespace) -> int:
 def _diff(options: argparse.Namespace) -> int:
     from archcheck.compare import format_comparison
 
-    specs = [name for name in (options.left, options.right) if name.endswith(SUFFIX)]
+    _refuse_build_options(options, [options.left, options.right])
+    specs = [name for name in (options.left, options.right) if _is_spec(name)]
     like = read_spec(Path(specs[0])) if specs else None
     left, right = (_load(name, options, like) for name in (options.left, options.right))
     text, differs = format_comparison(left.trace, right.trace, (left.label, right.label))

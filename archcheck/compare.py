@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from archcheck.checks import describe_crash
 from archcheck.patterns import format_calls, format_output
 from archcheck.records import StructureTrace
-from archcheck.render import explain, format_table
+from archcheck.render import describe_stop, explain, format_table
 
 # Below this share of common names the two are taken for one network under other names, and matched by execution.
 SAME_NAMES = 0.5
@@ -127,7 +127,13 @@ def format_comparison(left: StructureTrace, right: StructureTrace, names: tuple[
     divergences = compare_layers(left, right)
     totals = _totals(left, right)
     if not divergences and not totals:
-        return f"no difference in structure: {len(layers_of(left))} layer calls alike", False
+        alike = f"{len(layers_of(left))} layer calls alike"
+        stop = describe_stop(left)
+        return (
+            (f"no difference before both stop ({alike}): {stop}", True)
+            if stop
+            else (f"no difference in structure: {alike}", False)
+        )
     parts = []
     if divergences:
         first = divergences[0]

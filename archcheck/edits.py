@@ -94,6 +94,8 @@ def write_atomically(path: Path, text: str) -> None:
         UsageError: the file or its folder can't be written.
     """
     target = Path(os.path.realpath(path))  # a link stays a link
+    if target.exists() and not target.stat().st_mode & 0o222:
+        raise UsageError(f"{path}: can't be written: it is read-only")
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
         try:

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archcheck.errors import SpecError
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -25,9 +27,14 @@ class Archcheck:
         from archcheck.spec import read_spec
         from archcheck.verification import verify_spec
 
+        __tracebackhide__ = True
         beside = self._folder / spec
         path = beside if beside.exists() else self._rootdir / spec
-        return verify_spec(read_spec(path, os.path.relpath(path)), self._rootdir, model)
+        try:
+            spec_file = read_spec(path, os.path.relpath(path))
+        except SpecError as error:
+            raise SpecError(error.problems) from None  # without the frames of the parser
+        return verify_spec(spec_file, self._rootdir, model)
 
     def summary(self, model: nn.Module, input: Any, **options: Any) -> Summary:  # noqa: A002 - as in archcheck.summary
         """`archcheck.summary`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,12 +33,20 @@ def format_sizes(shape: Sequence[int]) -> str:
     return f"[{', '.join(map(str, shape))}]"
 
 
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+
+
+def format_key(key: str) -> str:
+    """A mapping key as YAML, quoted where it could be read as anything else."""
+    return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
+
+
 def format_pattern(pattern: ValuePattern) -> str:
     """A pattern as it would be written in a spec."""
     if pattern is None:
         return "null"
     if isinstance(pattern, dict):
-        return "{" + ", ".join(f"{key}: {format_pattern(item)}" for key, item in pattern.items()) + "}"
+        return "{" + ", ".join(f"{format_key(key)}: {format_pattern(item)}" for key, item in pattern.items()) + "}"
     if isinstance(pattern, tuple):
         return "[" + ", ".join(format_pattern(item) for item in pattern) + "]"
     return str(pattern)
@@ -81,7 +91,7 @@ def format_inferred(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {format_inferred(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{format_key(key)}: {format_inferred(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(format_inferred(item) for item in value) + "]"
     return str(value)
@@ -95,7 +105,7 @@ def format_value(value: ValueRecord) -> str:
         return value.type_name
     items = named_items(value)
     if items is not None:
-        return "{" + ", ".join(f"{key}: {format_value(item)}" for key, item in items.items()) + "}"
+        return "{" + ", ".join(f"{format_key(key)}: {format_value(item)}" for key, item in items.items()) + "}"
     assert isinstance(value, SequenceRecord)
     return "[" + ", ".join(format_value(item) for item in value.items) + "]"
 

@@ -17,15 +17,23 @@ if TYPE_CHECKING:
     from archcheck.verification import Verification
 
 LABEL_WIDTH = 8
+BLOCKS_AT_MOST = 20  # in full: one wrong width changes every line of a long table
+MISMATCHES_AT_MOST = 200
 
 
 def format_mismatches(
     spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None, accept: str | None = None
 ) -> str:
-    """Every mismatch as a block that starts with `FILE:LINE:`; `accept` is the command that would accept them."""
-    blocks = [format_mismatch(spec_file, mismatch, trace) for mismatch in mismatches]
+    """Every mismatch: the first ones as blocks that start with `FILE:LINE:`, those behind them in a line each.
+
+    `accept` is the command that would accept them.
+    """
+    blocks = [format_mismatch(spec_file, mismatch, trace) for mismatch in mismatches[:BLOCKS_AT_MOST]]
+    blocks += [headline(spec_file, mismatch) for mismatch in mismatches[BLOCKS_AT_MOST:MISMATCHES_AT_MOST]]
+    if len(mismatches) > MISMATCHES_AT_MOST:
+        blocks.append(f"{spec_file.document.path}: and {len(mismatches) - MISMATCHES_AT_MOST} more")
     if accept and any(mismatch.edits for mismatch in mismatches):
-        blocks[-1] += "\n" + _line("accept", accept)
+        blocks.append(_line("accept", accept))
     return "\n".join(blocks)
 
 

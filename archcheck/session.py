@@ -25,13 +25,11 @@ def choose_paths(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: there is no spec file in the paths to look in.
     """
-    if hasattr(config, "workerinput"):
-        return  # the controller has chosen
     root = config.rootpath
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args[:] = [str(root / path) for path in config.getini("archcheck_paths")]
-    if config.option.pyargs:
-        return
+    if config.option.pyargs or hasattr(config, "workerinput"):
+        return  # a worker parses the command line anew; what there is to say, the controller has said
     start, skipped = config.invocation_params.dir, config.getini("norecursedirs")
     if not any(_has_spec(Path(start, argument.split("::")[0]), skipped) for argument in config.args):
         looked = ", ".join(shown_path(Path(start, argument), start) for argument in config.args)
@@ -136,6 +134,8 @@ class ArchcheckSession:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The table, and under an update the diff."""
+        if self._config.option.no_summary:
+            return
         if self._rows:
             terminalreporter.write_sep("=", "archcheck")
             terminalreporter.write_line(format_summary(list(self._rows.values())))

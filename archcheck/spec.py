@@ -352,9 +352,12 @@ def read_spec(path: Path, shown: str | None = None) -> SpecFile:
     return _validated(path, read_document(path, shown or str(path)))
 
 
-def parse_spec(text: str, path: str = "<spec>") -> SpecFile:
-    """Validate the text of a spec. Raises SpecError with every problem found."""
-    return _validated(Path(path), parse_document(text, path))
+def parse_spec(text: str, shown: str = "<spec>", path: Path | None = None) -> SpecFile:
+    """Validate the text of a spec. Raises SpecError with every problem found.
+
+    `shown` is what messages call it; files that it names count from the folder of `path`.
+    """
+    return _validated(path or Path(shown), parse_document(text, shown))
 
 
 def _validated(path: Path, document: Document) -> SpecFile:
@@ -416,7 +419,7 @@ def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
     """What no single value can tell: every dimension is known, has sizes, and has a value at each of them."""
     names = input_names(spec.input)
     problems = [*_check_sizes(spec, names), *_check_parameters(spec), *_check_empty_layers(spec)]
-    free = [(keys, dim) for keys, dim in _all_dims(spec) if dim.names]
+    free = [(keys, dim) for keys, dim in _all_dims(spec) if dim.names or not dim.text.isdecimal()]
     for keys, dim in free:
         unknown = sorted(dim.names - names.keys())
         if unknown:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archcheck.errors import UsageError
-from archcheck.patterns import format_inferred, infer_calls, infer_output
+from archcheck.patterns import format_inferred, format_key, infer_calls, infer_output
 from archcheck.records import StructureTrace
 from archcheck.render import describe_stop
+from archcheck.source import resolve_scalar
 
 ROWS_AT_MOST = 40  # what still reads as a table; decides the depth where none is asked for
+WIDEST_COLUMN = 60  # a longer cell stands out by itself and doesn't move the others
 CALLS_AT_MOST = 8  # of a module whose calls differ: more of them would bury the table
 
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(\[\d+\])?")
+_CALL = re.compile(r"\[\d+\]")
+_PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+*()-]*")
 
 
 def format_spec(head: Mapping[str, str], trace: StructureTrace, depth: int | None = None) -> str:
@@ -74,7 +78,7 @@ def layer_lines(trace: StructureTrace, depth: int | None = None) -> list[str]:
         module = trace.modules[name]
         shape = f"output: {format_inferred(output)}" if output is not None else ""
         params = f"parameters: {module.num_params:_}" if module.num_params else ""
-        cells.append((f"{_quote_key(key)}:", f"type: {module.type_name}", shape, params))
+        cells.append((f"{_format_layer_key(key)}:", f"type: {module.type_name}", shape, params))
     return _aligned(cells)
 
 
@@ -94,14 +98,16 @@ def _rows(trace: StructureTrace, depth: int, outputs: Mapping[tuple[str, int], A
             yield call.name, call.name, seen[0] if alike else None
 
 
-def _quote_key(key: str) -> str:
-    return key if _PLAIN_KEY.fullmatch(key) else '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _format_layer_key(key: str) -> str:
+    """A layer's key; the index of a call may stand unquoted where the key begins a line."""
+    name, bracket, index = key.partition("[")
+    return format_key(name) + bracket + index if _CALL.fullmatch(bracket + index) else format_key(key)
 
 
 def _aligned(cells: Sequence[tuple[str, str, str, str]]) -> list[str]:
     """`  key: {type: …, output: …, parameters: …}` with every column at one place."""
     key_width = max((len(row[0]) for row in cells), default=0)
-    widths = [max((len(row[i]) for row in cells), default=0) for i in (1, 2)]
+    widths = [max((len(row[i]) for row in cells if len(row[i]) <= WIDEST_COLUMN), default=0) for i in (1, 2)]
     lines = []
     for key, *values in cells:
         kept = [value for value in values if value]
@@ -118,8 +124,19 @@ def _aligned(cells: Sequence[tuple[str, str, str, str]]) -> list[str]:
 
 
 def format_flow(value: Any) -> str:
-    """A plain value as flow-style YAML on one line."""
-    import yaml
+    """A plain value as flow-style YAML on one line, such that our own reader gives the same value back."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{format_key(str(key))}: {format_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(format_flow(item) for item in value) + "]"
+    if isinstance(value, str):
+        is_plain = _PLAIN_TEXT.fullmatch(value) and resolve_scalar(value) == value
+        return value if is_plain else json.dumps(value, ensure_ascii=False)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value) if isinstance(value, int) else _format_float(value)
 
-    text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), sort_keys=False, allow_unicode=True)
-    return str(text).removesuffix("\n...\n").strip()
+
+def _format_float(value: float) -> str:
+    special = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
+    return special.get(repr(value), repr(value))

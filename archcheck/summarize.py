@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +50,8 @@ def summary(model: nn.Module, input: Any, *, depth: int | None = None) -> Summar
 
     Args:
         model: a live network. It is neither changed nor moved.
-        input: `"B,3,224,224"` (`B` is tried at two sizes), a tensor, a tuple of ints, or a list (positional) or map
-            (keywords) of them. Integers: `"B,12:int64<100"`.
+        input: `"B,3,224,224"` (`B` is tried at two sizes), a tensor, a tuple or list of ints, or a list (positional)
+            or map (keywords) of them. Integers: `"B,12:int64<100"`.
         depth: levels of modules to show; all of them without.
 
     Raises:
@@ -66,13 +66,27 @@ def summary(model: nn.Module, input: Any, *, depth: int | None = None) -> Summar
 
 
 def _forward_inputs(value: Any) -> tuple[list[ForwardInput], ForwardInput | None]:
-    if isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(one, str) for one in value)):
-        return _from_text([value] if isinstance(value, str) else value)
+    texts = _as_texts(value)
+    if texts:
+        return _from_text(texts)
     if isinstance(value, Mapping):
         return [ForwardInput(kwargs={str(key): _input_value(item) for key, item in value.items()})], None
-    if isinstance(value, list) or (isinstance(value, tuple) and not _is_shape(value)):
+    if isinstance(value, (list, tuple)) and not _is_shape(value):
         return [ForwardInput(args=tuple(_input_value(item) for item in value))], None
     return [ForwardInput(args=(_input_value(value),))], None
+
+
+def _as_texts(value: Any) -> list[str]:
+    """The inputs in the command line's form, where they are given so; else nothing."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [f"{key}={item}" for key, item in value.items()] if _all_text(list(value.values())) else []
+    return list(value) if isinstance(value, (list, tuple)) and _all_text(value) else []
+
+
+def _all_text(values: Sequence[Any]) -> bool:
+    return bool(values) and all(isinstance(one, str) for one in values)
 
 
 def _from_text(texts: list[str]) -> tuple[list[ForwardInput], ForwardInput | None]:
@@ -90,7 +104,7 @@ def _from_text(texts: list[str]) -> tuple[list[ForwardInput], ForwardInput | Non
 
 
 def _is_shape(value: Any) -> bool:
-    return isinstance(value, tuple) and all(isinstance(size, int) for size in value)
+    return isinstance(value, (list, tuple)) and all(type(size) is int for size in value)
 
 
 def _input_value(value: Any) -> InputValue:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archcheck.checks import CHECKS, Mismatch
+from archcheck.checks import CHECKS, Mismatch, crash_mismatch
 from archcheck.errors import BuildError, UsageError
 from archcheck.records import StructureTrace
 from archcheck.spec import Spec, SpecFile, read_spec
@@ -69,8 +69,16 @@ def run_check(check: str, spec_file: SpecFile, measured: Measured) -> list[Misma
         return [measured.failure]
     assert measured.trace is not None
     if check == "spec":
-        return _check_recipe(spec_file.spec)
+        return [*_check_recipe(spec_file.spec), *_untold_crash(spec_file.spec, measured.trace)]
     return CHECKS[check](spec_file, measured.trace)
+
+
+def _untold_crash(spec: Spec, trace: StructureTrace) -> list[Mismatch]:
+    """A forward that died, where no other check of the spec would tell."""
+    died = next((forward for forward in trace.forwards if forward.crash is not None), None)
+    if died is None or sections_present(spec).keys() & {"shapes", "compute"}:
+        return []
+    return [crash_mismatch(spec, died)]
 
 
 def _check_recipe(spec: Spec) -> list[Mismatch]:

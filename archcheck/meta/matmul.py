@@ -227,45 +227,39 @@ def multi_head_attention(
     query: Any,
     key: Any,
     value: Any,
-    embed_dim_to_check: int,
+    embed_dim: int,
     num_heads: int,
-    in_proj_weight: Any,
-    in_proj_bias: Any,
+    in_weight: Any,
+    in_bias: Any,
     bias_k: Any,
     bias_v: Any,
     add_zero_attn: bool,
     dropout_p: float,
-    out_proj_weight: Any,
-    out_proj_bias: Any,
+    out_weight: Any,
+    out_bias: Any,
     training: bool = True,
-    key_padding_mask: Any = None,
     need_weights: bool = True,
-    attn_mask: Any = None,
-    use_separate_proj_weight: bool = False,
     average_attn_weights: bool = True,
-    is_causal: bool = False,
     **unusual: Any,
 ) -> Any:
-    """nn.MultiheadAttention's function, with one packed projection or three, of a batch without masks."""
+    """nn.MultiheadAttention's function, with one packed projection, of a batch without masks."""
     del dropout_p
-    plain = all(is_plain_standard(x) for x in (out_proj_weight,)) and all(is_plain(x) for x in (query, key, value))
-    masked = key_padding_mask is not None or attn_mask is not None or is_causal or training
-    odd = bias_k is not None or bias_v is not None or add_zero_attn or use_separate_proj_weight
-    if not plain or masked or odd or any(unusual[k] is not None for k in ("static_k", "static_v") if k in unusual):
+    rare = (bias_k, bias_v, *unusual.values())
+    if training or add_zero_attn or any(option is not None and option is not False for option in rare):
         return NotImplemented
     q, k = query.shape, key.shape
-    if len(q) != 3 or key.shape != value.shape or k[1:] != q[1:] or q[2] != embed_dim_to_check or 0 in q or 0 in k:
+    if len(q) != 3 or k != value.shape or k[1:] != q[1:] or q[2] != embed_dim or embed_dim % num_heads or 0 in (*q, *k):
         return NotImplemented
-    embed, dtype = q[2], query.dtype
-    if embed % num_heads or in_proj_weight.shape != (3 * embed, embed) or out_proj_weight.shape != (embed, embed):
+    params: list[tuple[Any, Shape]] = [(in_weight, (3 * embed_dim, embed_dim)), (in_bias, (3 * embed_dim,))]
+    params += [(out_weight, (embed_dim, embed_dim)), (out_bias, (embed_dim,))]
+    if not all(is_plain(x) and x.dtype is query.dtype for x in (query, key, value)):
         return NotImplemented
-    if not all(x.dtype is dtype for x in (key, value, in_proj_weight, out_proj_weight)):
-        return NotImplemented
-    if not is_param(in_proj_bias, query, 3 * embed) or not is_param(out_proj_bias, query, embed):
+    if in_weight is None or not all(is_param(param, query, *shape) for param, shape in params):
         return NotImplemented
     rows, keys = q[0] * q[1], k[0] * k[1]
-    meter.macs += 2 * (rows + keys) * embed * embed + 2 * rows * k[0] * embed
-    return new(q, dtype), _attention_weights(q, k[0], num_heads, average_attn_weights, dtype) if need_weights else None
+    meter.macs += 2 * (rows + keys) * embed_dim * embed_dim + 2 * rows * k[0] * embed_dim
+    weights = _attention_weights(q, k[0], num_heads, average_attn_weights, query.dtype) if need_weights else None
+    return new(q, query.dtype), weights
 
 
 def _attention_weights(q: Shape, keys: int, heads: int, averaged: bool, dtype: torch.dtype) -> Tensor:

@@ -50,6 +50,48 @@ def test_new_prints_without_an_output(here: Project, capsys: pytest.CaptureFixtu
     assert not (here.path / "specs").exists()
 
 
+def test_new_takes_files_in_folders(here: Project) -> None:
+    here.write("src/deep/more.py", "from torch import nn\ndef other(): return nn.Conv2d(1, 2, 3)\n")
+    assert main(["new", "src/deep/more.py:other", "--input", "B,1,8,8", "--output", "specs/a.arch.yaml"]) == 0
+    assert Path("specs/a.arch.yaml").read_text().startswith("build: ../src/deep/more.py:other\n")
+    here.run().assert_outcomes(passed=4)
+    assert main(["show", "src/deep/more.py:other", "--input", "B,1,8,8"]) == 0
+    assert main(["diff", "specs/a.arch.yaml", "src/deep/more.py:other"]) == 0
+
+
+def test_new_quotes_what_yaml_would_read_otherwise(here: Project) -> None:
+    here.write(
+        "odd.py",
+        """
+        from torch import nn
+
+        class Odd(nn.Module):
+            def __init__(self, text, number, names):
+                super().__init__()
+                assert (text, number, names) == ("1e5", 2.5, {"on": None, "a: b": [True, "0o7"]})
+
+            def forward(self, x):
+                return {"a: b": x, "# c": x, "*": x, "": x, "k[0]": x, "new\\nline": x, "é": x, "null": x}
+        """,
+    )
+    args = '{"text": "1e5", "number": 2.5, "names": {"on": null, "a: b": [true, "0o7"]}}'
+    assert main(["new", "odd:Odd", "--input", "B,4", "--args", args, "--output", "specs/"]) == 0
+    here.run().assert_outcomes(passed=4)
+
+
+def test_what_a_network_prints_is_not_in_the_spec(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    here.write("loud.py", "import nets\ndef small():\n    print('hello')\n    return nets.small()\n")
+    assert main(["new", "loud:small", "--input", "B,1,28,28"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("build: loud:small\n")
+    assert "hello" in err
+
+
+def test_diff_of_networks_that_both_stop_is_no_agreement(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "nets:small", "nets.py:small", "--input", "B,1,20,20"]) == 1
+    assert "no difference before both stop (4 layer calls alike): the forward stopped at fc" in capsys.readouterr().out
+
+
 def test_new_writes_to_a_file(here: Project) -> None:
     assert main(["new", "nets:small", "--input", "B,1,28,28", "--output", "deep/down/net.arch.yaml"]) == 0
     assert (here.path / "deep/down/net.arch.yaml").read_text().startswith("build: nets:small\n")
@@ -146,13 +188,18 @@ def test_new_refuses_a_network_whose_forward_stops(here: Project, capsys: pytest
         (["new", "nets:small", "--input", "B,1,H,W"], "free dimension H has no sizes"),
         (["new", "nets:small", "--input", "B,1,28,28", "--size", "H"], "--size 'H': expected NAME=N,N, such as H=224"),
         (["show", "nowhere.arch.yaml"], "nowhere.arch.yaml"),
+        (["show", "a.arch.yaml", "--input", "B,1"], "a spec has its own input, sizes and args"),
+        (["new", "nets:small", "--input", "B,1,28,28", "--output", "a.yaml"], "a spec's name ends in .arch.yaml"),
+        (["new", "pkg:small", "--input", "B,1,28,28"], "it is in src/: PYTHONPATH=src archcheck"),
         (["diff", "nets:small", "nets:small"], "what goes in?"),
     ],
 )
 def test_mistakes_are_told_in_a_line(
     here: Project, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
+    here.write("src/pkg/__init__.py", "")
     assert main(arguments) == 2
+
     error = capsys.readouterr().err
     assert message in error
     assert error.startswith("archcheck: error: ")

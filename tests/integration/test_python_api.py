@@ -106,7 +106,16 @@ def test_summary_is_the_layer_table() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [(2, 1, 28, 28), torch.zeros(2, 1, 28, 28), [torch.zeros(2, 1, 28, 28)], {"input": (2, 1, 28, 28)}]
+    "value",
+    [
+        (2, 1, 28, 28),
+        [2, 1, 28, 28],
+        {"input": "2,1,28,28"},
+        ("2,1,28,28",),
+        torch.zeros(2, 1, 28, 28),
+        [torch.zeros(2, 1, 28, 28)],
+        {"input": (2, 1, 28, 28)},
+    ],
 )
 def test_summary_takes_shapes_and_tensors(value: object) -> None:
     assert "[2, 6, 28, 28]" in str(archcheck.summary(small(), value))

@@ -285,6 +285,18 @@ DIFFERS: dict[str, tuple[str, list[str]]] = {
             "  actual    2_066 (-34)",
         ],
     ),
+    "a layer that nobody listed": (
+        CONVS + "layers:\n  stem: {parameters: 224}\n  blocks.0: {parameters: 584}\nparameters: 800\n",
+        [
+            "specs/small.arch.yaml:7: parameters: count differs",
+            "  actual    2_066 (+1_266)",
+            "  note      not listed: blocks.1 (584), blocks.2 (584), head (90)",
+        ],
+    ),
+    "a constant that is no number": (
+        "build: nets:Two\ninput: {a: [B, 4]}\noutput: [B, 16/3]\n",
+        ["specs/small.arch.yaml:3: 16/3 is not a whole number*"],
+    ),
     "lazy layers never reached": (
         "build: nets:Lazy\nargs: {reach: false}\ninput: [B, 3, 8, 8]\nparameters: 1\n",
         [

@@ -149,6 +149,14 @@ def test_two_workers_verify_the_same(project: Project) -> None:
     )
 
 
+def test_workers_look_where_the_controller_looks(project: Project) -> None:
+    project.spec()
+    project.pytester.makefile(".ini", pytest="[pytest]\ntestpaths = tests\n")
+    project.write("tests/test_one.py", "def test_one(): pass\n")
+    project.write("elsewhere/other.arch.yaml", project.spec().read_text())
+    project.run("-n", "2").assert_outcomes(passed=4)
+
+
 def test_junit_has_message_line_and_counts(project: Project) -> None:
     project.broken("[B, 6, 14, 14]", "[B, 6, 12, 12]")
     project.run("--junitxml=out.xml", "-o", "junit_family=xunit1")
@@ -234,6 +242,32 @@ training:
             "specs/small.arch.yaml:9: scheduler: torch.optim.lr_scheduler.StepLR is missing its argument 'step_size'*",
         ]
     )
+
+
+def test_a_forward_that_dies_is_told_even_where_only_parameters_are_listed(project: Project) -> None:
+    project.spec(text="build: nets:small\ninput: [B, 2, 28, 28]\nparameters: 11_926\n")
+    result = project.run()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["specs/small.arch.yaml:1: conv: forward stopped here", "  actual    2 channels in, 1 expected"]
+    )
+
+
+def test_no_summary_is_no_table(project: Project) -> None:
+    project.spec()
+    assert "nets:small" not in project.run("--no-summary").stdout.str()
+
+
+def test_a_long_table_that_is_wrong_throughout_stays_readable(project: Project) -> None:
+    project.write(
+        "many.py", "from torch import nn\ndef net(): return nn.Sequential(*[nn.ReLU() for _ in range(300)])\n"
+    )
+    rows = "".join(f"  {i}: [B, 5]\n" for i in range(300))
+    project.spec(text=f"build: many:net\ninput: [B, 4]\nlayers:\n{rows}")
+    output = project.run("-k", "shapes").stdout.str()
+    assert output.count("expected  [B, 5]") == 20
+    assert "specs/small.arch.yaml:53: 49: output shape differs" in output
+    assert "specs/small.arch.yaml: and 100 more" in output
 
 
 def test_specs_of_one_name_in_two_folders_are_two_specs(project: Project) -> None:

@@ -343,6 +343,15 @@ class _Builder:
             return self._anchored(event, depth)
         return self._plain(event, depth, kind)
 
+    def _word(self, event: Any, depth: int) -> tuple[Any, _Scalar] | None:
+        """The value of an ordinary plain scalar without further ado, as most of a spec is made of them; else None."""
+        if type(event).__name__ != "ScalarEvent" or event.style or event.anchor is not None or event.tag is not None:
+            return None
+        self._count += 1
+        if depth > self._deepest:
+            self._deepest = depth
+        return self._scalar(event)
+
     def _plain(self, event: Any, depth: int, kind: str) -> tuple[Any, _Scalar | _Mapping | _Sequence]:
         """A value whose tag and anchor have been dealt with."""
         if kind == "ScalarEvent":
@@ -376,7 +385,8 @@ class _Builder:
         while type(event := self._next()).__name__ != "MappingEndEvent":
             key = self._key(event, depth)
             start, end = event.start_mark.index + shift, event.end_mark.index + shift
-            part, part_node = self._value(self._next(), depth + 1)
+            part_event = self._next()
+            part, part_node = self._word(part_event, depth + 1) or self._value(part_event, depth + 1)
             if key is None:
                 continue
             if key in node.parts:
@@ -415,7 +425,7 @@ class _Builder:
         value = []
         node = _Sequence(event.start_mark.index + self._shift, bool(event.flow_style))
         while type(event := self._next()).__name__ != "SequenceEndEvent":
-            part, part_node = self._value(event, depth + 1)
+            part, part_node = self._word(event, depth + 1) or self._value(event, depth + 1)
             value.append(part)
             node.parts.append(part_node)
             node.end = _end(part_node)

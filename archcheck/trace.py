@@ -20,7 +20,7 @@ from archcheck.errors import BuildError
 from archcheck.meta import failures
 from archcheck.meta.census import census, named_network, uninitialized
 from archcheck.meta.inputs import make_inputs
-from archcheck.meta.modes import BuildMode, ForwardMode, counted
+from archcheck.meta.modes import BuildMode, ForwardMode, counted, forget_build
 from archcheck.meta.recorder import Recorder
 from archcheck.meta.skeleton import copy_for_real, copy_to_meta, has_real_parameters, is_scripted, unwrapped
 from archcheck.meta.world import collector_paused, preserved_world, seed_generators
@@ -59,7 +59,7 @@ def trace_model(
     """
     with preserved_world(), collector_paused():
         model = unwrapped(model)
-        skeleton = model if is_scripted(model) else copy_to_meta(model)
+        skeleton = model if is_scripted(model.modules()) else copy_to_meta(model)
         return _trace(skeleton, lambda: copy_for_real(model), inputs, one_example)
 
 
@@ -72,8 +72,10 @@ def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
         if not failures.may_be_metas(error):
             raise
         model = _built(make)
+    modules = list(model.modules())
+    forget_build(modules)
     # With weights: an old-fashioned constructor, or a module-level instance, which has to stay as it is.
-    return copy_to_meta(model) if has_real_parameters(model) and not is_scripted(model) else model
+    return copy_to_meta(model) if has_real_parameters(modules) and not is_scripted(modules) else model
 
 
 def _built(make: Callable[[], nn.Module]) -> nn.Module:
@@ -103,7 +105,7 @@ def _trace(
     one_example: ForwardInput | None,
 ) -> StructureTrace:
     """On meta; with gradients where the forward asks for them; on the CPU where it asks for values."""
-    if is_scripted(model):
+    if is_scripted(model.modules()):
         return _on_cpu(None, "TorchScript runs for real", make_real, inputs, one_example)
     attempt = _Attempt(model, inputs, one_example).run()
     if attempt.error is not None and failures.wants_gradients(attempt.error):

@@ -95,9 +95,24 @@ def _parse_pattern(value: Any, path: Keys = ()) -> ValuePattern:
         return {str(key): _parse_pattern(item, (*path, key)) for key, item in value.items()}
     if not isinstance(value, list):
         raise fail(f"expected a shape such as [B, 64, H/4, W/4], found {shown(value)}", path)
+    if all(type(item) is int or type(item) is str for item in value):
+        return _parse_shape(tuple(value), path)
     if any(isinstance(item, (list, dict)) or item is None for item in value):
         return tuple(_parse_pattern(item, (*path, position)) for position, item in enumerate(value))
     return TensorPattern(_parse_dims(value, path))
+
+
+def _parse_shape(value: tuple[int | str, ...], path: Keys) -> TensorPattern:
+    try:
+        return _known_shape(value)
+    except DimError:
+        return TensorPattern(_parse_dims(value, path))  # again, for the place of what is wrong
+
+
+@functools.lru_cache(maxsize=4096)
+def _known_shape(value: tuple[int | str, ...]) -> TensorPattern:
+    """A shape by its text: the layers of a repository have few of them."""
+    return TensorPattern(tuple(parse_dim(item) for item in value))
 
 
 def parse_output(value: Any) -> ValuePattern:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
+from startup import measure_cold_start, measure_collection, measure_plugin_overhead
 from tabulate import tabulate
 
 BATCH_SIZES: Final = (2, 3)
@@ -194,24 +195,6 @@ def published_figures(name: str) -> tuple[int, float] | None:
         if crop == IMAGE[-1]:
             return weights.meta["num_params"], weights.meta["_ops"]
     return None
-
-
-# ---------------------------------------------------------------------------------------------- collection, start
-
-
-def measure_collection() -> str:
-    """How long 1,000 specs of about 80 lines take to collect."""
-    return "(to be measured)"
-
-
-def measure_cold_start() -> str:
-    """How one small spec from a cold start compares with importing torch and pytest."""
-    return "(to be measured)"
-
-
-def measure_plugin_overhead() -> str:
-    """What an ordinary pytest start pays for having the plugin installed."""
-    return "(to be measured)"
 
 
 SECTIONS: Final[Mapping[str, Callable[[], str]]] = {

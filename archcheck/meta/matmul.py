@@ -6,7 +6,7 @@ and returns what torch would; anything out of the ordinary is declined with NotI
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any, Protocol
 
@@ -54,6 +54,13 @@ def _conv_plan(
     return ((weight[0], *out), prod(out) * prod(weight)) if min(out) >= 1 else None
 
 
+@cache
+def _conv_forgets_layout() -> bool:
+    """Whether this torch's convolutions return the standard layout on meta, whatever that of their input."""
+    x = new((2, 2, 3, 3), torch.float32).to(memory_format=torch.channels_last)
+    return is_standard(torch.conv2d(x, x))
+
+
 def conv(
     meter: Meter,
     x: Any,
@@ -66,10 +73,12 @@ def conv(
 ) -> Any:
     """conv1d, conv2d, conv3d of a batch."""
     dtype = x.dtype
-    if not (is_plain_standard(x) and is_plain_standard(weight)) or dtype is not weight.dtype:
+    if not (is_plain(x) and is_plain_standard(weight)) or dtype is not weight.dtype:
+        return NotImplemented
+    if not is_standard(x) and not _conv_forgets_layout():
         return NotImplemented
     xs, ws = x.shape, weight.shape
-    if len(xs) != len(ws) or len(ws) < 3:
+    if len(xs) != len(ws) or len(ws) < 3 or 0 in xs:
         return NotImplemented
     if xs[1] != ws[1] * groups or ws[0] % groups or (bias is not None and bias.shape != ws[:1]):
         return REFUSED

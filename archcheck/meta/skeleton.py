@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -25,14 +25,14 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
-def is_scripted(model: nn.Module) -> bool:
-    """Whether some of it is TorchScript, whose weights live where Python can't reach."""
-    return any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
+def is_scripted(modules: Iterable[nn.Module]) -> bool:
+    """Whether some of a network is TorchScript, whose weights live where Python can't reach."""
+    return any(isinstance(module, torch.jit.ScriptModule) for module in modules)
 
 
-def has_real_parameters(model: nn.Module) -> bool:
+def has_real_parameters(modules: Iterable[nn.Module]) -> bool:
     """Whether a build made weights after all."""
-    return any(not param.is_meta for param in model.parameters())
+    return any(param is not None and not param.is_meta for m in modules for param in m._parameters.values())
 
 
 def copy_to_meta(model: nn.Module) -> nn.Module:

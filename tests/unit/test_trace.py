@@ -33,7 +33,7 @@ from archcheck.records import (
     TensorInput,
     TensorRecord,
 )
-from archcheck.trace import trace_model, trace_structure
+from archcheck.trace import build_on_meta, trace_model, trace_structure
 
 Forward = Callable[[Any, Tensor], Any]
 
@@ -524,6 +524,39 @@ def test_constructor_with_weights_made_the_old_way() -> None:
     trace = traced(lambda m, x: x @ m.weight, weight=lambda: nn.Parameter(torch.Tensor(4, 6)))
 
     assert (trace.device, trace.root.num_params, trace.macs) == ("meta", 24, 24)
+
+
+def test_build_leaves_nothing_with_the_layers() -> None:
+    encoder = build_on_meta(lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 3))
+
+    assert not [name for name, module in encoder.named_modules() if "reset_parameters" in vars(module)]
+    assert all(param.is_meta for param in encoder.parameters())
+
+
+def test_layer_with_an_initialisation_of_its_own_runs_it() -> None:
+    class Scaled(nn.Linear):
+        def reset_parameters(self) -> None:
+            super().reset_parameters()
+            self.scale = nn.Parameter(torch.ones(self.out_features))
+
+    assert trace_structure(lambda: Scaled(4, 4), TWO).root.num_params == 24
+
+
+def test_network_with_a_random_generator_of_its_own() -> None:
+    class Seeded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.generator = torch.Generator().manual_seed(3)
+            self.weight = nn.Parameter(torch.randn(4, 4, generator=self.generator))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ self.weight * torch.randn(4, generator=self.generator) * x.sum().item()
+
+    net = Seeded()
+    state = net.generator.get_state()
+
+    assert trace_structure(Seeded, TWO).macs == trace_model(net, TWO).macs == 16
+    assert torch.equal(net.generator.get_state(), state)
 
 
 def test_errors_of_the_constructor_pass_through() -> None:

@@ -385,6 +385,7 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...]]] 
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
 @pytest.mark.parametrize("name", MODULES)
 def test_module_equals_plain_meta(name: str) -> None:
     make, shapes = MODULES[name]

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from itertools import chain
 from typing import NoReturn, TypeAlias
 
 from archcheck.errors import DimError
@@ -274,14 +273,27 @@ def format_shape(dims: Iterable[Dim | int | str]) -> str:
 # ---------------------------------------------------------------------------------------------- inferring patterns
 
 # What was seen at several bindings of the free dimensions determines no formula, so the forms below are tried from the
-# most to the least plausible for a layer, and the first that gives every value seen is taken. `values` are the
-# dimension's, a column's are a name's, binding by binding.
+# most to the least plausible for a layer, and the first that gives every value seen is taken; a form that two sizes
+# would fit by chance needs three, and none at all is better than a coincidence. `values` are the dimension's, a column's
+# are a name's, binding by binding.
 
 _Column: TypeAlias = tuple[str, tuple[int, ...]]
 _Values: TypeAlias = tuple[int, ...]
+_Form: TypeAlias = Callable[[str, _Values, _Values], Iterator[str]]
+_Found: TypeAlias = tuple[int, "int | str"]  # how far down the list of forms, and the dimension
 
-_SMALL_SHIFT = 16  # rows lost to unpadded convolutions, or tokens put in front
-_STRIDES = (2, 4, 8, 16, 32, 64)
+_BATCH = "B"
+_ELSEWHERE = 100  # what a name out of its place counts for, in forms
+
+_SMALL_SHIFT = 8  # rows lost to unpadded convolutions, or tokens put in front
+_KERNEL_SHIFT = 16  # rows lost to larger kernels: an even number
+_SMALL_LOSS = 4  # rows lost at the borders, after the strides
+_FAR_LOSS = 24  # the same where the sizes are many enough to tell
+_DOUBLING = (2, 4, 8, 16, 32, 64)
+_OTHER_STRIDES = (3, 5, 6, 7, 9, 10, 12, 14)
+_STRIDES = tuple(
+    stride for stride in range(2, 1025) if 1 == stride // math.gcd(stride, 2**10 * 3**6 * 5**4 * 7**3)
+)  # products of strides up to 7
 
 
 def infer_shape(
@@ -290,20 +302,15 @@ def infer_shape(
     """The simplest pattern that gives one tensor's shape at every binding; None where there is none.
 
     `shapes[i]` was seen at `sizes[i]`. `hints` names the dimensions in the order in which a tensor has them, the last
-    for its last dimension: of names that had the same size at every binding, the one in that place is taken.
+    for its last dimension, or for the one before where the last never varies: [B, H, W, 64]. A dimension is told by the
+    name in that place if it can be. The batch (B) is only ever multiplied: a number of rows that depends on it in any
+    other way depends on the data.
     """
     if not shapes or len({len(shape) for shape in shapes}) != 1:
         return None
     columns = _columns(sizes, [hint for hint in hints if hint is not None])
-    rank = len(shapes[0])
-    dims = []
-    for position, values in enumerate(zip(*shapes, strict=True)):
-        preferred = hints[position - rank] if rank - position <= len(hints) else None
-        dim = _infer_dim(values, columns, preferred)
-        if dim is None:
-            return None
-        dims.append(dim)
-    return _named_in_order(dims, columns)
+    found = _best_layout(tuple(zip(*shapes, strict=True)), columns, tuple(hints))
+    return _named_in_order(found, columns) if found is not None else None
 
 
 def _columns(sizes: Sequence[Mapping[str, int]], order: Sequence[str]) -> tuple[_Column, ...]:
@@ -327,11 +334,35 @@ def _named_in_order(dims: Sequence[int | str], columns: Sequence[_Column]) -> li
 
 
 @lru_cache(maxsize=4096)
-def _infer_dim(values: _Values, columns: tuple[_Column, ...], preferred: str | None) -> int | str | None:
+def _best_layout(
+    dims: tuple[_Values, ...], columns: tuple[_Column, ...], hints: tuple[str | None, ...]
+) -> tuple[int | str, ...] | None:
+    """The dimensions told with the names at the end, or before a last one that doesn't vary, if that is simpler."""
+    rank = len(dims)
+    full = rank >= len(hints) + 2  # a batch, channels, and all that the input has besides
+    ends = (rank, rank - 1) if full and len(set(dims[-1])) == 1 else (rank,)
+    layouts = []
+    for end in ends:
+        first = end - len(hints)
+        preferred = [hints[i - first] if first <= i < end else None for i in range(rank)]
+        found = [
+            _infer_dim(values, columns, name, full and name is not None)
+            for values, name in zip(dims, preferred, strict=True)
+        ]
+        layouts.append([one for one in found if one is not None])
+    told = [layout for layout in layouts if len(layout) == rank]
+    best = min(told, key=lambda layout: sum(cost for cost, _ in layout), default=None)
+    return tuple(dim for _, dim in best) if best is not None else None
+
+
+@lru_cache(maxsize=4096)
+def _infer_dim(values: _Values, columns: tuple[_Column, ...], preferred: str | None, sure: bool) -> _Found | None:
+    """The dimension in the simplest form; one in another name than a `sure` preferred one is hardly believed."""
     if len(set(values)) == 1:
-        return values[0]
+        return 0, values[0]
     bindings = [{name: column[i] for name, column in columns} for i in range(len(values))]
-    return next((text for text in _candidates(values, columns, preferred) if _gives(text, values, bindings)), None)
+    candidates = _candidates(values, columns, preferred, sure)
+    return next(((cost, text) for cost, text in candidates if _gives(text, values, bindings)), None)
 
 
 def _gives(text: str, values: _Values, bindings: Sequence[Mapping[str, int]]) -> bool:
@@ -342,19 +373,56 @@ def _gives(text: str, values: _Values, bindings: Sequence[Mapping[str, int]]) ->
         return False
 
 
-def _candidates(values: _Values, columns: tuple[_Column, ...], preferred: str | None) -> Iterator[str]:
-    alone = sorted(columns, key=lambda column: column[0] != preferred)
-    for form in (_multiple, _near_shift, _strided):
-        yield from chain.from_iterable(form(name, column, values) for name, column in alone)
-    yield from _products(values, columns, (0,))
-    for name, column in alone:
-        yield from _near_line(name, column, values)
-        yield from _rounded(name, column, values, near=True)
-    yield from _products(values, columns, (1, 2, -1, *range(3, 9)))
-    yield from _sums(values, columns)
-    yield from _rounded_products(values, columns)
-    yield from _factored(values, columns, preferred)
-    yield from chain.from_iterable(_far(name, column, values) for name, column in alone)
+def _candidates(
+    values: _Values, columns: tuple[_Column, ...], preferred: str | None, sure: bool
+) -> Iterator[tuple[int, str]]:
+    batch = [column for name, column in columns if name == _BATCH]
+    free = tuple(column for column in columns if column[0] != _BATCH)
+    if batch:
+        yield from _in_batch(batch[0], values, free, preferred, sure)
+    here = [column for column in free if column[0] == preferred]
+    there = [column for column in free if column[0] != preferred]
+    yield from _alone(here, values, _FORMS[:_SIMPLE] if not sure else _FORMS, 1)
+    yield from _alone(there, values, _FORMS[:_PROPORTIONAL], _ELSEWHERE)
+    yield from ((_ELSEWHERE, text) for text in _products(values, free, (0,)))
+    if not sure:
+        yield from _alone(here, values, _FORMS[_SIMPLE:], 1 + _SIMPLE)
+        yield from _alone(there, values, _FORMS[_PROPORTIONAL:], _ELSEWHERE + _PROPORTIONAL)
+    yield from ((_ELSEWHERE + len(_FORMS), text) for text in _of_two(values, free))
+
+
+def _in_batch(
+    batch: _Values, values: _Values, free: tuple[_Column, ...], preferred: str | None, sure: bool
+) -> Iterator[tuple[int, str]]:
+    """B, B*8, B*H/4*W/4, B/2: windows, heads or patches folded into the batch, but never B+5."""
+    pairs = list(zip(batch, values, strict=True))
+    if all(size and value % size == 0 for size, value in pairs):
+        rest = _infer_dim(tuple(value // size for size, value in pairs), free, preferred, sure)
+        if rest is not None:
+            yield rest[0] + 1, _times(_BATCH, rest[1])
+    elif all(value and size % value == 0 for size, value in pairs):
+        yield 1, f"{_BATCH}/{batch[0] // values[0]}"
+
+
+def _times(factor: str, inner: int | str) -> str:
+    if inner == 1:
+        return factor
+    text = str(inner)
+    return f"{factor}*({text})" if set("+-") & set(text) or "//" in text else f"{factor}*{text}"
+
+
+def _alone(columns: Sequence[_Column], values: _Values, forms: Sequence[_Form], cost: int) -> Iterator[tuple[int, str]]:
+    for i, form in enumerate(forms):
+        for name, column in columns:
+            yield from ((cost + i, text) for text in form(name, column, values))
+
+
+def _many(column: _Values) -> bool:
+    """Whether the sizes are more than the two that lie on a line whatever they are."""
+    return len(set(column)) > 2
+
+
+# Forms in one name.
 
 
 def _multiple(name: str, column: _Values, values: _Values) -> Iterator[str]:
@@ -368,6 +436,21 @@ def _multiple(name: str, column: _Values, values: _Values) -> Iterator[str]:
         yield f"{name}*{values[0] // column[0]}"
 
 
+def _strided(name: str, column: _Values, values: _Values) -> Iterator[str]:
+    """ceil(H/2), H//2: a strided layer at sizes that its stride doesn't divide."""
+    pairs = list(zip(column, values, strict=True))
+    for strides in (_DOUBLING, _OTHER_STRIDES):
+        yield from (f"ceil({name}/{by})" for by in strides if all(-(-size // by) == value for size, value in pairs))
+        yield from (f"{name}//{by}" for by in strides if all(size // by == value for size, value in pairs))
+
+
+def _ratio(name: str, column: _Values, values: _Values) -> Iterator[str]:
+    """H*3/4: upsampled by 3 after strides of 4."""
+    ratio = Fraction(values[0], column[0]) if column[0] else Fraction(0)
+    if ratio and max(ratio.numerator, ratio.denominator) <= 16:
+        yield f"{name}*{ratio.numerator}/{ratio.denominator}"
+
+
 def _near_shift(name: str, column: _Values, values: _Values) -> Iterator[str]:
     """H-4: an unpadded convolution, T+1: a class token."""
     shift = values[0] - column[0]
@@ -375,11 +458,55 @@ def _near_shift(name: str, column: _Values, values: _Values) -> Iterator[str]:
         yield f"{name}{shift:+d}"
 
 
-def _strided(name: str, column: _Values, values: _Values) -> Iterator[str]:
-    """ceil(H/2), H//2: a strided layer at sizes that its stride doesn't divide."""
-    pairs = list(zip(column, values, strict=True))
-    yield from (f"ceil({name}/{by})" for by in _STRIDES if all(-(-size // by) == value for size, value in pairs))
-    yield from (f"{name}//{by}" for by in _STRIDES if all(size // by == value for size, value in pairs))
+def _near_line(name: str, column: _Values, values: _Values) -> Iterator[str]:
+    """H/4-2, (H-1)/2, H*2+1: several layers with little lost at the borders."""
+    slope = _slope(column, values)
+    if slope.numerator == 1 and slope.denominator > 1:
+        shift = values[0] * slope.denominator - column[0]
+        divided = all(size % slope.denominator == 0 for size in column)
+        if (divided or _many(column)) and abs(shift) <= _SMALL_LOSS * slope.denominator:
+            yield _line(name, column, values, slope)
+    elif slope > 1 and slope.denominator == 1 and abs(values[0] - slope * column[0]) <= _SMALL_SHIFT:
+        yield _line(name, column, values, slope)
+
+
+def _near_rounded(name: str, column: _Values, values: _Values) -> Iterator[str]:
+    """(H-7)//4, H//4-2: any stack of strided layers, for floors of floors are one floor."""
+    return _rounded(name, column, values, _SMALL_LOSS)
+
+
+def _upsampled(name: str, column: _Values, values: _Values) -> Iterator[str]:
+    """3*ceil(H/4), 2*(H//2): upsampled after strides that don't divide the size."""
+    for by in (*_DOUBLING, *_OTHER_STRIDES):
+        yield from (text for text, shift in _scaled(name, column, values, by) if shift == 0)
+
+
+def _far(name: str, column: _Values, values: _Values) -> Iterator[str]:
+    """H-14: larger kernels; and what only more than two sizes tell: other shifts, (H-120)//4, 2*ceil(H/4)-1."""
+    shift = values[0] - column[0]
+    if -_KERNEL_SHIFT <= shift < 0 and shift % 2 == 0 and -shift <= min(column) // 2:
+        yield f"{name}{shift:+d}"
+    if _many(column):
+        if abs(shift) <= 4 * _KERNEL_SHIFT:
+            yield f"{name}{shift:+d}"
+        yield from _rounded(name, column, values, _FAR_LOSS)
+        for by in (*_DOUBLING, *_OTHER_STRIDES):
+            yield from (text for text, shift in _scaled(name, column, values, by) if abs(shift) <= _SMALL_SHIFT)
+
+
+# From the most to the least plausible.
+_FORMS: tuple[_Form, ...] = (
+    _multiple,
+    _strided,
+    _ratio,
+    _near_shift,
+    _near_line,
+    _near_rounded,
+    _upsampled,
+    _far,
+)
+_PROPORTIONAL = _FORMS.index(_strided)
+_SIMPLE = _FORMS.index(_near_line)
 
 
 def _slope(column: _Values, values: _Values) -> Fraction:
@@ -391,61 +518,68 @@ def _slope(column: _Values, values: _Values) -> Fraction:
     return Fraction(last - first, high - low)
 
 
-def _near_line(name: str, column: _Values, values: _Values) -> Iterator[str]:
-    """H/4-2, (H-1)/2, H*2+1: several layers with little lost at the borders."""
-    slope = _slope(column, values)
-    if slope.numerator == 1 and slope.denominator > 1:
-        shift = values[0] * slope.denominator - column[0]
-        if abs(shift) <= 4 * slope.denominator:
-            yield from _line(name, column, values)
-    elif slope > 1 and slope.denominator == 1 and abs(values[0] - slope * column[0]) <= _SMALL_SHIFT:
-        yield from _line(name, column, values)
-
-
-def _line(name: str, column: _Values, values: _Values) -> Iterator[str]:
-    """Any straight line."""
-    slope = _slope(column, values)
-    if slope <= 0:
-        return
+def _line(name: str, column: _Values, values: _Values, slope: Fraction) -> str:
     times, over = slope.numerator, slope.denominator
     scaled = name if times == 1 else f"{name}*{times}"
     shift = values[0] * over - column[0] * times
     if over == 1:
-        yield _shifted(scaled, shift)
-    elif all(size * times % over == 0 for size in column):
-        yield _shifted(f"{scaled}/{over}", shift // over)
-    else:
-        yield f"({scaled}{shift:+d})/{over}"
+        return _shifted(scaled, shift)
+    if all(size % over == 0 for size in column):
+        return _shifted(f"{scaled}/{over}", shift // over)
+    return f"({scaled}{shift:+d})/{over}"
 
 
-def _rounded(name: str, column: _Values, values: _Values, *, near: bool) -> Iterator[str]:
-    """(H-7)//4: any stack of strided layers, for floors of floors are one floor."""
-    slope = _slope(column, values)
-    if slope <= 0:
+def _rounded(name: str, column: _Values, values: _Values, loss: int) -> Iterator[str]:
+    """Floors that lose at most so many rows, those of strides that are powers of two and of small shifts first."""
+    if _slope(column, values) <= 0:
         return
-    spread, rise = max(column) - min(column), max(values) - min(values)
-    strides = range(2, max(2, spread // max(rise - 1, 1)) + 1)
-    for stride in sorted(strides, key=lambda stride: (stride.bit_count() != 1, abs(stride - 1 / slope))):
+    found = []
+    for stride in _possible_strides(max(column) - min(column), max(values) - min(values)):
         # floor((size + shift) / stride) is value for every shift from stride * value - size, stride of them.
         lowest = [stride * value - size for size, value in zip(column, values, strict=True)]
         shifts = range(max(lowest), min(lowest) + stride)
-        if shifts and (not near or min(map(abs, shifts)) <= 4 * stride):
-            yield _floor(name, stride, shifts)
+        least = min(map(abs, shifts), default=math.inf) / stride
+        if least <= loss:
+            found.append(((stride.bit_count() != 1) + least, _floor(name, stride, shifts)))
+    yield from (text for _, text in sorted(found))
 
 
-def _far(name: str, column: _Values, values: _Values) -> Iterator[str]:
-    """Any shift; and any line, where it isn't just two points that lie on it."""
-    yield f"{name}{values[0] - column[0]:+d}"
-    yield from _rounded(name, column, values, near=False)
-    if len(set(column)) > 2:
-        yield from _line(name, column, values)
+def _possible_strides(spread: int, rise: int) -> list[int]:
+    """Strides at which sizes so far apart give values so far apart."""
+    most = (spread - 1) // (rise - 1) if rise > 1 else _DOUBLING[-1]
+    return [stride for stride in _STRIDES if spread // (rise + 1) < stride <= most]
 
 
 def _floor(name: str, stride: int, shifts: range) -> str:
     if stride - 1 in shifts:
         return f"ceil({name}/{stride})"
-    shift = min(shifts, key=abs)
-    return f"({_shifted(name, shift)})//{stride}" if shift else f"{name}//{stride}"
+    whole = [shift for shift in shifts if shift % stride == 0]
+    if whole:
+        return _shifted(f"{name}//{stride}", min(whole, key=abs) // stride)
+    return f"({_shifted(name, min(shifts, key=abs))})//{stride}"
+
+
+def _scaled(name: str, column: _Values, values: _Values, by: int) -> Iterator[tuple[str, int]]:
+    """The sizes rounded, times a whole number, and what is to be added to it."""
+    low, high = column.index(min(column)), column.index(max(column))
+    rounded = (
+        (f"ceil({name}/{by})", -(-column[low] // by), -(-column[high] // by)),
+        (f"({name}//{by})", column[low] // by, column[high] // by),
+    )
+    for text, first, last in rounded:
+        times, left = divmod(values[high] - values[low], last - first) if last > first else (0, 0)
+        if times > 1 and left == 0:
+            shift = values[low] - times * first
+            yield _shifted(f"{times}*{text}", shift), shift
+
+
+# Forms in two names.
+
+
+def _of_two(values: _Values, columns: tuple[_Column, ...]) -> Iterator[str]:
+    yield from _products(values, columns, (1, 2, -1, *range(3, 9)))
+    yield from _sums(values, columns)
+    yield from _rounded_products(values, columns)
 
 
 def _pairs(columns: tuple[_Column, ...]) -> Iterator[tuple[_Column, _Column]]:
@@ -481,7 +615,7 @@ def _product(left: _Column, right: _Column, ratio: Fraction) -> str:
 
 def _rounded_products(values: _Values, columns: tuple[_Column, ...]) -> Iterator[str]:
     """ceil(H/16)*ceil(W/16)+1: the same at sizes that the patch doesn't divide."""
-    for shift, (left, right), by in itertools.product(range(3), _pairs(columns), _STRIDES):
+    for shift, (left, right), by in itertools.product(range(_SMALL_SHIFT + 1), _pairs(columns), _DOUBLING):
         ceils = -(-left[1][0] // by) * -(-right[1][0] // by)
         floors = (left[1][0] // by) * (right[1][0] // by)
         forms = (
@@ -489,8 +623,8 @@ def _rounded_products(values: _Values, columns: tuple[_Column, ...]) -> Iterator
             (floors, f"({left[0]}//{by})*({right[0]}//{by})"),
         )
         for count, text in forms:
-            if count and values[0] > shift and (values[0] - shift) % count == 0:
-                times = (values[0] - shift) // count
+            times, left_over = divmod(values[0] - shift, count) if count else (0, 1)
+            if left_over == 0 and (times == 1 or (times > 1 and (shift == 0 or _many(left[1])))):
                 yield _shifted(f"{times}*{text}" if times > 1 else text, shift)
 
 
@@ -498,15 +632,5 @@ def _sums(values: _Values, columns: tuple[_Column, ...]) -> Iterator[str]:
     """T+S: two sequences, one after the other."""
     for (left, left_sizes), (right, right_sizes) in itertools.combinations(columns, 2):
         shift = values[0] - left_sizes[0] - right_sizes[0]
-        if abs(shift) <= _SMALL_SHIFT:
+        if abs(shift) <= (_SMALL_SHIFT if _many(left_sizes) else 2):
             yield _shifted(f"{left}+{right}", shift)
-
-
-def _factored(values: _Values, columns: tuple[_Column, ...], preferred: str | None) -> Iterator[str]:
-    """B*H/4*W/4: windows, heads or patches folded into the batch."""
-    for name, column in columns:
-        if all(size and value % size == 0 for size, value in zip(column, values, strict=True)):
-            rest = tuple(value // size for size, value in zip(column, values, strict=True))
-            inner = _infer_dim(rest, tuple(other for other in columns if other[0] != name), preferred)
-            if inner is not None:
-                yield f"{name}*({inner})" if set("+-") & set(str(inner)) or "//" in str(inner) else f"{name}*{inner}"

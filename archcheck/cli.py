@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -245,16 +245,24 @@ def _new_spec(target: str, options: argparse.Namespace, folder: Path) -> str:
 
     head = _head(target, options, folder)
     network = _measured(_from_head(head, target, folder), target)
-    if network.trace.fallback_reason:
-        print(f"archcheck: {target}: ran on {network.trace.device}: {network.trace.fallback_reason}", file=sys.stderr)
     try:
         text = format_spec(head, network.trace, options.depth)
     except UsageError as error:
         raise UsageError(f"{target}: {error}") from None
     _require_passing(parse_spec(text, target), network.trace)
-    if "\noutput:" not in text:
-        print(f"archcheck: {target}: no pattern fits the output, so the spec leaves it open", file=sys.stderr)
+    for note in _notes(network.trace, text):
+        print(f"archcheck: {target}: {note}", file=sys.stderr)
     return text
+
+
+def _notes(trace: StructureTrace, text: str) -> Iterator[str]:
+    """What the author of a new spec should know of how it came about, and of what it leaves open."""
+    if trace.fallback_reason:
+        yield f"ran on {trace.device}: {trace.fallback_reason}"
+    if trace.uncounted:
+        yield f"no macs are written, as nobody knows those of {', '.join(trace.uncounted)}"
+    if "\noutput:" not in text:
+        yield "no pattern fits the output, so the spec leaves it open"
 
 
 def _require_passing(spec_file: SpecFile, trace: StructureTrace) -> None:

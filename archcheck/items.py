@@ -191,8 +191,10 @@ def _note_facts(item: CheckItem, measured: Measured) -> None:
     item.facts |= measured_facts
     # Properties land in JUnit files and survive xdist.
     item.user_properties += [(f"archcheck_{key}", value) for key, value in measured_facts.items() if value is not None]
-    if trace.fallback_reason:
-        item.facts["note"] = f"ran on {trace.device}: {trace.fallback_reason}"
+    notes = [f"ran on {trace.device}: {trace.fallback_reason}"] if trace.fallback_reason else []
+    if trace.uncounted:
+        notes.append(f"MACs are without {', '.join(trace.uncounted)}")
+    item.facts["note"] = "; ".join(notes)
 
 
 def _accept(item: CheckItem, spec_file: SpecFile, measured: Measured, mismatches: list[Mismatch]) -> list[Mismatch]:

@@ -134,7 +134,8 @@ class StructureTrace:
     `modules` is in `named_modules()` order; `aliases` maps a further name of a module to the name it has there.
     `macs` is for one example at the first size, None where no forward got through. `device` is where the forwards
     ran: "meta", or "cpu" with `fallback_reason` saying why meta would not do. `uninitialized` lists the lazy modules
-    that no forward reached, whose parameters therefore can't be counted.
+    that no forward reached, whose parameters therefore can't be counted. `uncounted` lists the operations whose
+    multiply-adds nobody knows a formula for, so that `macs` is without them.
     """
 
     modules: dict[str, ModuleRecord]
@@ -144,6 +145,7 @@ class StructureTrace:
     device: str = "meta"
     fallback_reason: str | None = None
     uninitialized: tuple[str, ...] = ()
+    uncounted: tuple[str, ...] = ()
     descriptions: Mapping[str, str] = field(default_factory=dict)  # name -> "Conv2d(6, 16, kernel_size=(5, 5))"
 
     @property

@@ -177,6 +177,8 @@ def _unusual(trace: StructureTrace, forward: ForwardRecord) -> list[str]:
     lines = []
     if trace.uninitialized:
         lines.append(f"not counted lazy layers that the forward never reached: {', '.join(trace.uninitialized)}")
+    if trace.uncounted:
+        lines.append(f"not in macs {', '.join(trace.uncounted)}")
     if trace.fallback_reason:
         lines.append(f"ran on      {trace.device}: {trace.fallback_reason}")
     if forward.crash is not None:

@@ -46,7 +46,10 @@ def format_sections(trace: StructureTrace, depth: int | None = None) -> dict[str
         output = "null"  # a spec may leave the output open; a shape that no pattern fits can't be promised
     if output != "null":
         sections["output"] = f"output: {output}"
-    return sections | {"parameters": f"parameters: {_format_parameters(trace)}", "macs": f"macs: {trace.macs or 0:_}"}
+    sections["parameters"] = f"parameters: {_format_parameters(trace)}"
+    if trace.macs is not None and not trace.uncounted:  # an incomplete count is no promise to make
+        sections["macs"] = f"macs: {trace.macs:_}"
+    return sections
 
 
 def _format_parameters(trace: StructureTrace) -> str:

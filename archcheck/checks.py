@@ -77,7 +77,7 @@ def check_shapes(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
             found.append(_matches_nothing(key, trace))
             continue
         if layer.type is not None:
-            found += _limit_glob(key, [m for name in names for m in _check_type(text, layer.type, name, trace)])
+            found += _limit_glob(key, _check_type(text, layer.type, names, trace))
         if "output" in layer.model_fields_set:
             found += _limit_glob(key, _check_layer_output(layer.output, key, names, trace))
     if spec.output is not None:
@@ -108,15 +108,25 @@ def _listed(names: Sequence[str], limit: int = 12) -> str:
     return f"{shown}, … ({len(names)} in all)" if len(names) > limit else shown or "no modules inside it"
 
 
-def _check_type(text: str, expected: str, name: str, trace: StructureTrace) -> Iterator[Mismatch]:
-    module = trace.modules[name]
-    if expected in (module.type_name, module.qualified_type) or module.qualified_type.endswith("." + expected):
-        return
-    actual = module.type_name if "." not in expected else module.qualified_type
+def _check_type(text: str, expected: str, names: Sequence[str], trace: StructureTrace) -> list[Mismatch]:
     keys = ("layers", text, "type")
-    yield Mismatch(
-        keys, name, "type differs", expected, actual, name, (), (Edit(keys, actual),), _first_entered(name, trace)
-    )
+    actual = {name: _type_like(expected, trace.modules[name]) for name in names}
+    # A glob's type can only be rewritten to one that all of its modules have.
+    edits = (Edit(keys, actual[names[0]]),) if len(set(actual.values())) == 1 else ()
+    return [
+        Mismatch(keys, name, "type differs", expected, actual[name], name, (), edits, _first_entered(name, trace))
+        for name in names
+        if not _is_type(expected, trace.modules[name])
+    ]
+
+
+def _is_type(expected: str, module: ModuleRecord) -> bool:
+    """A type is known by its class's name, dotted as far as one likes."""
+    return expected in (module.type_name, module.qualified_type) or module.qualified_type.endswith("." + expected)
+
+
+def _type_like(expected: str, module: ModuleRecord) -> str:
+    return module.type_name if "." not in expected else module.qualified_type
 
 
 def _first_entered(name: str, trace: StructureTrace) -> int:

@@ -120,6 +120,19 @@ def test_shapes_are_rewritten_in_terms_of_the_free_dimensions(project: Project) 
     assert path.read_text() == text.replace("H/2, W/2", "H/4, W/4")
 
 
+def test_a_glob_is_rewritten_only_to_what_all_of_its_layers_show(project: Project) -> None:
+    project.write(
+        "nets.py",
+        "from torch import nn\n"
+        "def net(): return nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6))\n",
+    )
+    path = project.spec(text="build: nets:net\ninput: [B, 4]\nlayers:\n  '*': {type: Conv2d}\n  '?': [B, 5]\n")
+    result = project.run("--archcheck-update")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["specs/small.arch.yaml:4: 0: type differs", "  actual    Linear"])
+    assert path.read_text() == "build: nets:net\ninput: [B, 4]\nlayers:\n  '*': {type: Conv2d}\n  '?': [B, 6]\n"
+
+
 def test_what_can_not_be_measured_fails_and_stays(project: Project) -> None:
     text = SMALL.replace("  fc:", "  head:").replace("129_360", "1")
     path = project.spec(text=text)

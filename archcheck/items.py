@@ -13,7 +13,7 @@ from archcheck.checks import Edit, Mismatch, crash_mismatch
 from archcheck.errors import ArchcheckError, Problem, SpecError
 from archcheck.render import format_mismatches, headline
 from archcheck.source import SourceLoc
-from archcheck.spec import SpecFile, read_spec
+from archcheck.spec import SpecFile, read_spec, spec_name
 from archcheck.values import Keys
 from archcheck.verification import Measured, measure, run_check, sections_present
 
@@ -116,8 +116,8 @@ class CheckItem(pytest.Function):
     additions: dict[str, str]
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
-        """Where the item stands: the line of the spec (from 0, as pytest counts)."""
-        return self.path, self.loc.line - 1, self.name
+        """Where the item stands: the line of the spec (from 0, as pytest counts), and the title of its failure."""
+        return self.path, self.loc.line - 1, f"{spec_name(self.path)}: {self.name}"
 
     # As in pytest's own Function, which leaves out an argument of Node's method too.
     def repr_failure(  # type: ignore[override]

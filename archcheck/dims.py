@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
+from itertools import chain
 from typing import NoReturn, TypeAlias
 
 from archcheck.errors import DimError
@@ -274,8 +275,8 @@ def format_shape(dims: Iterable[Dim | int | str]) -> str:
 
 # What was seen at several bindings of the free dimensions determines no formula, so the forms below are tried from the
 # most to the least plausible for a layer, and the first that gives every value seen is taken; a form that two sizes
-# would fit by chance needs three, and none at all is better than a coincidence. `values` are the dimension's, a column's
-# are a name's, binding by binding.
+# would fit by chance needs three, and none at all is better than a coincidence. `values` are the dimension's, a
+# column's are a name's, binding by binding.
 
 _Column: TypeAlias = tuple[str, tuple[int, ...]]
 _Values: TypeAlias = tuple[int, ...]
@@ -289,11 +290,11 @@ _SMALL_SHIFT = 8  # rows lost to unpadded convolutions, or tokens put in front
 _KERNEL_SHIFT = 16  # rows lost to larger kernels: an even number
 _SMALL_LOSS = 4  # rows lost at the borders, after the strides
 _FAR_LOSS = 24  # the same where the sizes are many enough to tell
+_TOKENS = (1, 2, -1, *range(3, _SMALL_SHIFT + 1))  # class and register tokens, the likeliest first
 _DOUBLING = (2, 4, 8, 16, 32, 64)
 _OTHER_STRIDES = (3, 5, 6, 7, 9, 10, 12, 14)
-_STRIDES = tuple(
-    stride for stride in range(2, 1025) if 1 == stride // math.gcd(stride, 2**10 * 3**6 * 5**4 * 7**3)
-)  # products of strides up to 7
+# Products of strides up to 7.
+_STRIDES = tuple(by for by in range(2, 1025) if by == math.gcd(by, 2**10 * 3**6 * 5**4 * 7**3))
 
 
 def infer_shape(
@@ -337,22 +338,29 @@ def _named_in_order(dims: Sequence[int | str], columns: Sequence[_Column]) -> li
 def _best_layout(
     dims: tuple[_Values, ...], columns: tuple[_Column, ...], hints: tuple[str | None, ...]
 ) -> tuple[int | str, ...] | None:
-    """The dimensions told with the names at the end, or before a last one that doesn't vary, if that is simpler."""
-    rank = len(dims)
-    full = rank >= len(hints) + 2  # a batch, channels, and all that the input has besides
-    ends = (rank, rank - 1) if full and len(set(dims[-1])) == 1 else (rank,)
-    layouts = []
-    for end in ends:
-        first = end - len(hints)
-        preferred = [hints[i - first] if first <= i < end else None for i in range(rank)]
-        found = [
-            _infer_dim(values, columns, name, full and name is not None)
-            for values, name in zip(dims, preferred, strict=True)
-        ]
-        layouts.append([one for one in found if one is not None])
-    told = [layout for layout in layouts if len(layout) == rank]
+    """The dimensions told with the names in the layout in which that is simplest."""
+    full = len(dims) >= len(hints) + 2  # a batch, channels, and all that the input has besides
+    told = []
+    for preferred in _layouts(dims, columns, hints, full):
+        found = [_infer_dim(values, columns, name, full and name is not None) for values, name in preferred]
+        layout = [one for one in found if one is not None]
+        if len(layout) == len(dims):
+            told.append(layout)
     best = min(told, key=lambda layout: sum(cost for cost, _ in layout), default=None)
     return tuple(dim for _, dim in best) if best is not None else None
+
+
+def _layouts(
+    dims: tuple[_Values, ...], columns: tuple[_Column, ...], hints: tuple[str | None, ...], full: bool
+) -> Iterator[list[tuple[_Values, str | None]]]:
+    """The dimensions and their names: those at the end; then before a last that doesn't vary, if all vary there."""
+    last = len(dims) - len(hints)
+    yield [(values, hints[i - last] if i >= last else None) for i, values in enumerate(dims)]
+    if full and hints and len(set(dims[-1])) == 1:
+        shifted = [(values, hints[i - last + 1] if i >= last - 1 else None) for i, values in enumerate(dims[:-1])]
+        vary = {name for name, _ in columns}
+        if all(len(set(values)) > 1 for values, name in shifted if name in vary):
+            yield [*shifted, (dims[-1], None)]
 
 
 @lru_cache(maxsize=4096)
@@ -378,17 +386,18 @@ def _candidates(
 ) -> Iterator[tuple[int, str]]:
     batch = [column for name, column in columns if name == _BATCH]
     free = tuple(column for column in columns if column[0] != _BATCH)
-    if batch:
-        yield from _in_batch(batch[0], values, free, preferred, sure)
     here = [column for column in free if column[0] == preferred]
     there = [column for column in free if column[0] != preferred]
-    yield from _alone(here, values, _FORMS[:_SIMPLE] if not sure else _FORMS, 1)
+    yield from _alone(here, values, _FORMS if sure else _FORMS[:_SIMPLE], 1)
+    if batch:
+        yield from _in_batch(batch[0], values, free, preferred, sure)
     yield from _alone(there, values, _FORMS[:_PROPORTIONAL], _ELSEWHERE)
-    yield from ((_ELSEWHERE, text) for text in _products(values, free, (0,)))
+    yield from ((_ELSEWHERE, text) for text in _products(values, free, (0,), square=sure))
     if not sure:
         yield from _alone(here, values, _FORMS[_SIMPLE:], 1 + _SIMPLE)
         yield from _alone(there, values, _FORMS[_PROPORTIONAL:], _ELSEWHERE + _PROPORTIONAL)
-    yield from ((_ELSEWHERE + len(_FORMS), text) for text in _of_two(values, free))
+    in_two = chain(_products(values, free, _TOKENS, square=True), () if sure else _of_two(values, free))
+    yield from ((_ELSEWHERE + len(_FORMS), text) for text in in_two)
 
 
 def _in_batch(
@@ -439,7 +448,7 @@ def _multiple(name: str, column: _Values, values: _Values) -> Iterator[str]:
 def _strided(name: str, column: _Values, values: _Values) -> Iterator[str]:
     """ceil(H/2), H//2: a strided layer at sizes that its stride doesn't divide."""
     pairs = list(zip(column, values, strict=True))
-    for strides in (_DOUBLING, _OTHER_STRIDES):
+    for strides in (_DOUBLING, (3,)):
         yield from (f"ceil({name}/{by})" for by in strides if all(-(-size // by) == value for size, value in pairs))
         yield from (f"{name}//{by}" for by in strides if all(size // by == value for size, value in pairs))
 
@@ -454,7 +463,7 @@ def _ratio(name: str, column: _Values, values: _Values) -> Iterator[str]:
 def _near_shift(name: str, column: _Values, values: _Values) -> Iterator[str]:
     """H-4: an unpadded convolution, T+1: a class token."""
     shift = values[0] - column[0]
-    if abs(shift) <= min(_SMALL_SHIFT, max(1, min(column) // 2)):
+    if abs(shift) <= min(_SMALL_SHIFT, max(_SMALL_LOSS, min(column) // 2)):
         yield f"{name}{shift:+d}"
 
 
@@ -538,7 +547,7 @@ def _rounded(name: str, column: _Values, values: _Values, loss: int) -> Iterator
         # floor((size + shift) / stride) is value for every shift from stride * value - size, stride of them.
         lowest = [stride * value - size for size, value in zip(column, values, strict=True)]
         shifts = range(max(lowest), min(lowest) + stride)
-        least = min(map(abs, shifts), default=math.inf) / stride
+        least = 0 if stride - 1 in shifts else min(map(abs, shifts), default=math.inf) / stride
         if least <= loss:
             found.append(((stride.bit_count() != 1) + least, _floor(name, stride, shifts)))
     yield from (text for _, text in sorted(found))
@@ -556,7 +565,9 @@ def _floor(name: str, stride: int, shifts: range) -> str:
     whole = [shift for shift in shifts if shift % stride == 0]
     if whole:
         return _shifted(f"{name}//{stride}", min(whole, key=abs) // stride)
-    return f"({_shifted(name, min(shifts, key=abs))})//{stride}"
+    # Odd kernels make odd shifts, where the stride is even.
+    shift = min(shifts, key=lambda shift: (stride % 2 == 0 and shift % 2 == 0, abs(shift)))
+    return f"({_shifted(name, shift)})//{stride}"
 
 
 def _scaled(name: str, column: _Values, values: _Values, by: int) -> Iterator[tuple[str, int]]:
@@ -577,7 +588,6 @@ def _scaled(name: str, column: _Values, values: _Values, by: int) -> Iterator[tu
 
 
 def _of_two(values: _Values, columns: tuple[_Column, ...]) -> Iterator[str]:
-    yield from _products(values, columns, (1, 2, -1, *range(3, 9)))
     yield from _sums(values, columns)
     yield from _rounded_products(values, columns)
 
@@ -588,34 +598,39 @@ def _pairs(columns: tuple[_Column, ...]) -> Iterator[tuple[_Column, _Column]]:
     yield from ((column, column) for column in columns)
 
 
-def _products(values: _Values, columns: tuple[_Column, ...], shifts: Iterable[int]) -> Iterator[str]:
+def _products(values: _Values, columns: tuple[_Column, ...], shifts: Sequence[int], *, square: bool) -> Iterator[str]:
     """H/16*W/16+1: patches flattened to tokens, and a class token; 3*H/4*W/4: channels flattened too."""
-    for shift in shifts:
-        for left, right in _pairs(columns):
+    for left, right in _pairs(columns):
+        for shift in shifts if left != right else shifts[:2]:
             ratio = Fraction(left[1][0] * right[1][0], values[0] - shift) if values[0] > shift else Fraction(0)
-            if ratio and (shift == 0 or 1 in (ratio.numerator, ratio.denominator)):
-                yield _shifted(_product(left, right, ratio), shift)
+            if not ratio or (shift and 1 not in (ratio.numerator, ratio.denominator)):
+                continue
+            product, is_square = _product(left, right, ratio)
+            if is_square or not square:
+                yield _shifted(product, shift)
 
 
 def _shifted(text: str, shift: int) -> str:
     return f"{text}{shift:+d}" if shift else text
 
 
-def _product(left: _Column, right: _Column, ratio: Fraction) -> str:
+def _product(left: _Column, right: _Column, ratio: Fraction) -> tuple[str, bool]:
+    """The product over the ratio, and whether that divides both names alike, as square patches do."""
     times, over = ratio.denominator, ratio.numerator
     root = math.isqrt(over)
+    square = root * root == over and not any(size % root for size in (*left[1], *right[1]))
     if over == 1:
         product = f"{left[0]}*{right[0]}"
-    elif root * root == over and not any(size % root for size in (*left[1], *right[1])):
+    elif square:
         product = f"{left[0]}/{root}*{right[0]}/{root}"
     else:
         product = f"{left[0]}*{right[0]}/{over}"
-    return f"{times}*{product}" if times > 1 else product
+    return f"{times}*{product}" if times > 1 else product, square
 
 
 def _rounded_products(values: _Values, columns: tuple[_Column, ...]) -> Iterator[str]:
     """ceil(H/16)*ceil(W/16)+1: the same at sizes that the patch doesn't divide."""
-    for shift, (left, right), by in itertools.product(range(_SMALL_SHIFT + 1), _pairs(columns), _DOUBLING):
+    for (left, right), shift, by in itertools.product(_pairs(columns), range(_SMALL_SHIFT + 1), _DOUBLING):
         ceils = -(-left[1][0] // by) * -(-right[1][0] // by)
         floors = (left[1][0] // by) * (right[1][0] // by)
         forms = (
@@ -624,7 +639,8 @@ def _rounded_products(values: _Values, columns: tuple[_Column, ...]) -> Iterator
         )
         for count, text in forms:
             times, left_over = divmod(values[0] - shift, count) if count else (0, 1)
-            if left_over == 0 and (times == 1 or (times > 1 and (shift == 0 or _many(left[1])))):
+            likely = shift == 0 or _many(left[1]) or (times == 1 and (left != right or shift == 1))
+            if left_over == 0 and times > 0 and likely:
                 yield _shifted(f"{times}*{text}" if times > 1 else text, shift)
 
 

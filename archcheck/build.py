@@ -30,8 +30,10 @@ from archcheck.errors import BuildError
 from archcheck.target import Target, parse_target
 
 _PRETRAINED = ("weights", "weights_backbone", "pretrained")
-_UNEXPECTED = re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '(.*)'")
+_UNEXPECTED = re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '([^']*)'")
 _LIBRARIES = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def build_network(target: str, args: Mapping[str, Any], base_dir: Path, rootdir: Path | None = None) -> nn.Module:
@@ -138,9 +140,14 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, int]]:
     """File and line of each call on the way to an error, those of this module and of the import system left out."""
     while traceback is not None:
         file = traceback.tb_frame.f_code.co_filename
-        if file not in (__file__, importlib.__file__) and not file.startswith("<"):
+        if file != importlib.__file__ and not file.startswith("<") and not _is_ours(file):
             yield file, traceback.tb_lineno
         traceback = traceback.tb_next
+
+
+def _is_ours(file: str) -> bool:
+    """A file of archcheck's, other than the networks that come with it: wherever it is installed."""
+    return file.startswith(_OURS) and not file.startswith(f"{_OURS}zoo{os.sep}")
 
 
 def _shown_path(file: str, rootdir: Path | None) -> str:

@@ -8,8 +8,8 @@ needs values (data-dependent control flow, operations without a meta kernel) run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -20,11 +20,21 @@ from archcheck.errors import BuildError
 from archcheck.meta import failures
 from archcheck.meta.census import census, named_network, uninitialized
 from archcheck.meta.inputs import make_inputs
-from archcheck.meta.modes import BuildMode, ForwardMode, counted, forget_build
+from archcheck.meta.modes import BuildMode, counted, forget_build, on_meta
 from archcheck.meta.recorder import Recorder
 from archcheck.meta.skeleton import copy_for_real, copy_to_meta, has_real_parameters, is_scripted, unwrapped
-from archcheck.meta.world import collector_paused, preserved_world, seed_generators
-from archcheck.records import Crash, ForwardInput, ForwardRecord, StructureTrace
+from archcheck.meta.state import NetworkState
+from archcheck.meta.world import collector_paused, preserved_world, room_for_depth, seed_generators
+from archcheck.records import (
+    Crash,
+    ForwardInput,
+    ForwardRecord,
+    MappingRecord,
+    SequenceRecord,
+    StructureTrace,
+    TensorRecord,
+    ValueRecord,
+)
 
 __all__ = ["MAX_REAL_BYTES", "build_on_meta", "describe", "trace_model", "trace_structure"]
 
@@ -46,7 +56,8 @@ def trace_structure(
         BuildError: or whatever else `make()` raises, when it does so on the CPU as well.
     """
     with preserved_world(), collector_paused():
-        return _trace(build_on_meta(make), lambda: _built(make), inputs, one_example)
+        ways = _Ways(lambda: build_on_meta(make), lambda: _built(make), inputs, one_example)
+        return _trace(ways.on_meta(), ways)
 
 
 def trace_model(
@@ -59,8 +70,8 @@ def trace_model(
     """
     with preserved_world(), collector_paused():
         model = unwrapped(model)
-        skeleton = model if is_scripted(model.modules()) else copy_to_meta(model)
-        return _trace(skeleton, lambda: copy_for_real(model), inputs, one_example)
+        ways = _Ways(lambda: copy_to_meta(model), lambda: copy_for_real(model), inputs, one_example)
+        return _trace(model if is_scripted(model.modules()) else ways.on_meta(), ways)
 
 
 def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
@@ -98,45 +109,44 @@ def describe(module: nn.Module) -> str:
 # ---------------------------------------------------------------------------------------------- ways to run it
 
 
-def _trace(
-    model: nn.Module,
-    make_real: Callable[[], nn.Module],
-    inputs: Sequence[ForwardInput],
-    one_example: ForwardInput | None,
-) -> StructureTrace:
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """How to come by the network, as often as it takes, and what to run it on."""
+
+    on_meta: Callable[[], nn.Module]
+    for_real: Callable[[], nn.Module]
+    inputs: Sequence[ForwardInput]
+    one_example: ForwardInput | None
+
+
+def _trace(model: nn.Module, ways: _Ways) -> StructureTrace:
     """On meta; with gradients where the forward asks for them; on the CPU where it asks for values."""
     if is_scripted(model.modules()):
-        return _on_cpu(None, "TorchScript runs for real", make_real, inputs, one_example)
-    attempt = _Attempt(model, inputs, one_example).run()
+        return _on_cpu(None, "TorchScript runs for real", ways)
+    attempt = _Attempt(model, ways).run()
     if attempt.error is not None and failures.wants_gradients(attempt.error):
-        attempt = _Attempt(model, inputs, one_example, gradients=True).run()
+        attempt = _Attempt(model, ways, gradients=True).run()
     error = attempt.error
     if error is None or failures.is_genuine(error):
         return attempt.trace()
     num_bytes = sum(param.nbytes for param in model.parameters() if not nn.parameter.is_lazy(param))
     if num_bytes > MAX_REAL_BYTES:
         return attempt.trace(note=f" (not tried on the CPU: {num_bytes / 2**30:.0f} GiB of parameters)")
-    return _on_cpu(attempt, failures.reason(error), make_real, inputs, one_example)
+    return _on_cpu(attempt, failures.reason(error), ways)
 
 
-def _on_cpu(
-    on_meta: _Attempt | None,
-    reason: str,
-    make_real: Callable[[], nn.Module],
-    inputs: Sequence[ForwardInput],
-    one_example: ForwardInput | None,
-) -> StructureTrace:
+def _on_cpu(on_meta: _Attempt | None, reason: str, ways: _Ways) -> StructureTrace:
     """For real, unless that fails in the same way as on meta."""
     gradients = on_meta is not None and on_meta.gradients
     try:
-        model = make_real()
+        model = ways.for_real()
     except Exception:
         if on_meta is None:
             raise
         return on_meta.trace()  # what was seen is worth more than why it can't be seen again
-    attempt = _Attempt(model, inputs, one_example, gradients=gradients, device="cpu").run()
+    attempt = _Attempt(model, ways, gradients=gradients, device="cpu").run()
     if attempt.error is not None and not gradients and failures.wants_gradients(attempt.error):
-        attempt = _Attempt(model, inputs, one_example, gradients=True, device="cpu").run()
+        attempt = _Attempt(ways.for_real(), ways, gradients=True, device="cpu").run()
     if on_meta is not None and failures.text_of(attempt.error) == failures.text_of(on_meta.error):
         return on_meta.trace()
     return attempt.trace(fallback_reason=reason)
@@ -147,22 +157,71 @@ class _Attempt:
     """One way to run all the forward passes."""
 
     model: nn.Module
-    inputs: Sequence[ForwardInput]
-    one_example: ForwardInput | None
+    ways: _Ways
     gradients: bool = False
     device: str = "meta"
-    error: Exception | None = None
+    error: BaseException | None = None
     forwards: list[ForwardRecord] = field(default_factory=list)
     macs: int | None = None
+    uncounted: set[str] = field(default_factory=set)
 
     def run(self) -> _Attempt:
         """Every forward pass, each of which may die without harm to the others."""
-        recorder = Recorder(shortcuts=self.device == "meta" and not self.gradients)
-        modules = named_network(self.model).modules
-        with _in_eval_mode(self.model, modules), recorder.watching(modules), torch.set_grad_enabled(self.gradients):
-            self.forwards = [self._forward(recorder, item) for item in self.inputs]
-            self.macs = self._macs_of_one(recorder)
+        with self._watched() as (recorder, state):
+            for item in self.ways.inputs:
+                self.forwards.append(self._forward_as_built(recorder, state, item))
+            self.macs = self._macs_of_one(recorder, state)
+            state.restore(keep_layers=True)
         return self
+
+    @contextmanager
+    def _watched(self) -> Iterator[tuple[Recorder, NetworkState]]:
+        recorder = Recorder(shortcuts=self.device == "meta" and not self.gradients)
+        recorder.uncounted = self.uncounted
+        modules = named_network(self.model).modules
+        with ExitStack() as stack:
+            stack.enter_context(_in_eval_mode(self.model, modules))
+            stack.enter_context(recorder.watching(modules))
+            stack.enter_context(torch.set_grad_enabled(self.gradients))
+            stack.enter_context(room_for_depth(modules))
+            yield recorder, NetworkState(modules.values(), values=self.device == "cpu")
+
+    def _forward_as_built(self, recorder: Recorder, state: NetworkState, item: ForwardInput) -> ForwardRecord:
+        """A forward pass that knows nothing of those before it; on another instance where it may make a difference."""
+        if not self.forwards:
+            return self._forward(recorder, item)
+        lost = state.restore()
+        error = self.error
+        forward = None if lost else self._forward(recorder, item)
+        if forward is not None and not self._is_surprising(forward):
+            return forward
+        fresh = self._forward_of_another(item)
+        if fresh is None or (forward is not None and fresh.crash is not None):
+            return forward or self._forward(recorder, item)
+        self.error = error
+        return fresh
+
+    def _is_surprising(self, forward: ForwardRecord) -> bool:
+        """Whether it may show what an earlier pass left behind in a place that nobody looks at."""
+        first = self.forwards[0]
+        if first.crash is not None:
+            return False
+        if forward.crash is not None or [call.name for call in first.calls] != [call.name for call in forward.calls]:
+            return True
+        if self.device != "meta" or not _differs_in_batch(first, forward):
+            return False
+        return not _is_scaled(first.output, forward.output, first.sizes["B"], forward.sizes["B"])
+
+    def _forward_of_another(self, item: ForwardInput) -> ForwardRecord | None:
+        """The same forward pass of an instance that has run no other; None where none is to be had."""
+        try:
+            model = self.ways.on_meta() if self.device == "meta" else self.ways.for_real()
+        except Exception:
+            return None
+        alone = _Attempt(model, replace(self.ways, inputs=[item], one_example=None), self.gradients, self.device).run()
+        self.uncounted |= alone.uncounted
+        self.error = self.error or alone.error
+        return alone.forwards[0]
 
     def _forward(self, recorder: Recorder, item: ForwardInput) -> ForwardRecord:
         forward = recorder.begin(item.sizes)
@@ -171,16 +230,18 @@ class _Attempt:
             with self._mode(recorder):
                 out = recorder.entry(self.model)(*args, **kwargs)
             forward.output = recorder.record(out)
-        except Exception as error:
+            if isinstance(out, Iterator | Coroutine):  # what it would compute hasn't been
+                self.uncounted.add(type(out).__name__)
+        except (Exception, SystemExit) as error:
             self.error = self.error or error
             forward.crash = Crash(recorder.blame(error), failures.text_of(error), failures.where(error))
         forward.macs = recorder.macs
         return forward
 
     def _mode(self, recorder: Recorder) -> AbstractContextManager[Any]:
-        return ForwardMode(recorder) if self.device == "meta" and not self.gradients else counted(recorder)
+        return on_meta(recorder) if self.device == "meta" and not self.gradients else counted(recorder)
 
-    def _macs_of_one(self, recorder: Recorder) -> int | None:
+    def _macs_of_one(self, recorder: Recorder, state: NetworkState) -> int | None:
         """Multiply-adds of one example at the first size."""
         if not self.forwards or self.forwards[0].crash is not None:
             return None
@@ -189,15 +250,15 @@ class _Attempt:
         other = next(others, None)
         if batch == 1 or (other is not None and first.macs * other.sizes["B"] == other.macs * batch):
             return first.macs // batch
-        if self.one_example is not None:
-            error, alone = self.error, self._forward(recorder, self.one_example)
+        if self.ways.one_example is not None:
+            error, alone = self.error, self._forward_as_built(recorder, state, self.ways.one_example)
             self.error = error  # what happens to one example alone is no finding
             if alone.crash is None:
                 return alone.macs
         if other is None:
             return first.macs // batch
         each = (other.macs - first.macs) / (other.sizes["B"] - batch)  # and something that is done once
-        return round(first.macs - each * (batch - 1))
+        return max(round(first.macs - each * (batch - 1)), 0)
 
     def trace(self, fallback_reason: str | None = None, note: str = "") -> StructureTrace:
         """The records of this attempt; `note` goes at the end of every crash's message."""
@@ -214,12 +275,28 @@ class _Attempt:
             device=self.device,
             fallback_reason=fallback_reason,
             uninitialized=tuple(uninitialized(network.modules)),
+            uncounted=tuple(sorted(self.uncounted)),
             descriptions=descriptions if self.device == "meta" else dict(descriptions),  # no weights in records
         )
 
 
 def _differs_in_batch(a: ForwardRecord, b: ForwardRecord) -> bool:
     return "B" in a.sizes and {**a.sizes, "B": 0} == {**b.sizes, "B": 0} and a.sizes["B"] != b.sizes["B"]
+
+
+def _is_scaled(a: ValueRecord | None, b: ValueRecord | None, a_batch: int, b_batch: int) -> bool:
+    """Whether two outputs differ as their batches do, if at all."""
+    if isinstance(a, TensorRecord) and isinstance(b, TensorRecord):
+        pairs = list(zip(a.shape, b.shape, strict=False))
+        return len(a.shape) == len(b.shape) and all(x == y or x * b_batch == y * a_batch for x, y in pairs)
+    if isinstance(a, MappingRecord) and isinstance(b, MappingRecord):
+        return list(a.items) == list(b.items) and all(
+            _is_scaled(x, y, a_batch, b_batch) for x, y in zip(a.items.values(), b.items.values(), strict=True)
+        )
+    if isinstance(a, SequenceRecord) and isinstance(b, SequenceRecord):
+        pairs_of_items = list(zip(a.items, b.items, strict=False))
+        return len(a.items) == len(b.items) and all(_is_scaled(x, y, a_batch, b_batch) for x, y in pairs_of_items)
+    return a == b
 
 
 @contextmanager

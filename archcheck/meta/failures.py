@@ -12,12 +12,33 @@ from typing import Final
 
 import torch
 
-import archcheck.meta
+import archcheck
 
-_VALUES: Final = re.compile(r"\bmeta\b|\.item\(\)|data-dependent|fake (kernel|tensor)|same device|numpy", re.IGNORECASE)
+_VALUES: Final = re.compile(
+    r"\bmeta\b|SparseMeta|\.item\(\)|data-dependent|(fake|abstract) (impl|kernel|tensor)|same device|numpy",
+    re.IGNORECASE,
+)
+_NO_KERNEL: Final = re.compile(
+    r"(?P<op>\w+::\w+)[\w.]*(: attempted to run this operator with Meta|: We could not find the (fake|abstract) impl"
+    r"|: while attempting to run this operator with Meta)"
+    r"|no (fake|abstract) impl registered for <CustomOpDef\((?P<custom>\w+::\w+)"
+    r"|Could not run '(?P<unrun>\w+::\w+)[\w.]*' with arguments from the '\w*Meta"
+)
+_NO_SHAPE: Final = re.compile(
+    r"(?P<op>\w+::\w+)[\w.]* \(.*\): You're trying to run this operator with meta"
+    r"|register_meta function for torch\.(?P<function>\w+)\(\)"
+)
+_READS: Final = (
+    (re.compile(r"\.item\(\)|_local_scalar_dense"), "Tensor.item()"),
+    (re.compile(r"numpy"), "Tensor.numpy()"),
+    (re.compile(r"Cannot copy out of meta"), "a copy of a tensor's values"),
+    (re.compile(r"cannot repeat_interleave"), "torch.repeat_interleave()"),
+)
+_MAX_REASON: Final = 120
 _GRADIENTS: Final = re.compile(r"does not require grad|grad_fn|requires_grad|require grad", re.IGNORECASE)
 _TORCH: Final = str(Path(torch.__file__).parent) + os.sep
-_OURS: Final = str(Path(archcheck.meta.__file__).parent)
+_OURS: Final = str(Path(archcheck.__file__).parent) + os.sep
+_ZOO: Final = os.path.join(_OURS, "zoo") + os.sep
 _STANDARD_LIBRARY: Final = sysconfig.get_path("stdlib") + os.sep
 
 
@@ -54,6 +75,8 @@ def is_genuine(error: BaseException) -> bool:
     """Whether it would have died on any device: torch itself refused the shapes, or the network calls itself."""
     if isinstance(error, RecursionError):
         return True
+    if isinstance(error, SystemExit):
+        return not needs_values(error)
     return type(error) is RuntimeError and not needs_values(error) and _raised_by_torch(error)
 
 
@@ -64,8 +87,42 @@ def first_line(error: BaseException) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Why the meta device would not do."""
-    return f"forward needs values: {first_line(error)}" if needs_values(error) else f"on meta: {text_of(error)}"
+    """Why the meta device would not do, in a few words: `data-dependent: aten.nonzero (model.py:33)`."""
+    told = next(filter(None, map(_known_reason, chain(error))), None)
+    line = where(error, libraries=False) or where(error)
+    at = f" ({line.rpartition('site-packages' + os.sep)[2]})" if line else ""
+    return (told or _cut(f"on meta: {text_of(error)}")) + at
+
+
+def _known_reason(error: BaseException) -> str | None:
+    text = str(error)
+    if match := _NO_SHAPE.search(text):
+        return f"data-dependent: {_op_name(match['op'] or 'aten::' + match['function'])}"
+    if match := _NO_KERNEL.search(text):
+        op = match["op"] or match["custom"] or match["unrun"]
+        return f"{'data-dependent' if _is_data_dependent(op) else 'no meta kernel'}: {_op_name(op)}"
+    for pattern, what in _READS:
+        if pattern.search(text):
+            return f"needs values: {what}"
+    return _cut(f"needs values: {first_line(error)}") if _VALUES.search(text) else None
+
+
+def _op_name(op: str) -> str:
+    return op.replace("aten::_", "aten::").replace("aten::", "aten.")
+
+
+def _is_data_dependent(op: str) -> bool:
+    """Whether torch says of its own operation that what comes out depends on values."""
+    namespace, _, name = op.partition("::")
+    if namespace != "aten":
+        return False
+    packet = getattr(torch.ops.aten, name)
+    tags = {tag for overload in packet.overloads() for tag in getattr(packet, overload).tags}
+    return bool(tags & {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 3] + "..."
 
 
 def text_of(error: BaseException | None) -> str:
@@ -76,18 +133,18 @@ def text_of(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
-def where(error: BaseException) -> str | None:
-    """`net.py:33`: the innermost line that is neither torch's nor ours nor Python's."""
+def where(error: BaseException, libraries: bool = True) -> str | None:
+    """`net.py:33`: the innermost line that is neither torch's nor ours nor Python's, nor perhaps any library's."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = frame.filename
-        if not _is_internal(path):
+        if not _is_internal(path) and (libraries or "site-packages" not in path):
             return f"{_shortened(path)}:{frame.lineno}"
     return None
 
 
 def _is_internal(path: str) -> bool:
-    if path.startswith((_TORCH, _OURS)) or path == os.path.join(os.path.dirname(_OURS), "trace.py"):
-        return True
+    if path.startswith((_TORCH, _OURS)):
+        return not path.startswith(_ZOO)
     return path.startswith("<") or (path.startswith(_STANDARD_LIBRARY) and "site-packages" not in path)
 
 

@@ -27,9 +27,10 @@ from archcheck.meta.tensors import (
 
 
 class Meter(Protocol):
-    """Whatever adds up multiply-adds."""
+    """Whatever adds up multiply-adds, and notes the operations whose multiply-adds are unknown."""
 
     macs: int
+    uncounted: set[str]
 
 
 # ---------------------------------------------------------------------------------------------- convolutions
@@ -311,6 +312,25 @@ def recurrent(gates: int, has_cell: bool) -> Any:
         return (out.transpose(0, 1) if batch_first else out, *finals)
 
     return handler
+
+
+def packed_recurrent_macs(
+    gates: int,
+    data: Tensor,
+    batch_sizes: Tensor,
+    state: Any,
+    params: Any,
+    has_biases: bool,
+    num_layers: int,
+    dropout: float,
+    training: bool,
+    bidirectional: bool,
+) -> int | None:
+    """Of the same layers for a packed sequence, which has a row for every step of every sequence."""
+    del batch_sizes, state, dropout, training
+    directions = 2 if bidirectional else 1
+    macs = _recurrent_macs(data.shape[1], params, has_biases, num_layers, directions, gates)
+    return None if macs is None else macs * data.shape[0]
 
 
 def _recurrent_macs(width: int, params: Any, biases: bool, layers: int, directions: int, gates: int) -> int | None:

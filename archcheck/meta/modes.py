@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from types import CodeType, MappingProxyType
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.transformer import _detect_is_causal_mask
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_any, tree_leaves, tree_map
 
@@ -138,6 +139,7 @@ class _Discard:
     """A meter nobody reads."""
 
     macs = 0
+    uncounted: set[str] = set()  # noqa: RUF012  (nobody reads it either)
 
 
 def _by_shortcut(shortcut: Callable[..., Any]) -> _Rule:
@@ -209,14 +211,26 @@ class BuildMode(TorchFunctionMode):
 # ---------------------------------------------------------------------------------------------- running
 
 
+def _truth(func: Any, args: Any, kwargs: Any) -> Any:
+    """`if tensor:` needs values, unless torch asks whether a mask is causal: a mask is as good as the flag here."""
+    asking = sys._getframe(2).f_code  # below `__torch_function__`
+    return False if asking is _detect_is_causal_mask.__code__ else func(*args, **kwargs)
+
+
+@cache
+def _forward_rules() -> Mapping[Any, _Rule]:
+    return MappingProxyType({**_placement_rules(), Tensor.__bool__: _truth})
+
+
 class ForwardMode(TorchFunctionMode):
     """A forward pass on the meta device: common operations by shortcut, all others by torch, counted."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, counting: Callable[[Meter], AbstractContextManager[Any]] = CountingMode) -> None:
         super().__init__()
         self._meter = meter
+        self._counting = counting
         self._shortcuts = shortcuts()
-        self._placement = _placement_rules()
+        self._placement = _forward_rules()
         self._free = free_functions()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -240,7 +254,7 @@ class ForwardMode(TorchFunctionMode):
             return rule(func, args, kwargs)
         if ordinary and func in self._free:
             return run_on_meta(func, args, kwargs)
-        with CountingMode(self._meter):
+        with self._counting(self._meter):
             return run_on_meta(func, args, kwargs)
 
     def _by_torch(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -248,7 +262,7 @@ class ForwardMode(TorchFunctionMode):
         try:
             if func in self._free:
                 return run_on_meta(func, args, kwargs)
-            with CountingMode(self._meter):
+            with self._counting(self._meter):
                 return run_on_meta(func, args, kwargs)
         except Exception as error:
             if not needs_values(error):
@@ -268,24 +282,42 @@ class RealMode(TorchFunctionMode):
     def __init__(self, meter: Meter) -> None:
         super().__init__()
         self._meter = meter
-        self._recurrent = {func: shortcuts()[func] for func in (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)}
+        self._gates = {torch.lstm: 4, torch.gru: 3, torch.rnn_tanh: 1, torch.rnn_relu: 1}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        shortcut = self._recurrent.get(func)
-        if shortcut is None:
+        if func not in self._gates:
             return func(*args, **kwargs)
-        before = self._meter.macs
+        before, uncounted = self._meter.macs, set(self._meter.uncounted)
         result = func(*args, **kwargs)
-        blank = tree_map(lambda x: x.to(META) if _is_real(x) else x, args)
-        counted_by_torch, self._meter.macs = self._meter.macs, before
-        try:
-            fits = shortcut(self._meter, *blank, **kwargs) is not NotImplemented
-        except Exception:  # packed sequences
-            fits = False
-        if not fits:  # the CPU's own kernel has no formula, but its decomposition has
-            self._meter.macs = counted_by_torch
+        macs = self._recurrent_macs(func, args, kwargs)
+        if macs is not None:  # the CPU's own kernel, which torch sometimes takes, has no formula
+            self._meter.macs = before + macs
+            self._meter.uncounted.intersection_update(uncounted)
         return result
+
+    def _recurrent_macs(self, func: Any, args: Any, kwargs: Any) -> int | None:
+        meter = _Discard()
+        try:
+            if args[0].ndim == 2 and args[1].dtype is torch.int64:  # packed: rows, and how many sequences each step has
+                return matmul.packed_recurrent_macs(self._gates[func], *args, **kwargs)
+            blank = tree_map(lambda x: x.to(META) if _is_real(x) else x, args)
+            fits = shortcuts()[func](meter, *blank, **kwargs) is not NotImplemented
+        except Exception:  # arguments of another kind than expected
+            return None
+        return meter.macs if fits else None
+
+
+@contextmanager
+def on_meta(meter: Meter) -> Iterator[None]:
+    """By shortcuts; where there are TorchScript functions, whose calls no function mode sees, all is watched."""
+    compiled: Any = torch.jit._state._python_cu
+    if compiled.get_functions():
+        with ForwardMode(meter, lambda _: nullcontext()), CountingMode(meter):
+            yield
+    else:
+        with ForwardMode(meter):
+            yield
 
 
 @contextmanager

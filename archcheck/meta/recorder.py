@@ -31,7 +31,10 @@ _OFF: Final = torch._C._TorchFunctionState.ALL_DISABLED
 
 
 class Recorder:
-    """Watches one network. `macs` is the running total of the forward pass in `forward`.
+    """Watches one network.
+
+    `macs` is the running total of the forward pass in `forward`; `uncounted` names the operations of all passes whose
+    multiply-adds are unknown.
 
     A shortcut may answer for a whole layer; the layer's own forward runs where it declines, and where `shortcuts` is
     off (on the CPU, or for gradients).
@@ -39,12 +42,12 @@ class Recorder:
 
     def __init__(self, shortcuts: bool = True) -> None:
         self.macs = 0
+        self.uncounted: set[str] = set()
         self.forward = ForwardRecord(sizes={})
         self.failed_in = ""
         self._failure: BaseException | None = None
         self._shortcuts: Mapping[type, Callable[..., Any]] = SHORTCUTS if shortcuts else {}
         self._counts: dict[str, int] = {}
-        self._finished = 0
         self._finished = 0
         self._tensors: dict[tuple[tuple[int, ...], torch.dtype], TensorRecord] = {}
 

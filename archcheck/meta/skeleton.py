@@ -64,6 +64,8 @@ def _copied(model: nn.Module, convert: _Converter) -> nn.Module:
     memo |= {id(generator): _same_generator(generator) for generator in _generators(model)}
     try:
         with _CopyingMode(convert):
+            for module in reversed(list(model.modules())):  # the innermost first: a deep network needs no deep stack
+                copy.deepcopy(module, memo)
             return copy.deepcopy(model, memo)
     except Exception as error:
         raise UsageError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -35,6 +35,21 @@ def _uncompiled() -> AbstractContextManager[Any]:
 def _cpu_by_default() -> AbstractContextManager[Any]:
     """The CPU as default device, where the caller has another; a mode of its own would slow every call down."""
     return torch.device("cpu") if torch._C._len_torch_function_stack() else nullcontext()
+
+
+@contextmanager
+def room_for_depth(names: Iterable[str]) -> Iterator[None]:
+    """Let modules nest as deeply as they can without a trace, which has a call of its own for each of theirs."""
+    before = sys.getrecursionlimit()
+    depth = max((name.count(".") for name in names), default=0)
+    if depth < 50:
+        yield
+        return
+    sys.setrecursionlimit(before + 3 * depth)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def seed_generators() -> None:

@@ -400,3 +400,21 @@ def test_a_failed_import_can_be_repeated_and_leaves_nothing(folder: Path) -> Non
     assert not [name for name in sys.modules if re.search("model_r$|helper_r$", name)]
     write(folder, model_r=FACTORY.format("from helper_r import x as width # longer than before", ""))
     assert out_features("model_r.py:net", folder) == 1
+
+
+def test_error_raised_within_archcheck_is_at_the_users_line(tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text("from archcheck.target import parse_target\n\ndef net():\n    parse_target('')\n")
+
+    with pytest.raises(BuildError, match=r"building asks\.py:net raised") as caught:
+        build_network("asks.py:net", {}, tmp_path, tmp_path)
+
+    assert caught.value.where == "asks.py:4"
+
+
+def test_networks_that_come_with_archcheck_are_user_code() -> None:
+    import archcheck.build
+    import archcheck.meta.modes
+    import archcheck.zoo
+
+    assert not archcheck.build._is_ours(archcheck.zoo.__file__)
+    assert archcheck.build._is_ours(archcheck.meta.modes.__file__)

@@ -25,6 +25,9 @@ from .plain_meta import plain_call, plain_forward
 class Meter:
     macs = 0
 
+    def __init__(self) -> None:
+        self.uncounted: set[str] = set()
+
 
 def meta(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.empty(shape, dtype=dtype, device="meta")

@@ -101,7 +101,6 @@ class CallRecord:
 
     name: str
     index: int
-    inputs: tuple[ValueRecord, ...] = ()
     output: ValueRecord | None = None
     macs: int = 0
     finished: int | None = None

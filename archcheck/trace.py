@@ -18,7 +18,7 @@ from torch import nn
 
 from archcheck.errors import BuildError
 from archcheck.meta import failures
-from archcheck.meta.census import census, named_network, uninitialized
+from archcheck.meta.census import census, every_module, named_network, uninitialized
 from archcheck.meta.inputs import make_inputs
 from archcheck.meta.modes import BuildMode, counted, forget_build, on_meta
 from archcheck.meta.recorder import Recorder
@@ -71,7 +71,7 @@ def trace_model(
     with preserved_world(), collector_paused():
         model = unwrapped(model)
         ways = _Ways(lambda: copy_to_meta(model), lambda: copy_for_real(model), inputs, one_example)
-        return _trace(model if is_scripted(model.modules()) else ways.on_meta(), ways)
+        return _trace(model if is_scripted(every_module(model)) else ways.on_meta(), ways)
 
 
 def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
@@ -83,7 +83,7 @@ def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
         if not failures.may_be_metas(error):
             raise
         model = _built(make)
-    modules = list(model.modules())
+    modules = every_module(model)
     forget_build(modules)
     # With weights: an old-fashioned constructor, or a module-level instance, which has to stay as it is.
     return copy_to_meta(model) if has_real_parameters(modules) and not is_scripted(modules) else model
@@ -121,7 +121,7 @@ class _Ways:
 
 def _trace(model: nn.Module, ways: _Ways) -> StructureTrace:
     """On meta; with gradients where the forward asks for them; on the CPU where it asks for values."""
-    if is_scripted(model.modules()):
+    if is_scripted(every_module(model)):
         return _on_cpu(None, "TorchScript runs for real", ways)
     attempt = _Attempt(model, ways).run()
     if attempt.error is not None and failures.wants_gradients(attempt.error):

@@ -46,6 +46,18 @@ def named_network(root: nn.Module) -> NamedNetwork:
     return NamedNetwork(modules, aliases)
 
 
+def every_module(root: nn.Module) -> list[nn.Module]:
+    """As `list(root.modules())`, each module once and before those inside it, without a generator for each level."""
+    found: dict[int, nn.Module] = {}
+    waiting = [root]
+    while waiting:
+        module = waiting.pop()
+        if id(module) not in found:
+            found[id(module)] = module
+            waiting += [child for child in reversed(module._modules.values()) if child is not None]
+    return list(found.values())
+
+
 class _Held(NamedTuple):
     """Numbers of elements by the tensor's identity: what is shared is there once."""
 
@@ -70,12 +82,18 @@ def census(modules: Mapping[str, nn.Module]) -> dict[str, ModuleRecord]:
 
 
 def _held_by(module: nn.Module) -> _Held:
-    params = [p for p in module._parameters.values() if p is not None and not is_lazy(p)]
+    if not module._parameters and not module._buffers:  # as most modules
+        return _Held({}, {}, {})
+    params = [p for p in module._parameters.values() if p is not None and not _is_lazy(p)]
     return _Held(
         {id(p): p.numel() for p in params},
         {id(p): p.numel() for p in params if p.requires_grad},
-        {id(b): b.numel() for b in module._buffers.values() if b is not None and not is_lazy(b)},
+        {id(b): b.numel() for b in module._buffers.values() if b is not None and not _is_lazy(b)},
     )
+
+
+def _is_lazy(tensor: Tensor) -> bool:
+    return type(tensor) not in (nn.Parameter, Tensor) and is_lazy(tensor)
 
 
 def _record(name: str, module: nn.Module, held: _Held) -> ModuleRecord:
@@ -97,5 +115,5 @@ def uninitialized(modules: Mapping[str, nn.Module]) -> Iterator[str]:
     """The names of the lazy modules whose parameters have no shape yet."""
     for name, module in modules.items():
         held: tuple[Tensor | None, ...] = (*module._parameters.values(), *module._buffers.values())
-        if any(tensor is not None and is_lazy(tensor) for tensor in held):
+        if any(tensor is not None and _is_lazy(tensor) for tensor in held):
             yield name

@@ -111,7 +111,7 @@ class Recorder:
             try:
                 index = counts.get(name, 0)
                 counts[name] = index + 1
-                call = CallRecord(name, index, tuple([record(arg) for arg in args]))
+                call = CallRecord(name, index)
                 self.forward.calls.append(call)
                 before = self.macs
                 if shortcut is not None and not kwargs and not is_transformed():

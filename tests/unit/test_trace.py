@@ -144,7 +144,6 @@ def test_macs_and_order_of_returns_per_call() -> None:
         ("b.0", 2 * 32, 1),
         ("b.1", 0, 2),
     ]
-    assert calls[1].inputs == (TensorRecord((2, 4)),)
 
 
 def test_repeated_calls_are_numbered() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from archcheck.patterns import (
     dimension_names,
@@ -69,6 +69,7 @@ class Mismatch:
 def check_shapes(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
     """Every listed layer's type and output, and the network's output, at every size that was tried."""
     spec = spec_file.spec
+    calls = [_calls_by_name(forward) for forward in trace.forwards]
     found: list[Mismatch] = []
     for text, layer in spec.layers.items():
         key = parse_layer_key(text)
@@ -77,12 +78,22 @@ def check_shapes(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
             found.append(_matches_nothing(key, trace))
             continue
         if layer.type is not None:
-            found += _limit_glob(key, _check_type(text, layer.type, names, trace))
+            found += _limit_glob(key, _check_type(text, layer.type, names, trace, calls))
         if "output" in layer.model_fields_set:
-            found += _limit_glob(key, _check_layer_output(layer.output, key, names, trace))
+            found += _limit_glob(key, _check_layer_output(layer.output, key, names, trace, calls))
     if spec.output is not None:
         found += _check_network_output(spec, trace)
     return _with_crash(spec, trace, sorted(found, key=lambda mismatch: mismatch.order))
+
+
+_Calls: TypeAlias = Sequence[Mapping[str, Sequence[CallRecord]]]  # by module, for every forward
+
+
+def _calls_by_name(forward: ForwardRecord) -> dict[str, list[CallRecord]]:
+    calls: dict[str, list[CallRecord]] = {}
+    for call in forward.calls:
+        calls.setdefault(call.name, []).append(call)
+    return calls
 
 
 def matching_modules(key: LayerKey, trace: StructureTrace) -> list[str]:
@@ -108,13 +119,13 @@ def _listed(names: Sequence[str], limit: int = 12) -> str:
     return f"{shown}, … ({len(names)} in all)" if len(names) > limit else shown or "no modules inside it"
 
 
-def _check_type(text: str, expected: str, names: Sequence[str], trace: StructureTrace) -> list[Mismatch]:
+def _check_type(text: str, expected: str, names: Sequence[str], trace: StructureTrace, calls: _Calls) -> list[Mismatch]:
     keys = ("layers", text, "type")
     actual = {name: _type_like(expected, trace.modules[name]) for name in names}
     # A glob's type can only be rewritten to one that all of its modules have.
     edits = (Edit(keys, actual[names[0]]),) if len(set(actual.values())) == 1 else ()
     return [
-        Mismatch(keys, name, "type differs", expected, actual[name], name, (), edits, _first_entered(name, trace))
+        Mismatch(keys, name, "type differs", expected, actual[name], name, (), edits, _first_returned(name, calls))
         for name in names
         if not _is_type(expected, trace.modules[name])
     ]
@@ -129,12 +140,9 @@ def _type_like(expected: str, module: ModuleRecord) -> str:
     return module.type_name if "." not in expected else module.qualified_type
 
 
-def _first_entered(name: str, trace: StructureTrace) -> int:
-    for forward in trace.forwards:
-        for position, call in enumerate(forward.calls):
-            if call.name == name:
-                return call.finished if call.finished is not None else position
-    return AFTER_ALL
+def _first_returned(name: str, calls: _Calls) -> int:
+    returned = [call.finished for by_name in calls for call in by_name.get(name, ()) if call.finished is not None]
+    return returned[0] if returned else AFTER_ALL
 
 
 def _limit_glob(key: LayerKey, mismatches: list[Mismatch]) -> list[Mismatch]:
@@ -158,13 +166,13 @@ class _Observation:
 
 
 def _check_layer_output(
-    pattern: ValuePattern, key: LayerKey, names: Sequence[str], trace: StructureTrace
+    pattern: ValuePattern, key: LayerKey, names: Sequence[str], trace: StructureTrace, calls: _Calls
 ) -> list[Mismatch]:
     keys = ("layers", key.text, "output")
     found: list[Mismatch] = []
     agreed: list[tuple[str, list[_Observation]]] = []
     for name in names:
-        seen, missing = _observe(key, name, trace)
+        seen, missing = _observe(key, name, trace, calls)
         if missing:
             found.append(Mismatch(("layers", key.text), name, missing, module=name))
         agreed.append((name, seen))
@@ -176,16 +184,15 @@ def _check_layer_output(
     return found
 
 
-def _observe(key: LayerKey, name: str, trace: StructureTrace) -> tuple[list[_Observation], str | None]:
+def _observe(key: LayerKey, name: str, trace: StructureTrace, calls: _Calls) -> tuple[list[_Observation], str | None]:
     """What a layer put out in every forward, and what is missing of it."""
     seen: list[_Observation] = []
-    for forward in trace.forwards:
-        calls = [call for call in forward.calls if call.name == name]
-        chosen = [call for call in calls if key.call in (None, call.index)]
+    for forward, by_name in zip(trace.forwards, calls, strict=True):
+        own = by_name.get(name, ())
+        chosen = [call for call in own if key.call in (None, call.index)]
         if not chosen and forward.crash is None:
-            missing = _not_called(key, len(calls), trace.modules[name])
-            return seen, missing
-        several = len(calls) > 1 and key.call is None
+            return seen, _not_called(key, len(own), trace.modules[name])
+        several = len(own) > 1 and key.call is None
         seen += [_observation(forward, call, several) for call in chosen if call.output is not None]
     return seen, None
 

@@ -217,9 +217,15 @@ def _truth(func: Any, args: Any, kwargs: Any) -> Any:
     return False if asking is _detect_is_causal_mask.__code__ else func(*args, **kwargs)
 
 
+def _pack(func: Any, args: Any, kwargs: Any) -> Any:
+    """The rows of a packed sequence depend on the lengths' values; some releases answer with none on meta."""
+    raise NotImplementedError("aten::_pack_padded_sequence: attempted to run this operator with Meta tensors")
+
+
 @cache
 def _forward_rules() -> Mapping[Any, _Rule]:
-    return MappingProxyType({**_placement_rules(), Tensor.__bool__: _truth})
+    pack = torch._C._VariableFunctions._pack_padded_sequence
+    return MappingProxyType({**_placement_rules(), Tensor.__bool__: _truth, pack: _pack})
 
 
 class ForwardMode(TorchFunctionMode):

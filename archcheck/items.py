@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from archcheck.checks import Edit, Mismatch, crash_mismatch
-from archcheck.errors import ArchcheckError, Problem, SpecError
+from archcheck.errors import ArchcheckError, Problem, SpecError, UsageError
 from archcheck.render import format_mismatches, headline
 from archcheck.source import SourceLoc
 from archcheck.spec import SpecFile, read_spec, spec_name
@@ -216,7 +217,11 @@ def _additions(check: str, spec_file: SpecFile, measured: Measured) -> dict[str,
         return {}
     assert measured.trace is not None
     sections = format_sections(measured.trace)
-    return {key: sections[key] for key in absent if key in sections}
+    found = {key: sections[key] for key in absent if key in sections}
+    if not found:
+        unknown = f": nobody knows the multiply-adds of {', '.join(measured.trace.uncounted)}"
+        raise UsageError(f"no {' or '.join(absent)} can be recorded{unknown if measured.trace.uncounted else ''}")
+    return found
 
 
 def _fail(item: CheckItem, spec_file: SpecFile, measured: Measured, mismatches: list[Mismatch]) -> None:
@@ -230,4 +235,4 @@ def _fail(item: CheckItem, spec_file: SpecFile, measured: Measured, mismatches: 
 def _accept_command(item: CheckItem, spec_file: SpecFile) -> str | None:
     if item.config.getoption("archcheck_update"):
         return None
-    return f"pytest --archcheck {spec_file.document.path} -k {item.name} --archcheck-update"
+    return f"pytest --archcheck {shlex.quote(spec_file.document.path)} -k {item.name} --archcheck-update"

@@ -101,6 +101,35 @@ def test_new_adds_only_what_is_selected(project: Project) -> None:
     assert path.read_text() == head + "macs: 129_360\n"
 
 
+def test_what_can_not_be_counted_is_not_recorded(project: Project) -> None:
+    project.write(
+        "nets.py",
+        """
+        import torch
+        from torch import nn
+
+        class Fourier(nn.Module):
+            def forward(self, x):
+                return torch.fft.rfft(x).abs()
+
+        def net():
+            return nn.Sequential(nn.Linear(4, 8), Fourier())
+        """,
+    )
+    path = project.spec("a b", "build: nets:net\ninput: [B, 4]\nparameters: 41\n")
+    result = project.run("--archcheck-update=new", "-k", "compute")
+    result.assert_outcomes(failed=1, deselected=3)
+    result.stdout.fnmatch_lines(
+        ["specs/a b.arch.yaml:1: no macs can be recorded: nobody knows the * of aten::_fft_r2c"]
+    )
+    assert "macs" not in path.read_text()
+    result = project.run("-k", "parameters")
+    result.stdout.fnmatch_lines(
+        ["  accept    pytest --archcheck 'specs/a b.arch.yaml' -k parameters --archcheck-update"]
+    )
+    result.stdout.fnmatch_lines(["specs/a b.arch.yaml: MACs are without aten::_fft_r2c"])
+
+
 def test_all_does_both(project: Project) -> None:
     path = project.spec(text="build: nets:small\ninput: [B, 1, 28, 28]\nmacs: 1\n")
     project.run("--archcheck-update=all").assert_outcomes(passed=4)

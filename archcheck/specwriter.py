@@ -121,7 +121,7 @@ def _aligned(cells: Sequence[tuple[str, str, str, str]]) -> list[str]:
                 padded += " " * (widths[i] + 2) if i < 2 and any(values[i + 1 :]) else ""
                 continue
             last = value == kept[-1]
-            padded += value if last else f"{value},".ljust(widths[i] + 2)
+            padded += value if last else f"{value}, ".ljust(widths[i] + 2)
         lines.append(f"  {key:<{key_width}} {{{padded}}}")
     return lines
 

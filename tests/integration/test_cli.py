@@ -165,6 +165,31 @@ def test_new_writes_tokens_tuples_and_repeated_calls(here: Project) -> None:
     here.run().assert_outcomes(passed=4)
 
 
+def test_a_long_cell_does_not_move_the_others(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    here.write(
+        "wide.py",
+        """
+        from torch import nn
+
+        class Many(nn.Linear):
+            def forward(self, x):
+                return {f"output_number_{i}": super(Many, self).forward(x) for i in range(4)}
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first, self.many = nn.Linear(4, 4), Many(4, 4)
+
+            def forward(self, x):
+                return self.many(self.first(x))
+        """,
+    )
+    assert main(["new", "wide:Net", "--input", "B,4"]) == 0
+    out = capsys.readouterr().out
+    assert "  first: {type: Linear, output: [B, 4], parameters: 20}\n" in out
+    assert "output_number_3: [B, 4]}, parameters: 20}\n" in out
+
+
 def test_new_keeps_to_the_depth_asked_for(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
     main(["new", "torchvision:resnet18", "--input", "B,3,224,224", "--depth", "1"])
     assert capsys.readouterr().out.count("{type: ") == 10

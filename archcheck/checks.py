@@ -371,20 +371,18 @@ def _same_dim(text: str, new: int | str, sizes: Sequence[Mapping[str, int]]) -> 
 
 def _with_crash(spec: Spec, trace: StructureTrace, mismatches: list[Mismatch]) -> list[Mismatch]:
     """A forward that died is a note on the first mismatch, which explains it, or else a mismatch of its own."""
-    died = next((forward for forward in trace.forwards if forward.crash is not None), None)
-    if died is None or died.crash is None:
+    if trace.died is None:
         return mismatches
+    died, crash = trace.died
     if mismatches and mismatches[0].order < AFTER_ALL:
         first, *rest = mismatches
-        note = ("note", f"forward then stopped at {describe_crash(died.crash)}")
+        note = ("note", f"forward then stopped at {describe_crash(crash)}")
         return [replace(first, notes=(*first.notes, note)), *rest]
-    return [*mismatches, crash_mismatch(spec, died)]
+    return [*mismatches, crash_mismatch(spec, died, crash)]
 
 
-def crash_mismatch(spec: Spec, died: ForwardRecord) -> Mismatch:
+def crash_mismatch(spec: Spec, died: ForwardRecord, crash: Crash) -> Mismatch:
     """A forward that died, at the line that lists the layer it died in (or the nearest one around it, or the build)."""
-    crash = died.crash
-    assert crash is not None
     sizes = ", ".join(f"{name}={size}" for name, size in died.sizes.items())
     notes = [("at", sizes)] if sizes else []
     if crash.where:
@@ -429,8 +427,7 @@ def check_parameters(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatc
 
 def _uncounted(spec: Spec, trace: StructureTrace) -> Mismatch:
     names = _listed(trace.uninitialized)
-    died = next((forward.crash for forward in trace.forwards if forward.crash is not None), None)
-    reason = f"forward stopped at {describe_crash(died)}" if died else "the forward never calls them"
+    reason = f"forward stopped at {describe_crash(trace.died[1])}" if trace.died else "the forward never calls them"
     keys: Keys = ("parameters",) if spec.parameters is not None else ("layers",)
     return Mismatch(keys, "parameters", f"lazy layers without parameters yet: {names}", notes=(("note", reason),))
 
@@ -508,8 +505,7 @@ def check_compute(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
     if macs is None:
         return []
     if trace.macs is None:
-        died = next((forward for forward in trace.forwards if forward.crash is not None), None)
-        reason = f"forward stopped at {describe_crash(died.crash)}" if died and died.crash else "no forward ran"
+        reason = f"forward stopped at {describe_crash(trace.died[1])}" if trace.died else "no forward ran"
         return [Mismatch(("macs",), "macs", "can't be counted", macs.text, None, None, (("note", reason),))]
     if macs.matches(trace.macs):
         return []

@@ -202,10 +202,9 @@ def _accept(item: CheckItem, spec_file: SpecFile, measured: Measured, mismatches
     """Take the edits of what can be rewritten; what is left can't be."""
     item.accepted = [edit for mismatch in mismatches for edit in mismatch.edits]
     left = [mismatch for mismatch in mismatches if not mismatch.edits]
-    trace = measured.trace
-    died = next((f for f in trace.forwards if f.crash is not None), None) if trace is not None else None
+    died = measured.trace.died if measured.trace is not None else None
     if item.name == "shapes" and died is not None and not left:
-        left = [crash_mismatch(spec_file.spec, died)]
+        left = [crash_mismatch(spec_file.spec, *died)]
     return left
 
 

@@ -151,3 +151,8 @@ class StructureTrace:
     def root(self) -> ModuleRecord:
         """The network itself."""
         return self.modules[""]
+
+    @property
+    def died(self) -> tuple[ForwardRecord, Crash] | None:
+        """The first forward that did not get through, and why; None where all did."""
+        return next(((forward, forward.crash) for forward in self.forwards if forward.crash is not None), None)

@@ -231,9 +231,8 @@ def describe_stop(trace: StructureTrace) -> str | None:
     """Why the forward didn't get through, None where it did."""
     from archcheck.checks import describe_crash
 
-    died = next((forward.crash for forward in trace.forwards if forward.crash is not None), None)
-    if died is not None:
-        return f"the forward stopped at {explain(describe_crash(died))}"
+    if trace.died is not None:
+        return f"the forward stopped at {explain(describe_crash(trace.died[1]))}"
     if trace.uninitialized:
         return f"the forward never calls the lazy layers {', '.join(trace.uninitialized)}"
     return None

@@ -99,14 +99,6 @@ class Document:
         node = self._find(keys, shared=False)
         return None if node is None else (node[0], node[1]) if isinstance(node, tuple) else (node.start, node.end)
 
-    def key_span(self, keys: Sequence[Key]) -> tuple[int, int] | None:
-        """The characters of `text` that are the last key of `keys`, quotes included; None for positions in a list."""
-        parent = self._find(keys[:-1]) if keys else None
-        if not isinstance(parent, _Mapping) or str(keys[-1]) not in parent.parts:
-            return None
-        start, end, _ = parent.parts[str(keys[-1])]
-        return start, end
-
     def is_flow(self, keys: Sequence[Key] = ()) -> bool:
         """Whether the value at `keys` is a list or mapping in brackets."""
         node = self._find(keys)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
-from archcheck.dims import Dim, format_shape, parse_dim
+from archcheck.dims import Dim, format_shape, parse_dim, parse_shape
 from archcheck.errors import ArchcheckError, DimError, UsageError
 from archcheck.records import ForwardInput, InputValue, TensorInput
 from archcheck.target import parse_target
@@ -112,7 +112,7 @@ def _parse_shape(value: tuple[int | str, ...], path: Keys) -> TensorPattern:
 @functools.lru_cache(maxsize=4096)
 def _known_shape(value: tuple[int | str, ...]) -> TensorPattern:
     """A shape by its text: the layers of a repository have few of them."""
-    return TensorPattern(tuple(parse_dim(item) for item in value))
+    return TensorPattern(parse_shape(value))
 
 
 def parse_output(value: Any) -> ValuePattern:

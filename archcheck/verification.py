@@ -75,10 +75,9 @@ def run_check(check: str, spec_file: SpecFile, measured: Measured) -> list[Misma
 
 def _untold_crash(spec: Spec, trace: StructureTrace) -> list[Mismatch]:
     """A forward that died, where no other check of the spec would tell."""
-    died = next((forward for forward in trace.forwards if forward.crash is not None), None)
-    if died is None or sections_present(spec).keys() & {"shapes", "compute"}:
+    if trace.died is None or sections_present(spec).keys() & {"shapes", "compute"}:
         return []
-    return [crash_mismatch(spec, died)]
+    return [crash_mismatch(spec, *trace.died)]
 
 
 def _check_recipe(spec: Spec) -> list[Mismatch]:

@@ -333,14 +333,6 @@ def test_span_of_a_value_that_is_not_written_is_empty_behind_the_colon() -> None
     assert parse("a:\nb: [x, ]\nc: {d, e: 1}\n").span(["a"]) == (2, 2)
 
 
-def test_key_span() -> None:
-    document = parse("a: 1\n'b': {c: 1}\n")
-    assert document.key_span(["b"]) == (5, 8)
-    assert document.key_span(["b", "c"]) == (11, 12)
-    assert document.key_span(["b", "d"]) is None
-    assert document.key_span([]) is None
-
-
 def test_is_flow_tells_brackets_from_blocks() -> None:
     document = parse(SPEC)
     assert document.is_flow(["layers", "b1"])

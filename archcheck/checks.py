@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 from archcheck.patterns import (
     dimension_names,
-    format_inferred,
     format_pattern,
     format_sizes,
     format_value,
@@ -28,7 +27,7 @@ from archcheck.records import (
     ValueRecord,
 )
 from archcheck.spec import Spec, SpecFile
-from archcheck.values import Keys, LayerKey, TensorPattern, ValuePattern, parse_layer_key
+from archcheck.values import BATCH, Keys, LayerKey, TensorPattern, ValuePattern, parse_layer_key
 
 ROOT = ""
 AFTER_ALL = 1 << 60  # sorts what has no place in the order of execution behind everything that has one
@@ -252,7 +251,7 @@ def _compare(
 def _at(one: _Observation, difference: _Difference) -> str:
     """Where it was seen, told only where the pattern alone leaves that open."""
     parts = [one.label] if one.label else []
-    if any(name != "B" for name in one.sizes) or difference.concrete:
+    if any(name != BATCH for name in one.sizes) or difference.concrete:
         parts.append(", ".join(f"{name}={size}" for name, size in one.sizes.items()))
     if difference.concrete and parts:
         parts[-1] += f": {difference.concrete}"
@@ -278,7 +277,7 @@ def _difference(
         expected = pattern.evaluate(sizes)
         if expected == value.shape:
             return None
-        free = any(dim.names - {"B"} for dim in pattern.dims)
+        free = any(dim.names - {BATCH} for dim in pattern.dims)
         concrete = f"expected {format_sizes(expected)}, found {format_sizes(value.shape)}" if free else ""
         return _Difference(path, _where(path, "output shape differs"), str(pattern), concrete)
     if pattern is None:
@@ -311,7 +310,7 @@ def _describe(seen: Sequence[_Observation], one: _Observation, path: Keys, names
     """The differing value in terms of the free dimensions, or as it was at one size where that can't be told."""
     try:
         values = [_inside(other.value, path) for other in seen]
-        return format_inferred(infer_value(values, [other.sizes for other in seen], names))
+        return format_pattern(infer_value(values, [other.sizes for other in seen], names))
     except (ValueError, KeyError, IndexError, TypeError):
         at = ", ".join(f"{name}={size}" for name, size in one.sizes.items())
         return format_value(_inside(one.value, path)) + (f" at {at}" if at else "")

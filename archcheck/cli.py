@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from archcheck import __version__
+from archcheck.compare import format_comparison
+from archcheck.edits import write_atomically
 from archcheck.errors import ArchcheckError, SpecError, UsageError
 from archcheck.records import StructureTrace
-from archcheck.spec import SUFFIX, SpecFile, parse_spec, read_spec
+from archcheck.render import format_layers, format_mismatches
+from archcheck.spec import SUFFIX, SpecFile, parse_spec, read_spec, spec_json_schema
+from archcheck.specwriter import format_flow, format_spec
 from archcheck.target import Target, parse_target
 from archcheck.values import parse_input_option
 from archcheck.verification import Measured, measure, run_check, sections_present
@@ -94,21 +98,23 @@ class _Network:
     trace: StructureTrace
 
 
-def _head(target: str, options: argparse.Namespace, folder: Path) -> dict[str, str]:
-    """The first keys of a spec for a target, as text by key; file targets count from the spec's folder."""
-    from archcheck.specwriter import format_flow
+def _head(target: str, options: argparse.Namespace, folder: Path, like: SpecFile | None = None) -> dict[str, str]:
+    """The first keys of a spec for a target, as text by key; file targets count from the spec's folder.
 
-    if not options.input:
+    Without `--input` the target takes the inputs and sizes of `like`.
+    """
+    inputs: dict[str, Any] = {}
+    if options.input:
+        inputs = {"input": parse_input_option(options.input), "sizes": dict(map(_parse_size, options.size))}
+    elif like is not None:
+        inputs = {key: like.document.value.get(key) for key in ("input", "sizes")}
+    else:
         raise UsageError(f'{target}: what goes in? Give its shape: --input "B,3,224,224"')
-    head = {"build": _relative_target(parse_target(target), folder)}
-    args = _json_map(options.args)
-    if args:
-        head["args"] = format_flow(args)
-    head["input"] = format_flow(parse_input_option(options.input))
-    sizes = dict(_parse_size(text) for text in options.size)
-    if sizes:
-        head["sizes"] = format_flow(sizes)
-    return head
+    values = {"args": _json_map(options.args), **inputs}
+    build = _relative_target(parse_target(target), folder)
+    # No sizes or arguments need no line; an input without dimensions is one all the same.
+    written = {key: format_flow(value) for key, value in values.items() if value or key == "input"}
+    return {"build": build, **written}
 
 
 def _relative_target(target: Target, folder: Path) -> str:
@@ -174,17 +180,7 @@ def _load(name: str, options: argparse.Namespace, like: SpecFile | None = None) 
     if _is_spec(name):
         return _measured(read_spec(Path(name)), name)
     folder = Path.cwd()
-    if like is not None and not options.input:
-        head = {"build": parse_target(name).text}
-        if _json_map(options.args):
-            head["args"] = options.args
-        value = like.document.value
-        from archcheck.specwriter import format_flow
-
-        head |= {key: format_flow(value[key]) for key in ("input", "sizes") if key in value}
-    else:
-        head = _head(name, options, folder)
-    return _measured(_from_head(head, name, folder), name)
+    return _measured(_from_head(_head(name, options, folder, like), name, folder), name)
 
 
 def _is_spec(name: str) -> bool:
@@ -241,8 +237,6 @@ def _refuse_overwriting(path: Path, written: set[Path], force: bool) -> None:
 
 def _new_spec(target: str, options: argparse.Namespace, folder: Path) -> str:
     """The text of a spec that holds for the target as it is."""
-    from archcheck.specwriter import format_spec
-
     head = _head(target, options, folder)
     network = _measured(_from_head(head, target, folder), target)
     try:
@@ -267,8 +261,6 @@ def _notes(trace: StructureTrace, text: str) -> Iterator[str]:
 
 def _require_passing(spec_file: SpecFile, trace: StructureTrace) -> None:
     """What is written passes at once, or isn't written."""
-    from archcheck.render import format_mismatches
-
     for check in sections_present(spec_file.spec):
         found = run_check(check, spec_file, Measured(trace))
         if found:
@@ -276,8 +268,6 @@ def _require_passing(spec_file: SpecFile, trace: StructureTrace) -> None:
 
 
 def _deliver(text: str, path: Path | None, written: set[Path]) -> None:
-    from archcheck.edits import write_atomically
-
     if path is None:
         print(text, end="")
         return
@@ -291,8 +281,6 @@ def _deliver(text: str, path: Path | None, written: set[Path]) -> None:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from archcheck.render import format_layers
-
     _refuse_build_options(options, [options.spec])
     network = _load(options.spec, options)
     print(format_layers(network.trace, options.depth))
@@ -300,8 +288,6 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from archcheck.compare import format_comparison
-
     _refuse_build_options(options, [options.left, options.right])
     specs = [name for name in (options.left, options.right) if _is_spec(name)]
     like = read_spec(Path(specs[0])) if specs else None
@@ -312,8 +298,6 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _schema(_: argparse.Namespace) -> int:
-    from archcheck.spec import spec_json_schema
-
     print(json.dumps(spec_json_schema(), indent=2))
     return 0
 

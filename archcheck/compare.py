@@ -23,6 +23,7 @@ class Layer:
     type_name: str
     output: str
     num_params: int
+    is_leaf: bool
     order: int
 
     @property
@@ -51,7 +52,7 @@ def compare_layers(left: StructureTrace, right: StructureTrace) -> list[Divergen
     names = {layer.name for layer in ours} & {layer.name for layer in theirs}
     everything = {layer.name for layer in ours} | {layer.name for layer in theirs}
     by_name = len(names) >= SAME_NAMES * len(everything)
-    pairs = _paired(ours, theirs) if by_name else _paired_by_execution(left, right)
+    pairs = _paired(ours, theirs) if by_name else _paired_by_execution(ours, theirs)
     return _without_insides([pair for pair in pairs if not _alike(pair, by_name)])
 
 
@@ -76,7 +77,7 @@ def layers_of(trace: StructureTrace) -> list[Layer]:
     """Every call of the first forward, in the order in which they returned."""
     outputs = format_calls(trace)
     forward = trace.forwards[0]
-    times = {call.name: call.index + 1 for call in forward.calls}
+    times = forward.num_calls()
     layers = []
     for position, call in enumerate(forward.calls):
         if not call.name or call.output is None:
@@ -85,7 +86,7 @@ def layers_of(trace: StructureTrace) -> list[Layer]:
         name = f"{call.name}[{call.index}]" if times[call.name] > 1 else call.name
         module = trace.modules[call.name]
         order = call.finished if call.finished is not None else position
-        layers.append(Layer(name, module.type_name, output, module.num_params, order))
+        layers.append(Layer(name, module.type_name, output, module.num_params, not module.has_children, order))
     return sorted(layers, key=lambda layer: layer.order)
 
 
@@ -102,10 +103,10 @@ def _paired(ours: list[Layer], theirs: list[Layer]) -> Iterator[Divergence]:
         yield from (Divergence(None, b) for b in theirs[other_start:other_end] if b.name not in seen_right)
 
 
-def _paired_by_execution(left: StructureTrace, right: StructureTrace) -> Iterator[Divergence]:
+def _paired_by_execution(ours: list[Layer], theirs: list[Layer]) -> Iterator[Divergence]:
     """Leaf layers matched by what they are and when they run, whatever their names."""
-    ours = [layer for layer in layers_of(left) if not _has_children(layer, left)]
-    theirs = [layer for layer in layers_of(right) if not _has_children(layer, right)]
+    ours = [layer for layer in ours if layer.is_leaf]
+    theirs = [layer for layer in theirs if layer.is_leaf]
     keys = [one.signature for one in ours], [one.signature for one in theirs]
     for kind, start, end, other_start, other_end in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
         if kind == "equal":
@@ -113,10 +114,6 @@ def _paired_by_execution(left: StructureTrace, right: StructureTrace) -> Iterato
         lefts, rights = ours[start:end], theirs[other_start:other_end]
         for i in range(max(len(lefts), len(rights))):
             yield Divergence(lefts[i] if i < len(lefts) else None, rights[i] if i < len(rights) else None)
-
-
-def _has_children(layer: Layer, trace: StructureTrace) -> bool:
-    return trace.modules[layer.name.split("[")[0]].has_children
 
 
 # ------------------------------------------------------------------------------------------- as text

@@ -12,7 +12,7 @@ from typing import Any
 
 from archcheck.checks import Edit
 from archcheck.errors import ArchcheckError, UsageError
-from archcheck.patterns import format_inferred
+from archcheck.patterns import format_pattern
 from archcheck.source import Document
 from archcheck.spec import SpecFile, parse_spec
 
@@ -62,7 +62,7 @@ def _format_like(old: str, value: Any) -> str:
         grouped = "_" in old or not re.fullmatch(r"\d{4,}", old)
         text = f"{value:_}" if grouped else str(value)
     else:
-        text = value if isinstance(value, str) else format_inferred(value)
+        text = value if isinstance(value, str) else format_pattern(value)
     quote = old[:1] if old[:1] in ("'", '"') and isinstance(value, (int, str)) else ""
     return f"{quote}{text}{quote}"
 

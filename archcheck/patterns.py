@@ -16,7 +16,7 @@ from archcheck.records import (
     TensorRecord,
     ValueRecord,
 )
-from archcheck.values import ValuePattern
+from archcheck.values import BATCH
 
 
 def named_items(value: ValueRecord) -> Mapping[str, ValueRecord] | None:
@@ -41,13 +41,13 @@ def format_key(key: str) -> str:
     return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
 
 
-def format_pattern(pattern: ValuePattern) -> str:
-    """A pattern as it would be written in a spec."""
+def format_pattern(pattern: Any) -> str:
+    """A pattern, or dimensions that were inferred, as written in a spec."""
     if pattern is None:
         return "null"
     if isinstance(pattern, dict):
         return "{" + ", ".join(f"{format_key(key)}: {format_pattern(item)}" for key, item in pattern.items()) + "}"
-    if isinstance(pattern, tuple):
+    if isinstance(pattern, (tuple, list)):
         return "[" + ", ".join(format_pattern(item) for item in pattern) + "]"
     return str(pattern)
 
@@ -80,21 +80,10 @@ def _inferred_shape(
 ) -> list[int | str]:
     if len({len(shape) for shape in shapes}) != 1:
         raise ValueError("the number of dimensions depends on the size")
-    inferred = infer_shape(shapes, sizes, [name for name in names if name != "B"])
+    inferred = infer_shape(shapes, sizes, [name for name in names if name != BATCH])
     if inferred is None:
         raise ValueError("no arithmetic on the free dimensions gives these sizes")
     return inferred
-
-
-def format_inferred(value: Any) -> str:
-    """Inferred dimensions as they would be written in a spec."""
-    if value is None:
-        return "null"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{format_key(key)}: {format_inferred(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(format_inferred(item) for item in value) + "]"
-    return str(value)
 
 
 def format_value(value: ValueRecord) -> str:
@@ -152,13 +141,13 @@ def format_calls(trace: StructureTrace) -> dict[tuple[str, int], str]:
         for call in trace.forwards[0].calls
         if call.output is not None
     }
-    return texts | {key: format_inferred(value) for key, value in infer_calls(trace).items() if value is not None}
+    return texts | {key: format_pattern(value) for key, value in infer_calls(trace).items() if value is not None}
 
 
 def format_output(trace: StructureTrace) -> str:
     """The network's output as text, likewise."""
     try:
-        return format_inferred(infer_output(trace))
+        return format_pattern(infer_output(trace))
     except ValueError:
         output = trace.forwards[0].output
         return format_value(output) if output is not None else "-"

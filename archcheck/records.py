@@ -125,6 +125,10 @@ class ForwardRecord:
     macs: int = 0
     crash: Crash | None = None
 
+    def num_calls(self) -> dict[str, int]:
+        """How often each module was called."""
+        return {call.name: call.index + 1 for call in self.calls}
+
 
 @dataclass(slots=True)
 class StructureTrace:

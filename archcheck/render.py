@@ -136,9 +136,7 @@ def layer_rows(trace: StructureTrace, depth: int | None = None) -> list[tuple[st
     forward = trace.forwards[0]
     batch = forward.sizes.get(BATCH, 1)
     outputs = format_calls(trace)
-    calls: dict[str, int] = {}
-    for call in forward.calls:
-        calls[call.name] = max(calls.get(call.name, 0), call.index + 1)
+    calls = forward.num_calls()
     rows = []
     for call in forward.calls:
         level = call.name.count(".") + 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archcheck.errors import UsageError
-from archcheck.patterns import format_inferred, format_key, infer_calls, infer_output
+from archcheck.patterns import format_key, format_pattern, infer_calls, infer_output
 from archcheck.records import StructureTrace
 from archcheck.render import describe_stop
 from archcheck.source import resolve_scalar
@@ -41,7 +41,7 @@ def format_sections(trace: StructureTrace, depth: int | None = None) -> dict[str
     rows = layer_lines(trace, depth)
     sections = {"layers": "\n".join(["layers:", *rows])} if rows else {}
     try:
-        output = format_inferred(infer_output(trace))
+        output = format_pattern(infer_output(trace))
     except ValueError:
         output = "null"  # a spec may leave the output open; a shape that no pattern fits can't be promised
     if output != "null":
@@ -79,7 +79,7 @@ def layer_lines(trace: StructureTrace, depth: int | None = None) -> list[str]:
     cells: list[tuple[str, str, str, str]] = []
     for key, name, output in _rows(trace, limit, infer_calls(trace)):
         module = trace.modules[name]
-        shape = f"output: {format_inferred(output)}" if output is not None else ""
+        shape = f"output: {format_pattern(output)}" if output is not None else ""
         params = f"parameters: {module.num_params:_}" if module.num_params else ""
         cells.append((f"{_format_layer_key(key)}:", f"type: {module.type_name}", shape, params))
     return _aligned(cells)
@@ -87,13 +87,11 @@ def layer_lines(trace: StructureTrace, depth: int | None = None) -> list[str]:
 
 def _rows(trace: StructureTrace, depth: int, outputs: Mapping[tuple[str, int], Any]) -> Iterator[tuple[str, str, Any]]:
     """Key, module and output of every row: one for a layer, or one for each of its calls where they differ."""
-    indices: dict[str, list[int]] = {}
-    for call in trace.forwards[0].calls:
-        indices.setdefault(call.name, []).append(call.index)
+    num_calls = trace.forwards[0].num_calls()
     for call in trace.forwards[0].calls:
         if not call.name or call.name.count(".") >= depth:
             continue
-        seen = [outputs.get((call.name, index)) for index in indices[call.name]]
+        seen = [outputs.get((call.name, index)) for index in range(num_calls[call.name])]
         alike = all(one == seen[0] for one in seen)
         if not alike and len(seen) <= CALLS_AT_MOST:
             yield f"{call.name}[{call.index}]", call.name, seen[call.index]

@@ -4,6 +4,8 @@
     ├── SpecError      a spec file that can't be read or doesn't say something valid; carries every problem found
     ├── DimError       a shape pattern that can't be parsed or evaluated
     ├── BuildError     a build target that can't be imported, called, or that returns no network
+    ├── DataError      a data set that is there and broken, or asked for in a way that can't be met
+    ├── NotMeasured    what a gate needs isn't there (data, a device, a baseline): skipped, never green
     └── UsageError     a command line or a call from Python that asks for something impossible
 
 A forward pass that dies is no exception but a finding: `records.Crash`.
@@ -55,6 +57,21 @@ class BuildError(ArchcheckError):
         super().__init__(message)
         self.arg = arg
         self.where = where
+
+
+class DataError(ArchcheckError):
+    """A data set is corrupt, of the wrong form, or can't be loaded; the message names the file.
+
+    `arg` names the argument of the spec's `dataset` at fault, where one is.
+    """
+
+    def __init__(self, message: str, *, arg: str | None = None) -> None:
+        super().__init__(message)
+        self.arg = arg
+
+
+class NotMeasured(ArchcheckError):
+    """Something that a gate needs isn't there; the message says what, and the way to get it."""
 
 
 class UsageError(ArchcheckError):

@@ -148,19 +148,39 @@ def _named(value: Any) -> Any:
 NamedField: TypeAlias = Annotated[Named, BeforeValidator(_named, json_schema_input_type=str | Named)]
 
 
+class Normalize(Section):
+    """What is subtracted from the pixels (from 0 to 1) of each channel, and what they are divided by."""
+
+    mean: list[Annotated[float, Field(strict=True)]] = Field(min_length=1)
+    std: list[Positive] = Field(min_length=1)
+
+
+class Calibration(Section):
+    """The runs that a minimum was set from: their mean and standard deviation, how many, where and when."""
+
+    mean: Annotated[float, Field(strict=True)]
+    std: Annotated[float, Field(ge=0, strict=True)]
+    seeds: PositiveInt
+    device: Text
+    torch: Text
+    date: Text
+
+
 class TrainingKeys(Section):
     """What describes a training run; each key may stand in `quick` too."""
 
-    dataset: Text | dict[str, Any] | None = _key("a registered name, or module:callable -> (train, test) data sets")
+    dataset: NamedField | None = _key(
+        "a registered name, or module:callable -> (train, test) data sets, with its own arguments beside it"
+    )
     resize: PositiveInt | tuple[PositiveInt, PositiveInt] | None = _key("pixels, or [height, width]")
-    augment: list[Any] | dict[str, Any] | None = None
-    normalize: Flag | dict[str, Any] | None = None
-    loss: NamedField | None = None
+    augment: list[NamedField] | None = _key("horizontal_flip, vertical_flip, {name: random_crop, padding: 4}")
+    normalize: Flag | Normalize | None = _key("true: by the training set's own mean and standard deviation")
+    loss: NamedField | None = _key("a torch.nn loss by class name: CrossEntropyLoss")
     label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = None
     optimizer: NamedField | None = _key("a torch.optim class with its own arguments: {name: SGD, lr: 0.05}")
     scheduler: NamedField | None = _key("a torch.optim.lr_scheduler class with its own arguments")
     clip_grad_norm: Positive | None = None
-    init: Text | None = _key("xavier_uniform, kaiming_normal, ...")
+    init: NamedField | None = _key("xavier_uniform, kaiming_normal, ... of linear and convolutional layers' weights")
     batch_size: PositiveInt | None = None
     epochs: PositiveInt | None = None
     precision: Literal["fp32", "bf16"] | None = None
@@ -170,6 +190,7 @@ class TrainingKeys(Section):
     time_budget: Seconds | None = None
     stop_at_accuracy: Flag | None = _key("stop as soon as the minimum is reached and confirmed")
     accuracy: Accuracy | None = _key("minimum top-1, from 0 to 1")
+    calibration: Calibration | None = _key("how the minimum came about, recorded by archcheck calibrate")
 
 
 class Quick(TrainingKeys):
@@ -180,7 +201,7 @@ class Quick(TrainingKeys):
 
 
 class Training(TrainingKeys):
-    """How the network is trained and what it must reach (not verified yet)."""
+    """How the network is trained and what it must reach."""
 
     quick: Quick | None = None
 

@@ -32,7 +32,7 @@ def problems(text: str) -> list[str]:
         "throughput: {max_regression: 15 %, mode: inference, min_examples_per_sec: 30, min_utilization: {cpu: 0.2}}\n",
         "throughput: {min_examples_per_sec: {cpu: 30, NVIDIA H200: 20_000}}\n",
         "training: {dataset: fashion-mnist, optimizer: SGD, scheduler: {name: StepLR, step_size: 4}, accuracy: 0.9}\n",
-        "training: {dataset: {table: files.csv}, resize: [96, 96], time_budget: 2 min, stop_at_accuracy: false}\n",
+        "training: {dataset: {name: table, path: files.csv}, resize: [96, 96], time_budget: 2 min, stop_at_accuracy: false}\n",
         "training: {accuracy: 1, quick: {args: {image_size: 32}, input: [B, 1, 32, 32], accuracy: 0.7}}\n",
         "function: {anything: [the, tool, records]}\n",
         "macs: 12\n",

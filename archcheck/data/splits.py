@@ -1,0 +1,44 @@
+"""What a loaded data set is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """A split in memory.
+
+    inputs: (N, C, H, W) uint8 images, or (N, ...) of any dtype, which goes to the network as it is.
+    targets: (N,) int64 classes, or (N, ...) float targets of a regression.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+# A map-style data set is somebody else's: its items may differ each time they are asked for, so it is streamed.
+Split: TypeAlias = Arrays | Dataset[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DataPair:
+    """A data set: both of its splits, and how many classes it has where that is known."""
+
+    name: str
+    train: Split
+    test: Split
+    num_classes: int | None = None
+
+
+def is_image_batch(inputs: Tensor) -> bool:
+    """Whether inputs are pixels from 0 to 255, which become floats from 0 to 1 on the device."""
+    return inputs.dtype == torch.uint8 and inputs.ndim == 4

@@ -1,4 +1,4 @@
-"""The `archcheck` command: new, show, diff, schema."""
+"""The `archcheck` command: new, show, diff, calibrate, schema."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archcheck import __version__
 from archcheck.compare import format_comparison
-from archcheck.edits import write_atomically
+from archcheck.edits import format_diff, write_atomically
 from archcheck.errors import ArchcheckError, SpecError, UsageError
 from archcheck.records import StructureTrace
 from archcheck.render import format_layers, format_mismatches
@@ -25,7 +26,10 @@ from archcheck.target import Target, parse_target
 from archcheck.values import parse_input_option
 from archcheck.verification import Measured, measure, run_check, sections_present
 
-DIFFERENT, FAILED = 1, 2
+if TYPE_CHECKING:
+    from archcheck.calibrate import Runs
+
+DIFFERENT, FAILED, INTERRUPTED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,9 +69,27 @@ def _parser() -> argparse.ArgumentParser:
         _add_build_options(command)
     for command in (new, show):
         command.add_argument("--depth", type=_depth, metavar="N", help="levels of modules in the layer table")
+    _add_calibrate(commands.add_parser("calibrate", help="set a spec's minimum accuracy from several seeds"))
     schema = commands.add_parser("schema", help="print the JSON Schema of spec files, for editors")
     schema.set_defaults(run=_schema)
     return parser
+
+
+def _add_calibrate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("spec", metavar="SPEC", help="a spec file with `training`")
+    command.add_argument("--seeds", type=int, default=5, metavar="N", help="runs, 2 at least (default: 5)")
+    kinds = ("auto", "quick", "full")
+    command.add_argument("--train", choices=kinds, default="auto", help="auto: full on an accelerator, quick elsewhere")
+    command.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
+    command.add_argument("--data", type=Path, metavar="DIR", help="where the data sets are")
+    command.add_argument("--download", action="store_true", help="download a data set that isn't there")
+    command.add_argument("--compile", action="store_true", help="try torch.compile too, which takes a minute")
+    command.add_argument(
+        "--no-speed", action="store_true", help="keep precision, memory_format and compile as they are"
+    )
+    command.add_argument("--check-precision", action="store_true", help="where bf16 is chosen, train in fp32 too")
+    command.add_argument("--dry-run", action="store_true", help="print the diff, write nothing")
+    command.set_defaults(run=_calibrate)
 
 
 def _depth(text: str) -> int:
@@ -295,6 +317,49 @@ def _diff(options: argparse.Namespace) -> int:
     text, differs = format_comparison(left.trace, right.trace, (left.label, right.label))
     print(text)
     return DIFFERENT if differs else 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    """Train with several seeds and write the minimum that they give; what was measured is shown in any case."""
+    from archcheck import calibrate
+
+    spec_file, quoted = read_spec(Path(options.spec)), shlex.quote(options.spec)
+    try:
+        runs = _calibration_runs(spec_file, options)
+    except KeyboardInterrupt:
+        print("archcheck: interrupted, nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    print(calibrate.format_runs(runs))
+    minimum = calibrate.set_minimum(runs)
+    print(f"\n{calibrate.format_minimum(runs, minimum)}\n")
+    old, new = calibrate.calibrated_text(spec_file, runs, minimum)
+    print(format_diff(options.spec, old, new))
+    if calibrate.quick_takes_over(spec_file.spec, runs):
+        _say(f"quick runs take this minimum over; one of their own: archcheck calibrate {quoted} --train quick")
+    if not options.dry_run:
+        write_atomically(spec_file.path, new)
+        print(f"\n{options.spec}: written; verify it: pytest --archcheck {quoted} -k accuracy")
+    return 0
+
+
+def _calibration_runs(spec_file: SpecFile, options: argparse.Namespace) -> Runs:
+    from archcheck.calibrate import Choices, calibrate
+    from archcheck.runoptions import RunOptions
+    from archcheck.trainer import Trainer, choose_recipe
+
+    if spec_file.spec.training is None:
+        raise UsageError(f"{options.spec}: no `training` to calibrate; add one, such as training: {{dataset: NAME}}")
+    choices = Choices(options.seeds, not options.no_speed, options.compile, options.check_precision)
+    how = RunOptions(options.train, options.device, data_dir=options.data, download=options.download)
+    recipe = choose_recipe(spec_file.spec, how)
+    with contextlib.redirect_stdout(sys.stderr):  # what a network prints is no part of what we print
+        trainer = Trainer(spec_file, recipe, how, Path.cwd())
+        _say(f"the {recipe.kind} recipe with {options.seeds} seeds on {trainer.device}")
+        return calibrate(spec_file, trainer, recipe, choices, _say)
+
+
+def _say(message: str) -> None:
+    print(f"archcheck: {message}", file=sys.stderr, flush=True)
 
 
 def _schema(_: argparse.Namespace) -> int:

@@ -2,43 +2,64 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from archcheck.checks import Edit
-from archcheck.errors import ArchcheckError, UsageError
-from archcheck.patterns import format_pattern
-from archcheck.source import Document
-from archcheck.spec import SpecFile, parse_spec
+from archcheck.errors import SpecError, UsageError
+from archcheck.patterns import format_key, format_pattern
+from archcheck.source import Document, parse_document
+from archcheck.spec import SpecFile, TrainingKeys, parse_spec
+from archcheck.specwriter import format_flow
+from archcheck.values import Keys
+from archcheck.wording import key_text
 
 # The order of a spec's keys, by which a section that is added finds its place.
 SECTION_ORDER = ("name", "source", "build", "args", "input", "sizes", "layers", "output", "parameters", "macs")
+KEY_ORDER = (*SECTION_ORDER, *TrainingKeys.model_fields)
+
+_ABSENT = object()
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
+
+Splice: TypeAlias = tuple[int, int, str]  # what is replaced, from start to end, and by what
 
 
 def apply_edits(text: str, path: str, edits: Iterable[Edit], additions: Mapping[str, str]) -> str:
-    """The text of a spec with values replaced and whole sections added (section name -> its text).
+    """The text of a spec with values replaced or added, and whole sections added (section name -> its text).
+
+    An edit whose key is absent adds it to the mapping that it names, which must be there. A map replaces a map entry by
+    entry.
 
     Raises:
-        UsageError: a value can't be replaced in place, or the result would not be a valid spec.
+        UsageError: a value can't be replaced or added in place, or the result would not be the spec that was meant.
     """
     spec_file = parse_spec(text, path)
-    splices = [_splice(spec_file, edit) for edit in _unique(edits)]
+    document = spec_file.document
+    wanted = [one for edit in _unique(edits) for one in _differing(document.value, edit)]
+    absent = [edit for edit in wanted if _value_at(document.value, spec_file.written(edit.keys)) is _ABSENT]
+    present = [edit for edit in wanted if edit not in absent]
+    splices = [_replacement(spec_file, edit) for edit in present]
     for section in SECTION_ORDER:
         if section in additions:
-            splices.append(_insertion(spec_file.document, section, additions[section]))
-    # Backwards, so that offsets stay true; what is added at one place is so added last first.
-    for start, end, new in sorted(splices, key=lambda splice: splice[0])[::-1]:
-        text = text[:start] + new + text[end:]
+            splices.append(_insertion(document, (section,), additions[section]))
+    new = _spliced(text, splices)
     try:
-        parse_spec(text, path)
-    except ArchcheckError as error:
+        for edit in absent:  # one by one, as each may stand behind the one before
+            entry = f"{format_key(str(edit.keys[-1]))}: {format_flow(edit.value)}"
+            new = _spliced(new, [_insertion(parse_document(new, path), edit.keys, entry)])
+        result = parse_spec(new, path).document.value
+    except SpecError as error:
         raise UsageError(f"{path}: updating would break the file, nothing was written: {error}") from None
-    return text
+    kept = [*(spec_file.written(edit.keys) for edit in present), *((section,) for section in additions)]
+    if result != _expected(document.value, result, kept, absent):
+        raise UsageError(f"{path}: updating would change more than it should, nothing was written; edit it by hand")
+    return new
 
 
 def _unique(edits: Iterable[Edit]) -> Iterable[Edit]:
@@ -46,39 +67,137 @@ def _unique(edits: Iterable[Edit]) -> Iterable[Edit]:
     return {edit.keys: edit for edit in edits}.values()
 
 
-def _splice(spec_file: SpecFile, edit: Edit) -> tuple[int, int, str]:
+def _differing(value: Any, edit: Edit) -> Iterator[Edit]:
+    """An edit of a map as edits of its entries, so that the file's layout of them stays; none where nothing changes."""
+    old = _value_at(value, edit.keys)
+    if isinstance(old, dict) and _is_record(edit.value) and old and old.keys() <= edit.value.keys():
+        for key, item in edit.value.items():
+            yield from _differing(value, Edit((*edit.keys, key), item))
+    elif type(old) is not type(edit.value) or old != edit.value:
+        yield edit
+
+
+def _is_record(value: Any) -> bool:
+    """Whether a value is a map of plain values, and not one of shapes."""
+    if not isinstance(value, dict):
+        return False
+    return all(isinstance(item, str | int | float) or _is_record(item) for item in value.values())
+
+
+def _value_at(value: Any, keys: Keys) -> Any:
+    for part in keys:
+        if isinstance(value, dict) and str(part) in value:
+            value = value[str(part)]
+        elif isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
+            value = value[part]
+        else:
+            return _ABSENT
+    return value
+
+
+def _expected(old: Any, new: Any, kept: Iterable[Keys], added: Iterable[Edit]) -> Any:
+    """The old document with the values of the new one at the places `kept`, and with what was added."""
+    expected = copy.deepcopy(old)
+    changes = [*((keys, _value_at(new, keys)) for keys in kept), *((edit.keys, edit.value) for edit in added)]
+    for (*parent, last), value in changes:
+        holder = _value_at(expected, tuple(parent))
+        holder[last if isinstance(holder, list) else str(last)] = value
+    return expected
+
+
+def _spliced(text: str, splices: Iterable[Splice]) -> str:
+    # Backwards, so that offsets stay true; what is added at one place is so added last first.
+    for start, end, new in sorted(splices, key=lambda splice: splice[0])[::-1]:
+        text = text[:start] + new + text[end:]
+    return text
+
+
+# ------------------------------------------------------------------------------------------- replacing
+
+
+def _replacement(spec_file: SpecFile, edit: Edit) -> Splice:
     document = spec_file.document
     span = document.span(spec_file.written(edit.keys))
     if span is None:
-        at = spec_file.locate(edit.keys)
-        raise UsageError(f"{at}: this value can't be updated in place (it is shared by an alias); edit it by hand")
+        raise _shared(document, edit.keys)
     start, end = span
-    return start, end, _format_like(document.text[start:end], edit.value)
+    # A value that isn't written at all stands right behind its colon.
+    return start, end, _format_like(document.text[start:end], edit.value) if end > start else f" {_format(edit.value)}"
+
+
+def _shared(document: Document, keys: Keys) -> UsageError:
+    at = document.locate(keys)
+    return UsageError(f"{at}: this value can't be updated in place (it is shared by an alias); edit it by hand")
 
 
 def _format_like(old: str, value: Any) -> str:
     """A new value in the style of the old one: its quotes, its grouping of digits."""
+    quote = old[:1] if old[:1] in ("'", '"') and isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+    grouped = "_" in old or not re.fullmatch(r"\d{4,}", old)
+    return f"{quote}{_format(value, grouped=grouped)}{quote}"
+
+
+def _format(value: Any, *, grouped: bool = True) -> str:
+    """A value that was measured; text is written as it is."""
+    if isinstance(value, (bool, float)) or _is_record(value):
+        return format_flow(value)
     if isinstance(value, int):
-        grouped = "_" in old or not re.fullmatch(r"\d{4,}", old)
-        text = f"{value:_}" if grouped else str(value)
-    else:
-        text = value if isinstance(value, str) else format_pattern(value)
-    quote = old[:1] if old[:1] in ("'", '"') and isinstance(value, (int, str)) else ""
-    return f"{quote}{text}{quote}"
+        return f"{value:_}" if grouped else str(value)
+    return value if isinstance(value, str) else format_pattern(value)
 
 
-def _insertion(document: Document, section: str, body: str) -> tuple[int, int, str]:
-    if document.is_flow(()):
-        raise UsageError(f"{document.path}: `{section}` can't be added to a file written as one {{…}}; add it by hand")
-    before = [key for key in SECTION_ORDER[: SECTION_ORDER.index(section)] if key in document.value]
-    span = document.span((max(before, key=lambda key: (document.span((key,)) or (0, 0))[1]),))
-    assert span is not None
-    end = document.text.find("\n", span[1])
-    newline = "\r\n" if "\r\n" in document.text else "\n"
-    body = body.replace("\n", newline)
-    if end < 0:
-        return len(document.text), len(document.text), newline + body + newline
-    return end + 1, end + 1, body + newline
+# ------------------------------------------------------------------------------------------- adding
+
+
+def _insertion(document: Document, keys: Keys, entry: str) -> Splice:
+    """An entry, such as `epochs: 3`, put behind the siblings which come before its key, or else behind all of them."""
+    parent, key = keys[:-1], str(keys[-1])
+    siblings = _value_at(document.value, parent)
+    if not isinstance(siblings, dict):
+        where = ".".join(map(str, parent))
+        raise UsageError(f"{document.locate(parent)}: `{key_text(key)}` can't be added: {where} is no map to add it to")
+    if document.is_flow(parent) and not parent:
+        raise UsageError(f"{document.path}: `{key}` can't be added to a file written as one {{…}}; add it by hand")
+    span = document.span(parent)
+    if span is None:
+        raise _shared(document, parent)
+    if not siblings:
+        return span[0] + 1, span[0] + 1, entry
+    sibling, end = _sibling_before(document, parent, key)
+    if document.is_flow(parent):
+        return end, end, f", {entry}"
+    column = document.locate((*parent, sibling), key=True).column
+    return _line_after(document.text, end, " " * (column - 1) + entry)
+
+
+def _sibling_before(document: Document, parent: Keys, key: str) -> tuple[str, int]:
+    """The last in the file of the siblings that come before a key in the order of a spec's keys, or else of all.
+
+    With where its value ends; that isn't told of values that an alias shares, so nothing is put behind them.
+    """
+    spans = {sibling: document.span((*parent, sibling)) for sibling in _value_at(document.value, parent)}
+    ends: dict[str, int] = {sibling: span[1] for sibling, span in spans.items() if span is not None}
+    if not ends:
+        raise _shared(document, parent)
+    earlier = KEY_ORDER[: KEY_ORDER.index(key)] if key in KEY_ORDER else ()
+    before = {sibling: end for sibling, end in ends.items() if sibling in earlier}
+    return max((before or ends).items(), key=lambda item: item[1])
+
+
+def _line_after(text: str, end: int, line: str) -> Splice:
+    """Lines put behind the line in which a value ends."""
+    first = _LINE_BREAK.search(text)
+    newline = first[0] if first else "\n"
+    line = line.replace("\n", newline)
+    if text[end - 1 : end] in ("\n", "\r"):  # a text that keeps the blank lines behind it
+        return end, end, line + newline
+    found = _LINE_BREAK.search(text, end)
+    if found is None:
+        return len(text), len(text), newline + line
+    return found.end(), found.end(), line + newline
+
+
+# ------------------------------------------------------------------------------------------- files
 
 
 def format_diff(path: str, old: str, new: str) -> str:

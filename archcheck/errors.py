@@ -70,7 +70,7 @@ class DataError(ArchcheckError):
         self.arg = arg
 
 
-class NotMeasured(ArchcheckError):
+class NotMeasured(ArchcheckError):  # noqa: N818 - a verdict, not a fault
     """Something that a gate needs isn't there; the message says what, and the way to get it."""
 
 

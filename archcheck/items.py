@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from archcheck.checks import Edit, Mismatch, crash_mismatch
-from archcheck.errors import ArchcheckError, Problem, SpecError, UsageError
+from archcheck.errors import ArchcheckError, NotMeasured, Problem, SpecError, UsageError
+from archcheck.records import TrainingRecord
 from archcheck.render import format_mismatches, headline
+from archcheck.runs import Runs, claims_of, measure_accuracy, measure_claim
 from archcheck.source import SourceLoc
 from archcheck.spec import SpecFile, read_spec, spec_name
 from archcheck.values import Keys
@@ -21,8 +24,8 @@ from archcheck.verification import Measured, measure, run_check, sections_presen
 if TYPE_CHECKING:
     from _pytest._code.code import TerminalRepr
 
-# Sections whose schema is settled and whose checks are still to come: item name -> key of the spec.
-PENDING = {
+# Items about sections of their own: item name -> key of the spec.
+SECTIONS = {
     "health": "health",
     "function": "function",
     "equivalence": "equivalent_to",
@@ -70,10 +73,16 @@ class ArchFile(pytest.Module):
         for check in RECORDED:
             if check in sections or update in ("new", "all"):
                 yield self._check(spec_file, check, sections.get(check, ()))
-        for check, section in PENDING.items():
+        for check, section in SECTIONS.items():
             if getattr(spec_file.spec, section) not in (None, "off"):
-                loc = spec_file.locate((section,), key=True)
-                yield self._item(check, loc, _pending(section, loc), spec_file)
+                yield self._section(spec_file, check, section)
+
+    def _section(self, spec_file: SpecFile, check: str, section: str) -> CheckItem:
+        loc = spec_file.locate((section,), key=True)
+        run = {"accuracy": _run_accuracy, "claims": _run_claims}.get(check)
+        if run is None:  # its schema is settled, its check still to come
+            return self._item(check, loc, _pending(section, loc), spec_file)
+        return self._item(check, loc, lambda item: run(item, spec_file, self.measured(spec_file)), spec_file)
 
     def _check(self, spec_file: SpecFile, check: str, section: Keys) -> CheckItem:
         loc = spec_file.locate(section, key=True)
@@ -159,11 +168,84 @@ def _pending(section: str, loc: SourceLoc) -> Callable[[CheckItem], None]:
     return run
 
 
+RUNS_KEY = pytest.StashKey["Runs"]()
+
+
+def runs_of(config: pytest.Config) -> Runs:
+    """The training runs of this session."""
+    return config.stash[RUNS_KEY]
+
+
 def not_measured(item: CheckItem, loc: SourceLoc, reason: str) -> None:
     """A gate that did not measure is never green: skipped with the reason, failed where that is asked for."""
     if item.config.getoption("archcheck_strict"):
         raise CheckFailure(f"{loc}: not measured: {reason}", loc, f"{loc}: not measured: {reason}")
     pytest.skip(reason)
+
+
+def _run_accuracy(item: CheckItem, spec_file: SpecFile, measured: Measured) -> None:
+    """Train by the spec's recipe, unless the network can't be built at all."""
+    mismatches = [measured.failure] if measured.failure is not None else []
+    with _told_in_place(item, spec_file, ("training",)):
+        if not mismatches:
+            record, mismatches = measure_accuracy(runs_of(item.config), spec_file)
+            if record is not None:
+                _note_run(item, record)
+    if mismatches:
+        _fail(item, spec_file, measured, mismatches)
+
+
+def _run_claims(item: CheckItem, spec_file: SpecFile, measured: Measured) -> None:
+    """Every claim that can be verified, then a word about those that can't."""
+    mismatches: list[Mismatch] = [measured.failure] if measured.failure is not None else []
+    skipped: list[tuple[Keys, str]] = []
+    for keys, claim in claims_of(spec_file) if not mismatches else []:
+        with _told_in_place(item, spec_file, keys):
+            try:
+                mismatches += measure_claim(runs_of(item.config), spec_file, keys, claim)
+            except NotMeasured as error:
+                skipped.append((keys, f"better than {claim.spec}: {error}"))
+    claims = spec_file.spec.claims
+    if claims is not None and claims.faster_than is not None:
+        skipped.append((("claims", "faster_than"), "this version of archcheck can't verify `faster_than` yet"))
+    if mismatches:
+        _fail(item, spec_file, measured, mismatches)
+    if skipped:
+        item.loc = spec_file.locate(skipped[0][0], key=True)
+        not_measured(item, item.loc, "; ".join(reason for _, reason in skipped))
+
+
+@contextmanager
+def _told_in_place(item: CheckItem, spec_file: SpecFile, keys: Keys) -> Iterator[None]:
+    """Tell what stops a measurement at its line of the spec: what isn't there skips, what can't be done fails."""
+    loc = spec_file.locate(keys, key=True)
+    try:
+        yield
+    except NotMeasured as error:
+        not_measured(item, loc, str(error))
+    except ArchcheckError as error:
+        raise CheckFailure(f"{loc}: {error}", loc, f"{loc}: {error}") from None
+
+
+def _note_run(item: CheckItem, record: TrainingRecord) -> None:
+    if record.final_accuracy is None:
+        return
+    last = record.epochs[-1]
+    item.facts["training"] = {
+        "recipe": record.kind,
+        "device": record.device,
+        "precision": record.precision,
+        "seed": record.seed,
+        "epochs": last.epoch,
+        "loss": last.loss,
+        "train_accuracy": last.train_accuracy,
+        "test_accuracy": last.test_accuracy,
+        "examples_per_sec": record.examples_per_sec,
+        "first_step_sec": record.epochs[0].first_step_sec,
+    }
+    item.user_properties += [
+        (f"archcheck_{key}", value) for key, value in item.facts["training"].items() if value is not None
+    ]
 
 
 def _run(item: CheckItem, spec_file: SpecFile, measured: Measured) -> None:
@@ -172,7 +254,7 @@ def _run(item: CheckItem, spec_file: SpecFile, measured: Measured) -> None:
     update = item.config.getoption("archcheck_update")
     item.accepted, item.additions = [], {}
     try:
-        mismatches = run_check(item.name, spec_file, measured)
+        mismatches = run_check(item.name, spec_file, measured, item.config.rootpath)
         if update in ("new", "all") and measured.trace is not None:
             item.additions = _additions(item.name, spec_file, measured)
     except ArchcheckError as error:

@@ -40,8 +40,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         (f"{update}=all", "all", "both"),
     ):
         group.addoption(option, action="store_const", const=mode, dest="archcheck_update", default=None, help=what)
+    _add_training_options(group)
     group.addoption("--archcheck-strict", action="store_true", help="fail what could not be measured, not skip it")
     parser.addini("archcheck_paths", "where to look for spec files", type="args", default=["specs"])
+
+
+def _add_training_options(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--archcheck-train",
+        choices=("auto", "quick", "full", "off"),
+        default="auto",
+        help="which recipe to train by; auto: the full one on an accelerator, the quick one elsewhere",
+    )
+    group.addoption(
+        "--archcheck-device",
+        metavar="DEVICE",
+        default="auto",
+        help="auto (CUDA, else MPS, else CPU), cpu, cuda[:N], mps",
+    )
+    group.addoption("--archcheck-seed", type=int, metavar="N", help="train with this seed instead of the spec's")
+    group.addoption("--archcheck-data", metavar="DIR", help="where data sets are (default: $ARCHCHECK_DATA)")
+    group.addoption("--archcheck-download", action="store_true", help="download data sets that are missing")
+    group.addoption(
+        "--archcheck-data-budget",
+        metavar="SIZE",
+        help="keep at most so much of a data set on the device, such as 2 GiB, and stream what is larger "
+        "(default: a quarter of the free memory)",
+    )
+    group.addoption(
+        "--archcheck-checkpoints", metavar="DIR", help="save each spec's best network as DIR/NAME/model_ACC.pt"
+    )
 
 
 @pytest.hookimpl(trylast=True)

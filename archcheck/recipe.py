@@ -47,7 +47,7 @@ class Recipe:
         """Where a key of the recipe is written: in `quick` where that changes it."""
         if key in self.quick_keys:
             return ("training", "quick", key)
-        return (key,) if key in ("args", "input") else ("training", key)
+        return (key,) if key in ("build", "args", "input") else ("training", key)
 
 
 def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:
@@ -65,7 +65,7 @@ def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:
         normalize=given.get("normalize", False),
         loss=given.get("loss", Named(name="CrossEntropyLoss")),
         label_smoothing=given.get("label_smoothing", 0.0),
-        optimizer=given.get("optimizer", Named(name="SGD", lr=0.1)),
+        optimizer=given.get("optimizer", Named.model_validate({"name": "SGD", "lr": 0.1})),
         scheduler=given.get("scheduler"),
         clip_grad_norm=given.get("clip_grad_norm"),
         init=None if init is None or init.name == "default" else init,

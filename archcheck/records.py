@@ -194,11 +194,12 @@ class TrainingFault:
 class TrainingRecord:
     """A training run: its curve and its circumstances.
 
-    `reached` is true where the run stopped early, the minimum reached and confirmed. `fault` is None for a run that
-    came to its end.
+    `kind` is the recipe's, quick or full. `reached` is true where the run stopped early, the minimum reached and
+    confirmed. `fault` is None for a run that came to its end.
     """
 
     epochs: tuple[EpochRecord, ...]
+    kind: str
     seed: int
     device: str
     precision: str

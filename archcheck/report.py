@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from archcheck.learning import format_rate
 from archcheck.plugin import CHECKS
 from archcheck.render import format_count, format_macs, format_table
 
@@ -25,6 +26,7 @@ class Row:
     verdicts: dict[str, str] = field(default_factory=dict)
     duration_sec: float = 0.0
     note: str = ""
+    training: Mapping[str, Any] | None = None
 
 
 def add_report(
@@ -35,6 +37,7 @@ def add_report(
     row.build = facts.get("build") or row.build
     row.num_params = facts["params"] if facts.get("params") is not None else row.num_params
     row.macs = facts["macs"] if facts.get("macs") is not None else row.macs
+    row.training = facts.get("training") or row.training
     row.note = facts.get("note") or row.note
     row.verdicts[facts["check"]] = "updated" if updated and report.passed else VERDICTS[report.outcome]
     row.duration_sec += report.duration
@@ -59,3 +62,17 @@ def format_summary(rows: Sequence[Row]) -> str:
 def format_seconds(seconds: float) -> str:
     """A duration as people say it."""
     return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def format_trainings(rows: Sequence[Row]) -> str:
+    """A line for each network that was trained; nothing where none was."""
+    trained = [(row.spec, row.training) for row in sorted(rows, key=lambda row: row.spec) if row.training]
+    headers = ["spec", "recipe", "device", "precision", "seed", "epochs", "loss", "train", "test", "examples/s"]
+    cells = [[spec, *_training_cells(run)] for spec, run in trained]
+    return format_table(cells, headers, ["left"] * 4 + ["right"] * 6, "simple") if trained else ""
+
+
+def _training_cells(run: Mapping[str, Any]) -> list[str]:
+    figures = f"{run['loss']:.4f}", f"{run['train_accuracy']:.3f}", f"{run['test_accuracy']:.3f}"
+    return [*(str(run[key]) for key in ("recipe", "device", "precision", "seed", "epochs")), *figures,
+            format_rate(run["examples_per_sec"])]  # fmt: skip

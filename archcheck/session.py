@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Generator, Sequence
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ import pytest
 
 from archcheck.checks import Edit
 from archcheck.edits import apply_edits, format_diff, write_atomically
-from archcheck.errors import ArchcheckError
-from archcheck.items import ArchFile, CheckItem, shown_path
-from archcheck.report import Row, add_report, format_summary
+from archcheck.errors import ArchcheckError, UsageError
+from archcheck.items import RUNS_KEY, ArchFile, CheckItem, shown_path
+from archcheck.progress import showing
+from archcheck.report import Row, add_report, format_summary, format_trainings
+from archcheck.runoptions import RunOptions, parse_bytes, parse_device, parse_seed
+from archcheck.runs import Runs
 from archcheck.spec import SUFFIX
 
 
@@ -51,11 +55,47 @@ def _has_spec(path: Path, skipped: Sequence[str]) -> bool:
     return False
 
 
+def train_options(config: pytest.Config) -> RunOptions:
+    """The command line's options of training.
+
+    Raises:
+        pytest.UsageError: one of them has no meaning.
+    """
+    option = config.getoption
+    data = option("archcheck_data") or os.environ.get("ARCHCHECK_DATA")
+    try:
+        budget = option("archcheck_data_budget")
+        return RunOptions(
+            kind=option("archcheck_train"),
+            device=parse_device(option("archcheck_device")),
+            seed=parse_seed(option("archcheck_seed")),
+            data_dir=_folder(config, data, must_exist=not option("archcheck_download")),
+            download=option("archcheck_download"),
+            checkpoints=_folder(config, option("archcheck_checkpoints")),
+            data_budget_bytes=None if budget is None else parse_bytes(budget),
+        )
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _folder(config: pytest.Config, name: str | None, *, must_exist: bool = False) -> Path | None:
+    """A folder named on the command line, from where pytest was started."""
+    if not name:
+        return None
+    folder = Path(config.invocation_params.dir, Path(name).expanduser())
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{name} is no folder")
+    if must_exist and not folder.exists():
+        raise UsageError(f"--archcheck-data (or ARCHCHECK_DATA): there is no folder {name}")
+    return folder
+
+
 class ArchcheckSession:
     """The hooks of a run with `--archcheck`."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        config.stash[RUNS_KEY] = Runs(train_options(config), config.rootpath, partial(showing, config))
         self._is_worker = hasattr(config, "workerinput")
         self._rows: dict[str, Row] = {}
         self._updates: dict[str, _Update] = {}
@@ -140,7 +180,11 @@ class ArchcheckSession:
             return
         if self._rows:
             terminalreporter.write_sep("=", "archcheck")
-            terminalreporter.write_line(format_summary(list(self._rows.values())))
+            rows = list(self._rows.values())
+            terminalreporter.write_line(format_summary(rows))
+            trainings = format_trainings(rows)
+            if trainings:
+                terminalreporter.write_line(f"\n{trainings}")
         for diff in self._diffs:
             terminalreporter.write_sep("-", "archcheck: updated")
             for line in diff.splitlines():

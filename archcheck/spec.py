@@ -226,10 +226,12 @@ class Faster(Section):
 
 
 class Better(Section):
-    """Another spec, and the margin of accuracy to be better by."""
+    """Another spec, and the margin of accuracy to be better by, as the mean over some seeds."""
 
     spec: Text
-    by: Annotated[float, Field(strict=True)]
+    by: Annotated[float, Field(strict=True)] = 0.0
+    seeds: PositiveInt = 1
+    quick: Flag = Field(default=False, description="true where the claim holds for quick recipes too")
 
 
 class Claims(Section):
@@ -396,7 +398,7 @@ def _validated(path: Path, document: Document) -> SpecFile:
 
 
 def _problems_of_the_whole(spec_file: SpecFile) -> list[Problem]:
-    found = _check_dimensions(spec_file.spec)
+    found = [*_check_dimensions(spec_file.spec), *_check_training(spec_file.spec)]
     return in_order(Problem(spec_file.locate(keys), message) for keys, message in found)
 
 
@@ -473,6 +475,11 @@ def _check_empty_layers(spec: Spec) -> Iterator[tuple[Keys, str]]:
     for name, layer in spec.layers.items():
         if not layer.model_fields_set:
             yield ("layers", name), f"{key_text(name)}: expected a shape such as [B, 64], or type, output or parameters"
+
+
+def _check_training(spec: Spec) -> Iterator[tuple[Keys, str]]:
+    if spec.training is not None and spec.training.dataset is None:
+        yield ("training",), "training: expected a dataset, such as dataset: fashion-mnist"
 
 
 def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:

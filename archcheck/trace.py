@@ -24,7 +24,7 @@ from archcheck.meta.modes import BuildMode, counted, forget_build, on_meta
 from archcheck.meta.recorder import Recorder
 from archcheck.meta.skeleton import copy_for_real, copy_to_meta, has_real_parameters, is_scripted, unwrapped
 from archcheck.meta.state import NetworkState
-from archcheck.meta.world import collector_paused, preserved_world, room_for_depth, seed_generators
+from archcheck.meta.world import collector_paused, preserved_world, room_for_depth
 from archcheck.records import (
     Crash,
     ForwardInput,
@@ -35,6 +35,7 @@ from archcheck.records import (
     TensorRecord,
     ValueRecord,
 )
+from archcheck.world import seed_generators
 
 __all__ = ["MAX_REAL_BYTES", "build_on_meta", "describe", "trace_model", "trace_structure"]
 

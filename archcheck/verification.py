@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archcheck.checks import CHECKS, Mismatch, crash_mismatch
 from archcheck.errors import BuildError, UsageError
@@ -40,11 +40,14 @@ def measure(spec_file: SpecFile, rootdir: Path | None = None, model: nn.Module |
         make = prepare_network(spec.build, spec.args, folder, rootdir)
         return Measured(trace_structure(make, inputs, one_example))
     except BuildError as error:
-        return Measured(failure=_build_failure(spec, error))
+        return Measured(failure=build_failure(spec.args, ("args",), error))
 
 
-def _build_failure(spec: Spec, error: BuildError) -> Mismatch:
-    keys: Keys = ("args", error.arg) if error.arg in spec.args else ("args",) if error.arg and spec.args else ("build",)
+def build_failure(args: Mapping[str, Any], place: Keys, error: BuildError) -> Mismatch:
+    """Why a network can't be built, at the argument at fault where it is one; `place` is where `args` are written."""
+    keys: Keys = ("build",)
+    if error.arg and args:
+        keys = (*place, error.arg) if error.arg in args else place
     notes = (("raised", error.where),) if error.where else ()
     return Mismatch(keys, "build", str(error), notes=notes)
 
@@ -63,13 +66,13 @@ def sections_present(spec: Spec) -> dict[str, Keys]:
     return found
 
 
-def run_check(check: str, spec_file: SpecFile, measured: Measured) -> list[Mismatch]:
+def run_check(check: str, spec_file: SpecFile, measured: Measured, rootdir: Path | None = None) -> list[Mismatch]:
     """The mismatches of one check; a network that couldn't be built fails every check alike."""
     if measured.failure is not None:
         return [measured.failure]
     assert measured.trace is not None
     if check == "spec":
-        return [*_check_recipe(spec_file.spec), *_untold_crash(spec_file.spec, measured.trace)]
+        return [*_check_recipe(spec_file, rootdir), *_untold_crash(spec_file.spec, measured.trace)]
     return CHECKS[check](spec_file, measured.trace)
 
 
@@ -80,12 +83,12 @@ def _untold_crash(spec: Spec, trace: StructureTrace) -> list[Mismatch]:
     return [crash_mismatch(spec, *trace.died)]
 
 
-def _check_recipe(spec: Spec) -> list[Mismatch]:
-    if spec.training is None:
+def _check_recipe(spec_file: SpecFile, rootdir: Path | None) -> list[Mismatch]:
+    if spec_file.spec.training is None:
         return []
-    from archcheck.recipes import check_recipe
+    from archcheck.trainer import check_recipe
 
-    return check_recipe(spec)
+    return check_recipe(spec_file, rootdir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ def verify_spec(spec_file: SpecFile, rootdir: Path, model: nn.Module | None = No
         require_module(model)
     measured = measure(spec_file, rootdir, model)
     checks: Sequence[str] = ["spec", *sections_present(spec_file.spec)]
-    outcomes = {check: run_check(check, spec_file, measured) for check in checks}
+    outcomes = {check: run_check(check, spec_file, measured, rootdir) for check in checks}
     return Verification(spec_file, measured.trace, outcomes)
 
 

@@ -25,6 +25,11 @@ class Arrays:
         return len(self.inputs)
 
 
+def head_of(arrays: Arrays, head: int | None) -> Arrays:
+    """The first examples of a split; all of it for None."""
+    return arrays if head is None else Arrays(arrays.inputs[:head], arrays.targets[:head])
+
+
 # A map-style data set is somebody else's: its items may differ each time they are asked for, so it is streamed.
 Split: TypeAlias = Arrays | Dataset[Any]
 

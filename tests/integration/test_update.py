@@ -94,6 +94,14 @@ def test_new_adds_absent_sections_and_leaves_what_differs(project: Project) -> N
     project.run().assert_outcomes(passed=3, failed=1)
 
 
+def test_new_ends_a_file_as_it_ended(project: Project) -> None:
+    head = "build: nets:small\r\ninput: [B, 1, 28, 28]\r\noutput: [B, 10]"
+    path = project.spec()
+    path.write_bytes(head.encode())
+    project.run("--archcheck-update=new", "-k", "compute or parameters").assert_outcomes(passed=2, deselected=2)
+    assert path.read_bytes().decode() == f"{head}\r\nparameters: 11_926\r\nmacs: 129_360"
+
+
 def test_new_adds_only_what_is_selected(project: Project) -> None:
     head = "build: nets:small\ninput: [B, 1, 28, 28]\n"
     path = project.spec(text=head)

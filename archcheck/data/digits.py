@@ -1,0 +1,36 @@
+"""The handwritten digits that come with scikit-learn."""
+
+from __future__ import annotations
+
+import importlib
+
+import torch
+
+from archcheck.data.context import DataContext
+from archcheck.data.splits import Arrays, DataPair, head_of
+from archcheck.errors import NotMeasured
+
+EVERY = 5  # one example in so many is for testing
+
+
+def digits(_context: DataContext, /, *, head: int | None = None) -> DataPair:
+    """scikit-learn's 1,797 digits, (N, 1, 8, 8) uint8: its values from 0 to 16, scaled to 0 to 255.
+
+    Every fifth example (the fifth, the tenth, ...) is a test example: 1,438 for training, 359 for testing.
+
+    head: only the first so many training examples.
+
+    Raises:
+        NotMeasured: scikit-learn isn't installed.
+    """
+    try:
+        datasets = importlib.import_module("sklearn.datasets")
+    except ModuleNotFoundError as error:
+        message = "digits comes with scikit-learn, which is not installed: `pip install pytest-archcheck[digits]`"
+        raise NotMeasured(message) from error
+    values, labels = datasets.load_digits(return_X_y=True)
+    images = torch.from_numpy(values).mul(255 / 16).round().to(torch.uint8).view(-1, 1, 8, 8)
+    targets = torch.from_numpy(labels).long()
+    test = torch.arange(len(images)) % EVERY == EVERY - 1
+    train_split = head_of(Arrays(images[~test], targets[~test]), head)
+    return DataPair("digits", train_split, Arrays(images[test], targets[test]), num_classes=10)

@@ -1,0 +1,30 @@
+"""What foreign code raised, in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from archcheck.build import raised_at
+from archcheck.wording import clip
+
+
+def one_line(error: BaseException) -> str:
+    """`KeyError: 'x'`: type and message without line breaks, and not too long."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # the user's class of exception may fail in its turn
+        message = ""
+    name = type(error).__name__
+    return f"{name}: {clip(message, 300)}" if message else name
+
+
+def one_line_with_place(error: BaseException, rootdir: Path | None = None) -> str:
+    """`KeyError: 'x' (at data.py:3)`: what was raised, and the user's line that did."""
+    where = raised_at(error, rootdir)
+    return f"{one_line(error)} (at {where})" if where else one_line(error)
+
+
+def a(value: object) -> str:
+    """`a list`, `an int`, `None`: what kind of value was found."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

@@ -1,0 +1,85 @@
+"""A user's own data: a callable, named as `module:callable` or `file.py:callable`, that returns (train, test)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch.utils.data import IterableDataset, TensorDataset
+
+from archcheck.build import _importing, check_arguments, resolve_target
+from archcheck.data.context import DataContext
+from archcheck.data.failures import a, one_line, one_line_with_place
+from archcheck.data.randomness import derive_seed, own_random_state
+from archcheck.data.splits import Arrays, DataPair, Split
+from archcheck.data.stream import first_item, plain_targets
+from archcheck.errors import BuildError, DataError
+from archcheck.target import Target, parse_target
+
+_EXPECTED = "expected (train, test), two data sets with __len__ and __getitem__"
+
+
+def resolve_data_target(text: str, args: Mapping[str, Any], context: DataContext) -> tuple[Target, Callable[..., Any]]:
+    """Import the callable that a target names and check its arguments; it isn't called.
+
+    Raises:
+        DataError: it can't be imported, or doesn't take the arguments.
+    """
+    try:
+        target = parse_target(text)
+        if target.kind not in ("module", "path"):
+            raise DataError(f"{text}: expected module:callable or path/to/file.py:callable")
+        function = resolve_target(text, context.base_dir, context.rootdir)
+        check_arguments(function, args, target.text)
+    except BuildError as error:
+        where = f" (at {error.where})" if error.where else ""
+        raise DataError(f"{error}{where}", arg=error.arg) from error
+    return target, function
+
+
+def load_data_target(text: str, args: Mapping[str, Any], context: DataContext) -> DataPair:
+    """Call what a target names, and take what it returns as a data set.
+
+    A `TensorDataset` of two tensors becomes arrays; other data sets stay what they are, as their items may differ each
+    time they are asked for.
+
+    Raises:
+        DataError: it can't be imported or called, or returns no pair of map-style data sets of pairs.
+    """
+    target, function = resolve_data_target(text, args, context)
+    with _importing(target, context.base_dir, context.rootdir), own_random_state(derive_seed("data target")):
+        try:
+            returned = function(**copy.deepcopy(dict(args)))
+        except (Exception, SystemExit) as error:
+            raise DataError(f"calling {text} raised {one_line_with_place(error, context.rootdir)}") from error
+        if isinstance(returned, DataPair):
+            return returned
+        if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+            found = f"{a(returned)} of {len(returned)}" if isinstance(returned, (tuple, list)) else a(returned)
+            raise DataError(f"{text} returned {found}, {_EXPECTED}")
+        train, test = (_split(part, f"{text}: {name}") for part, name in zip(returned, ("train", "test"), strict=True))
+    return DataPair(text, train, test)
+
+
+def _split(part: Any, name: str) -> Split:
+    if isinstance(part, Arrays):
+        return part
+    if isinstance(part, IterableDataset):
+        raise DataError(f"{name} is an IterableDataset, {_EXPECTED}: batches are shuffled by index")
+    if not hasattr(part, "__len__") or not hasattr(part, "__getitem__"):
+        raise DataError(f"{name} is {a(part)}, {_EXPECTED}")
+    try:
+        length = len(part)
+    except (Exception, SystemExit) as error:
+        raise DataError(f"{name}: its length raised {one_line(error)}") from error
+    if not length:
+        raise DataError(f"{name} has no examples")
+    if type(part) is TensorDataset and len(part.tensors) == 2:
+        return Arrays(part.tensors[0], plain_targets(part.tensors[1]))
+    try:
+        first_item(part)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
+    split: Split = part
+    return split

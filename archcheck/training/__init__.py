@@ -1,0 +1,11 @@
+"""Training: a recipe, a network and data in, a `TrainingRecord` out.
+
+- `components`: optimizers, schedulers, losses and initialisation by their names in torch, and whether these exist.
+- `metrics`: accuracy or R², gathered on the device.
+- `faults`: what goes wrong in a run, in one line.
+- `contract`: whether data, network and recipe go together.
+- `step`: one step of training; what is timed where speed is measured.
+- `devices`: the device to train on.
+- `loop`: epochs, early stop, time budget.
+- `checkpoints`: the best network so far, kept in a file.
+"""

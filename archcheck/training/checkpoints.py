@@ -1,0 +1,55 @@
+"""The best network of a run, kept in a file: `model_<accuracy to 2 places>.pt`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from archcheck.errors import UsageError
+from archcheck.records import EpochRecord
+
+
+class Checkpoints:
+    """Saves a run's network whenever its accuracy on the test set is the best so far, and only that one.
+
+    folder: created when there is something to save. The file is a state_dict, for `torch.load` and `load_state_dict`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._best = float("-inf")
+        self._saved: Path | None = None
+
+    def keep(self, record: EpochRecord, network: nn.Module) -> None:
+        """Save the network if it is better than before.
+
+        Raises:
+            UsageError: the folder can't be written.
+        """
+        if record.test_accuracy <= self._best:
+            return
+        self._best = record.test_accuracy
+        path = self._folder / f"model_{record.test_accuracy:.2f}.pt"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _save_atomically(network.state_dict(), path)
+            if self._saved is not None and self._saved != path:
+                os.unlink(self._saved)
+        except OSError as error:
+            raise UsageError(f"{path}: can't be written: {error.strerror or error}") from None
+        self._saved = path
+
+
+def _save_atomically(state: object, path: Path) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(state, file)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,164 @@
+"""What a recipe names and torch has: optimizers, schedulers, losses, initialisation, each with its arguments."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.loss import _Loss
+
+from archcheck.build import check_arguments, did_you_mean
+from archcheck.checks import Mismatch
+from archcheck.errors import BuildError
+from archcheck.recipe import Recipe
+from archcheck.spec import Named
+
+# Stepped after every batch rather than every epoch, as their documentation asks.
+_STEPPED_PER_BATCH = ("OneCycleLR", "CyclicLR")
+_WEIGHT_LAYERS = (
+    nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A part of a recipe that torch has by name.
+
+    `suffix` ends the name in torch (`xavier_uniform_`); `given` is how many first arguments are not the spec's to give.
+    """
+
+    module: Any
+    base: type | None = None
+    suffix: str = ""
+    given: int = 1
+
+    def find(self, name: str) -> Callable[..., Any] | None:
+        """What torch has by this name, None where it isn't of this kind."""
+        found = getattr(self.module, name + self.suffix, None) if not name.startswith("_") else None
+        if self.base is None:
+            return found if callable(found) else None
+        return found if isinstance(found, type) and issubclass(found, self.base) and found is not self.base else None
+
+    def names(self) -> list[str]:
+        """Every name of this kind."""
+        known = (name.removesuffix(self.suffix) for name in vars(self.module) if name.endswith(self.suffix))
+        return [name for name in known if self.find(name) is not None]
+
+
+KINDS = {
+    "optimizer": Kind(torch.optim, torch.optim.Optimizer),
+    "scheduler": Kind(torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler),
+    "loss": Kind(nn, _Loss, given=0),
+    "init": Kind(nn.init, suffix="_"),
+}
+
+
+# ------------------------------------------------------------------------------------------- checking
+
+
+def check_components(recipe: Recipe) -> list[Mismatch]:
+    """Whether torch has the optimizer, scheduler, loss and initialisation of a recipe, and they take what they get."""
+    found = [
+        mismatch
+        for key in KINDS
+        if (named := getattr(recipe, key)) is not None
+        for mismatch in _check_named(recipe, key, named)
+    ]
+    if recipe.label_smoothing and recipe.loss.name != "CrossEntropyLoss":
+        problem = f"{recipe.loss.name} smooths no labels: only CrossEntropyLoss does"
+        found.append(Mismatch(recipe.place("label_smoothing"), "label_smoothing", problem))
+    return found
+
+
+def _check_named(recipe: Recipe, key: str, named: Named) -> Iterator[Mismatch]:
+    kind, keys = KINDS[key], recipe.place(key)
+    make = kind.find(named.name)
+    if make is None:
+        hint = did_you_mean(named.name, kind.names())
+        yield Mismatch((*keys, "name"), key, f"{kind.module.__name__} has no {named.name + kind.suffix!r}{hint}")
+        return
+    try:
+        # The first argument (the parameters, the optimizer, the weight) is not the spec's to give.
+        given = [None] * kind.given
+        check_arguments(functools.partial(make, *given), arguments(named), f"{kind.module.__name__}.{make.__name__}")
+    except BuildError as error:
+        yield Mismatch((*keys, error.arg) if error.arg else keys, key, str(error))
+
+
+def arguments(named: Named) -> dict[str, Any]:
+    """What is written beside a name."""
+    return dict(named.model_extra or {})
+
+
+# ------------------------------------------------------------------------------------------- building
+
+
+def build_loss(recipe: Recipe) -> nn.Module:
+    """The loss of a recipe, label smoothing included. Raises whatever its constructor raises."""
+    make = KINDS["loss"].find(recipe.loss.name)
+    assert make is not None, recipe.loss.name
+    smoothing = {"label_smoothing": recipe.label_smoothing} if recipe.label_smoothing else {}
+    loss: nn.Module = make(**{**smoothing, **arguments(recipe.loss)})
+    return loss
+
+
+def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimizer of a recipe, in its fused form where there is one. Raises whatever its constructor raises."""
+    make = KINDS["optimizer"].find(recipe.optimizer.name)
+    assert make is not None, recipe.optimizer.name
+    parameters, given = list(parameters), arguments(recipe.optimizer)
+    if not given.keys() & {"fused", "foreach", "differentiable"}:
+        try:
+            return make(parameters, **given, fused=True)  # type: ignore[no-any-return]
+        except (TypeError, RuntimeError):  # no such form of this optimizer, on this device, or for these parameters
+            pass
+    return make(parameters, **given)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A learning-rate scheduler with the moments at which it is stepped."""
+
+    scheduler: torch.optim.lr_scheduler.LRScheduler | None
+    per_batch: bool = False
+
+    def after_batch(self) -> None:
+        """Step those that go by batches."""
+        if self.scheduler is not None and self.per_batch:
+            self.scheduler.step()
+
+    def after_epoch(self, test_loss: float) -> None:
+        """Step those that go by epochs; `ReduceLROnPlateau` goes by the loss on the test set."""
+        if self.scheduler is None or self.per_batch:
+            return
+        if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            self.scheduler.step(test_loss)
+        else:
+            self.scheduler.step()
+
+
+def build_schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, num_batches: int) -> Schedule:
+    """The scheduler of a recipe. Raises whatever its constructor raises."""
+    if recipe.scheduler is None:
+        return Schedule(None)
+    make = KINDS["scheduler"].find(recipe.scheduler.name)
+    assert make is not None, recipe.scheduler.name
+    given = arguments(recipe.scheduler)
+    if recipe.scheduler.name == "OneCycleLR" and not given.keys() & {"total_steps", "epochs", "steps_per_epoch"}:
+        given["total_steps"] = recipe.epochs * num_batches
+    return Schedule(make(optimizer, **given), recipe.scheduler.name in _STEPPED_PER_BATCH)
+
+
+def initialise(network: nn.Module, init: Named | None) -> None:
+    """Initialise the weights of linear and convolutional layers, biases as they are. None: all as they are."""
+    if init is None:
+        return
+    fill = KINDS["init"].find(init.name)
+    assert fill is not None, init.name
+    for module in network.modules():
+        if isinstance(module, _WEIGHT_LAYERS):
+            fill(module.weight, **arguments(init))

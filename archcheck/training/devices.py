@@ -1,0 +1,47 @@
+"""The device to train on, by the name that a user gives it."""
+
+from __future__ import annotations
+
+import torch
+
+from archcheck.errors import NotMeasured
+from archcheck.runoptions import parse_device
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` (CUDA, else MPS, else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises:
+        NotMeasured: there is no such device on this machine.
+        UsageError: it is no name of a device.
+    """
+    parse_device(name)
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu")
+    kind, _, index = name.partition(":")
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(_has_mps())}[kind]
+    if int(index or 0) >= count:
+        has = (
+            f"{count} CUDA device{'s' if count > 1 else ''}"
+            if kind == "cuda" and count
+            else f"no {kind.upper()} device"
+        )
+        raise NotMeasured(f"no device {name!r}: this machine has {has}")
+    return torch.device(kind, int(index or 0)) if kind == "cuda" else torch.device(kind)
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called in reports: `cpu`, `NVIDIA H200`, `mps`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done everything that was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()

@@ -1,0 +1,54 @@
+"""What goes wrong in a training run, in one line, with the part of the recipe that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from archcheck.build import raised_at
+from archcheck.records import TrainingFault
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class RunFailed(Exception):  # noqa: N818 - a finding, not a fault of ours
+    """Ends a run with what was found."""
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message)
+        self.fault = TrainingFault(message, key)
+
+
+@contextmanager
+def blaming(key: str, doing: str, rootdir: Path | None = None) -> Iterator[None]:
+    """Turn whatever is raised inside into a finding about `key`: `DOING raised TYPE: MESSAGE (FILE:LINE)`."""
+    try:
+        yield
+    except RunFailed:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            reason = "out of memory; a smaller batch_size or resize needs less"
+            raise RunFailed(f"{doing}: {reason}", "batch_size") from error
+        where = raised_at(error, rootdir)
+        raise RunFailed(f"{doing} raised {one_line(error)}{f' ({where})' if where else ''}", key) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on the device or on the CPU."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)
+
+
+def one_line(error: BaseException) -> str:
+    """`KeyError: 'x'`: type and message without line breaks, and not too long."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # the user's class of exception may fail in its turn
+        message = ""
+    message = message if len(message) <= 300 else message[:297] + "..."
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -1,0 +1,300 @@
+"""Epochs of training until the end, the confirmed minimum, the end of the budget, or a finding."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archcheck.data.batches import Batches
+from archcheck.errors import DataError
+from archcheck.recipe import Recipe
+from archcheck.records import EpochRecord, TrainingRecord
+from archcheck.training.components import Schedule, build_schedule
+from archcheck.training.contract import Contract
+from archcheck.training.devices import device_name, synchronize
+from archcheck.training.faults import RunFailed, blaming
+from archcheck.training.metrics import make_metric
+from archcheck.training.step import TrainingStep
+
+EXPLODED = 1_000  # times the first loss: no run comes back from there
+PROGRESS_INTERVAL_SEC = 0.2
+# Reading the loss waits for the device: on the CPU that costs nothing, on a GPU it would cost a step's overlap.
+STEPS_BETWEEN_LOOKS = {"cpu": 1}
+STEPS_BETWEEN_LOOKS_ELSEWHERE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is: what a line on a terminal is made of. `accuracy` is the last epoch's on the test set."""
+
+    epoch: int
+    num_epochs: int
+    fraction: float
+    loss: float
+    accuracy: float | None
+    examples_per_sec: float
+    left_sec: float
+    finished: EpochRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watchers:
+    """Who is told of a run: of its progress a few times a second and after each epoch; of the network after each."""
+
+    on_progress: Callable[[Progress], None] | None = None
+    on_epoch: Callable[[EpochRecord, nn.Module], None] | None = None
+
+
+def train(
+    network: nn.Module,
+    train_set: Batches,
+    test_set: Batches,
+    recipe: Recipe,
+    *,
+    num_classes: int | None = None,
+    rootdir: Path | None = None,
+    watchers: Watchers = Watchers(),
+) -> TrainingRecord:
+    """Train a network by a recipe and evaluate it after every epoch; findings end up in the record's `fault`.
+
+    The caller seeds the random generators and restores the global state.
+    """
+    run = _Run(network, train_set, test_set, recipe, Contract(recipe, num_classes), rootdir, watchers)
+    fault = None
+    try:
+        with torch.enable_grad():
+            run.start()
+            run.go()
+    except RunFailed as failed:
+        fault = failed.fault
+    except DataError as error:
+        fault = RunFailed(str(error), "dataset").fault
+    return TrainingRecord(
+        epochs=tuple(run.epochs),
+        kind=recipe.kind,
+        seed=recipe.seed,
+        device=device_name(train_set.device),
+        precision=recipe.precision,
+        metric=make_metric(recipe.loss.name).name,
+        reached=run.reached,
+        fault=fault,
+    )
+
+
+@dataclass(slots=True)
+class _Run:
+    """The state of a run between its epochs."""
+
+    network: nn.Module
+    train_set: Batches
+    test_set: Batches
+    recipe: Recipe
+    _contract: Contract
+    rootdir: Path | None
+    watchers: Watchers
+    epochs: list[EpochRecord] = field(default_factory=list)
+    reached: bool = False
+    _step: TrainingStep = field(init=False)
+    _schedule: Schedule = field(init=False)
+    _watch: _LossWatch = field(init=False)
+    _first_step_sec: float = 0.0
+    _began: float = 0.0
+    _shown: float = 0.0
+
+    def start(self) -> None:
+        """Build what a step takes, and check that data and network go together."""
+        inputs, targets = next(self._batches(self.test_set))
+        self._contract.check_inputs(inputs)
+        self._step = TrainingStep(self.network, self.recipe, self.train_set.device, inputs, self.rootdir)
+        with blaming("scheduler", self.recipe.scheduler.name if self.recipe.scheduler else "", self.rootdir):
+            self._schedule = build_schedule(self.recipe, self._step.optimizer, len(self.train_set))
+        self._watch = _LossWatch(self.train_set.device)
+        self.network.eval()
+        with torch.no_grad():
+            self._contract.check_outputs(self._step.predict(inputs), targets)
+        for batches in (self.train_set, self.test_set):
+            labels = batches.label_range()
+            if labels is not None:
+                self._contract.check_range(*labels)
+
+    def go(self) -> None:
+        """Train epoch by epoch."""
+        for epoch in range(1, self.recipe.epochs + 1):
+            record, test_loss = self._epoch(epoch)
+            self.epochs.append(record)
+            self._tell(record)
+            if self.watchers.on_epoch is not None:
+                self.watchers.on_epoch(record, self.network)
+            if self._is_confirmed():
+                self.reached = True
+                return
+            if epoch < self.recipe.epochs:
+                self._check_budget(epoch)
+            with blaming("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
+                self._schedule.after_epoch(test_loss)
+
+    @property
+    def _scheduler_name(self) -> str:
+        return self.recipe.scheduler.name if self.recipe.scheduler is not None else ""
+
+    def _is_confirmed(self) -> bool:
+        """The minimum reached by two epochs in a row: one may be luck."""
+        least = self.recipe.accuracy
+        if least is None or not self.recipe.stop_at_accuracy or len(self.epochs) == self.recipe.epochs:
+            return False
+        return len(self.epochs) > 1 and all(epoch.test_accuracy >= least for epoch in self.epochs[-2:])
+
+    # ----------------------------------------------------------------------------------------- one epoch
+
+    def _epoch(self, epoch: int) -> tuple[EpochRecord, float]:
+        metric, loss_sum, clock = make_metric(self.recipe.loss.name), _zero(self.train_set.device), _Clock(self)
+        self.network.train()
+        for number, (inputs, targets) in enumerate(self._batches(self.train_set, epoch), 1):
+            if not self.train_set.resident:
+                self._contract.check_labels(targets)
+            loss, outputs = self._step(inputs, targets)
+            loss_sum += loss
+            metric.update(outputs, targets)
+            self._watch.look(loss, epoch, number)
+            with blaming("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
+                self._schedule.after_batch()
+            clock.tick(epoch, number)
+            self._look_around(epoch, number, loss, clock)
+        rate, spent = clock.stop()
+        self._watch.look(loss_sum, epoch, len(self.train_set), now=True)
+        mean_loss = float(loss_sum) / len(self.train_set)
+        test_loss, test_accuracy = self._evaluate()
+        first = self._first_step_sec if epoch == 1 else 0.0
+        return EpochRecord(epoch, mean_loss, metric.value(), test_accuracy, rate, spent, first), test_loss
+
+    def _batches(self, batches: Batches, epoch: int = 0) -> Iterator[tuple[Any, Tensor]]:
+        """Out of memory in bringing a batch to the device is a finding too."""
+        iterator = batches.epoch(epoch)
+        while True:
+            try:
+                with blaming("dataset", "the data set", self.rootdir):
+                    batch = next(iterator, None)
+            except RunFailed as failed:
+                if isinstance(failed.__cause__, DataError):
+                    raise failed.__cause__ from None
+                raise
+            if batch is None:
+                return
+            yield batch
+
+    def _evaluate(self) -> tuple[float, float]:
+        """Mean loss and accuracy on the test set."""
+        metric, loss_sum = make_metric(self.recipe.loss.name), _zero(self.train_set.device)
+        self.network.eval()
+        with torch.no_grad():
+            for inputs, targets in self._batches(self.test_set):
+                if not self.test_set.resident:
+                    self._contract.check_labels(targets)
+                outputs = self._step.predict(inputs)
+                loss_sum += self._step.compute_loss(outputs, targets) * len(targets)
+                metric.update(outputs, targets)
+        return float(loss_sum) / self.test_set.num_examples, metric.value()
+
+    # ----------------------------------------------------------------------------------------- time
+
+    def _check_budget(self, epoch: int) -> None:
+        budget = self.recipe.time_budget_sec
+        spent = time.perf_counter() - self._began
+        if budget is not None and spent > budget:
+            reached = f", accuracy {self.epochs[-1].test_accuracy:.3f}" if self.epochs else ""
+            problem = f"the time budget of {budget:g} s is spent in epoch {epoch} of {self.recipe.epochs}{reached}"
+            raise RunFailed(problem, "time_budget")
+
+    # ----------------------------------------------------------------------------------------- telling
+
+    def _look_around(self, epoch: int, number: int, loss: Tensor, clock: _Clock) -> None:
+        """A few times a second, see whether there is time left, and tell who wants to know."""
+        now = time.perf_counter()
+        if not self._began or now - self._shown < PROGRESS_INTERVAL_SEC:
+            return
+        self._shown = now
+        self._check_budget(epoch)
+        if self.watchers.on_progress is not None:
+            fraction = number / len(self.train_set)
+            accuracy = self.epochs[-1].test_accuracy if self.epochs else None
+            left = self._left_sec(epoch - 1 + fraction)
+            rate = clock.rate()
+            self.watchers.on_progress(Progress(epoch, self.recipe.epochs, fraction, float(loss), accuracy, rate, left))
+
+    def _tell(self, record: EpochRecord) -> None:
+        if self.watchers.on_progress is not None:
+            left = self._left_sec(record.epoch)
+            progress = Progress(
+                record.epoch, self.recipe.epochs, 1.0, record.loss, record.test_accuracy, record.examples_per_sec,
+                left, record,
+            )  # fmt: skip
+            self.watchers.on_progress(progress)
+
+    def _left_sec(self, epochs_done: float) -> float:
+        spent = time.perf_counter() - self._began
+        return spent / max(epochs_done, 1e-6) * (self.recipe.epochs - epochs_done)
+
+
+class _Clock:
+    """The rate of an epoch's training steps by wall clock, without the run's first: that one compiles and allocates."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self._start = time.perf_counter()
+        self._steps = 0
+
+    def tick(self, epoch: int, number: int) -> None:
+        """A step was asked for; the first of the run is waited for."""
+        if epoch == number == 1:
+            synchronize(self._run.train_set.device)
+            now = time.perf_counter()
+            self._run._first_step_sec = now - self._start
+            self._start = self._run._began = self._run._shown = now
+        else:
+            self._steps += 1
+
+    def rate(self) -> float:
+        """Examples per second so far."""
+        return self._steps * self._run.train_set.batch_size / max(time.perf_counter() - self._start, 1e-9)
+
+    def stop(self) -> tuple[float, float]:
+        """The epoch's rate in examples per second, 0 where there was but the first step; and its seconds."""
+        synchronize(self._run.train_set.device)
+        return self.rate(), time.perf_counter() - self._start
+
+
+class _LossWatch:
+    """Stops a run whose loss is no number any more, or has exploded."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._interval = STEPS_BETWEEN_LOOKS.get(device.type, STEPS_BETWEEN_LOOKS_ELSEWHERE)
+        self._first: float | None = None
+
+    def look(self, loss: Tensor, epoch: int, number: int, *, now: bool = False) -> None:
+        """Look at a step's loss, or (`now`) at an epoch's sum, which isn't finite where one of them wasn't."""
+        if not now and self._first is not None and number % self._interval:
+            return
+        value = float(loss)
+        if not math.isfinite(value):
+            raise RunFailed(f"the loss is {value} in epoch {epoch}, step {number}{_ADVICE}", "optimizer")
+        if now:
+            return
+        if self._first is None:
+            self._first = abs(value)
+        if abs(value) > EXPLODED * max(self._first, 1.0):
+            problem = f"the loss has exploded, from {self._first:.3g} to {value:.3g} in epoch {epoch}, step {number}"
+            raise RunFailed(f"{problem}{_ADVICE}", "optimizer")
+
+
+_ADVICE = ": a smaller learning rate, clip_grad_norm or another init may keep it in bounds"
+
+
+def _zero(device: torch.device) -> Tensor:
+    return torch.zeros((), device=device)

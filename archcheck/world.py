@@ -1,0 +1,126 @@
+"""Torch's global state, kept as the caller had it."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+
+
+@contextmanager
+def preserved_state() -> Iterator[None]:
+    """Undo whatever happens inside to torch's settings and to the random generators."""
+    settings, generators = _settings(), _generators()
+    try:
+        yield
+    finally:
+        _restore_settings(settings)
+        _restore_generators(generators)
+
+
+def cpu_by_default() -> AbstractContextManager[Any]:
+    """The CPU as default device, where the caller has another; a mode of its own would slow every call down."""
+    return torch.device("cpu") if torch._C._len_torch_function_stack() else nullcontext()
+
+
+def seed_generators(seed: int = 0) -> None:
+    """The same random numbers from every generator of the CPU; those of a GPU are left as they are."""
+    torch.default_generator.manual_seed(seed)
+    random.seed(seed)
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed(seed % 2**32)
+
+
+def _settings() -> tuple[Any, ...]:
+    cudnn = torch.backends.cudnn
+    return (
+        torch.get_default_dtype(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        cudnn.enabled,
+        cudnn.benchmark,
+        cudnn.deterministic,
+        _float32_precisions(),
+        torch.get_num_threads(),
+        _default_device_context(),
+    )
+
+
+def _restore_settings(before: tuple[Any, ...]) -> None:
+    after = _settings()
+    if after == before:
+        return
+    dtype, deterministic, warn_only, *cudnn, precisions, threads, device = before
+    torch.set_default_dtype(dtype)
+    torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+    torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
+    _restore_float32_precisions(precisions)
+    torch.set_num_threads(threads)
+    if after[-1] is not device:
+        torch.set_default_device(None if device is None else device.device)
+
+
+# TF32, bfloat16 or neither. Torch has newer and older names for these, keeps both, and refuses to tell the older once
+# they disagree; setting an older one sets the newer ones behind it.
+_OLDER_PRECISIONS = ((torch, "float32_matmul_precision"), (torch.backends.cuda.matmul, "allow_tf32"),
+                     (torch.backends.cudnn, "allow_tf32"))  # fmt: skip
+
+
+def _float32_precisions() -> tuple[Any, ...]:
+    return tuple(_older_precision(*older) for older in _OLDER_PRECISIONS), *(
+        kind.fp32_precision for kind in _float32_kinds()
+    )
+
+
+def _older_precision(owner: Any, name: str) -> Any:
+    try:
+        return getattr(owner, f"get_{name}")() if owner is torch else getattr(owner, name)
+    except RuntimeError:
+        return None
+
+
+def _restore_float32_precisions(before: tuple[Any, ...]) -> None:
+    olders, *kinds = before
+    for (owner, name), value in zip(_OLDER_PRECISIONS, olders, strict=True):
+        if value is not None:
+            torch.set_float32_matmul_precision(value) if owner is torch else setattr(owner, name, value)
+    for kind, precision in zip(_float32_kinds(), kinds, strict=True):
+        kind.fp32_precision = precision
+
+
+def _float32_kinds() -> tuple[Any, ...]:
+    backends = torch.backends
+    cudnn, mkldnn = backends.cudnn, backends.mkldnn
+    return backends.cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn  # type: ignore[attr-defined]
+
+
+def _default_device_context() -> Any:
+    return getattr(getattr(torch, "_GLOBAL_DEVICE_CONTEXT", None), "device_context", None)
+
+
+def _generators() -> tuple[Any, ...]:
+    numpy = sys.modules.get("numpy.random")
+    return (
+        torch.get_rng_state(),
+        torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None,  # type: ignore[no-untyped-call]
+        torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+        random.getstate(),
+        numpy.get_state() if numpy is not None else None,
+    )
+
+
+def _restore_generators(before: tuple[Any, ...]) -> None:
+    cpu, cuda, mps, python, numpy = before
+    torch.set_rng_state(cpu)
+    if cuda is not None:
+        torch.cuda.set_rng_state_all(cuda)
+    if mps is not None:
+        torch.mps.set_rng_state(mps)
+    random.setstate(python)
+    if numpy is not None:
+        sys.modules["numpy.random"].set_state(numpy)

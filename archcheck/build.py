@@ -124,13 +124,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f": did you mean {close[0]!r}?" if close else ""
 
 
-def raised_at(error: BaseException, rootdir: Path | None = None) -> str | None:
-    """The user's line that raised, as `file.py:3`: the innermost one that belongs to no installed library."""
+def raised_at(error: BaseException, rootdir: Path | None = None, *, own_only: bool = False) -> str | None:
+    """The user's line that raised, as `file.py:3`: the innermost one that belongs to no installed library.
+
+    Where a library's own code is to blame the line is its own, or None with `own_only`.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_shown_path(error.filename, rootdir)}:{error.lineno or 1}"
     frames = list(_frames(error.__traceback__))
     own = [frame for frame in frames if not frame[0].startswith(_LIBRARIES)]
-    if not frames:
+    if not own and (own_only or not frames):
         return None
     file, line = (own or frames)[-1]
     return f"{_shown_path(file, rootdir)}:{line}"
@@ -218,10 +221,10 @@ def _quiet_torchvision(function: Callable[..., Any]) -> Iterator[None]:
 
 
 def _raised(doing: str, error: BaseException, rootdir: Path | None) -> BuildError:
-    return BuildError(f"{doing} raised {_one_line(error)}", where=raised_at(error, rootdir))
+    return BuildError(f"{doing} raised {one_line(error)}", where=raised_at(error, rootdir))
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """`KeyError: 'x'`: type and message without line breaks, and not too long."""
     try:
         message = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
+from archcheck.build import one_line
 from archcheck.checks import Edit
 from archcheck.edits import apply_edits
 from archcheck.errors import UsageError
@@ -20,7 +21,7 @@ from archcheck.records import TrainingFault, TrainingRecord
 from archcheck.render import format_table
 from archcheck.spec import Spec, SpecFile, read_spec
 from archcheck.tolerance import CONFIDENCE, COVERAGE, LEAST_STD, lower_bound, one_sided_factor
-from archcheck.training.faults import RunFailed, one_line
+from archcheck.training.faults import RunFailed
 
 PAYS = 1.05  # what a setting must gain over the plainest to be worth a line in the spec
 HOPELESS = 0.5  # a setting this slow needs no second look

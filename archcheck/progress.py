@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from archcheck.learning import format_rate
 from archcheck.report import format_seconds
+from archcheck.spec import spec_name
 
 if TYPE_CHECKING:
     from archcheck.training.loop import Progress
@@ -52,7 +54,8 @@ class _Line:
                 self._reporter.ensure_newline()
                 self._is_open = True
             width = self._reporter._tw.fullwidth - 1
-            self._reporter.rewrite(f"{self._label}: {format_progress(progress)}"[:width], erase=True)
+            name = spec_name(Path(self._label))  # a line has little room
+            self._reporter.rewrite(f"{name}: {format_progress(progress)}"[:width], erase=True)
 
     def clear(self) -> None:
         """Leave an empty line for what pytest writes next."""

@@ -71,6 +71,9 @@ class Runs:
             self._store = DataStore()
         try:
             trainer = Trainer(spec_file, recipe, self._options, self._rootdir, self._store)
+        except DataError as error:
+            raise RunRefused(data_mismatch(recipe, error, "dataset")) from None
+        try:
             with self._watching(spec_file.document.path) as watch:
                 return trainer.train(on_progress=watch)
         except DataError as error:

@@ -57,7 +57,7 @@ class Batches:
         self.num_batches = length // batch_size if drop_last else -(-length // batch_size)
         self.num_examples = self.num_batches * batch_size if drop_last else length
         if not self.num_batches:
-            raise DataError(f"{length} examples make no batch of {batch_size}")
+            raise DataError(f"the data set has {length} examples, less than a batch of {batch_size}", arg="batch_size")
         self._length = length
         self._shuffle = shuffle
         self._seed = seed

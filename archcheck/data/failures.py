@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archcheck.build import raised_at
-from archcheck.wording import clip
-
-
-def one_line(error: BaseException) -> str:
-    """`KeyError: 'x'`: type and message without line breaks, and not too long."""
-    try:
-        message = " ".join(str(error).split())
-    except Exception:  # the user's class of exception may fail in its turn
-        message = ""
-    name = type(error).__name__
-    return f"{name}: {clip(message, 300)}" if message else name
+from archcheck.build import one_line, raised_at
 
 
 def one_line_with_place(error: BaseException, rootdir: Path | None = None) -> str:

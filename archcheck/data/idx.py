@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from archcheck.data.failures import one_line
+from archcheck.build import one_line
 from archcheck.errors import DataError
 
 _UNSIGNED_BYTE = 8

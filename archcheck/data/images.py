@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from archcheck.build import one_line
 from archcheck.data.context import DataContext
-from archcheck.data.failures import one_line
 from archcheck.data.splits import Arrays, Split
 from archcheck.errors import DataError
 

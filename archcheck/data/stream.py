@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from archcheck.data.failures import a, one_line, one_line_with_place
+from archcheck.build import one_line
+from archcheck.data.failures import a, one_line_with_place
 from archcheck.data.images import is_pil_image, pixels
 from archcheck.data.randomness import derive_seed, own_random_state
 from archcheck.errors import ArchcheckError, DataError

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch.utils.data import IterableDataset, TensorDataset
 
-from archcheck.build import _importing, check_arguments, resolve_target
+from archcheck.build import _importing, check_arguments, one_line, resolve_target
 from archcheck.data.context import DataContext
-from archcheck.data.failures import a, one_line, one_line_with_place
+from archcheck.data.failures import a, one_line_with_place
 from archcheck.data.randomness import derive_seed, own_random_state
 from archcheck.data.splits import Arrays, DataPair, Split
 from archcheck.data.stream import first_item, plain_targets

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from archcheck.build import one_line
 from archcheck.data.context import DataContext
-from archcheck.data.failures import one_line
 from archcheck.data.splits import Arrays, DataPair, head_of
 from archcheck.errors import DataError, NotMeasured
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from archcheck.recipe import Recipe
 from archcheck.training.faults import RunFailed
+from archcheck.training.metrics import takes_classes
 from archcheck.values import InputPattern
 
 
@@ -50,6 +51,11 @@ class Contract:
                 shapes = f"the network returns {list(outputs.shape)}, the data set's targets are {list(targets.shape)}"
                 raise RunFailed(f"{shapes}: expected the same", "dataset")
             return
+        loss = self._recipe.loss.name
+        if not takes_classes(loss):
+            raise RunFailed(
+                f"the data set has classes, {loss} is for float targets; CrossEntropyLoss is for classes", "loss"
+            )
         if outputs.ndim < 2:
             raise RunFailed(f"the network returns {list(outputs.shape)}, expected [B, number of classes]", "build")
         self._num_outputs = outputs.shape[1]

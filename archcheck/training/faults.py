@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from archcheck.build import raised_at
+from archcheck.build import one_line, raised_at
 from archcheck.records import TrainingFault
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -33,7 +33,7 @@ def blaming(key: str, doing: str, rootdir: Path | None = None) -> Iterator[None]
         if is_out_of_memory(error):
             reason = "out of memory; a smaller batch_size or resize needs less"
             raise RunFailed(f"{doing}: {reason}", "batch_size") from error
-        where = raised_at(error, rootdir)
+        where = raised_at(error, rootdir, own_only=True)
         raise RunFailed(f"{doing} raised {one_line(error)}{f' ({where})' if where else ''}", key) from error
 
 
@@ -42,13 +42,3 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)
-
-
-def one_line(error: BaseException) -> str:
-    """`KeyError: 'x'`: type and message without line breaks, and not too long."""
-    try:
-        message = " ".join(str(error).split())
-    except Exception:  # the user's class of exception may fail in its turn
-        message = ""
-    message = message if len(message) <= 300 else message[:297] + "..."
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -94,6 +94,11 @@ class RSquared:
         return 1 - errors / variance if variance > 0 else 0.0
 
 
+def takes_classes(loss_name: str) -> bool:
+    """Whether a loss goes with integer targets, one class for each example."""
+    return loss_name not in _REGRESSION and loss_name not in _BINARY
+
+
 def make_metric(loss_name: str) -> Metric:
     """The metric that goes with a loss: top-1, yes or no, or R² for a regression."""
     if loss_name in _REGRESSION:

@@ -110,7 +110,7 @@ def test_in_order_without_shuffling(split: Split) -> None:
 
 
 def test_no_batch_at_all() -> None:
-    with pytest.raises(DataError, match=r"23 examples make no batch of 24"):
+    with pytest.raises(DataError, match=r"23 examples, less than a batch of 24"):
         make(arrays(), batch_size=24, drop_last=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import mean
 
 from archcheck.checks import Mismatch
@@ -11,6 +12,22 @@ from archcheck.records import EpochRecord, TrainingRecord
 from archcheck.render import format_table
 from archcheck.spec import Better
 from archcheck.values import Keys
+
+
+def is_confirmed(recipe: Recipe, epochs: Sequence[EpochRecord]) -> bool:
+    """Whether a run may stop here: the minimum reached by two epochs in a row, as one may be luck."""
+    least = recipe.accuracy
+    if least is None or not recipe.stop_at_accuracy or not 1 < len(epochs) < recipe.epochs:
+        return False
+    return all(epoch.test_accuracy >= least for epoch in epochs[-2:])
+
+
+def as_stopped(record: TrainingRecord, recipe: Recipe) -> TrainingRecord:
+    """A run to the end as it would have been by `recipe`, which may stop it early; everything else is the same."""
+    for length in range(1, len(record.epochs)):
+        if is_confirmed(recipe, record.epochs[:length]):
+            return replace(record, epochs=record.epochs[:length], reached=True, fault=None)
+    return record
 
 
 def check_accuracy(recipe: Recipe, record: TrainingRecord) -> list[Mismatch]:

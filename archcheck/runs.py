@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from archcheck.checks import Mismatch
 from archcheck.errors import BuildError, DataError, NotMeasured, SpecError, UsageError
-from archcheck.learning import check_accuracy, check_better_than
+from archcheck.learning import as_stopped, check_accuracy, check_better_than
 from archcheck.recipe import Recipe
 from archcheck.records import TrainingRecord
 from archcheck.runoptions import RunOptions
@@ -53,16 +53,17 @@ class Runs:
         return recipe
 
     def train(self, spec_file: SpecFile, recipe: Recipe) -> TrainingRecord:
-        """One run of a spec.
+        """One run of a spec, or what is known already of the same one.
 
         Raises:
             NotMeasured: the device or the data isn't there.
             RunRefused: the network can't be built, or the data is broken.
         """
-        key = repr((spec_file.path.resolve(), recipe))
-        if key not in self._done:
-            self._done[key] = self._train(spec_file, recipe)
-        return self._done[key]
+        key = repr((spec_file.path.resolve(), to_the_end(recipe), recipe.time_budget_sec))
+        known = self._done.get(key)
+        if known is None or (known.reached and not recipe.stop_at_accuracy):
+            known = self._done[key] = self._train(spec_file, recipe)
+        return as_stopped(known, recipe)
 
     def _train(self, spec_file: SpecFile, recipe: Recipe) -> TrainingRecord:
         from archcheck.trainer import DataStore, Trainer, data_mismatch
@@ -80,6 +81,11 @@ class Runs:
             raise RunRefused(data_mismatch(recipe, error)) from None
         except BuildError as error:
             raise RunRefused(build_failure(recipe.args, recipe.place("args"), error)) from None
+
+
+def to_the_end(recipe: Recipe) -> Recipe:
+    """Without what ends a run early: runs of different lengths don't compare."""
+    return replace(recipe, accuracy=None, stop_at_accuracy=False, time_budget_sec=None)
 
 
 # ------------------------------------------------------------------------------------------- accuracy
@@ -124,7 +130,7 @@ def measure_claim(runs: Runs, spec_file: SpecFile, keys: Keys, claim: Better) ->
     """
     try:
         other = find_spec(spec_file, claim.spec)
-        both = [(one, _to_the_end(_claimed(runs, one, claim))) for one in (spec_file, other)]
+        both = [(one, to_the_end(_claimed(runs, one, claim))) for one in (spec_file, other)]
         records = [
             [runs.train(one, replace(recipe, seed=recipe.seed + offset)) for offset in range(claim.seeds)]
             for one, recipe in both
@@ -146,11 +152,6 @@ def _claimed(runs: Runs, spec_file: SpecFile, claim: Better) -> Recipe:
         )
         raise NotMeasured(reason)
     return recipe
-
-
-def _to_the_end(recipe: Recipe) -> Recipe:
-    """Without what ends a run early: runs of different lengths don't compare."""
-    return replace(recipe, accuracy=None, stop_at_accuracy=False, time_budget_sec=None)
 
 
 def find_spec(spec_file: SpecFile, name: str) -> SpecFile:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from archcheck.data.batches import Batches
 from archcheck.errors import DataError
+from archcheck.learning import is_confirmed
 from archcheck.recipe import Recipe
 from archcheck.records import EpochRecord, TrainingRecord
 from archcheck.training.components import Schedule, build_schedule
@@ -132,7 +133,7 @@ class _Run:
             self._tell(record)
             if self.watchers.on_epoch is not None:
                 self.watchers.on_epoch(record, self.network)
-            if self._is_confirmed():
+            if is_confirmed(self.recipe, self.epochs):
                 self.reached = True
                 return
             if epoch < self.recipe.epochs:
@@ -143,13 +144,6 @@ class _Run:
     @property
     def _scheduler_name(self) -> str:
         return self.recipe.scheduler.name if self.recipe.scheduler is not None else ""
-
-    def _is_confirmed(self) -> bool:
-        """The minimum reached by two epochs in a row: one may be luck."""
-        least = self.recipe.accuracy
-        if least is None or not self.recipe.stop_at_accuracy or len(self.epochs) == self.recipe.epochs:
-            return False
-        return len(self.epochs) > 1 and all(epoch.test_accuracy >= least for epoch in self.epochs[-2:])
 
     # ----------------------------------------------------------------------------------------- one epoch
 

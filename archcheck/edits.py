@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from archcheck.checks import Edit
 from archcheck.errors import SpecError, UsageError
 from archcheck.patterns import format_key, format_pattern
-from archcheck.source import Document, parse_document
+from archcheck.source import Document, parse_document, resolve_scalar
 from archcheck.spec import SpecFile, TrainingKeys, parse_spec
 from archcheck.specwriter import format_flow
 from archcheck.values import Keys
@@ -25,6 +25,7 @@ SECTION_ORDER = ("name", "source", "build", "args", "input", "sizes", "layers", 
 KEY_ORDER = (*SECTION_ORDER, *TrainingKeys.model_fields)
 
 _ABSENT = object()
+_PLAIN_TEXT = re.compile(r"[\w.(](?:[\w ./+*()-]*[\w.)*])?", re.ASCII)  # `129.36 k`, `(H+1)/2`
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 Splice: TypeAlias = tuple[int, int, str]  # what is replaced, from start to end, and by what
@@ -132,18 +133,23 @@ def _shared(document: Document, keys: Keys) -> UsageError:
 
 def _format_like(old: str, value: Any) -> str:
     """A new value in the style of the old one: its quotes, its grouping of digits."""
-    quote = old[:1] if old[:1] in ("'", '"') and isinstance(value, (int, str)) and not isinstance(value, bool) else ""
-    grouped = "_" in old or not re.fullmatch(r"\d{4,}", old)
-    return f"{quote}{_format(value, grouped=grouped)}{quote}"
+    quote = old[:1] if old[:1] in ("'", '"') else ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{quote}{_format(value, grouped='_' in old or not re.fullmatch(r'[0-9]{4,}', old))}{quote}"
+    if quote and isinstance(value, str) and value.isprintable() and not set(value) & set("'\"\\"):
+        return f"{quote}{value}{quote}"
+    return _format(value)
 
 
 def _format(value: Any, *, grouped: bool = True) -> str:
-    """A value that was measured; text is written as it is."""
-    if isinstance(value, (bool, float)) or _is_record(value):
+    """A value that was measured; text without quotes, unless it would be read as something else."""
+    if isinstance(value, bool | float) or _is_record(value):
         return format_flow(value)
     if isinstance(value, int):
         return f"{value:_}" if grouped else str(value)
-    return value if isinstance(value, str) else format_pattern(value)
+    if isinstance(value, str):
+        return value if _PLAIN_TEXT.fullmatch(value) and resolve_scalar(value) == value else format_flow(value)
+    return format_pattern(value)
 
 
 # ------------------------------------------------------------------------------------------- adding

@@ -25,6 +25,7 @@ class RunOptions:
     data_dir: where data sets are; download: whether missing ones may be fetched into it.
     checkpoints: where each spec gets a folder with its best network.
     data_budget_bytes: the most of a data set that may be resident on the device; None: a quarter of its free memory.
+    num_threads: of torch on the CPU; None: as it is.
     """
 
     kind: TrainKind = "auto"
@@ -34,6 +35,7 @@ class RunOptions:
     download: bool = False
     checkpoints: Path | None = None
     data_budget_bytes: int | None = None
+    num_threads: int | None = None
 
 
 def parse_device(text: str) -> str:

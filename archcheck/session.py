@@ -73,9 +73,18 @@ def train_options(config: pytest.Config) -> RunOptions:
             download=option("archcheck_download"),
             checkpoints=_folder(config, option("archcheck_checkpoints")),
             data_budget_bytes=None if budget is None else parse_bytes(budget),
+            num_threads=_num_threads(config),
         )
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _num_threads(config: pytest.Config) -> int | None:
+    """A worker's share of the processor: threads that share a core spend their time waiting for each other."""
+    if not hasattr(config, "workerinput"):
+        return None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // int(config.workerinput["workercount"]))
 
 
 def _folder(config: pytest.Config, name: str | None, *, must_exist: bool = False) -> Path | None:

@@ -399,7 +399,8 @@ def _validated(path: Path, document: Document) -> SpecFile:
 
 def _problems_of_the_whole(spec_file: SpecFile) -> list[Problem]:
     found = [*_check_dimensions(spec_file.spec), *_check_training(spec_file.spec)]
-    return in_order(Problem(spec_file.locate(keys), message) for keys, message in found)
+    # What is missing from a section is told at its name, what is wrong at the value.
+    return in_order(Problem(spec_file.locate(keys, key=keys == ("training",)), message) for keys, message in found)
 
 
 def _problems_elsewhere(path: Path, document: Document, found: Sequence[Keys]) -> list[Problem]:

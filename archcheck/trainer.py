@@ -24,9 +24,9 @@ from archcheck.runoptions import RunOptions
 from archcheck.spec import Named, Spec, SpecFile
 from archcheck.training.checkpoints import Checkpoints
 from archcheck.training.components import check_components
+from archcheck.training.contract import Contract
 from archcheck.training.devices import choose_device, synchronize
-from archcheck.training.loop import Progress, Watchers, train
-from archcheck.training.step import TrainingStep
+from archcheck.training.loop import Progress, Watchers, start_training, train
 from archcheck.values import Keys
 from archcheck.world import cpu_by_default, preserved_state, seed_generators
 
@@ -105,7 +105,7 @@ class Trainer:
     ) -> TrainingRecord:
         """One run, by `recipe` where it isn't the spec's own. Torch's global state is as before when it's over."""
         recipe = recipe or self.recipe
-        with _seeded(recipe, self.device):
+        with _seeded(recipe, self.device, self.options.num_threads):
             network = self._build(recipe)
             train_set, test_set = self._batches(recipe)
             keeper = self._checkpoints()
@@ -116,13 +116,18 @@ class Trainer:
             )  # fmt: skip
 
     def prepare_step(self, recipe: Recipe | None = None) -> Callable[[], None]:
-        """A function that takes one step of training on the next batch; it doesn't wait for the device."""
+        """A function that takes one step of training on the next batch; it doesn't wait for the device.
+
+        Raises:
+            RunFailed: data, network and recipe don't go together.
+        """
         recipe = recipe or self.recipe
-        with _seeded(recipe, self.device):
-            train_set, _ = self._batches(recipe)
-            batches = _endless(train_set)
-            step = TrainingStep(self._build(recipe), recipe, self.device, next(batches)[0], self.rootdir)
+        with _seeded(recipe, self.device, self.options.num_threads):
+            train_set, test_set = self._batches(recipe)
+            contract = Contract(recipe, self.num_classes)
+            step = start_training(self._build(recipe), train_set, test_set, recipe, contract, self.rootdir)
             step.network.train()
+        batches = _endless(train_set)
 
         def take_step() -> None:
             with torch.enable_grad():
@@ -205,7 +210,7 @@ def data_mismatch(recipe: Recipe, error: DataError, key: str | None = None) -> M
 
 
 @contextmanager
-def _seeded(recipe: Recipe, device: torch.device) -> Iterator[None]:
+def _seeded(recipe: Recipe, device: torch.device, num_threads: int | None = None) -> Iterator[None]:
     """The same random numbers, dtype and device by default for every run; the caller's come back."""
     if device.type == "cuda":
         torch.cuda.init()  # type: ignore[no-untyped-call]  # before its generators' states are kept
@@ -213,6 +218,8 @@ def _seeded(recipe: Recipe, device: torch.device) -> Iterator[None]:
         stack.enter_context(preserved_state())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(cpu_by_default())
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
         torch.set_default_dtype(torch.float32)
         torch.manual_seed(recipe.seed)
         seed_generators(recipe.seed)

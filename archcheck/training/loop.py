@@ -89,6 +89,49 @@ def train(
     )
 
 
+def start_training(
+    network: nn.Module,
+    train_set: Batches,
+    test_set: Batches,
+    recipe: Recipe,
+    contract: Contract,
+    rootdir: Path | None = None,
+) -> TrainingStep:
+    """What a step of training takes, once it's clear that data, network and recipe go together.
+
+    Raises:
+        RunFailed: they don't, or a part of the recipe can't be built.
+        DataError: the test set can't be read.
+    """
+    inputs, targets = next(fetched(test_set, 0, rootdir))
+    contract.check_inputs(inputs)
+    step = TrainingStep(network, recipe, train_set.device, inputs, rootdir)
+    network.eval()
+    with torch.no_grad():
+        contract.check_outputs(step.predict(inputs), targets)
+    for batches in (train_set, test_set):
+        labels = batches.label_range()
+        if labels is not None:
+            contract.check_range(*labels)
+    return step
+
+
+def fetched(batches: Batches, epoch: int, rootdir: Path | None) -> Iterator[tuple[Any, Tensor]]:
+    """The batches of an epoch. Raises DataError as they do; RunFailed where memory runs out on the way."""
+    iterator = batches.epoch(epoch)
+    while True:
+        try:
+            with blaming("dataset", "the data set", rootdir):
+                batch = next(iterator, None)
+        except RunFailed as failed:
+            if isinstance(failed.__cause__, DataError):
+                raise failed.__cause__ from None
+            raise
+        if batch is None:
+            return
+        yield batch
+
+
 @dataclass(slots=True)
 class _Run:
     """The state of a run between its epochs."""
@@ -111,19 +154,12 @@ class _Run:
 
     def start(self) -> None:
         """Build what a step takes, and check that data and network go together."""
-        inputs, targets = next(self._batches(self.test_set))
-        self._contract.check_inputs(inputs)
-        self._step = TrainingStep(self.network, self.recipe, self.train_set.device, inputs, self.rootdir)
-        with blaming("scheduler", self.recipe.scheduler.name if self.recipe.scheduler else "", self.rootdir):
+        self._step = start_training(
+            self.network, self.train_set, self.test_set, self.recipe, self._contract, self.rootdir
+        )
+        with blaming("scheduler", self._scheduler_name, self.rootdir):
             self._schedule = build_schedule(self.recipe, self._step.optimizer, len(self.train_set))
         self._watch = _LossWatch(self.train_set.device)
-        self.network.eval()
-        with torch.no_grad():
-            self._contract.check_outputs(self._step.predict(inputs), targets)
-        for batches in (self.train_set, self.test_set):
-            labels = batches.label_range()
-            if labels is not None:
-                self._contract.check_range(*labels)
 
     def go(self) -> None:
         """Train epoch by epoch."""
@@ -150,7 +186,7 @@ class _Run:
     def _epoch(self, epoch: int) -> tuple[EpochRecord, float]:
         metric, loss_sum, clock = make_metric(self.recipe.loss.name), _zero(self.train_set.device), _Clock(self)
         self.network.train()
-        for number, (inputs, targets) in enumerate(self._batches(self.train_set, epoch), 1):
+        for number, (inputs, targets) in enumerate(fetched(self.train_set, epoch, self.rootdir), 1):
             if not self.train_set.resident:
                 self._contract.check_labels(targets)
             loss, outputs = self._step(inputs, targets)
@@ -168,27 +204,12 @@ class _Run:
         first = self._first_step_sec if epoch == 1 else 0.0
         return EpochRecord(epoch, mean_loss, metric.value(), test_accuracy, rate, spent, first), test_loss
 
-    def _batches(self, batches: Batches, epoch: int = 0) -> Iterator[tuple[Any, Tensor]]:
-        """Out of memory in bringing a batch to the device is a finding too."""
-        iterator = batches.epoch(epoch)
-        while True:
-            try:
-                with blaming("dataset", "the data set", self.rootdir):
-                    batch = next(iterator, None)
-            except RunFailed as failed:
-                if isinstance(failed.__cause__, DataError):
-                    raise failed.__cause__ from None
-                raise
-            if batch is None:
-                return
-            yield batch
-
     def _evaluate(self) -> tuple[float, float]:
         """Mean loss and accuracy on the test set."""
         metric, loss_sum = make_metric(self.recipe.loss.name), _zero(self.train_set.device)
         self.network.eval()
         with torch.no_grad():
-            for inputs, targets in self._batches(self.test_set):
+            for inputs, targets in fetched(self.test_set, 0, self.rootdir):
                 if not self.test_set.resident:
                     self._contract.check_labels(targets)
                 outputs = self._step.predict(inputs)

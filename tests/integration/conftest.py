@@ -11,10 +11,12 @@ import yaml  # noqa: F401
 # pytester forgets what a run inside it has imported. What is imported here stays, which saves a second each time, and
 # torchvision can't be imported twice in one process.
 import archcheck.build
+import archcheck.calibrate
 import archcheck.session
 import archcheck.specwriter
 import archcheck.summarize
-import archcheck.trace  # noqa: F401
+import archcheck.trace
+import archcheck.trainer  # noqa: F401
 
 # Named one by one, as other plugins that happen to be installed would be imported anew in every run.
 PLUGINS = (

@@ -129,6 +129,16 @@ def test_the_report_shows_every_run_and_the_arithmetic(tmp_path: Path) -> None:
     )
 
 
+def test_what_was_calibrated_before_is_replaced(tmp_path: Path) -> None:
+    spec_file = spec_of(tmp_path)
+    before = written(spec_file, run(spec_file, FakeTrainer(FIVE), measure_speed=False))
+    again = spec_of(tmp_path, before)
+    after = written(again, run(again, FakeTrainer([one - 0.1 for one in FIVE]), num_seeds=10, measure_speed=False))
+    # The same five twice: standard deviation 0.0078881, factor 3.981, so 0.742 - 0.0314 = 0.7106.
+    old, new = "mean: 0.842, std: 0.0084, seeds: 5", "mean: 0.742, std: 0.0079, seeds: 10"
+    assert after == before.replace("0.793", "0.71").replace(old, new)
+
+
 def test_runs_that_agree_are_taken_to_spread_a_little(tmp_path: Path) -> None:
     runs = run(spec_of(tmp_path), FakeTrainer([0.9]), measure_speed=False)
     assert "standard deviation 0.0000 (taken as 0.0010), factor 5.741" in format_minimum(runs, set_minimum(runs))

@@ -209,14 +209,13 @@ def test_a_users_autouse_fixtures_do_no_harm(project: Project) -> None:
 
 
 def test_sections_still_to_come_are_skipped_at_their_line_never_green(project: Project) -> None:
-    text = "build: nets:small\ninput: [B, 1, 28, 28]\ntraining:\n  dataset: fashion-mnist\n  accuracy: 0.9\n"
-    project.spec(text=text)
+    project.spec(text="build: nets:small\ninput: [B, 1, 28, 28]\nthroughput:\n  batch_size: 256\n")
     result = project.run("-rs")
     result.assert_outcomes(passed=1, skipped=1)
-    result.stdout.fnmatch_lines(["SKIPPED [[]1[]] specs/small.arch.yaml:3: `training` is valid, but *"])
+    result.stdout.fnmatch_lines(["SKIPPED [[]1[]] specs/small.arch.yaml:3: `throughput` is valid, but *"])
     strict = project.run("--archcheck-strict")
     strict.assert_outcomes(passed=1, failed=1)
-    strict.stdout.fnmatch_lines(["specs/small.arch.yaml:3: not measured: `training` is valid, but *"])
+    strict.stdout.fnmatch_lines(["specs/small.arch.yaml:3: not measured: `throughput` is valid, but *"])
 
 
 def test_a_recipe_is_held_against_torch_itself(project: Project) -> None:
@@ -225,6 +224,7 @@ def test_a_recipe_is_held_against_torch_itself(project: Project) -> None:
 build: nets:small
 input: [B, 1, 28, 28]
 training:
+  dataset: fashion-mnist-mini
   optimizer:
     name: SGD
     lr: 0.1
@@ -237,9 +237,9 @@ training:
     result.assert_outcomes(failed=1, deselected=1)
     result.stdout.fnmatch_lines(
         [
-            "specs/small.arch.yaml:7: optimizer: torch.optim.SGD accepts no argument 'momentun': did you mean *",
-            "specs/small.arch.yaml:8: scheduler: torch.optim.lr_scheduler has no 'StepLRR': did you mean 'StepLR'?",
-            "specs/small.arch.yaml:9: scheduler: torch.optim.lr_scheduler.StepLR is missing its argument 'step_size'*",
+            "specs/small.arch.yaml:8: optimizer: torch.optim.SGD accepts no argument 'momentun': did you mean *",
+            "specs/small.arch.yaml:9: scheduler: torch.optim.lr_scheduler has no 'StepLRR': did you mean 'StepLR'?",
+            "specs/small.arch.yaml:10: scheduler: torch.optim.lr_scheduler.StepLR is missing its argument 'step_size'*",
         ]
     )
 

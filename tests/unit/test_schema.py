@@ -63,7 +63,7 @@ HEAD = "build: nets:small\ninput: [B, 3]\n"
         "sizes: {B: [1, 4]}",
         "equivalent_to: nets:other",
         "health: off",
-        "training: {optimizer: SGD, scheduler: {name: StepLR, step_size: 4}, resize: [32, 48], time_budget: 60 s}",
+        "training: {dataset: digits, scheduler: {name: StepLR, step_size: 4}, resize: [32, 48], time_budget: 60 s}",
         "throughput: {max_regression: 15%, min_examples_per_sec: {cpu: 30}}",
         "claims: {faster_than: [{spec: resnet34, by: 1.5}]}",
     ],

@@ -39,7 +39,8 @@ def check_accuracy(recipe: Recipe, record: TrainingRecord) -> list[Mismatch]:
     if record.reached or (accuracy is not None and accuracy >= recipe.accuracy):
         return []
     assert accuracy is not None  # a run without a fault has come to the end of its epochs
-    problem = f"{record.metric} {accuracy:.3f} after {_count(len(record.epochs), 'epoch')}, "
+    metric = "" if record.metric == "accuracy" else f"{record.metric} "
+    problem = f"{metric}{accuracy:.3f} after {_count(len(record.epochs), 'epoch')}, "
     problem += f"{format_gap(recipe.accuracy - accuracy)} below the minimum"
     return [
         Mismatch(

@@ -1,0 +1,57 @@
+"""What the tests of training share: recipes as a spec would say them, and small data on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from archcheck.data.batches import Batches
+from archcheck.data.splits import Arrays
+from archcheck.data.transforms import BatchTransform
+from archcheck.recipe import Recipe, resolve_recipe
+from archcheck.records import TrainingRecord
+from archcheck.spec import parse_spec
+from archcheck.training.loop import Watchers, train
+
+MakeRecipe = Callable[..., Recipe]
+
+
+def make_recipe(training: str = "", input: str = "[B, 2]") -> Recipe:  # noqa: A002 - the spec's own word
+    """The recipe of a spec with these lines in its `training`."""
+    keys = "".join(f"  {line}\n" for line in training.split("\n") if line)
+    return resolve_recipe(parse_spec(f"build: m:f\ninput: {input}\ntraining:\n  dataset: d\n{keys}").spec, "full")
+
+
+def as_batches(inputs: Tensor, targets: Tensor, recipe: Recipe, *, train: bool) -> Batches:
+    return Batches(
+        Arrays(inputs, targets), batch_size=recipe.batch_size, device="cpu", transform=BatchTransform(), shuffle=train,
+        drop_last=train, seed=recipe.seed,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def clouds() -> tuple[Tensor, Tensor]:
+    """Two clouds of 64 points each, eight standard deviations apart: (128, 2) and classes (128,)."""
+    draw = torch.Generator().manual_seed(0)
+    classes = torch.arange(128) % 2
+    return torch.randn(128, 2, generator=draw) + 8.0 * classes[:, None] - 4, classes
+
+
+@pytest.fixture
+def fit(clouds: tuple[Tensor, Tensor]) -> Callable[..., TrainingRecord]:
+    """Trains a network on the clouds, or on other inputs and targets, by the lines of a recipe."""
+
+    def run(
+        network: nn.Module, training: str, data: tuple[Tensor, Tensor] | None = None, input: str = "[B, 2]", **kwargs: Any  # noqa: A002
+    ) -> TrainingRecord:
+        inputs, targets = data or clouds
+        recipe = make_recipe(training, input)
+        torch.manual_seed(recipe.seed)
+        sets = [as_batches(inputs, targets, recipe, train=train) for train in (True, False)]
+        return train(network, *sets, recipe, watchers=kwargs.pop("watchers", Watchers()), **kwargs)
+
+    return run

@@ -1,0 +1,152 @@
+"""Optimizers, schedulers, losses and initialisation by their names in torch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from archcheck.training.components import (
+    build_loss,
+    build_optimizer,
+    build_schedule,
+    check_components,
+    initialise,
+)
+from tests.unit.training.conftest import make_recipe
+
+OPTIMIZERS = [
+    "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "LBFGS", "NAdam", "RAdam", "RMSprop", "Rprop",
+    "SGD",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_does_what_torchs_own_does(name: str) -> None:
+    recipe = make_recipe(f"optimizer: {{name: {name}, lr: 0.01}}")
+    assert check_components(recipe) == []
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(3, 2), nn.Linear(3, 2)
+    theirs.load_state_dict(ours.state_dict())
+    inputs = torch.randn(8, 3)
+    for network, optimizer in (
+        (ours, build_optimizer(recipe, ours.parameters())),
+        (theirs, getattr(torch.optim, name)(theirs.parameters(), lr=0.01)),
+    ):
+        for _ in range(3):
+
+            def closure(network: nn.Module = network, optimizer: torch.optim.Optimizer = optimizer) -> torch.Tensor:
+                optimizer.zero_grad()
+                loss: torch.Tensor = network(inputs).square().sum()
+                loss.backward()  # type: ignore[no-untyped-call]
+                return loss
+
+            optimizer.step(closure)  # type: ignore[arg-type]
+    assert torch.allclose(ours.weight, theirs.weight, rtol=1e-4, atol=1e-6)
+
+
+def test_a_sparse_embedding_trains_as_it_does_in_torch() -> None:
+    embedding = nn.Embedding(4, 2, sparse=True)
+    before = embedding.weight.detach().clone()
+    optimizer = build_optimizer(make_recipe("optimizer: {name: SGD, lr: 0.5}"), embedding.parameters())
+    embedding(torch.tensor([1])).sum().backward()
+    optimizer.step()
+    before[1] -= 0.5
+    assert torch.allclose(embedding.weight, before)
+
+
+def test_complex_parameters_train_as_they_do_in_torch() -> None:
+    layer = nn.Linear(2, 2, bias=False, dtype=torch.complex64)
+    before = layer.weight.detach().clone()
+    optimizer = build_optimizer(make_recipe("optimizer: {name: SGD, lr: 0.5}"), layer.parameters())
+    layer.weight.real.sum().backward()
+    optimizer.step()
+    assert torch.allclose(layer.weight, before - 0.5)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("optimizer: Sgd", "torch.optim has no 'Sgd': did you mean 'SGD'?"),
+        ("optimizer: Optimizer", "torch.optim has no 'Optimizer'"),
+        ("optimizer: {name: SGD, learning_rate: 1.0}", "torch.optim.SGD accepts no argument 'learning_rate'"),
+        ("scheduler: StepLR", "torch.optim.lr_scheduler.StepLR is missing its argument 'step_size'"),
+        ("scheduler: Linear", "torch.optim.lr_scheduler has no 'Linear': did you mean 'LinearLR'?"),
+        ("loss: CrossEntropy", "torch.nn has no 'CrossEntropy': did you mean 'CrossEntropyLoss'?"),
+        ("loss: Linear", "torch.nn has no 'Linear'"),
+        ("init: xavier_unifrom", "torch.nn.init has no 'xavier_unifrom_': did you mean 'xavier_uniform'?"),
+        ("loss: MSELoss\nlabel_smoothing: 0.1", "MSELoss smooths no labels: only CrossEntropyLoss does"),
+    ],
+)
+def test_what_torch_does_not_have_is_told_before_anything_runs(line: str, problem: str) -> None:
+    (mismatch,) = check_components(make_recipe(line))
+    assert mismatch.problem.startswith(problem)
+
+
+def test_label_smoothing_is_the_losss_own() -> None:
+    outputs, targets = torch.tensor([[2.0, -1.0, 0.5]]), torch.tensor([0])
+    loss = build_loss(make_recipe("label_smoothing: 0.1"))
+    log_p = outputs.log_softmax(1)[0]
+    by_hand = -(0.9 * log_p[0] + 0.1 * log_p.mean())
+    assert float(loss(outputs, targets)) == pytest.approx(float(by_hand), rel=1e-6)
+
+
+def learning_rates(scheduler: str, epochs: int, num_batches: int, losses: list[float]) -> list[list[float]]:
+    """The rate in each batch of each epoch."""
+    recipe = make_recipe(f"optimizer: {{name: SGD, lr: 1.0}}\nepochs: {epochs}\nscheduler: {scheduler}")
+    optimizer = build_optimizer(recipe, nn.Linear(1, 1).parameters())
+    schedule = build_schedule(recipe, optimizer, num_batches)
+    rates: list[list[float]] = []
+    for epoch in range(epochs):
+        rates.append([])
+        for _ in range(num_batches):
+            rates[-1].append(round(optimizer.param_groups[0]["lr"], 4))
+            optimizer.step()
+            schedule.after_batch()
+        schedule.after_epoch(losses[epoch])
+    return rates
+
+
+def test_a_scheduler_goes_by_epochs() -> None:
+    assert learning_rates("{name: StepLR, step_size: 1, gamma: 0.5}", 3, 2, [1, 1, 1]) == [
+        [1.0, 1.0], [0.5, 0.5], [0.25, 0.25],
+    ]  # fmt: skip
+
+
+def test_one_cycle_goes_by_batches_over_the_whole_run() -> None:
+    rates = [rate for epoch in learning_rates("{name: OneCycleLR, max_lr: 1.0}", 5, 4, [1.0] * 5) for rate in epoch]
+    assert rates[0] == 0.04  # max_lr / 25
+    assert max(rates) == 1.0
+    assert rates.index(1.0) == 5  # 30 % of 20 steps is where it peaks: 0.3 * 20 - 1
+    assert rates[-1] < 0.001
+
+
+def test_a_plateau_goes_by_the_loss_on_the_test_set() -> None:
+    rates = learning_rates("{name: ReduceLROnPlateau, patience: 0, factor: 0.1}", 4, 1, [1.0, 0.5, 0.7, 0.4])
+    assert rates == [[1.0], [1.0], [1.0], [0.1]]
+
+
+@pytest.mark.parametrize(
+    ("init", "low", "high"),
+    [
+        ("xavier_uniform", -(6 / 12) ** 0.5, (6 / 12) ** 0.5),  # sqrt(6 / (fan in + fan out))
+        ("kaiming_uniform", -(6 / 8) ** 0.5, (6 / 8) ** 0.5),
+        ("{name: constant, val: 0.25}", 0.25, 0.25),
+        ("zeros", 0.0, 0.0),
+    ],
+)
+def test_initialisation_fills_weights_and_leaves_the_rest(init: str, low: float, high: float) -> None:
+    network = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4))
+    bias = network[0].bias.detach().clone()
+    initialise(network, make_recipe(f"init: {init}").init)
+    weight = network[0].weight
+    assert low <= float(weight.min()) <= float(weight.max()) <= high
+    assert torch.equal(network[0].bias, bias)
+    assert torch.equal(network[1].weight, torch.ones(4))
+
+
+def test_the_default_initialisation_changes_nothing() -> None:
+    network = nn.Linear(4, 4)
+    before = network.weight.detach().clone()
+    initialise(network, make_recipe("init: default").init)
+    assert torch.equal(network.weight, before)

@@ -92,7 +92,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
+class CalibrationRuns:
     """What was measured: the settings' speeds, the runs with the setting chosen, and those in fp32 beside it.
 
     `old` is the recipe that the spec gives now, `recipe` the one with that setting. `chance` is the accuracy of
@@ -127,7 +127,7 @@ def calibrate(
     choices: Choices,
     say: Say,
     clock: Callable[[], float] = time.perf_counter,
-) -> Runs:
+) -> CalibrationRuns:
     """Choose the setting that pays, then train once for each seed; `say` is told of each step in one line.
 
     Raises:
@@ -141,6 +141,8 @@ def calibrate(
         raise _died(spec_file, recipe, failed.fault) from None
     chosen = choose_setting(timings).applied_to(recipe) if timings else recipe
     records = _train_seeds(spec_file, runner, chosen, choices.num_seeds, say)
+    if chosen.precision == "bf16" and records[0].device == "cpu":
+        say("bf16 pays on this CPU; on those that don't multiply it in hardware it is slow (--no-speed keeps fp32)")
     fp32: tuple[TrainingRecord, ...] = ()
     if choices.check_precision and chosen.precision == "bf16":
         fp32 = _train_seeds(spec_file, runner, replace(chosen, precision="fp32"), choices.num_seeds, say)
@@ -150,7 +152,7 @@ def calibrate(
     chance, resolution = (
         1 / count if is_accuracy and count else 0.0 for count in (runner.num_classes, runner.num_test_examples)
     )
-    return Runs(recipe, chosen, timings, records, fp32, chance, resolution)
+    return CalibrationRuns(recipe, chosen, timings, records, fp32, chance, resolution)
 
 
 def _train_seeds(spec_file: SpecFile, runner: Runner, recipe: Recipe, num: int, say: Say) -> tuple[TrainingRecord, ...]:
@@ -265,7 +267,7 @@ def _ratio(timing: Timing) -> float:
 # ------------------------------------------------------------------------------------------- the minimum
 
 
-def set_minimum(runs: Runs) -> float:
+def set_minimum(runs: CalibrationRuns) -> float:
     """The minimum that the runs give.
 
     Raises:
@@ -297,14 +299,14 @@ def calibration_edits(spec: Spec, recipe: Recipe, values: Mapping[str, Any]) -> 
     return edits
 
 
-def _measured_values(runs: Runs, minimum: float) -> dict[str, Any]:
+def _measured_values(runs: CalibrationRuns, minimum: float) -> dict[str, Any]:
     """What the spec is to say; a setting that its runs have anyway needs no line."""
     pairs = ((key, getattr(runs.old, key), getattr(runs.recipe, key)) for key in SETTING_KEYS)
     settings = {key: new for key, old, new in pairs if new != old}
     return {**settings, "accuracy": minimum, "calibration": _record(runs)}
 
 
-def _record(runs: Runs) -> dict[str, Any]:
+def _record(runs: CalibrationRuns) -> dict[str, Any]:
     return {
         "mean": round(mean(runs.accuracies), 4),
         "std": round(stdev(runs.accuracies), 4),
@@ -325,7 +327,7 @@ def _require_editable(spec_file: SpecFile, recipe: Recipe, choices: Choices) -> 
     apply_edits(document.text, document.path, edits, {})
 
 
-def calibrated_text(spec_file: SpecFile, runs: Runs, minimum: float) -> tuple[str, str]:
+def calibrated_text(spec_file: SpecFile, runs: CalibrationRuns, minimum: float) -> tuple[str, str]:
     """The spec's text as it is now and as it is to be; comments that were edited while the runs went on are kept.
 
     Raises:
@@ -342,13 +344,13 @@ def calibrated_text(spec_file: SpecFile, runs: Runs, minimum: float) -> tuple[st
 # ------------------------------------------------------------------------------------------- what is shown
 
 
-def format_runs(runs: Runs) -> str:
+def format_runs(runs: CalibrationRuns) -> str:
     """The settings with their speeds, where these were measured, and a row for each seed."""
     tables = [_format_timings(runs)] if runs.timings else []
     return "\n\n".join([*tables, _format_records(runs)])
 
 
-def _format_timings(runs: Runs) -> str:
+def _format_timings(runs: CalibrationRuns) -> str:
     chosen = Setting(runs.recipe.precision, runs.recipe.memory_format, runs.recipe.compile)
     rows = [
         [
@@ -364,7 +366,7 @@ def _format_timings(runs: Runs) -> str:
     return format_table(rows, headers, ("left", "left", "left", "right", "left"), "simple")
 
 
-def _format_records(runs: Runs) -> str:
+def _format_records(runs: CalibrationRuns) -> str:
     metric = runs.records[0].metric
     headers = ["seed", f"train {metric}", f"test {metric}", "examples/s", "seconds"]
     rows = [
@@ -384,7 +386,7 @@ def _format_records(runs: Runs) -> str:
     return format_table(rows, headers, ["right"] * len(headers), "simple")
 
 
-def format_minimum(runs: Runs, minimum: float) -> str:
+def format_minimum(runs: CalibrationRuns, minimum: float) -> str:
     """How the minimum comes about, and what it was."""
     found = runs.accuracies
     floor = max(LEAST_STD, runs.resolution)
@@ -397,7 +399,7 @@ def format_minimum(runs: Runs, minimum: float) -> str:
     )
 
 
-def quick_takes_over(spec: Spec, runs: Runs) -> bool:
+def quick_takes_over(spec: Spec, runs: CalibrationRuns) -> bool:
     """Whether quick runs take over a minimum that full ones gave, for want of one of their own."""
     quick = spec.training.quick if spec.training is not None else None
     return runs.recipe.kind == "full" and quick is not None and quick.accuracy is None

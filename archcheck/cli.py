@@ -27,7 +27,7 @@ from archcheck.values import parse_input_option
 from archcheck.verification import Measured, measure, run_check, sections_present
 
 if TYPE_CHECKING:
-    from archcheck.calibrate import Runs
+    from archcheck.calibrate import CalibrationRuns
 
 DIFFERENT, FAILED, INTERRUPTED = 1, 2, 130
 
@@ -342,7 +342,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _calibration_runs(spec_file: SpecFile, options: argparse.Namespace) -> Runs:
+def _calibration_runs(spec_file: SpecFile, options: argparse.Namespace) -> CalibrationRuns:
     from archcheck.calibrate import Choices, calibrate
     from archcheck.runoptions import RunOptions
     from archcheck.trainer import Trainer, choose_recipe

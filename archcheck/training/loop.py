@@ -148,9 +148,8 @@ class _Run:
     _step: TrainingStep = field(init=False)
     _schedule: Schedule = field(init=False)
     _watch: _LossWatch = field(init=False)
-    _first_step_sec: float = 0.0
-    _began: float = 0.0
-    _shown: float = 0.0
+    _clock: _Clock = field(init=False)
+    _shown_sec: float = 0.0
 
     def start(self) -> None:
         """Build what a step takes, and check that data and network go together."""
@@ -160,6 +159,7 @@ class _Run:
         with blaming("scheduler", self._scheduler_name, self.rootdir):
             self._schedule = build_schedule(self.recipe, self._step.optimizer, len(self.train_set))
         self._watch = _LossWatch(self.train_set.device)
+        self._clock = _Clock(self.train_set.device, self.train_set.batch_size)
 
     def go(self) -> None:
         """Train epoch by epoch."""
@@ -184,8 +184,9 @@ class _Run:
     # ----------------------------------------------------------------------------------------- one epoch
 
     def _epoch(self, epoch: int) -> tuple[EpochRecord, float]:
-        metric, loss_sum, clock = make_metric(self.recipe.loss.name), _zero(self.train_set.device), _Clock(self)
+        metric, loss_sum = make_metric(self.recipe.loss.name), _zero(self.train_set.device)
         self.network.train()
+        self._clock.start_epoch()
         for number, (inputs, targets) in enumerate(fetched(self.train_set, epoch, self.rootdir), 1):
             if not self.train_set.resident:
                 self._contract.check_labels(targets)
@@ -195,13 +196,13 @@ class _Run:
             self._watch.look(loss, epoch, number)
             with blaming("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
                 self._schedule.after_batch()
-            clock.tick(epoch, number)
-            self._look_around(epoch, number, loss, clock)
-        rate, spent = clock.stop()
+            self._clock.tick()
+            self._look_around(epoch, number, loss)
+        rate, spent = self._clock.stop_epoch()
         self._watch.look(loss_sum, epoch, len(self.train_set), now=True)
         mean_loss = float(loss_sum) / len(self.train_set)
         test_loss, test_accuracy = self._evaluate()
-        first = self._first_step_sec if epoch == 1 else 0.0
+        first = self._clock.first_step_sec if epoch == 1 else 0.0
         return EpochRecord(epoch, mean_loss, metric.value(), test_accuracy, rate, spent, first), test_loss
 
     def _evaluate(self) -> tuple[float, float]:
@@ -221,26 +222,25 @@ class _Run:
 
     def _check_budget(self, epoch: int) -> None:
         budget = self.recipe.time_budget_sec
-        spent = time.perf_counter() - self._began
-        if budget is not None and spent > budget:
+        if budget is not None and self._clock.run_sec > budget:
             reached = f", accuracy {self.epochs[-1].test_accuracy:.3f}" if self.epochs else ""
             problem = f"the time budget of {budget:g} s is spent in epoch {epoch} of {self.recipe.epochs}{reached}"
             raise RunFailed(problem, "time_budget")
 
     # ----------------------------------------------------------------------------------------- telling
 
-    def _look_around(self, epoch: int, number: int, loss: Tensor, clock: _Clock) -> None:
+    def _look_around(self, epoch: int, number: int, loss: Tensor) -> None:
         """A few times a second, see whether there is time left, and tell who wants to know."""
-        now = time.perf_counter()
-        if not self._began or now - self._shown < PROGRESS_INTERVAL_SEC:
+        now = self._clock.run_sec
+        if now - self._shown_sec < PROGRESS_INTERVAL_SEC:
             return
-        self._shown = now
+        self._shown_sec = now
         self._check_budget(epoch)
         if self.watchers.on_progress is not None:
             fraction = number / len(self.train_set)
             accuracy = self.epochs[-1].test_accuracy if self.epochs else None
             left = self._left_sec(epoch - 1 + fraction)
-            rate = clock.rate()
+            rate = self._clock.rate()
             self.watchers.on_progress(Progress(epoch, self.recipe.epochs, fraction, float(loss), accuracy, rate, left))
 
     def _tell(self, record: EpochRecord) -> None:
@@ -253,35 +253,45 @@ class _Run:
             self.watchers.on_progress(progress)
 
     def _left_sec(self, epochs_done: float) -> float:
-        spent = time.perf_counter() - self._began
-        return spent / max(epochs_done, 1e-6) * (self.recipe.epochs - epochs_done)
+        return self._clock.run_sec / max(epochs_done, 1e-6) * (self.recipe.epochs - epochs_done)
 
 
 class _Clock:
-    """The rate of an epoch's training steps by wall clock, without the run's first: that one compiles and allocates."""
+    """The rate of a run's training steps by wall clock, without its first: that one compiles and allocates."""
 
-    def __init__(self, run: _Run) -> None:
-        self._run = run
-        self._start = time.perf_counter()
+    def __init__(self, device: torch.device, batch_size: int) -> None:
+        self._device = device
+        self._batch_size = batch_size
         self._steps = 0
+        self._start = time.perf_counter()
+        self._began: float | None = None
+        self.first_step_sec = 0.0
 
-    def tick(self, epoch: int, number: int) -> None:
+    @property
+    def run_sec(self) -> float:
+        """Seconds since the run's first step was over; 0 before."""
+        return time.perf_counter() - self._began if self._began is not None else 0.0
+
+    def start_epoch(self) -> None:
+        """Count anew."""
+        self._steps, self._start = 0, time.perf_counter()
+
+    def tick(self) -> None:
         """A step was asked for; the first of the run is waited for."""
-        if epoch == number == 1:
-            synchronize(self._run.train_set.device)
-            now = time.perf_counter()
-            self._run._first_step_sec = now - self._start
-            self._start = self._run._began = self._run._shown = now
-        else:
-            self._steps += 1
+        self._steps += 1
+        if self._began is None:
+            synchronize(self._device)
+            self._began = time.perf_counter()
+            self.first_step_sec = self._began - self._start
+            self._steps, self._start = 0, self._began
 
     def rate(self) -> float:
-        """Examples per second so far."""
-        return self._steps * self._run.train_set.batch_size / max(time.perf_counter() - self._start, 1e-9)
+        """Examples per second of this epoch so far."""
+        return self._steps * self._batch_size / max(time.perf_counter() - self._start, 1e-9)
 
-    def stop(self) -> tuple[float, float]:
+    def stop_epoch(self) -> tuple[float, float]:
         """The epoch's rate in examples per second, 0 where there was but the first step; and its seconds."""
-        synchronize(self._run.train_set.device)
+        synchronize(self._device)
         return self.rate(), time.perf_counter() - self._start
 
 

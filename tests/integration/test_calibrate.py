@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from archcheck.calibrate import (
+    CalibrationRuns,
     Choices,
-    Runs,
     Setting,
     Timing,
     calibrate,
@@ -86,13 +86,13 @@ def spec_of(folder: Path, text: str = FULL) -> SpecFile:
     return read_spec(path, "small.arch.yaml")
 
 
-def run(spec_file: SpecFile, trainer: FakeTrainer, kind: str = "full", **choices: object) -> Runs:
+def run(spec_file: SpecFile, trainer: FakeTrainer, kind: str = "full", **choices: object) -> CalibrationRuns:
     recipe = resolve_recipe(spec_file.spec, "quick" if kind == "quick" else "full")
     said: list[str] = []
     return calibrate(spec_file, trainer, recipe, Choices(**choices), said.append, trainer.clock)  # type: ignore[arg-type]
 
 
-def written(spec_file: SpecFile, runs: Runs) -> str:
+def written(spec_file: SpecFile, runs: CalibrationRuns) -> str:
     return calibrated_text(spec_file, runs, set_minimum(runs))[1]
 
 

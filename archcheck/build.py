@@ -79,7 +79,7 @@ def resolve_target(target: str, base_dir: Path, rootdir: Path | None = None) -> 
         return _torchvision_builder(parsed.attribute)
     if parsed.kind == "timm":
         return _timm_builder(parsed.attribute)
-    with _importing(parsed, base_dir, rootdir):
+    with importing(parsed, base_dir, rootdir):
         module = _module(parsed.source, rootdir) if parsed.kind == "module" else _file(parsed.source, base_dir, rootdir)
         found = _attribute(module, parsed, rootdir)
     if not callable(found):
@@ -168,7 +168,7 @@ def _built(
 ) -> nn.Module:
     if isinstance(function, nn.Module):
         return function
-    with _importing(target, base_dir, rootdir), _quiet_torchvision(function):
+    with importing(target, base_dir, rootdir), _quiet_torchvision(function):
         network = _called(target, function, args, rootdir)
     if not isinstance(network, nn.Module):
         raise BuildError(f"{target.text} returned {_a(network)}, expected torch.nn.Module")
@@ -403,7 +403,7 @@ def _located(source: str, base_dir: Path) -> Path:
 
 
 @contextmanager
-def _importing(target: Target, base_dir: Path, rootdir: Path | None) -> Iterator[None]:
+def importing(target: Target, base_dir: Path, rootdir: Path | None) -> Iterator[None]:
     """Have what the target's code may import at hand: `rootdir`'s modules, and before them those beside a file."""
     folders = [rootdir.resolve()] if rootdir is not None else []
     if target.kind == "path":

@@ -136,7 +136,7 @@ def calibrate(
     one_sided_factor(choices.num_seeds)
     _require_editable(spec_file, recipe, choices)
     try:
-        timings = _measure_settings(runner, recipe, choices, say, clock) if choices.measure_speed else ()
+        timings = measure_settings(runner, recipe, choices, say, clock) if choices.measure_speed else ()
     except RunFailed as failed:
         raise _died(spec_file, recipe, failed.fault) from None
     chosen = choose_setting(timings).applied_to(recipe) if timings else recipe
@@ -181,7 +181,7 @@ def _duration_sec(record: TrainingRecord) -> float:
     return sum(epoch.duration_sec + epoch.first_step_sec for epoch in record.epochs)
 
 
-def _measure_settings(
+def measure_settings(
     runner: Runner, recipe: Recipe, choices: Choices, say: Say, clock: Callable[[], float]
 ) -> tuple[Timing, ...]:
     """The speed of each setting, the plainest first; compiled, which costs a minute, only the best where asked for."""

@@ -16,6 +16,7 @@ import struct
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,15 +28,15 @@ from tabulate import tabulate
 from torch import Tensor, nn
 
 from archcheck.build import prepare_network
-from archcheck.calibrate import Choices, Setting, _measure_settings, choose_setting
+from archcheck.calibrate import Choices, Setting, measure_settings, choose_setting
 from archcheck.data.batches import Batches
 from archcheck.data.splits import Arrays, DataPair
 from archcheck.data.transforms import make_transform
-from archcheck.errors import ArchcheckError
+from archcheck.errors import ArchcheckError, UsageError
 from archcheck.recipe import Recipe, resolve_recipe
 from archcheck.records import EpochRecord, TrainingRecord
 from archcheck.runoptions import RunOptions
-from archcheck.spec import Named, SpecFile, parse_spec
+from archcheck.spec import Named, SpecFile, parse_spec, read_spec
 from archcheck.tolerance import lower_bound
 from archcheck.trainer import DataStore, Trainer, data_context
 from archcheck.training.components import build_loss, build_optimizer, initialise
@@ -102,6 +103,7 @@ class Options:
     rounds: int
     seeds: int
     max_epochs: int | None
+    resize: int | None
     only: tuple[str, ...]
     precision: str | None
     memory_format: str | None
@@ -167,10 +169,13 @@ class Limit:
             return time.perf_counter() - start
 
     def rate(self, seconds: float = LIMIT_SEC) -> float:
-        """Examples per second: the median of ten turns within so many seconds."""
-        self.time_steps(3)
-        num_steps = max(1, round(seconds / 10 / self.time_steps(1)))
-        return num_steps * self.batch_size / statistics.median(self.time_steps(num_steps) for _ in range(10))
+        """Examples per second: the median over the turns of so many seconds, three at least."""
+        self.time_steps(2)
+        num_steps = max(1, round(TURN_SEC / self.time_steps(1)))
+        turns, began = list[float](), time.perf_counter()
+        while len(turns) < 3 or time.perf_counter() - began < seconds:
+            turns.append(self.time_steps(num_steps))
+        return num_steps * self.batch_size / statistics.median(turns)
 
 
 def training_batches(recipe: Recipe, data: DataPair, device: torch.device) -> Batches:
@@ -359,9 +364,11 @@ class Comparison:
 
 
 def _judged(ratios: Sequence[float], least: float) -> str:
-    middle = statistics.median(ratios)
-    low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (middle, middle, middle)
-    return f"{middle:.3f} ({low:.3f}-{high:.3f}){'' if middle >= least else f' **MISS of {least}**'}"
+    middle, quartiles = statistics.median(ratios), ""
+    if len(ratios) > 1:
+        low, _, high = statistics.quantiles(ratios, n=4)
+        quartiles = f" ({low:.3f}-{high:.3f})"
+    return f"{middle:.3f}{quartiles}{'' if middle >= least else f' **MISS of {least}**'}"
 
 
 def compare_rates(options: Options) -> str:
@@ -412,7 +419,7 @@ def compare_rate(network: Network, folder: Path, options: Options) -> Comparison
 def choose(spec_file: SpecFile, recipe: Recipe, options: Options) -> Setting:
     """The setting that `archcheck calibrate` would choose on this machine."""
     trainer = Trainer(spec_file, recipe, options.run, store=options.store)
-    timings = _measure_settings(trainer, recipe, Choices(compile=options.compile), _say, time.perf_counter)
+    timings = measure_settings(trainer, recipe, Choices(compile=options.compile), _say, time.perf_counter)
     return choose_setting(timings)
 
 
@@ -448,28 +455,18 @@ def _require_sound(record: TrainingRecord) -> TrainingRecord:
 # ---------------------------------------------------------------------------------------------- verdict
 
 
-# What stands in for `training` in a spec that has none.
-VERDICT_TRAINING: Final[dict[str, dict[str, Any]]] = {
-    "lenet-bn": {
-        "dataset": "fashion-mnist-mini", "optimizer": {"name": "SGD", "lr": 1.0}, "init": "xavier_uniform",
-        "batch_size": 64, "epochs": 10,
-    },
-    "resnet18-d2l": {
-        "dataset": "fashion-mnist-mini", "optimizer": {"name": "SGD", "lr": 0.05}, "init": "xavier_uniform",
-        "batch_size": 64, "epochs": 5, "resize": 32,
-    },
-}  # fmt: skip
+VERDICT_SPECS: Final = ("lenet-bn", "resnet18-d2l")
 
 
 def compare_verdicts(options: Options) -> str:
     """Seed by seed, the accuracy in fp32 and in the faster setting, and what the minimum says of each."""
-    parts = [compare_verdict(name, options) for name in VERDICT_TRAINING if options.selects(name)]
+    parts = [compare_verdict(name, options) for name in VERDICT_SPECS if options.selects(name)]
     return "\n\n".join(parts)
 
 
 def compare_verdict(name: str, options: Options) -> str:
     """One spec's table."""
-    spec_file = read_with_training(name, VERDICT_TRAINING[name])
+    spec_file = read_spec(SPECS / f"{name}.arch.yaml", name)
     recipe = overridden(resolve_recipe(spec_file.spec, "quick"), options, keep_setting=True)
     trainer = Trainer(spec_file, recipe, options.run, store=options.store)
     fast = Setting(options.precision or "bf16", options.memory_format or "channels_last")  # type: ignore[arg-type]
@@ -478,11 +475,7 @@ def compare_verdict(name: str, options: Options) -> str:
         for seed in range(options.seeds)
     ]
     plain, other = zip(*pairs, strict=True)
-    bound, origin = recipe.accuracy, "the spec's"
-    if bound is None:
-        chance = 1 / (trainer.num_classes or 1)
-        bound = lower_bound(plain, chance=chance, resolution=1 / trainer.num_test_examples)
-        origin = "that of the fp32 runs"
+    bound, about = _minimum(recipe, trainer, plain)
     rows = [
         [str(seed), *(f"{one:.4f} {_verdict(one, bound)}" for one in pair), _differing(pair, bound)]
         for seed, pair in enumerate(pairs)
@@ -494,8 +487,20 @@ def compare_verdict(name: str, options: Options) -> str:
     return (
         f"### {name}: {recipe.dataset.name} {size}, {recipe.epochs} epochs, batch {recipe.batch_size}\n\n"
         f"{_markdown(rows, ['seed', str(Setting()), str(fast), 'verdict'])}\n\n"
-        f"Minimum {bound:.3f} ({origin}); verdicts that differ: {num_differing} of {len(pairs)}."
+        f"{about}; verdicts that differ: {num_differing} of {len(pairs)}."
     )
+
+
+def _minimum(recipe: Recipe, trainer: Trainer, plain: Sequence[float]) -> tuple[float, str]:
+    """The spec's minimum, else the one that `archcheck calibrate` would set by the runs in fp32; and a line on it."""
+    if recipe.accuracy is not None:
+        return recipe.accuracy, f"Minimum {recipe.accuracy:g}, the spec's"
+    chance = 1 / (trainer.num_classes or 1)
+    try:
+        bound = lower_bound(plain, chance=chance, resolution=1 / trainer.num_test_examples)
+    except UsageError as error:
+        return chance, f"No minimum but guessing: {error}"
+    return bound, f"Minimum {bound:.3f}, from the fp32 runs"
 
 
 def _accuracy(trainer: Trainer, recipe: Recipe) -> float:
@@ -513,24 +518,16 @@ def _differing(pair: Sequence[float], bound: float) -> str:
     return "" if len({_verdict(one, bound) for one in pair}) == 1 else "**DIFFERS**"
 
 
-def read_with_training(name: str, training: dict[str, Any]) -> SpecFile:
-    """A spec of ours; `training` where it has none of its own."""
-    path = SPECS / f"{name}.arch.yaml"
-    text = path.read_text(encoding="utf-8")
-    found = parse_spec(text, path.name, path)
-    if found.spec.training is not None:
-        return found
-    return parse_spec(f"{text}\ntraining: {json.dumps(training)}\n", path.name, path)
-
-
 def overridden(recipe: Recipe, options: Options, *, keep_setting: bool = False) -> Recipe:
-    """A recipe with what the command line changes, for a trial or for another setting."""
+    """A recipe with what the command line changes; the spec's minimum is not for another task."""
     if options.dataset is not None or options.head is not None:
         head = {} if options.head is None else {"head": options.head}
         dataset = Named.model_validate({"name": options.dataset or recipe.dataset.name, **head})
-        recipe = replace(recipe, dataset=dataset)
-    if options.max_epochs is not None:
-        recipe = replace(recipe, epochs=min(recipe.epochs, options.max_epochs))
+        recipe = replace(recipe, dataset=dataset, accuracy=None)
+    if options.resize is not None:
+        recipe = replace(recipe, resize=(options.resize, options.resize), accuracy=None)
+    if options.max_epochs is not None and options.max_epochs < recipe.epochs:
+        recipe = replace(recipe, epochs=options.max_epochs, accuracy=None)
     if keep_setting:
         return recipe
     given = {"precision": options.precision, "memory_format": options.memory_format, "compile": options.compile or None}
@@ -542,39 +539,23 @@ def overridden(recipe: Recipe, options: Options, *, keep_setting: bool = False) 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A row of the published table: on one GPU of the writer's, the last epoch's figures; None where there are none.
-
-    `training` is the published recipe, for a spec without one.
-    """
+    """A row of the published table: on one GPU of the writer's, the last epoch's figures; None where there are none."""
 
     title: str
     spec: str
-    training: dict[str, Any]
     loss: float | None = None
     train_accuracy: float | None = None
     test_accuracy: float | None = None
     examples_per_sec: float | None = None
 
 
-def _sgd(batch_size: int, resize: int) -> dict[str, Any]:
-    return {
-        "dataset": "fashion-mnist", "resize": resize, "optimizer": {"name": "SGD", "lr": 0.05},
-        "init": "xavier_uniform", "batch_size": batch_size, "epochs": 10,
-    }  # fmt: skip
-
-
-_ADAM: Final = {
-    "dataset": "fashion-mnist", "resize": 96, "optimizer": {"name": "Adam", "lr": 0.001},
-    "batch_size": 256, "epochs": 5,
-}  # fmt: skip
-
 PUBLISHED: Final = (
-    Published("VGG-11/4, 224", "vgg11-quarter", _sgd(128, 224), 0.174, 0.935, 0.918, 783.2),
-    Published("VGG-11/4, 96", "vgg11-quarter-96", _sgd(128, 96), 0.212, 0.920, 0.911, 799.1),
-    Published("VGG-16/4, 224", "vgg16-quarter", _sgd(128, 224), 0.182, 0.933, 0.917, 400.5),
-    Published("VGG-19/4, 224", "vgg19-quarter", _sgd(128, 224), 0.229, 0.914, 0.908, 358.6),
-    Published("ResNet-18 d2l, 96", "resnet18-d2l", _sgd(256, 96)),
-    Published("ResNet-18 add_module, 96", "resnet18-add-module", _ADAM, 0.1570, 0.942, 0.876, 50.0),
+    Published("VGG-11/4, 224", "vgg11-quarter", 0.174, 0.935, 0.918, 783.2),
+    Published("VGG-11/4, 96", "vgg11-quarter-96", 0.212, 0.920, 0.911, 799.1),
+    Published("VGG-16/4, 224", "vgg16-quarter", 0.182, 0.933, 0.917, 400.5),
+    Published("VGG-19/4, 224", "vgg19-quarter", 0.229, 0.914, 0.908, 358.6),
+    Published("ResNet-18 d2l, 96", "resnet18-d2l"),
+    Published("ResNet-18 add_module, 96", "resnet18-add-module", 0.1570, 0.942, 0.876, 50.0),
 )
 
 
@@ -598,7 +579,7 @@ def train_published(options: Options) -> str:
 
 def train_row(published: Published, options: Options) -> list[str]:
     """One run with the limit before and after it."""
-    spec_file = read_with_training(published.spec, published.training)
+    spec_file = read_spec(SPECS / f"{published.spec}.arch.yaml", published.spec)
     recipe = overridden(resolve_recipe(spec_file.spec, "full"), options)
     recipe = replace(recipe, stop_at_accuracy=False, accuracy=None, time_budget_sec=None)
     trainer = Trainer(spec_file, recipe, options.run, store=options.store)
@@ -658,12 +639,14 @@ SECTIONS: Final[dict[str, Callable[[Options], str]]] = {
 def main() -> None:
     """Run one section and print its tables."""
     args = _parser().parse_args()
+    warnings.simplefilter("ignore")  # torch's, about d2l's number of workers
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     options = Options(
         run=RunOptions(device=args.device, data_dir=args.data),
         dataset=args.dataset, head=args.head, rounds=args.rounds, seeds=args.seeds, max_epochs=args.max_epochs,
-        only=tuple(args.rows), precision=args.precision, memory_format=args.memory_format, compile=args.compile,
+        resize=args.resize, only=tuple(args.rows), precision=args.precision, memory_format=args.memory_format,
+        compile=args.compile,
     )  # fmt: skip
     try:
         device = options.device
@@ -692,7 +675,8 @@ def _parser() -> argparse.ArgumentParser:
     trial = parser.add_argument_group("for a trial")
     trial.add_argument("--dataset", choices=("fashion-mnist", "fashion-mnist-mini"), help="instead of the recipe's")
     trial.add_argument("--head", type=int, metavar="N", help="verdict, full: train on so many examples")
-    trial.add_argument("--max-epochs", type=int, metavar="N")
+    trial.add_argument("--resize", type=int, metavar="PIXELS", help="verdict, full: instead of the recipe's")
+    trial.add_argument("--max-epochs", type=int, metavar="N", help="verdict, full: end after so many")
     return parser
 
 

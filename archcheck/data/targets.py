@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.utils.data import IterableDataset, TensorDataset
 
-from archcheck.build import _importing, check_arguments, one_line, resolve_target
+from archcheck.build import check_arguments, importing, one_line, resolve_target
 from archcheck.data.context import DataContext
 from archcheck.data.failures import a, one_line_with_place
 from archcheck.data.randomness import derive_seed, own_random_state
@@ -48,7 +48,7 @@ def load_data_target(text: str, args: Mapping[str, Any], context: DataContext) -
         DataError: it can't be imported or called, or returns no pair of map-style data sets of pairs.
     """
     target, function = resolve_data_target(text, args, context)
-    with _importing(target, context.base_dir, context.rootdir), own_random_state(derive_seed("data target")):
+    with importing(target, context.base_dir, context.rootdir), own_random_state(derive_seed("data target")):
         try:
             returned = function(**copy.deepcopy(dict(args)))
         except (Exception, SystemExit) as error:

@@ -47,9 +47,7 @@ def test_one_that_is_not_fails_with_both_accuracies(toys: Project) -> None:
 def test_a_network_that_is_worse_is_said_to_be(toys: Project) -> None:
     result = claims(toys, [0.5], [0.6], CLAIM)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        ["specs/toy.arch.yaml:11: better_than: better than other by -0.100, not at all"]
-    )
+    result.stdout.fnmatch_lines(["specs/toy.arch.yaml:11: better_than: better than other by -0.100, not at all"])
 
 
 def test_no_better_is_not_better(toys: Project) -> None:
@@ -91,9 +89,7 @@ def test_a_claim_about_full_recipes_is_not_made_of_quick_ones(toys: Project) -> 
 
 
 def test_one_about_quick_recipes_is_verified_by_them(toys: Project) -> None:
-    claims(toys, [0.75], [0.5], CLAIM.replace("by: 0.2", "by: 0.2, quick: true"), more=QUICK).assert_outcomes(
-        passed=1
-    )
+    claims(toys, [0.75], [0.5], CLAIM.replace("by: 0.2", "by: 0.2, quick: true"), more=QUICK).assert_outcomes(passed=1)
 
 
 def test_training_that_is_off_verifies_no_claim(toys: Project) -> None:
@@ -101,9 +97,7 @@ def test_training_that_is_off_verifies_no_claim(toys: Project) -> None:
     result = toys.run("-m", "archcheck_claims", "--archcheck-train", "off", "-rs")
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["SKIPPED *: better than other: training is off (--archcheck-train off)"])
-    toys.run("-m", "archcheck_claims", "--archcheck-train", "off", "--archcheck-strict").assert_outcomes(
-        failed=1
-    )
+    toys.run("-m", "archcheck_claims", "--archcheck-train", "off", "--archcheck-strict").assert_outcomes(failed=1)
 
 
 @pytest.mark.parametrize("name", ["other", "other.arch.yaml", "../specs/other.arch.yaml", "the other one"])
@@ -177,11 +171,15 @@ def test_several_claims_are_each_verified(toys: Project) -> None:
 
 def test_a_claims_other_seeds_leave_the_checkpoint_alone(toys: Project) -> None:
     """One file for a spec, of the run that the spec's own seed gives."""
-    toys.write("seeded.py", "import torch, toys\ndef net(): return toys.Scripted([0.5 + torch.initial_seed() % 3 / 8])\n")
+    toys.write(
+        "seeded.py", "import torch, toys\ndef net(): return toys.Scripted([0.5 + torch.initial_seed() % 3 / 8])\n"
+    )
     text = scripted([0.5], 0.1).replace("toys:Scripted\nargs: {curve: [0.5]}", "seeded:net")
     toys.spec("toy", text + CLAIM.replace("OTHER, by: 0.2", "other, by: 0.2, seeds: 3"))
     toys.spec("other", scripted([0.25], 0.1))
-    toys.run("--archcheck-checkpoints", "kept", "-m", "archcheck_accuracy or archcheck_claims").assert_outcomes(passed=3)
+    toys.run("--archcheck-checkpoints", "kept", "-m", "archcheck_accuracy or archcheck_claims").assert_outcomes(
+        passed=3
+    )
     assert sorted(str(path.relative_to(toys.path)) for path in toys.path.rglob("*.pt")) == [
         "kept/other/model_0.25.pt", "kept/toy/model_0.50.pt",
     ]  # fmt: skip

@@ -202,7 +202,7 @@ def test_one_that_misses_the_minimum_fails_with_its_curve(toys: Project) -> None
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "specs/toy.arch.yaml:9: accuracy: accuracy 0.500 after 3 epochs, 0.300 below the minimum",
+            "specs/toy.arch.yaml:9: accuracy: 0.500 after 3 epochs, 0.300 below the minimum",
             "  expected  at least 0.8",
             "  actual    0.5",
             "  recipe    quick, fp32 on cpu",
@@ -221,7 +221,7 @@ def test_one_that_misses_the_minimum_fails_with_its_curve(toys: Project) -> None
 
 def test_a_hair_below_the_minimum_is_below_it(toys: Project) -> None:
     result = accuracy(toys, scripted([0.5], 0.5001))
-    assert failing_text(result).endswith("accuracy 0.500 after 1 epoch, 0.0001 below the minimum")
+    assert failing_text(result).endswith("accuracy: 0.500 after 1 epoch, 0.0001 below the minimum")
     accuracy(toys, scripted([0.5], 0.5)).assert_outcomes(passed=1)
 
 
@@ -271,9 +271,7 @@ def test_the_recipe_is_chosen_on_the_command_line(toys: Project, kind: str, outc
 
 def test_training_that_is_off_is_skipped_and_fails_where_strict(toys: Project) -> None:
     result = accuracy(toys, KINDS, "--archcheck-train=off", "-rs")
-    result.stdout.fnmatch_lines(
-        ["SKIPPED [[]1[]] specs/toy.arch.yaml:4: training is off (--archcheck-train off)"]
-    )
+    result.stdout.fnmatch_lines(["SKIPPED [[]1[]] specs/toy.arch.yaml:4: training is off (--archcheck-train off)"])
     strict = accuracy(toys, KINDS, "--archcheck-train=off", "--archcheck-strict")
     assert failing_text(strict) == "specs/toy.arch.yaml:4: not measured: training is off (--archcheck-train off)"
 
@@ -349,8 +347,12 @@ def test_data_is_found_where_it_is_said_to_be(toys: Project, monkeypatch: pytest
         folder.mkdir(parents=True)
         for number in range(4):
             pillow.new("L", (4, 4), 40 if label == "dark" else 200).save(folder / f"{number}.png")
-    toys.write("flat.py", "from torch import nn\ndef net(): return nn.Sequential(nn.Flatten(), nn.Linear(CHANNELS * 16, 2))\n"
-               .replace("CHANNELS", "3"))
+    toys.write(
+        "flat.py",
+        "from torch import nn\ndef net(): return nn.Sequential(nn.Flatten(), nn.Linear(CHANNELS * 16, 2))\n".replace(
+            "CHANNELS", "3"
+        ),
+    )
     text = """\
 build: flat:net
 input: [B, 3, 4, 4]
@@ -391,7 +393,7 @@ def test_a_run_ends_when_the_minimum_is_confirmed(toys: Project, curve: list[flo
 def test_a_run_that_may_not_stop_early_is_judged_by_its_end(toys: Project, curve: list[float]) -> None:
     result = accuracy(toys, scripted(curve, 0.8, more="  stop_at_accuracy: false\n"))
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*:9: accuracy: accuracy 0.100 after 3 epochs, 0.700 below the minimum"])
+    result.stdout.fnmatch_lines(["*:9: accuracy: 0.100 after 3 epochs, 0.700 below the minimum"])
 
 
 def test_a_run_ends_with_its_time_budget(toys: Project) -> None:
@@ -410,16 +412,16 @@ def test_a_budget_in_quick_is_pointed_at_there(toys: Project) -> None:
     text = scripted([0.5], 0.8, epochs=100, more="  time_budget: 60\n  quick:\n    time_budget: 0.1 s\n").replace(
         "[0.5]}", "[0.5], sleep: 0.05}"
     )
-    assert failing_text(accuracy(toys, text)).startswith("specs/toy.arch.yaml:12: time_budget: the time budget of 0.1 s")
+    assert failing_text(accuracy(toys, text)).startswith(
+        "specs/toy.arch.yaml:12: time_budget: the time budget of 0.1 s"
+    )
 
 
 # ---------------------------------------------------------------------------------------------- checkpoints
 
 
 def test_the_best_network_is_kept_and_nothing_else(toys: Project) -> None:
-    accuracy(toys, scripted([0.25, 0.75, 0.5], 0.8), "--archcheck-checkpoints", "kept").assert_outcomes(
-        failed=1
-    )
+    accuracy(toys, scripted([0.25, 0.75, 0.5], 0.8), "--archcheck-checkpoints", "kept").assert_outcomes(failed=1)
     assert [str(path.relative_to(toys.path)) for path in (toys.path / "kept").rglob("*")] == [
         "kept/toy", "kept/toy/model_0.75.pt",
     ]  # fmt: skip
@@ -439,7 +441,9 @@ def test_a_kept_network_answers_as_it_was_said_to(toys: Project) -> None:
 def test_checkpoints_that_cannot_be_written_fail_in_one_line(toys: Project) -> None:
     (toys.path / "kept").mkdir(mode=0o500)
     message = failing_text(accuracy(toys, CLOUDS, "--archcheck-checkpoints", "kept"))
-    assert re.fullmatch(r"specs/toy.arch.yaml:3: .*kept/toy/model_\d.\d\d.pt: can't be written: Permission denied", message)
+    assert re.fullmatch(
+        r"specs/toy.arch.yaml:3: .*kept/toy/model_\d.\d\d.pt: can't be written: Permission denied", message
+    )
 
 
 def test_a_file_where_the_folder_of_checkpoints_goes_is_told(toys: Project) -> None:
@@ -454,17 +458,27 @@ def test_a_spec_of_any_name_keeps_its_networks_in_the_folder(toys: Project) -> N
     assert [path.relative_to(toys.path).parts[:3] for path in toys.path.rglob("*.pt")] == [("a", "b", "kept")]
 
 
+def test_specs_of_one_name_in_two_folders_keep_a_network_each(toys: Project) -> None:
+    toys.spec("a/net", scripted([0.5], 0.1))
+    toys.spec("b/net", scripted([0.75], 0.1))
+    toys.run("-m", "archcheck_accuracy", "--archcheck-checkpoints", "kept").assert_outcomes(passed=2)
+    kept = sorted((toys.path / "kept").rglob("*.pt"), key=lambda path: path.name)
+    assert [path.name for path in kept] == ["model_0.50.pt", "model_0.75.pt"]
+    assert kept[0].parent != kept[1].parent
+
+
 # ---------------------------------------------------------------------------------------------- faults
 
 FAULTS = [
     # The optimizer
-    ("lr: 0.1", "lr: 1.0e+39", 5, "optimizer: the loss (is (nan|inf)|has exploded.*) in epoch 1, step \\d: a smaller .*"),
+    ("lr: 0.1", "lr: 1.0e+39", 5, "optimizer: the loss is (nan|inf) in epoch 1, step 2: a smaller .*"),
     ("lr: 0.1", "lr: -1.0", 5, "optimizer: SGD raised ValueError: Invalid learning rate: -1.0"),
     ("lr: 0.1", "lr: fast", 5, "optimizer: SGD raised TypeError: .*"),
     ("{name: SGD, lr: 0.1}", "{name: LBFGS, lr: -1.0}", 5, "optimizer: LBFGS raised ValueError: .*"),
     # The scheduler, at once and later
     ("  epochs: 2\n", "  epochs: 2\n  scheduler: {name: StepLR, step_size: no}\n", 8, "scheduler: StepLR.* raised .*"),
-    ("  epochs: 2\n", "  epochs: 2\n  scheduler: {name: LambdaLR, lr_lambda: x}\n", 8, "scheduler: LambdaLR.* raised .*"),
+    ("  epochs: 2\n", "  epochs: 2\n  scheduler: {name: LambdaLR, lr_lambda: x}\n", 8,
+     "scheduler: LambdaLR.* raised .*"),
     ("  epochs: 2\n", "  epochs: 2\n  scheduler: {name: OneCycleLR, max_lr: 0.1, total_steps: 3}\n", 8,
      "scheduler: OneCycleLR.step\\(\\) raised ValueError: Tried to step 4 times. .* is 3"),
     # The data
@@ -487,7 +501,8 @@ FAULTS = [
      r"loss: CrossEntropyLoss gives \(64,\), expected one number"),
     ("  epochs: 2\n", "  epochs: 2\n  loss: {name: CrossEntropyLoss, reduction: most}\n", 8,
      "loss: CrossEntropyLoss raised ValueError: most is not a valid value for reduction"),
-    ("  epochs: 2\n", "  epochs: 2\n  init: {name: kaiming_normal, mode: fan_up}\n", 8, "init: .* raised ValueError: .*"),
+    ("  epochs: 2\n", "  epochs: 2\n  init: {name: kaiming_normal, mode: fan_up}\n", 8,
+     "init: .* raised ValueError: .*"),
 ]  # fmt: skip
 
 
@@ -518,7 +533,11 @@ def test_a_forward_that_raises_is_one_line_and_names_the_users_own(
 
 
 def test_the_loss_that_explodes_is_told_with_both_its_values(toys: Project) -> None:
-    text = CLOUDS.replace("lr: 0.1", "lr: 1.0e+6").replace("toys:linear", "toys:linear").replace("batch_size: 64", "batch_size: 2")
+    text = (
+        CLOUDS.replace("lr: 0.1", "lr: 1.0e+6")
+        .replace("toys:linear", "toys:linear")
+        .replace("batch_size: 64", "batch_size: 2")
+    )
     text = text.replace("  epochs: 2\n", "  epochs: 2\n  loss: MSELoss\n").replace("sets:clouds", "sets:line")
     text = text.replace("[B, 2]", "[B, 1]").replace("toys:linear\n", "toys:linear\nargs: {features: 1, classes: 1}\n")
     found = failing_text(accuracy(toys, text))
@@ -531,7 +550,9 @@ def test_the_loss_that_explodes_is_told_with_both_its_values(toys: Project) -> N
 
 def test_a_network_of_the_wrong_number_of_classes_is_told(toys: Project) -> None:
     text = CLOUDS.replace("sets:clouds", "fashion-mnist-mini").replace("[B, 2]", "[B, 1, 28, 28]")
-    toys.write("flat.py", "from torch import nn\ndef net(n=10): return nn.Sequential(nn.Flatten(), nn.Linear(784, n))\n")
+    toys.write(
+        "flat.py", "from torch import nn\ndef net(n=10): return nn.Sequential(nn.Flatten(), nn.Linear(784, n))\n"
+    )
     found = failing_text(accuracy(toys, text.replace("toys:linear", "flat:net\nargs: {n: 9}")))
     assert found == "specs/toy.arch.yaml:2: args: the network has 9 outputs, the data set 10 classes"
     found = failing_text(accuracy(toys, text.replace("toys:linear", "flat:net\nargs: {n: 11}")))
@@ -570,9 +591,13 @@ def test_a_network_that_is_all_frozen_is_told(toys: Project) -> None:
 
 def test_a_network_that_quick_arguments_do_not_build_is_told_there(toys: Project) -> None:
     found = failing_text(accuracy(toys, CLOUDS + "  quick:\n    args: {classes: -1}\n"))
-    assert re.search(r": building toys:linear raised RuntimeError: Trying to create tensor with negative dimension", found)
+    assert re.search(
+        r": building toys:linear raised RuntimeError: Trying to create tensor with negative dimension", found
+    )
     found = failing_text(accuracy(toys, CLOUDS + "  quick:\n    args: {clases: 2}\n"))
-    assert re.match(r"specs/toy\.arch\.yaml:10: build: toys:linear accepts no argument 'clases': did you mean 'classes'\?", found)
+    assert re.match(
+        r"specs/toy\.arch\.yaml:10: build: toys:linear accepts no argument 'clases': did you mean 'classes'\?", found
+    )
 
 
 def test_a_network_that_cannot_be_built_says_so_in_every_item(toys: Project) -> None:
@@ -705,7 +730,7 @@ def test_global_state_is_as_it_was(toys: Project) -> None:
     import numpy as np
 
     def state() -> list[Any]:
-        random_states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index, union-attr]
+        random_states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index]
         return [
             *random_states, torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled(),
             torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark,
@@ -782,8 +807,8 @@ from torch import nn
 
 def small(stem_frozen=False, detached=False):
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 5, 2, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(),
-        nn.Flatten(), nn.Linear(16 * 49, 10))
+        nn.Conv2d(1, 8, 5, 2, 2), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Conv2d(8, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 49, 10))
     if stem_frozen:
         for module in net[:6]:
             module.requires_grad_(False)
@@ -836,7 +861,7 @@ def test_a_planted_mistake_misses_the_minimum_that_sound_runs_reach(project: Pro
     project.write("shuffled.py", SHUFFLED)
     result = accuracy(project, MINI.replace(old, new))
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["specs/toy.arch.yaml:9: accuracy: accuracy 0.* after 2 epochs, * below the minimum"])
+    result.stdout.fnmatch_lines(["specs/toy.arch.yaml:9: accuracy: 0.* after 2 epochs, * below the minimum"])
 
 
 def test_the_sound_one_reaches_it(project: Project) -> None:
@@ -880,10 +905,9 @@ def test_progress_is_no_captured_output(toys: Project, capture: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty") or shutil.which("stty") is None, reason="needs a terminal")
-@pytest.mark.parametrize("arguments", [["-v"], ["-s"]])
-def test_on_a_terminal_one_line_is_rewritten(toys: Project, arguments: list[str]) -> None:
+def test_on_a_terminal_one_line_is_rewritten(toys: Project) -> None:
     toys.spec("toy", scripted([0.25, 0.75], 0.7).replace("0.75]}", "0.75], sleep: 0.15}"))
-    output = on_terminal(toys, "-m", "archcheck_accuracy", *arguments)
+    output = on_terminal(toys, "-m", "archcheck_accuracy", "-v")
     live = re.findall(r"\rtoy: (epoch [^\r\n]*?) *(?=\r)", output)
     assert any(re.match(r"epoch 2/2 +\d+%  loss 0\.\d{4}  test 0\.250  ", line) for line in live), output
     assert "1 passed" in output
@@ -914,3 +938,69 @@ def last_writings(output: str) -> list[str]:
 def test_no_worker_process_outlives_a_run(toys: Project) -> None:
     accuracy(toys, CLOUDS.replace("sets:clouds", "sets:streamed")).assert_outcomes(passed=1)
     assert multiprocessing.active_children() == []
+
+
+# ---------------------------------------------------------------------------------------------- beside other things
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_worker_that_dies_is_told_as_such(toys: Project, status: int) -> None:
+    """In the middle of things: with batches on their way, and while the network is at work."""
+    toys.write(
+        "dying.py",
+        f"""
+        import os, time, torch, toys
+        from sets import Streamed, clouds
+        class Dying(Streamed):
+            home, served = os.getpid(), 0
+            def __getitem__(self, index):
+                self.served += 1
+                if os.getpid() != self.home and self.served > 40:
+                    os._exit({status})
+                return super().__getitem__(index)
+        class Slow(torch.nn.Linear):
+            def forward(self, x):
+                if self.training and x.device.type != "meta":
+                    time.sleep(0.3)
+                return super().forward(x)
+        def net(): return Slow(2, 2)
+        def data():
+            train, test = clouds()
+            return Dying(train), Streamed(test)
+        """,
+    )
+    text = CLOUDS.replace("sets:clouds", "dying:data").replace("toys:linear", "dying:net").replace("64", "16")
+    found = failing_text(accuracy(toys, text))
+    assert re.match(r"specs/toy\.arch\.yaml:4: dataset: .*worker", found), found
+
+
+def test_warnings_as_errors_fail_no_sound_run(toys: Project) -> None:
+    text = CLOUDS.replace("  epochs: 2\n", "  epochs: 2\n  scheduler: {name: StepLR, step_size: 1}\n")
+    accuracy(toys, text.replace("sets:clouds", "sets:streamed"), "-W", "error").assert_outcomes(passed=1)
+
+
+def test_data_in_a_file_beside_the_spec_whatever_its_letters(toys: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    toys.write("specs/modèles/données.py", SETS)
+    toys.spec("modèles/réseau", CLOUDS.replace("sets:clouds", "données.py:clouds"))
+    elsewhere = toys.path / "deep"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    result = toys.run("--rootdir", str(toys.path), "-c", str(toys.path / "pytest.ini"), "-m", "archcheck_accuracy")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["../specs/modèles/réseau.arch.yaml  quick *"])
+
+
+def test_last_failed_trains_only_what_failed(toys: Project) -> None:
+    toys.spec("fine", scripted([0.5], 0.4))
+    path = toys.spec("toy", scripted([0.5], 0.6))
+    toys.run("-m", "archcheck_accuracy").assert_outcomes(passed=1, failed=1)
+    path.write_text(scripted([0.5], 0.4))
+    toys.run("-m", "archcheck_accuracy", "--lf").assert_outcomes(passed=1)
+
+
+def test_exitfirst_trains_nothing_more(toys: Project) -> None:
+    toys.spec("a", scripted([0.5], 0.6))
+    toys.spec("b", scripted([0.5], 0.4))
+    result = toys.run("-m", "archcheck_accuracy", "-x")
+    result.assert_outcomes(failed=1)
+    assert "specs/b.arch.yaml: epoch" not in result.stdout.str()

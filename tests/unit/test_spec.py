@@ -34,7 +34,7 @@ def problems(text: str) -> list[str]:
         "training: {dataset: fashion-mnist, optimizer: SGD, scheduler: {name: StepLR, step_size: 4}, accuracy: 0.9}\n",
         "training: {dataset: {name: table, path: files.csv}, resize: [96, 96], stop_at_accuracy: false}\n",
         "training: {dataset: digits, time_budget: 2 min, init: {name: normal, std: 0.01}, normalize: true}\n",
-        "training: {dataset: a:b, accuracy: 1, quick: {args: {image_size: 32}, input: [B, 1, 32, 32], accuracy: 0.7}}\n",
+        "training: {dataset: a:b, accuracy: 1, quick: {args: {size: 32}, input: [B, 1, 32, 32], accuracy: 0.7}}\n",
         "function: {anything: [the, tool, records]}\n",
         "macs: 12\n",
         "macs: 1.5 T\n",

@@ -46,12 +46,16 @@ def fit(clouds: tuple[Tensor, Tensor]) -> Callable[..., TrainingRecord]:
     """Trains a network on the clouds, or on other inputs and targets, by the lines of a recipe."""
 
     def run(
-        network: nn.Module, training: str, data: tuple[Tensor, Tensor] | None = None, input: str = "[B, 2]", **kwargs: Any  # noqa: A002
+        network: nn.Module,
+        training: str,
+        data: tuple[Tensor, Tensor] | None = None,
+        input: str = "[B, 2]",  # noqa: A002
+        **kwargs: Any,
     ) -> TrainingRecord:
         inputs, targets = data or clouds
         recipe = make_recipe(training, input)
         torch.manual_seed(recipe.seed)
-        sets = [as_batches(inputs, targets, recipe, train=train) for train in (True, False)]
-        return train(network, *sets, recipe, watchers=kwargs.pop("watchers", Watchers()), **kwargs)
+        train_set, test_set = [as_batches(inputs, targets, recipe, train=train) for train in (True, False)]
+        return train(network, train_set, test_set, recipe, watchers=kwargs.pop("watchers", Watchers()), **kwargs)
 
     return run

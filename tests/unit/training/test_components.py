@@ -16,8 +16,8 @@ from archcheck.training.components import (
 from tests.unit.training.conftest import make_recipe
 
 OPTIMIZERS = [
-    "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "LBFGS", "NAdam", "RAdam", "RMSprop", "Rprop",
-    "SGD",
+    "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "LBFGS", "NAdam", "RAdam", "RMSprop",
+    "Rprop", "SGD",
 ]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_complex_parameters_train_as_they_do_in_torch() -> None:
     layer = nn.Linear(2, 2, bias=False, dtype=torch.complex64)
     before = layer.weight.detach().clone()
     optimizer = build_optimizer(make_recipe("optimizer: {name: SGD, lr: 0.5}"), layer.parameters())
-    layer.weight.real.sum().backward()
+    layer.weight.real.sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     assert torch.allclose(layer.weight, before - 0.5)
 
@@ -129,20 +129,19 @@ def test_a_plateau_goes_by_the_loss_on_the_test_set() -> None:
 @pytest.mark.parametrize(
     ("init", "low", "high"),
     [
-        ("xavier_uniform", -(6 / 12) ** 0.5, (6 / 12) ** 0.5),  # sqrt(6 / (fan in + fan out))
-        ("kaiming_uniform", -(6 / 8) ** 0.5, (6 / 8) ** 0.5),
+        ("xavier_uniform", -((6 / 12) ** 0.5), (6 / 12) ** 0.5),  # sqrt(6 / (fan in + fan out))
+        ("kaiming_uniform", -((6 / 8) ** 0.5), (6 / 8) ** 0.5),
         ("{name: constant, val: 0.25}", 0.25, 0.25),
         ("zeros", 0.0, 0.0),
     ],
 )
 def test_initialisation_fills_weights_and_leaves_the_rest(init: str, low: float, high: float) -> None:
-    network = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4))
-    bias = network[0].bias.detach().clone()
-    initialise(network, make_recipe(f"init: {init}").init)
-    weight = network[0].weight
-    assert low <= float(weight.min()) <= float(weight.max()) <= high
-    assert torch.equal(network[0].bias, bias)
-    assert torch.equal(network[1].weight, torch.ones(4))
+    linear, norm = nn.Linear(8, 4), nn.BatchNorm1d(4)
+    bias = linear.bias.detach().clone()
+    initialise(nn.Sequential(linear, norm), make_recipe(f"init: {init}").init)
+    assert low <= float(linear.weight.min()) <= float(linear.weight.max()) <= high
+    assert torch.equal(linear.bias, bias)
+    assert torch.equal(norm.weight, torch.ones(4))
 
 
 def test_the_default_initialisation_changes_nothing() -> None:

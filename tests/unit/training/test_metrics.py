@@ -11,7 +11,7 @@ from archcheck.training.metrics import Metric, make_metric
 
 def over(metric: Metric, outputs: Tensor, targets: Tensor, size: int = 3) -> float:
     """The figure over batches of a size."""
-    for output, target in zip(outputs.split(size), targets.split(size), strict=True):
+    for output, target in zip(torch.split(outputs, size), torch.split(targets, size), strict=True):
         metric.update(output, target)
     return metric.value()
 

@@ -55,7 +55,9 @@ def test_the_gradients_norm_is_clipped(batch: tuple[Tensor, Tensor]) -> None:
 def test_lbfgs_takes_several_looks_in_a_step(batch: tuple[Tensor, Tensor]) -> None:
     """A quadratic in two unknowns: solved in one step of many iterations."""
     network = nn.Linear(2, 1, bias=False)
-    step = step_of(network, "optimizer: {name: LBFGS, lr: 1.0, max_iter: 50, line_search_fn: strong_wolfe}\nloss: MSELoss")
+    step = step_of(
+        network, "optimizer: {name: LBFGS, lr: 1.0, max_iter: 50, line_search_fn: strong_wolfe}\nloss: MSELoss"
+    )
     step(batch[0], batch[0] @ torch.tensor([[2.0], [-3.0]]))
     assert torch.allclose(network.weight, torch.tensor([[2.0, -3.0]]), atol=1e-3)
 
@@ -107,7 +109,7 @@ def test_an_answer_may_be_wrapped_and_an_input_named(wrap: Any, batch: tuple[Ten
 @pytest.mark.parametrize("answer", [None, "text", (), {"a": 1}, [None]])
 def test_an_answer_without_a_tensor_is_told(answer: Any, batch: tuple[Tensor, Tensor]) -> None:
     network = Wrapped(lambda _: answer)
-    with pytest.raises(RunFailed, match="the network returns .*, expected a tensor to train on"):
+    with pytest.raises(RunFailed, match=r"the network returns .*, expected a tensor to train on"):
         step_of(network, input="{pixels: [B, 2]}")(*batch)
 
 
@@ -129,10 +131,10 @@ def test_several_inputs_go_by_position_or_name(pack: Any, batch: tuple[Tensor, T
 
 
 def test_a_lazy_network_knows_its_sizes_before_the_optimizer_asks() -> None:
-    network = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d(), nn.Linear(3, 2))
-    step = step_of(network, "init: zeros")
+    lazy = nn.LazyLinear(3)
+    step = step_of(nn.Sequential(lazy, nn.LazyBatchNorm1d(), nn.Linear(3, 2)), "init: zeros")
     assert sum(parameter.numel() for parameter in step.parameters) == 2 * 3 + 3 + 6 + 3 * 2 + 2
-    assert torch.equal(network[0].weight, torch.zeros(3, 2))
+    assert torch.equal(lazy.weight, torch.zeros(3, 2))
 
 
 def test_bf16_computes_in_bf16_and_answers_in_float32(batch: tuple[Tensor, Tensor]) -> None:
@@ -146,15 +148,16 @@ def test_bf16_computes_in_bf16_and_answers_in_float32(batch: tuple[Tensor, Tenso
 
 def test_channels_last_is_the_layout_of_inputs_and_weights() -> None:
     seen: list[bool] = []
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 36, 2))
-    network[0].register_forward_pre_hook(
+    conv = nn.Conv2d(3, 4, 3)
+    network = nn.Sequential(conv, nn.Flatten(), nn.Linear(4 * 36, 2))
+    conv.register_forward_pre_hook(
         lambda _module, args: seen.append(args[0].is_contiguous(memory_format=torch.channels_last))
     )
     recipe = make_recipe("memory_format: channels_last", "[B, 3, 8, 8]")
     inputs = torch.randn(4, 3, 8, 8)
     TrainingStep(network, recipe, CPU, inputs, None)(inputs, torch.tensor([0, 1, 0, 1]))
     assert seen == [True]
-    assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert conv.weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_network_without_trainable_parameters_is_told() -> None:

@@ -120,8 +120,9 @@ def _unknown_argument(name: str, arg: str, accepted: list[str]) -> BuildError:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`: did you mean 'fc1'?` where one of the known words is close, else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f": did you mean {close[0]!r}?" if close else ""
+    spelt = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), list(spelt), n=1)
+    return f": did you mean {spelt[close[0]]!r}?" if close else ""
 
 
 def raised_at(error: BaseException, rootdir: Path | None = None, *, own_only: bool = False) -> str | None:

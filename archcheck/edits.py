@@ -6,13 +6,13 @@ import copy
 import difflib
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from archcheck.checks import Edit
 from archcheck.errors import SpecError, UsageError
+from archcheck.files import written_at_once
 from archcheck.patterns import format_key, format_pattern
 from archcheck.source import Document, parse_document, resolve_scalar
 from archcheck.spec import SpecFile, TrainingKeys, parse_spec
@@ -218,24 +218,10 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         UsageError: the file or its folder can't be written.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link
-    if target.exists() and not target.stat().st_mode & 0o222:
+    if os.path.exists(path) and not os.stat(path).st_mode & 0o222:
         raise UsageError(f"{path}: can't be written: it is read-only")
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-            os.chmod(temporary, target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask())
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with written_at_once(path) as file:
+            file.write(text.encode("utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: can't be written: {error.strerror or error}") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -218,13 +218,15 @@ def _run_claims(item: CheckItem, spec_file: SpecFile, measured: Measured) -> Non
 @contextmanager
 def _told_in_place(item: CheckItem, spec_file: SpecFile, keys: Keys) -> Iterator[None]:
     """Tell what stops a measurement at its line of the spec: what isn't there skips, what can't be done fails."""
-    loc = spec_file.locate(keys, key=True)
+    loc, missing = spec_file.locate(keys, key=True), ""
     try:
         yield
     except NotMeasured as error:
-        not_measured(item, loc, str(error))
+        missing = str(error)
     except ArchcheckError as error:
         raise CheckFailure(f"{loc}: {error}", loc, f"{loc}: {error}") from None
+    if missing:
+        not_measured(item, loc, missing)
 
 
 def _note_run(item: CheckItem, record: TrainingRecord) -> None:

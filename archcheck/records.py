@@ -203,6 +203,7 @@ class TrainingRecord:
     seed: int
     device: str
     precision: str
+    num_threads: int = 1
     metric: str = "accuracy"
     reached: bool = False
     fault: TrainingFault | None = None

@@ -61,7 +61,9 @@ def format_summary(rows: Sequence[Row]) -> str:
 
 def format_seconds(seconds: float) -> str:
     """A duration as people say it."""
-    return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3600:.1f} h"
 
 
 def format_trainings(rows: Sequence[Row]) -> str:

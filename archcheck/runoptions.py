@@ -25,6 +25,7 @@ class RunOptions:
     data_dir: where data sets are; download: whether missing ones may be fetched into it.
     checkpoints: where each spec gets a folder with its best network.
     data_budget_bytes: the most of a data set that may be resident on the device; None: a quarter of its free memory.
+    spec_roots: folders that specs lie in; below `checkpoints` a spec's folder is named by its path from there.
     num_threads: of torch on the CPU; None: as it is.
     """
 
@@ -35,6 +36,7 @@ class RunOptions:
     download: bool = False
     checkpoints: Path | None = None
     data_budget_bytes: int | None = None
+    spec_roots: tuple[Path, ...] = ()
     num_threads: int | None = None
 
 
@@ -54,7 +56,7 @@ def parse_seed(seed: int | None) -> int | None:
 
 def parse_bytes(text: str) -> int:
     """`500 MB`, `2 GiB`, `1_000_000`: an amount of memory in bytes. Raises UsageError."""
-    match = re.fullmatch(r"([\d_]+(?:\.\d+)?)\s*([kmgt]i?)?b?", text.strip().lower())
+    match = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)\s*([kmgt]i?)?b?", text.strip().lower())
     if match is None:
         raise UsageError(f"expected an amount of memory such as 500 MB or 2 GiB, found {text!r}")
     return int(float(match[1].replace("_", "")) * (_UNITS | _BINARY_UNITS)[match[2] or ""])

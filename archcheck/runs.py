@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 class RunRefused(Exception):  # noqa: N818 - a verdict, not a fault
     """No run came about: what is wrong with the spec or its data."""
 
-    def __init__(self, mismatch: Mismatch) -> None:
-        super().__init__(mismatch.problem)
+    def __init__(self, spec_file: SpecFile, mismatch: Mismatch) -> None:
+        super().__init__(f"{spec_file.locate(mismatch.keys)}: {mismatch.problem}")
         self.mismatch = mismatch
 
 
@@ -49,11 +50,11 @@ class Runs:
         recipe = choose_recipe(spec_file.spec, self._options)
         wrong = check_recipe(spec_file, self._rootdir)
         if wrong:
-            raise RunRefused(wrong[0])
+            raise RunRefused(spec_file, wrong[0])
         return recipe
 
-    def train(self, spec_file: SpecFile, recipe: Recipe) -> TrainingRecord:
-        """One run of a spec, or what is known already of the same one.
+    def train(self, spec_file: SpecFile, recipe: Recipe, *, keep_best: bool = True) -> TrainingRecord:
+        """One run of a spec, or what is known already of the same one; `keep_best`: it is the one to save networks of.
 
         Raises:
             NotMeasured: the device or the data isn't there.
@@ -62,10 +63,10 @@ class Runs:
         key = repr((spec_file.path.resolve(), to_the_end(recipe), recipe.time_budget_sec))
         known = self._done.get(key)
         if known is None or (known.reached and not recipe.stop_at_accuracy):
-            known = self._done[key] = self._train(spec_file, recipe)
+            known = self._done[key] = self._train(spec_file, recipe, keep_best)
         return as_stopped(known, recipe)
 
-    def _train(self, spec_file: SpecFile, recipe: Recipe) -> TrainingRecord:
+    def _train(self, spec_file: SpecFile, recipe: Recipe, keep_best: bool) -> TrainingRecord:
         from archcheck.trainer import DataStore, Trainer, data_mismatch
 
         if self._store is None:
@@ -73,14 +74,20 @@ class Runs:
         try:
             trainer = Trainer(spec_file, recipe, self._options, self._rootdir, self._store)
         except DataError as error:
-            raise RunRefused(data_mismatch(recipe, error, "dataset")) from None
+            raise RunRefused(spec_file, data_mismatch(recipe, error, "dataset")) from None
         try:
             with self._watching(spec_file.document.path) as watch:
-                return trainer.train(on_progress=watch)
+                return trainer.train(on_progress=watch, keep_best=keep_best)
         except DataError as error:
-            raise RunRefused(data_mismatch(recipe, error)) from None
+            raise RunRefused(spec_file, data_mismatch(recipe, error)) from None
         except BuildError as error:
-            raise RunRefused(build_failure(recipe.args, recipe.place("args"), error)) from None
+            raise RunRefused(spec_file, _not_built(recipe, error)) from None
+
+
+def _not_built(recipe: Recipe, error: BuildError) -> Mismatch:
+    """The full network can be built, so that what `quick` changes of its arguments is to blame."""
+    mismatch = build_failure(recipe.args, recipe.place("args"), error)
+    return replace(mismatch, keys=recipe.place("args")) if "args" in recipe.quick_keys and not error.arg else mismatch
 
 
 def to_the_end(recipe: Recipe) -> Recipe:
@@ -100,7 +107,7 @@ def measure_accuracy(runs: Runs, spec_file: SpecFile) -> tuple[TrainingRecord | 
     try:
         recipe = runs.choose(spec_file)
         if recipe.accuracy is None:
-            command = f"archcheck calibrate {spec_file.document.path}"
+            command = f"archcheck calibrate {shlex.quote(spec_file.document.path)}"
             raise NotMeasured(f"the {recipe.kind} recipe has no `accuracy` to reach; {command} measures one")
         record = runs.train(spec_file, recipe)
     except RunRefused as refused:
@@ -132,7 +139,10 @@ def measure_claim(runs: Runs, spec_file: SpecFile, keys: Keys, claim: Better) ->
         other = find_spec(spec_file, claim.spec)
         both = [(one, to_the_end(_claimed(runs, one, claim))) for one in (spec_file, other)]
         records = [
-            [runs.train(one, replace(recipe, seed=recipe.seed + offset)) for offset in range(claim.seeds)]
+            [
+                runs.train(one, replace(recipe, seed=recipe.seed + offset), keep_best=offset == 0)
+                for offset in range(claim.seeds)
+            ]
             for one, recipe in both
         ]
     except (SpecError, UsageError) as error:

@@ -73,6 +73,7 @@ def train_options(config: pytest.Config) -> RunOptions:
             download=option("archcheck_download"),
             checkpoints=_folder(config, option("archcheck_checkpoints")),
             data_budget_bytes=None if budget is None else parse_bytes(budget),
+            spec_roots=tuple(config.rootpath / path for path in config.getini("archcheck_paths")),
             num_threads=_num_threads(config),
         )
     except UsageError as error:

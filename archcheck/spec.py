@@ -186,7 +186,7 @@ class TrainingKeys(Section):
     precision: Literal["fp32", "bf16"] | None = None
     memory_format: Literal["contiguous", "channels_last"] | None = None
     compile: Flag | None = None
-    seed: Annotated[int, Field(ge=0, strict=True)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] | None = None
     time_budget: Seconds | None = None
     stop_at_accuracy: Flag | None = _key("stop as soon as the minimum is reached and confirmed")
     accuracy: Accuracy | None = _key("minimum top-1, from 0 to 1")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -21,7 +23,7 @@ from archcheck.errors import DataError, NotMeasured
 from archcheck.recipe import Recipe, resolve_recipe
 from archcheck.records import TrainingRecord
 from archcheck.runoptions import RunOptions
-from archcheck.spec import Named, Spec, SpecFile
+from archcheck.spec import Named, Spec, SpecFile, spec_name
 from archcheck.training.checkpoints import Checkpoints
 from archcheck.training.components import check_components
 from archcheck.training.contract import Contract
@@ -86,9 +88,9 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.device = choose_device(self.options.device)
-        self._data = self.store.load(
-            self.recipe.dataset, data_context(self.spec_file, self.recipe, self.options, self.rootdir)
-        )
+        context = data_context(self.spec_file, self.recipe, self.options, self.rootdir)
+        with _neutral():
+            self._data = self.store.load(self.recipe.dataset, context)
 
     @property
     def num_classes(self) -> int | None:
@@ -101,14 +103,21 @@ class Trainer:
         return len(self._data.test)  # type: ignore[arg-type]  # map-style: it has a length
 
     def train(
-        self, recipe: Recipe | None = None, on_progress: Callable[[Progress], None] | None = None
+        self,
+        recipe: Recipe | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        *,
+        keep_best: bool = False,
     ) -> TrainingRecord:
-        """One run, by `recipe` where it isn't the spec's own. Torch's global state is as before when it's over."""
+        """One run, by `recipe` where it isn't the spec's own. Torch's global state is as before when it's over.
+
+        keep_best: save the best network where checkpoints are asked for.
+        """
         recipe = recipe or self.recipe
         with _seeded(recipe, self.device, self.options.num_threads):
             network = self._build(recipe)
             train_set, test_set = self._batches(recipe)
-            keeper = self._checkpoints()
+            keeper = self._checkpoints() if keep_best else None
             watchers = Watchers(on_progress, keeper.keep if keeper is not None else None)
             return train(
                 network, train_set, test_set, recipe,
@@ -141,7 +150,8 @@ class Trainer:
 
     def _build(self, recipe: Recipe) -> nn.Module:
         folder = self.spec_file.path.resolve().parent
-        return prepare_network(self.spec_file.spec.build, recipe.args, folder, self.rootdir)()
+        network = prepare_network(self.spec_file.spec.build, recipe.args, folder, self.rootdir)()
+        return _own_copy(network)
 
     def _batches(self, recipe: Recipe) -> tuple[Batches, Batches]:
         """Training batches, all of one size, and those of the test set."""
@@ -165,7 +175,15 @@ class Trainer:
     def _checkpoints(self) -> Checkpoints | None:
         if self.options.checkpoints is None:
             return None
-        return Checkpoints(self.options.checkpoints / self.spec_file.name)
+        return Checkpoints(self.options.checkpoints / self._folder_name())
+
+    def _folder_name(self) -> Path:
+        """The spec's path without its ending, from the nearest folder that specs lie in: no two specs share it."""
+        path = self.spec_file.path.resolve()
+        roots = [*self.options.spec_roots, *([self.rootdir] if self.rootdir else [])]
+        above = [root.resolve() for root in roots if path.is_relative_to(root.resolve())]
+        folder = path.parent.relative_to(max(above, key=lambda root: len(root.parts))) if above else Path()
+        return folder / spec_name(path)
 
 
 def data_context(spec_file: SpecFile, recipe: Recipe, options: RunOptions, rootdir: Path | None = None) -> DataContext:
@@ -193,7 +211,8 @@ def check_recipe(spec_file: SpecFile, rootdir: Path | None) -> list[Mismatch]:
 
 def _check_data(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> Iterator[Mismatch]:
     try:
-        check_dataset(recipe.dataset, data_context(spec_file, recipe, RunOptions(data_budget_bytes=0), rootdir))
+        with _neutral():
+            check_dataset(recipe.dataset, data_context(spec_file, recipe, RunOptions(data_budget_bytes=0), rootdir))
     except DataError as error:
         yield data_mismatch(recipe, error, "dataset")
     try:
@@ -211,19 +230,33 @@ def data_mismatch(recipe: Recipe, error: DataError, key: str | None = None) -> M
 
 @contextmanager
 def _seeded(recipe: Recipe, device: torch.device, num_threads: int | None = None) -> Iterator[None]:
-    """The same random numbers, dtype and device by default for every run; the caller's come back."""
+    """The same random numbers and settings for every run; the caller's come back."""
     if device.type == "cuda":
         torch.cuda.init()  # type: ignore[no-untyped-call]  # before its generators' states are kept
-    with ExitStack() as stack:
-        stack.enter_context(preserved_state())
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(cpu_by_default())
+    if "numpy" in sys.modules:
+        import numpy.random  # noqa: F401  # or it is imported during the run, and seeds itself by the clock
+    with _neutral(), torch.autocast(device.type, enabled=False):
         if num_threads is not None:
             torch.set_num_threads(num_threads)
-        torch.set_default_dtype(torch.float32)
         torch.manual_seed(recipe.seed)
         seed_generators(recipe.seed)
         yield
+
+
+@contextmanager
+def _neutral() -> Iterator[None]:
+    """Torch as it is when it was just imported, for a user's code to run in; the caller's settings come back."""
+    with preserved_state(), torch.inference_mode(False), cpu_by_default():
+        torch.set_default_dtype(torch.float32)
+        yield
+
+
+def _own_copy(network: nn.Module) -> nn.Module:
+    """A build may hand out one instance again and again; training must not change it for the next run."""
+    try:
+        return copy.deepcopy(network)
+    except Exception:  # it holds something that can't be copied
+        return network
 
 
 def _endless(batches: Batches) -> Iterator[tuple[object, torch.Tensor]]:

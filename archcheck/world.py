@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,9 +22,19 @@ def preserved_state() -> Iterator[None]:
         _restore_generators(generators)
 
 
-def cpu_by_default() -> AbstractContextManager[Any]:
-    """The CPU as default device, where the caller has another; a mode of its own would slow every call down."""
-    return torch.device("cpu") if torch._C._len_torch_function_stack() else nullcontext()
+@contextmanager
+def cpu_by_default() -> Iterator[None]:
+    """The CPU as default device, where the caller has another; a mode of its own would slow every call down.
+
+    For use within `preserved_state`, which brings the caller's back.
+    """
+    if _default_device_context() is not None:
+        torch.set_default_device(None)
+    if not torch._C._len_torch_function_stack():
+        yield
+        return
+    with torch.device("cpu"):  # a context of the caller's
+        yield
 
 
 def seed_generators(seed: int = 0) -> None:
@@ -42,6 +52,7 @@ def _settings() -> tuple[Any, ...]:
         torch.get_default_dtype(),
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
+        (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
         cudnn.enabled,
         cudnn.benchmark,
         cudnn.deterministic,
@@ -55,9 +66,10 @@ def _restore_settings(before: tuple[Any, ...]) -> None:
     after = _settings()
     if after == before:
         return
-    dtype, deterministic, warn_only, *cudnn, precisions, threads, device = before
+    dtype, deterministic, warn_only, anomaly, *cudnn, precisions, threads, device = before
     torch.set_default_dtype(dtype)
     torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+    torch.autograd.set_detect_anomaly(*anomaly)
     torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
     _restore_float32_precisions(precisions)
     torch.set_num_threads(threads)

@@ -28,7 +28,7 @@ from tabulate import tabulate
 from torch import Tensor, nn
 
 from archcheck.build import prepare_network
-from archcheck.calibrate import Choices, Setting, measure_settings, choose_setting
+from archcheck.calibrate import Choices, Setting, choose_setting, measure_settings
 from archcheck.data.batches import Batches
 from archcheck.data.splits import Arrays, DataPair
 from archcheck.data.transforms import make_transform

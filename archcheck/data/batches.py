@@ -86,11 +86,17 @@ class Batches:
         for inputs, targets in self._untransformed(epoch):
             yield self.transform(inputs, generator) if isinstance(inputs, Tensor) else inputs, targets
 
-    def label_range(self) -> tuple[int, int] | None:
-        """The smallest and the largest class of arrays; None where there are no classes, or they aren't known."""
+    def label_range(self, ignored: int | None = None) -> tuple[int, int] | None:
+        """The smallest and the largest class of arrays; None where there are no classes, or they aren't known.
+
+        ignored: a label that is no class.
+        """
         if not isinstance(self._split, Arrays) or self._split.targets.is_floating_point():
             return None
-        smallest, largest = torch.aminmax(self._split.targets)
+        targets = self._split.targets if ignored is None else self._split.targets[self._split.targets != ignored]
+        if not targets.numel():
+            return None
+        smallest, largest = torch.aminmax(targets)
         return int(smallest), int(largest)
 
     def _untransformed(self, epoch: int) -> Iterator[Batch]:

@@ -137,7 +137,7 @@ def _started(loader: DataLoader[Any]) -> Any:
 def _next(batches: Any) -> Batch:
     try:
         batch = next(batches)
-    except RuntimeError as error:
+    except (RuntimeError, OSError, EOFError) as error:  # a worker died, with batches on their way or without
         raise DataError(f"loading a batch of the data set raised {one_line(error)}") from error
     if isinstance(batch, _Failure):
         raise DataError(batch.message)

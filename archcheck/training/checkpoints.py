@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from archcheck.build import one_line
 from archcheck.errors import UsageError
+from archcheck.files import written_at_once
 from archcheck.records import EpochRecord
 
 
@@ -28,7 +28,7 @@ class Checkpoints:
         """Save the network if it is better than before.
 
         Raises:
-            UsageError: the folder can't be written.
+            UsageError: the folder can't be written, or the network can't be pickled.
         """
         if record.test_accuracy <= self._best:
             return
@@ -36,20 +36,12 @@ class Checkpoints:
         path = self._folder / f"model_{record.test_accuracy:.2f}.pt"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _save_atomically(network.state_dict(), path)
+            with written_at_once(path) as file:
+                torch.save(network.state_dict(), file)
             if self._saved is not None and self._saved != path:
-                os.unlink(self._saved)
+                self._saved.unlink(missing_ok=True)
         except OSError as error:
             raise UsageError(f"{path}: can't be written: {error.strerror or error}") from None
+        except Exception as error:  # pickling a network's state may run its own code
+            raise UsageError(f"{path}: can't be written: {one_line(error)}") from error
         self._saved = path
-
-
-def _save_atomically(state: object, path: Path) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(state, file)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

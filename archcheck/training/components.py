@@ -106,12 +106,12 @@ def build_loss(recipe: Recipe) -> nn.Module:
     return loss
 
 
-def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer of a recipe, in its fused form where there is one. Raises whatever its constructor raises."""
+def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter], *, fused: bool = True) -> torch.optim.Optimizer:
+    """The optimizer of a recipe, in its fused form where there is one and it may be. Raises as its constructor does."""
     make = KINDS["optimizer"].find(recipe.optimizer.name)
     assert make is not None, recipe.optimizer.name
     parameters, given = list(parameters), arguments(recipe.optimizer)
-    if not given.keys() & {"fused", "foreach", "differentiable"}:
+    if fused and not given.keys() & {"fused", "foreach", "differentiable"}:
         try:
             return make(parameters, **given, fused=True)  # type: ignore[no-any-return]
         except (TypeError, RuntimeError):  # no such form of this optimizer, on this device, or for these parameters

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from archcheck.recipe import Recipe
 from archcheck.training.faults import RunFailed
-from archcheck.training.metrics import takes_classes
+from archcheck.training.metrics import ignored_label, takes_classes
 from archcheck.values import InputPattern
 
 
@@ -22,6 +22,7 @@ class Contract:
     def __init__(self, recipe: Recipe, num_classes: int | None) -> None:
         self._recipe = recipe
         self._num_classes = num_classes
+        self._ignored = ignored_label(recipe.loss)
         self._num_outputs: int | None = None
 
     def check_inputs(self, inputs: Any) -> None:
@@ -46,18 +47,18 @@ class Contract:
 
     def check_outputs(self, outputs: Tensor, targets: Tensor) -> None:
         """The network's outputs are what the targets ask for."""
+        loss = self._recipe.loss.name
+        if outputs.ndim < 2 and takes_classes(loss):
+            expected = "[B, number of classes]: no accuracy is known of one score for each example"
+            raise RunFailed(f"the network returns {list(outputs.shape)}, {loss} expects {expected}", "loss")
         if targets.is_floating_point():
             if outputs.shape != targets.shape:
                 shapes = f"the network returns {list(outputs.shape)}, the data set's targets are {list(targets.shape)}"
                 raise RunFailed(f"{shapes}: expected the same", "dataset")
             return
-        loss = self._recipe.loss.name
         if not takes_classes(loss):
-            raise RunFailed(
-                f"the data set has classes, {loss} is for float targets; CrossEntropyLoss is for classes", "loss"
-            )
-        if outputs.ndim < 2:
-            raise RunFailed(f"the network returns {list(outputs.shape)}, expected [B, number of classes]", "build")
+            problem = f"the data set has classes, {loss} is for float targets; CrossEntropyLoss is for classes"
+            raise RunFailed(problem, "loss")
         self._num_outputs = outputs.shape[1]
         if self._num_classes is not None and self._num_outputs != self._num_classes:
             problem = f"the network has {self._num_outputs} outputs, the data set {self._num_classes} classes"
@@ -65,7 +66,10 @@ class Contract:
 
     def check_labels(self, targets: Tensor) -> None:
         """Before the loss sees them: on a GPU one label out of range ends the whole process."""
-        if not targets.is_floating_point() and targets.numel():
+        if targets.is_floating_point():
+            return
+        targets = targets[targets != self._ignored] if self._ignored is not None else targets
+        if targets.numel():
             smallest, largest = torch.aminmax(targets)
             self.check_range(int(smallest), int(largest))
 

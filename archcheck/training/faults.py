@@ -29,12 +29,19 @@ def blaming(key: str, doing: str, rootdir: Path | None = None) -> Iterator[None]
         yield
     except RunFailed:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if _is_of_a_worker(error):
+            raise RunFailed(f"a worker process of the data set died: {one_line(error)}", "dataset") from error
         if is_out_of_memory(error):
             reason = "out of memory; a smaller batch_size or resize needs less"
             raise RunFailed(f"{doing}: {reason}", "batch_size") from error
         where = raised_at(error, rootdir, own_only=True)
         raise RunFailed(f"{doing} raised {one_line(error)}{f' ({where})' if where else ''}", key) from error
+
+
+def _is_of_a_worker(error: BaseException) -> bool:
+    """Torch tells of a worker's end by a signal, wherever the main process happens to be."""
+    return isinstance(error, RuntimeError) and "DataLoader worker (pid" in str(error)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ from archcheck.training.components import Schedule, build_schedule
 from archcheck.training.contract import Contract
 from archcheck.training.devices import device_name, synchronize
 from archcheck.training.faults import RunFailed, blaming
-from archcheck.training.metrics import make_metric
+from archcheck.training.metrics import ignored_label, make_metric
 from archcheck.training.step import TrainingStep
 
 EXPLODED = 1_000  # times the first loss: no run comes back from there
@@ -83,7 +83,8 @@ def train(
         seed=recipe.seed,
         device=device_name(train_set.device),
         precision=recipe.precision,
-        metric=make_metric(recipe.loss.name).name,
+        num_threads=torch.get_num_threads(),
+        metric=make_metric(recipe.loss).name,
         reached=run.reached,
         fault=fault,
     )
@@ -110,7 +111,7 @@ def start_training(
     with torch.no_grad():
         contract.check_outputs(step.predict(inputs), targets)
     for batches in (train_set, test_set):
-        labels = batches.label_range()
+        labels = batches.label_range(ignored_label(recipe.loss))
         if labels is not None:
             contract.check_range(*labels)
     return step
@@ -184,7 +185,7 @@ class _Run:
     # ----------------------------------------------------------------------------------------- one epoch
 
     def _epoch(self, epoch: int) -> tuple[EpochRecord, float]:
-        metric, loss_sum = make_metric(self.recipe.loss.name), _zero(self.train_set.device)
+        metric, loss_sum = make_metric(self.recipe.loss), _zero(self.train_set.device)
         self.network.train()
         self._clock.start_epoch()
         for number, (inputs, targets) in enumerate(fetched(self.train_set, epoch, self.rootdir), 1):
@@ -207,7 +208,7 @@ class _Run:
 
     def _evaluate(self) -> tuple[float, float]:
         """Mean loss and accuracy on the test set."""
-        metric, loss_sum = make_metric(self.recipe.loss.name), _zero(self.train_set.device)
+        metric, loss_sum = make_metric(self.recipe.loss), _zero(self.train_set.device)
         self.network.eval()
         with torch.no_grad():
             for inputs, targets in fetched(self.test_set, 0, self.rootdir):
@@ -216,7 +217,10 @@ class _Run:
                 outputs = self._step.predict(inputs)
                 loss_sum += self._step.compute_loss(outputs, targets) * len(targets)
                 metric.update(outputs, targets)
-        return float(loss_sum) / self.test_set.num_examples, metric.value()
+        loss = float(loss_sum) / self.test_set.num_examples
+        if not math.isfinite(loss):
+            raise RunFailed(f"the loss on the test set is {loss}: in eval mode the network gives no numbers", "build")
+        return loss, metric.value()
 
     # ----------------------------------------------------------------------------------------- time
 

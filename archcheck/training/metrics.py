@@ -7,8 +7,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from archcheck.spec import Named
+
 _REGRESSION = ("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "PoissonNLLLoss", "GaussianNLLLoss")
-_BINARY = {"BCEWithLogitsLoss": 0.0, "BCELoss": 0.5, "MultiLabelSoftMarginLoss": 0.0}  # loss -> where yes begins
+# Loss -> where yes begins.
+_BINARY = {"BCEWithLogitsLoss": 0.0, "BCELoss": 0.5, "MultiLabelSoftMarginLoss": 0.0, "SoftMarginLoss": 0.0}
+_IGNORES = ("CrossEntropyLoss", "NLLLoss")
 
 
 class Metric(Protocol):
@@ -24,24 +28,32 @@ class Metric(Protocol):
 
 
 class TopOne:
-    """The share of examples whose largest output is their class's. outputs: (B, K, ...), targets: (B, ...)."""
+    """The share of examples whose largest output is their class's. outputs: (B, K, ...), targets: (B, ...).
+
+    ignored: a label that marks what doesn't count.
+    """
 
     name = "accuracy"
 
-    def __init__(self) -> None:
+    def __init__(self, ignored: int | None = None) -> None:
+        self._ignored = ignored
         self._correct: Tensor | int = 0
-        self._total = 0
+        self._total: Tensor | int = 0
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         """Count a batch; targets of probabilities count by their largest."""
         if targets.is_floating_point():
             targets = targets.argmax(1)
         self._correct = self._correct + (outputs.argmax(1) == targets).sum()
-        self._total += targets.numel()
+        # By default nothing is left out but pixels and words: a label for each whole example isn't looked at.
+        if self._ignored is None or (self._ignored < 0 and targets.ndim == 1):
+            self._total += targets.numel()
+        else:
+            self._total = self._total + (targets != self._ignored).sum()
 
     def value(self) -> float:
         """Accuracy, 0 to 1."""
-        return float(self._correct) / max(self._total, 1)
+        return float(self._correct) / max(int(self._total), 1)
 
 
 class Binary:
@@ -65,33 +77,36 @@ class Binary:
 
 
 class RSquared:
-    """The share of the targets' variance that the outputs explain. outputs and targets: (B, ...) of the same shape."""
+    """The share of the targets' variance that the outputs explain. outputs and targets: (B, ...) of the same shape.
+
+    Several targets count by their variance, each about its own mean.
+    """
 
     name = "R²"
 
     def __init__(self) -> None:
         self._shift: Tensor | float = 0.0
-        self._sums: Tensor | None = None  # of squared errors, targets, squared targets
+        self._sums: Tensor | None = None  # (3, D): of squared errors, targets, squared targets
         self._total = 0
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         """Count a batch; targets are taken from the first batch's mean, as their squares would drown their variance."""
-        targets = targets.detach().float()
+        targets = targets.detach().float().reshape(len(targets), -1)  # (B, D)
+        outputs = outputs.detach().float().reshape(len(targets), -1)
         if self._sums is None:
-            self._shift = targets.mean()
+            self._shift = targets.mean(0)
         centred = targets - self._shift
-        errors = (outputs.detach().float() - targets).square().sum()
-        sums = torch.stack([errors, centred.sum(), centred.square().sum()])
+        sums = torch.stack([(outputs - targets).square().sum(0), centred.sum(0), centred.square().sum(0)])
         self._sums = sums if self._sums is None else self._sums + sums
-        self._total += targets.numel()
+        self._total += len(targets)
 
     def value(self) -> float:
         """R², at most 1; negative where the targets' mean would do better."""
         if self._sums is None:
             return 0.0
-        errors, total, squares = self._sums.tolist()
-        variance = float(squares - total**2 / self._total)
-        return 1 - errors / variance if variance > 0 else 0.0
+        errors, total, squares = self._sums.cpu().double()
+        variance = float((squares - total**2 / self._total).sum())
+        return 1 - float(errors.sum()) / variance if variance > 0 else 0.0
 
 
 def takes_classes(loss_name: str) -> bool:
@@ -99,8 +114,16 @@ def takes_classes(loss_name: str) -> bool:
     return loss_name not in _REGRESSION and loss_name not in _BINARY
 
 
-def make_metric(loss_name: str) -> Metric:
+def ignored_label(loss: Named) -> int | None:
+    """The label that a loss leaves out, None where it leaves out none."""
+    if loss.name not in _IGNORES:
+        return None
+    given = (loss.model_extra or {}).get("ignore_index", -100)
+    return given if isinstance(given, int) else None
+
+
+def make_metric(loss: Named) -> Metric:
     """The metric that goes with a loss: top-1, yes or no, or R² for a regression."""
-    if loss_name in _REGRESSION:
+    if loss.name in _REGRESSION:
         return RSquared()
-    return Binary(_BINARY[loss_name]) if loss_name in _BINARY else TopOne()
+    return Binary(_BINARY[loss.name]) if loss.name in _BINARY else TopOne(ignored_label(loss))

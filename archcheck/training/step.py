@@ -40,7 +40,7 @@ class TrainingStep:
         with blaming("loss", recipe.loss.name, rootdir):
             self.loss = build_loss(recipe).to(device)
         with blaming("optimizer", recipe.optimizer.name, rootdir):
-            self.optimizer = build_optimizer(recipe, self.parameters)
+            self.optimizer = build_optimizer(recipe, self.parameters, fused=_may_be_fused(network))
         # The compiled form shares the network's parameters; evaluation goes by the network itself, whose last batch
         # has another size.
         with blaming("compile", "torch.compile", rootdir):
@@ -73,8 +73,8 @@ class TrainingStep:
         loss = self.compute_loss(outputs, targets)
         with blaming("build", "the backward pass", self._rootdir):
             loss.backward()  # type: ignore[no-untyped-call]
-        if self.recipe.clip_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_grad_norm)
+            if self.recipe.clip_grad_norm is not None:
+                nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_grad_norm)
         return loss.detach(), outputs.detach()
 
     def _step_by_closure(self, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,6 +114,12 @@ class TrainingStep:
         if any(isinstance(parameter, nn.UninitializedParameter) for parameter in self.network.parameters()):
             with torch.no_grad():
                 self.predict(example)
+
+
+def _may_be_fused(network: nn.Module) -> bool:
+    """Fused optimizers take neither complex parameters nor sparse gradients, and say so only in the first step."""
+    sparse = any(getattr(module, "sparse", False) for module in network.modules())
+    return not sparse and all(parameter.is_floating_point() for parameter in network.parameters())
 
 
 def _compiled(network: nn.Module) -> Any:

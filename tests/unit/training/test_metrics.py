@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from archcheck.spec import Named
 from archcheck.training.metrics import Metric, make_metric
 
 
@@ -18,7 +19,7 @@ def over(metric: Metric, outputs: Tensor, targets: Tensor, size: int = 3) -> flo
 
 def test_top_one_by_hand() -> None:
     outputs = torch.tensor([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
-    assert over(make_metric("CrossEntropyLoss"), outputs, torch.tensor([1, 0, 0, 1])) == 0.5
+    assert over(make_metric(Named(name="CrossEntropyLoss")), outputs, torch.tensor([1, 0, 0, 1])) == 0.5
 
 
 def test_top_one_of_pixels_counts_pixels() -> None:
@@ -26,18 +27,18 @@ def test_top_one_of_pixels_counts_pixels() -> None:
     outputs[:, 1] = 1.0
     targets = torch.ones(4, 2, 2, dtype=torch.int64)
     targets[0, 0, 0] = 2
-    assert over(make_metric("CrossEntropyLoss"), outputs, targets) == 15 / 16
+    assert over(make_metric(Named(name="CrossEntropyLoss")), outputs, targets) == 15 / 16
 
 
 def test_targets_of_probabilities_count_by_their_largest() -> None:
     outputs = torch.tensor([[0.1, 0.9], [0.8, 0.2]])
-    assert over(make_metric("CrossEntropyLoss"), outputs, torch.tensor([[0.4, 0.6], [0.3, 0.7]])) == 0.5
+    assert over(make_metric(Named(name="CrossEntropyLoss")), outputs, torch.tensor([[0.4, 0.6], [0.3, 0.7]])) == 0.5
 
 
 @pytest.mark.parametrize(("loss", "yes", "no"), [("BCEWithLogitsLoss", 0.3, -0.3), ("BCELoss", 0.6, 0.4)])
 def test_yes_or_no_by_the_threshold_that_goes_with_the_loss(loss: str, yes: float, no: float) -> None:
     outputs = torch.tensor([[yes], [no], [yes], [no]])
-    assert over(make_metric(loss), outputs, torch.tensor([[1.0], [0.0], [0.0], [0.0]])) == 0.75
+    assert over(make_metric(Named(name=loss)), outputs, torch.tensor([[1.0], [0.0], [0.0], [0.0]])) == 0.75
 
 
 @pytest.mark.parametrize("loss", ["MSELoss", "L1Loss", "HuberLoss", "SmoothL1Loss"])
@@ -48,14 +49,16 @@ def test_r_squared_is_the_share_of_variance_explained(loss: str, offset: float) 
     outputs = targets + 0.5 * torch.randn(100, 1, generator=draw)
     y, f = targets.double(), outputs.double()
     expected = 1 - float((y - f).square().sum() / (y - y.mean()).square().sum())
-    metric = make_metric(loss)
+    metric = make_metric(Named(name=loss))
     assert over(metric, outputs, targets, size=32) == pytest.approx(expected, abs=1e-4)
     assert metric.name == "R²"
 
 
 def test_r_squared_of_the_mean_is_nothing() -> None:
     targets = torch.tensor([[1.0], [2.0], [6.0]])
-    assert over(make_metric("MSELoss"), torch.full((3, 1), 3.0), targets, size=2) == pytest.approx(0.0, abs=1e-6)
+    assert over(make_metric(Named(name="MSELoss")), torch.full((3, 1), 3.0), targets, size=2) == pytest.approx(
+        0.0, abs=1e-6
+    )
 
 
 def test_r_squared_of_several_targets_is_no_better_for_their_being_far_apart() -> None:
@@ -63,7 +66,7 @@ def test_r_squared_of_several_targets_is_no_better_for_their_being_far_apart() -
     draw = torch.Generator().manual_seed(0)
     targets = torch.randn(100, 2, generator=draw) + torch.tensor([0.0, 100.0])
     means = targets.mean(0).expand(100, 2)
-    assert over(make_metric("MSELoss"), means, targets, size=32) == pytest.approx(0.0, abs=1e-3)
+    assert over(make_metric(Named(name="MSELoss")), means, targets, size=32) == pytest.approx(0.0, abs=1e-3)
 
 
 def test_r_squared_is_sklearns() -> None:
@@ -72,4 +75,4 @@ def test_r_squared_is_sklearns() -> None:
     targets = torch.randn(60, 3, generator=draw) * torch.tensor([1.0, 5.0, 1.0]) + torch.tensor([0.0, 3.0, -50.0])
     outputs = targets + torch.randn(60, 3, generator=draw) * 0.3
     expected = metrics.r2_score(targets.numpy(), outputs.numpy(), multioutput="variance_weighted")
-    assert over(make_metric("MSELoss"), outputs, targets, size=25) == pytest.approx(expected, abs=1e-4)
+    assert over(make_metric(Named(name="MSELoss")), outputs, targets, size=25) == pytest.approx(expected, abs=1e-4)

@@ -179,7 +179,7 @@ def runs_of(config: pytest.Config) -> Runs:
 def not_measured(item: CheckItem, loc: SourceLoc, reason: str) -> None:
     """A gate that did not measure is never green: skipped with the reason, failed where that is asked for."""
     if item.config.getoption("archcheck_strict"):
-        raise CheckFailure(f"{loc}: not measured: {reason}", loc, f"{loc}: not measured: {reason}")
+        raise CheckFailure(f"{loc}: not measured: {reason}", loc, f"{loc}: not measured: {reason}") from None
     pytest.skip(reason)
 
 

@@ -119,6 +119,12 @@ def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter], *, fused
     return make(parameters, **given)  # type: ignore[no-any-return]
 
 
+def may_be_fused(network: nn.Module) -> bool:
+    """Fused optimizers take neither complex parameters nor sparse gradients, and say so only in the first step."""
+    sparse = any(getattr(module, "sparse", False) for module in network.modules())
+    return not sparse and all(parameter.is_floating_point() for parameter in network.parameters())
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A learning-rate scheduler with the moments at which it is stepped."""

@@ -49,8 +49,10 @@ class Contract:
         """The network's outputs are what the targets ask for."""
         loss = self._recipe.loss.name
         if outputs.ndim < 2 and takes_classes(loss):
-            expected = "[B, number of classes]: no accuracy is known of one score for each example"
-            raise RunFailed(f"the network returns {list(outputs.shape)}, {loss} expects {expected}", "loss")
+            problem = f"the network returns {list(outputs.shape)}, expected [B, number of classes]"
+            if not targets.is_floating_point():
+                raise RunFailed(problem, "build")
+            raise RunFailed(f"{problem}: no accuracy is known for {loss} of one score for each example", "loss")
         if targets.is_floating_point():
             if outputs.shape != targets.shape:
                 shapes = f"the network returns {list(outputs.shape)}, the data set's targets are {list(targets.shape)}"

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.recipe import Recipe
-from archcheck.training.components import build_loss, build_optimizer, initialise
+from archcheck.training.components import build_loss, build_optimizer, initialise, may_be_fused
 from archcheck.training.faults import RunFailed, blaming
+from archcheck.values import iter_input_patterns
 
 
 class TrainingStep:
@@ -26,6 +27,8 @@ class TrainingStep:
         self.network, self.recipe, self.device, self._rootdir = network, recipe, device, rootdir
         # A map of one input passes it by keyword.
         self._keyword = next(iter(recipe.input)) if isinstance(recipe.input, dict) and len(recipe.input) == 1 else None
+        dtypes = [getattr(torch, pattern.dtype) for _, pattern in iter_input_patterns(recipe.input)]
+        self._dtype = next((dtype for dtype in dtypes if dtype.is_floating_point), torch.float32)
         with blaming("build", f"moving the network to {device}", rootdir):
             network.to(device)
         if recipe.memory_format == "channels_last":
@@ -40,7 +43,7 @@ class TrainingStep:
         with blaming("loss", recipe.loss.name, rootdir):
             self.loss = build_loss(recipe).to(device)
         with blaming("optimizer", recipe.optimizer.name, rootdir):
-            self.optimizer = build_optimizer(recipe, self.parameters, fused=_may_be_fused(network))
+            self.optimizer = build_optimizer(recipe, self.parameters, fused=may_be_fused(network))
         # The compiled form shares the network's parameters; evaluation goes by the network itself, whose last batch
         # has another size.
         with blaming("compile", "torch.compile", rootdir):
@@ -105,6 +108,9 @@ class TrainingStep:
         return forward(inputs) if self._keyword is None else forward(**{self._keyword: inputs})
 
     def _laid_out(self, inputs: Any) -> Any:
+        """Inputs of the dtype that the spec gives them (NumPy's floats are float64), in the recipe's layout."""
+        if isinstance(inputs, Tensor) and inputs.is_floating_point():
+            inputs = inputs.to(self._dtype)
         if self.recipe.memory_format == "channels_last" and isinstance(inputs, Tensor) and inputs.ndim == 4:
             return inputs.contiguous(memory_format=torch.channels_last)
         return inputs
@@ -114,12 +120,6 @@ class TrainingStep:
         if any(isinstance(parameter, nn.UninitializedParameter) for parameter in self.network.parameters()):
             with torch.no_grad():
                 self.predict(example)
-
-
-def _may_be_fused(network: nn.Module) -> bool:
-    """Fused optimizers take neither complex parameters nor sparse gradients, and say so only in the first step."""
-    sparse = any(getattr(module, "sparse", False) for module in network.modules())
-    return not sparse and all(parameter.is_floating_point() for parameter in network.parameters())
 
 
 def _compiled(network: nn.Module) -> Any:

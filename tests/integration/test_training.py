@@ -205,7 +205,7 @@ def test_one_that_misses_the_minimum_fails_with_its_curve(toys: Project) -> None
             "specs/toy.arch.yaml:9: accuracy: 0.500 after 3 epochs, 0.300 below the minimum",
             "  expected  at least 0.8",
             "  actual    0.5",
-            "  recipe    quick, fp32 on cpu",
+            "  recipe    quick, fp32 on cpu, * thread*",
             "  curve     *epoch * loss * train accuracy * test accuracy * examples/s",
             "  note      the best epoch was 2, with 0.750",
             "  again     --archcheck-train quick --archcheck-seed 0",

@@ -101,7 +101,7 @@ def test_the_callers_own_settings_are_the_ones_that_come_back() -> None:
 
 def test_the_cpu_is_the_default_inside() -> None:
     torch.set_default_device("meta")
-    with cpu_by_default():
+    with preserved_state(), cpu_by_default():
         assert torch.zeros(1).device.type == "cpu"
     assert torch.zeros(1).device.type == "meta"
     torch.set_default_device(None)

@@ -12,6 +12,7 @@ from archcheck.training.components import (
     build_schedule,
     check_components,
     initialise,
+    may_be_fused,
 )
 from tests.unit.training.conftest import make_recipe
 
@@ -48,7 +49,9 @@ def test_every_optimizer_does_what_torchs_own_does(name: str) -> None:
 def test_a_sparse_embedding_trains_as_it_does_in_torch() -> None:
     embedding = nn.Embedding(4, 2, sparse=True)
     before = embedding.weight.detach().clone()
-    optimizer = build_optimizer(make_recipe("optimizer: {name: SGD, lr: 0.5}"), embedding.parameters())
+    optimizer = build_optimizer(
+        make_recipe("optimizer: {name: SGD, lr: 0.5}"), embedding.parameters(), fused=may_be_fused(embedding)
+    )
     embedding(torch.tensor([1])).sum().backward()
     optimizer.step()
     before[1] -= 0.5
@@ -58,7 +61,9 @@ def test_a_sparse_embedding_trains_as_it_does_in_torch() -> None:
 def test_complex_parameters_train_as_they_do_in_torch() -> None:
     layer = nn.Linear(2, 2, bias=False, dtype=torch.complex64)
     before = layer.weight.detach().clone()
-    optimizer = build_optimizer(make_recipe("optimizer: {name: SGD, lr: 0.5}"), layer.parameters())
+    optimizer = build_optimizer(
+        make_recipe("optimizer: {name: SGD, lr: 0.5}"), layer.parameters(), fused=may_be_fused(layer)
+    )
     layer.weight.real.sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     assert torch.allclose(layer.weight, before - 0.5)

@@ -60,10 +60,10 @@ def test_a_disk_that_is_full_leaves_the_one_before_whole(tmp_path: Path, monkeyp
 def test_an_interrupt_leaves_no_half_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(state: object, file: object) -> None:
         file.write(b"half")  # type: ignore[attr-defined]
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("by hand")
 
     monkeypatch.setattr(torch, "save", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=""):
+    with pytest.raises(KeyboardInterrupt, match="by hand"):
         Checkpoints(tmp_path).keep(epoch(0.5), nn.Linear(1, 1))
     assert names(tmp_path) == []
 

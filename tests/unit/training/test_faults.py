@@ -11,7 +11,8 @@ from archcheck.training.faults import RunFailed, blaming, is_out_of_memory
 
 
 def failure(error: BaseException) -> RunFailed:
-    with pytest.raises(RunFailed, match="") as failed, blaming("build", "the forward pass", Path(__file__).parents[3]):
+    root = Path(__file__).parents[3]
+    with pytest.raises(RunFailed, match=r"\w") as failed, blaming("build", "the forward pass", root):
         raise error
     return failed.value
 
@@ -47,5 +48,5 @@ def test_findings_go_through_as_they_are() -> None:
 
 
 def test_an_interrupt_is_the_users() -> None:
-    with pytest.raises(KeyboardInterrupt, match=""), blaming("build", "the forward pass"):
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt, match="by hand"), blaming("build", "the forward pass"):
+        raise KeyboardInterrupt("by hand")

@@ -195,3 +195,22 @@ def test_the_mini_set_is_the_beginning_of_each_class(context: MakeContext) -> No
         kept = torch.cat(firsts).sort().values
         assert torch.equal(part.inputs, whole.inputs[kept])
         assert torch.equal(part.targets, whole.targets[kept])
+
+
+# When the authors compressed the files: with that and the name in their headers, Debian's are the authors' to the byte.
+COMPRESSED_AT = {
+    "train-images-idx3-ubyte": 1504176606,
+    "train-labels-idx1-ubyte": 1504176606,
+    "t10k-images-idx3-ubyte": 1504176627,
+    "t10k-labels-idx1-ubyte": 1504176627,
+}
+
+
+@pytest.mark.skipif(not DEBIAN.is_dir(), reason="apt-get install dataset-fashion-mnist")
+@pytest.mark.parametrize("name", COMPRESSED_AT)
+def test_debians_files_hold_what_torchvision_downloads(name: str) -> None:
+    published = {file.removesuffix(".gz"): md5 for file, md5 in datasets.FashionMNIST.resources}
+    header = b"\x1f\x8b\x08\x08" + struct.pack("<I", COMPRESSED_AT[name]) + b"\x00\x03" + name.encode() + b"\0"
+    compressed = (DEBIAN / f"{name}.gz").read_bytes()
+    assert hashlib.md5(header + compressed[10:]).hexdigest() == published[name]
+    assert hashlib.md5(gzip.decompress(compressed)).hexdigest() == fashion._FULL_MD5[name]

@@ -96,7 +96,9 @@ class TrainingStep:
     def _run(self, forward: Any, inputs: Any) -> Tensor:
         bf16 = self.recipe.precision == "bf16"
         blamed = ("build", "the forward pass") if forward is self.network else ("compile", "the compiled forward pass")
-        with blaming(*blamed, self._rootdir), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+        # Without the cache: within another autocast, it would keep the weights of the first step for all others.
+        cast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False)
+        with blaming(*blamed, self._rootdir), cast:
             outputs = _tensor_of(self._called(forward, self._laid_out(inputs)))
         return outputs.float() if outputs.is_floating_point() else outputs
 

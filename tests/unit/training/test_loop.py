@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,17 @@ def test_the_callers_modes_change_nothing(spec_file: SpecFile, mode: Callable[[]
     first = trained(spec_file)
     with mode():
         assert figures(trained(spec_file)) == figures(first)
+
+
+def test_bf16_trains_the_weights_that_the_optimizer_has_changed(spec_file: SpecFile) -> None:
+    """Autocast keeps the weights that it has cast, if another autocast is around it, and then nothing is learnt."""
+    options = RunOptions(device="cpu")
+    recipe = choose_recipe(spec_file.spec, options)
+    trainer = Trainer(spec_file, recipe, options)
+    longer = replace(recipe, epochs=2, accuracy=None)
+    exact, rounded = [trainer.train(replace(longer, precision=precision)) for precision in ("fp32", "bf16")]
+    assert [epoch.loss for epoch in rounded.epochs] == pytest.approx([epoch.loss for epoch in exact.epochs], rel=0.02)
+    assert exact.epochs[-1].loss < 0.9 * exact.epochs[0].loss
 
 
 def test_one_trainer_runs_any_number_of_times_from_the_start(spec_file: SpecFile) -> None:

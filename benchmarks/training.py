@@ -455,7 +455,7 @@ def _require_sound(record: TrainingRecord) -> TrainingRecord:
 # ---------------------------------------------------------------------------------------------- verdict
 
 
-VERDICT_SPECS: Final = ("lenet-bn", "resnet18-d2l")
+VERDICT_SPECS: Final = ("lenet5", "lenet-bn", "vgg11-quarter-96", "resnet18-d2l")  # those of `rate`
 
 
 def compare_verdicts(options: Options) -> str:

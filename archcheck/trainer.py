@@ -57,7 +57,7 @@ class DataStore:
 
     def load(self, dataset: Named, context: DataContext) -> DataPair:
         """Load a data set, or give the one that is loaded already. Raises as `load_dataset` does."""
-        key = repr((dataset, context))
+        key = repr((dataset, replace(context, budget_bytes=None)))  # free memory is never the same twice
         if key not in self._loaded:
             pair = load_dataset(dataset, context)
             if ":" in dataset.name:

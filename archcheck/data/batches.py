@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +77,17 @@ class Batches:
         """The first epoch, each time."""
         return self.epoch(0)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int) -> Generator[Batch, None, None]:
         """One epoch's batches: inputs, transformed where they are images, and targets.
 
         Raises:
             DataError: an item of the data set raised or has the wrong form, or a worker died.
         """
         generator = torch.Generator(self.device).manual_seed(derive_seed(self._seed, epoch, "augmentation"))
-        for inputs, targets in self._untransformed(epoch):
-            yield self.transform(inputs, generator) if isinstance(inputs, Tensor) else inputs, targets
+        # Closed, not dropped: Ctrl-C while a dropped generator's workers are shut down is swallowed by Python.
+        with closing(self._untransformed(epoch)) as batches:
+            for inputs, targets in batches:
+                yield self.transform(inputs, generator) if isinstance(inputs, Tensor) else inputs, targets
 
     def label_range(self, ignored: int | None = None) -> tuple[int, int] | None:
         """The smallest and the largest class of arrays; None where there are no classes, or they aren't known.
@@ -99,15 +102,16 @@ class Batches:
         smallest, largest = torch.aminmax(targets)
         return int(smallest), int(largest)
 
-    def _untransformed(self, epoch: int) -> Iterator[Batch]:
+    def _untransformed(self, epoch: int) -> Generator[Batch, None, None]:
         if not isinstance(self._split, Arrays):
             asks = [
                 Ask(indices.tolist(), derive_seed(self._seed, epoch, number, "items"))
                 for number, indices in enumerate(torch.split(self._order(epoch), self.batch_size))
             ]
             pin_memory = self.device.type == "cuda"
-            for batch in stream_batches(self._split, asks, self._num_workers, pin_memory):
-                yield _to_device(batch, self.device)
+            with closing(stream_batches(self._split, asks, self._num_workers, pin_memory)) as batches:
+                for batch in batches:
+                    yield _to_device(batch, self.device)
         elif self.resident:
             yield from self._resident_batches(self._split, epoch)
         else:

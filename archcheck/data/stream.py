@@ -11,7 +11,7 @@ import os
 import pickle
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -102,7 +102,9 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def stream_batches(dataset: Any, asks: Sequence[Ask], num_workers: int, pin_memory: bool) -> Iterator[Batch]:
+def stream_batches(
+    dataset: Any, asks: Sequence[Ask], num_workers: int, pin_memory: bool
+) -> Generator[Batch, None, None]:
     """The batches asked for, on the host and in order; the workers end with the iterator, however it ends.
 
     Raises:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,33 +105,35 @@ def start_training(
         RunFailed: they don't, or a part of the recipe can't be built.
         DataError: the test set can't be read.
     """
-    inputs, targets = next(fetched(test_set, 0, rootdir))
+    with closing(fetched(test_set, 0, rootdir)) as batches:
+        inputs, targets = next(batches)
     contract.check_inputs(inputs)
     step = TrainingStep(network, recipe, train_set.device, inputs, rootdir)
     network.eval()
     with torch.no_grad():
         contract.check_outputs(step.predict(inputs), targets)
-    for batches in (train_set, test_set):
-        labels = batches.label_range(ignored_label(recipe.loss))
+    for split in (train_set, test_set):
+        labels = split.label_range(ignored_label(recipe.loss))
         if labels is not None:
             contract.check_range(*labels)
     return step
 
 
-def fetched(batches: Batches, epoch: int, rootdir: Path | None) -> Iterator[tuple[Any, Tensor]]:
+def fetched(batches: Batches, epoch: int, rootdir: Path | None) -> Generator[tuple[Any, Tensor], None, None]:
     """The batches of an epoch. Raises DataError as they do; RunFailed where memory runs out on the way."""
-    iterator = batches.epoch(epoch)
-    while True:
-        try:
-            with blaming("dataset", "the data set", rootdir):
-                batch = next(iterator, None)
-        except RunFailed as failed:
-            if isinstance(failed.__cause__, DataError):
-                raise failed.__cause__ from None
-            raise
-        if batch is None:
-            return
-        yield batch
+    with closing(batches.epoch(epoch)) as iterator:
+        while (batch := _next(iterator, rootdir)) is not None:
+            yield batch
+
+
+def _next(iterator: Iterator[tuple[Any, Tensor]], rootdir: Path | None) -> tuple[Any, Tensor] | None:
+    try:
+        with blaming("dataset", "the data set", rootdir):
+            return next(iterator, None)
+    except RunFailed as failed:
+        if isinstance(failed.__cause__, DataError):
+            raise failed.__cause__ from None
+        raise
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -297,7 +297,7 @@ class InTurns(Batches):
         self.pairs: list[tuple[float, float]] = []
         self.epoch_sec: list[float] = []
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Any, Tensor]]:
+    def epoch(self, epoch: int) -> Generator[tuple[Any, Tensor], None, None]:
         """One epoch's batches."""
         began = start = time.perf_counter()
         for number, batch in enumerate(super().epoch(epoch), 1):

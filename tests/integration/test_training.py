@@ -650,6 +650,7 @@ def test_an_interrupt_while_workers_fetch_leaves_no_process(toys: Project) -> No
         class Slow(Dataset):
             def __len__(self): return 10_000
             def __getitem__(self, index):
+                if index > 8: open("fetching", "w").close()
                 time.sleep(0.01)
                 return torch.zeros(2), 0
         class Few(Slow):
@@ -663,7 +664,7 @@ def test_an_interrupt_while_workers_fetch_leaves_no_process(toys: Project) -> No
         command, cwd=toys.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:
         try:
-            wait_for(lambda: len(children(process.pid)) >= 1)
+            wait_for((toys.path / "fetching").exists)
             workers = children(process.pid)
             os.kill(process.pid, signal.SIGINT)
             output, _ = process.communicate(timeout=30)

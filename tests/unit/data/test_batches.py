@@ -171,7 +171,7 @@ def test_workers_end_with_the_epoch_and_with_an_epoch_cut_short() -> None:
     epoch = batches.epoch(1)
     next(epoch)
     assert len(multiprocessing.active_children()) == 2
-    epoch.close()  # type: ignore[attr-defined]  # a generator's
+    epoch.close()  # a generator's
     assert not multiprocessing.active_children()
 
 

@@ -9,12 +9,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -132,25 +129,8 @@ def stream_batches(
             batches._shutdown_workers()
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Have Ctrl-C wait: raised in the middle of a fork, it ends up in the fork's own callbacks, and Python drops it."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is None:
-        yield
-        return
-    held: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: held.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if held:
-        signal.raise_signal(signal.SIGINT)
-
-
 def _started(loader: DataLoader[Any]) -> Any:
-    with warnings.catch_warnings(), _interrupts_held():
+    with warnings.catch_warnings():
         # Python 3.12 warns of fork beside threads (torch's pools); workers are forked before they use any of those.
         warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
         return iter(loader)

@@ -5,6 +5,7 @@
 - `faults`: what goes wrong in a run, in one line.
 - `contract`: whether data, network and recipe go together.
 - `step`: one step of training; what is timed where speed is measured.
+- `interrupts`: Ctrl-C, remembered.
 - `devices`: the device to train on.
 - `loop`: epochs, early stop, time budget.
 - `checkpoints`: the best network so far, kept in a file.

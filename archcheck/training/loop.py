@@ -22,6 +22,7 @@ from archcheck.training.components import Schedule, build_schedule
 from archcheck.training.contract import Contract
 from archcheck.training.devices import device_name, synchronize
 from archcheck.training.faults import RunFailed, blaming
+from archcheck.training.interrupts import Interrupts
 from archcheck.training.metrics import ignored_label, make_metric
 from archcheck.training.step import TrainingStep
 
@@ -71,7 +72,7 @@ def train(
     run = _Run(network, train_set, test_set, recipe, Contract(recipe, num_classes), rootdir, watchers)
     fault = None
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), run.interrupts:
             run.start()
             run.go()
     except RunFailed as failed:
@@ -149,6 +150,7 @@ class _Run:
     watchers: Watchers
     epochs: list[EpochRecord] = field(default_factory=list)
     reached: bool = False
+    interrupts: Interrupts = field(default_factory=Interrupts)
     _step: TrainingStep = field(init=False)
     _schedule: Schedule = field(init=False)
     _watch: _LossWatch = field(init=False)
@@ -201,6 +203,7 @@ class _Run:
             with blaming("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
                 self._schedule.after_batch()
             self._clock.tick()
+            self.interrupts.check()
             self._look_around(epoch, number, loss)
         rate, spent = self._clock.stop_epoch()
         self._watch.look(loss_sum, epoch, len(self.train_set), now=True)
@@ -217,6 +220,7 @@ class _Run:
             for inputs, targets in fetched(self.test_set, 0, self.rootdir):
                 if not self.test_set.resident:
                     self._contract.check_labels(targets)
+                self.interrupts.check()
                 outputs = self._step.predict(inputs)
                 loss_sum += self._step.compute_loss(outputs, targets) * len(targets)
                 metric.update(outputs, targets)

@@ -659,6 +659,8 @@ def test_an_interrupt_while_workers_fetch_leaves_no_process(toys: Project) -> No
         """,
     )
     toys.spec("toy", CLOUDS.replace("sets:clouds", "slow:data"))
+    # A background job of a shell ignores Ctrl-C, and its children with it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, "-m", "pytest", "--archcheck", "-m", "archcheck_accuracy", "-p", "archcheck.plugin"]
     with subprocess.Popen(
         command, cwd=toys.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -670,6 +672,7 @@ def test_an_interrupt_while_workers_fetch_leaves_no_process(toys: Project) -> No
             output, _ = process.communicate(timeout=30)
         finally:
             process.kill()
+            signal.signal(signal.SIGINT, before)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 

@@ -28,6 +28,7 @@ from torch import nn
 
 from archcheck.errors import BuildError
 from archcheck.target import Target, parse_target
+from archcheck.wording import a
 
 _PRETRAINED = ("weights", "weights_backbone", "pretrained")
 _UNEXPECTED = re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '([^']*)'")
@@ -83,7 +84,7 @@ def resolve_target(target: str, base_dir: Path, rootdir: Path | None = None) -> 
         module = _module(parsed.source, rootdir) if parsed.kind == "module" else _file(parsed.source, base_dir, rootdir)
         found = _attribute(module, parsed, rootdir)
     if not callable(found):
-        raise BuildError(f"{parsed.text} is {_a(found)}, expected a callable that returns a torch.nn.Module")
+        raise BuildError(f"{parsed.text} is {a(found)}, expected a callable that returns a torch.nn.Module")
     function: Callable[..., Any] = found
     return function
 
@@ -172,7 +173,7 @@ def _built(
     with importing(target, base_dir, rootdir), _quiet_torchvision(function):
         network = _called(target, function, args, rootdir)
     if not isinstance(network, nn.Module):
-        raise BuildError(f"{target.text} returned {_a(network)}, expected torch.nn.Module")
+        raise BuildError(f"{target.text} returned {a(network)}, expected torch.nn.Module")
     return network
 
 
@@ -233,11 +234,6 @@ def one_line(error: BaseException) -> str:
         message = ""
     message = message if len(message) <= 300 else message[:297] + "..."
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def _a(value: object) -> str:
-    name = "None" if value is None else type(value).__name__
-    return name if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _listed(names: list[str]) -> str:

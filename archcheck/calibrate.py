@@ -157,10 +157,9 @@ def calibrate(
 
 def _train_seeds(spec_file: SpecFile, runner: Runner, recipe: Recipe, num: int, say: Say) -> tuple[TrainingRecord, ...]:
     """Runs that differ in their seed alone and end with their last epoch, not with a minimum or a time budget."""
-    free = replace(recipe, stop_at_accuracy=False, accuracy=None, time_budget_sec=None)
     records = []
     for seed in range(recipe.seed, recipe.seed + num):
-        record = runner.train(replace(free, seed=seed))
+        record = runner.train(replace(recipe.to_the_end(), seed=seed))
         final = record.final_accuracy
         if record.fault is not None:
             raise _died(spec_file, recipe, record.fault, f"seed {seed}: ")
@@ -173,7 +172,7 @@ def _train_seeds(spec_file: SpecFile, runner: Runner, recipe: Recipe, num: int, 
 
 
 def _died(spec_file: SpecFile, recipe: Recipe, fault: TrainingFault, which: str = "") -> UsageError:
-    at = spec_file.locate(("build",) if fault.key == "build" else recipe.place(fault.key))
+    at = spec_file.locate(recipe.place(fault.key))
     return UsageError(f"{at}: {which}{fault.message}; nothing was written")
 
 

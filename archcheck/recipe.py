@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from archcheck.spec import Named, Normalize, Spec, Training, TrainingKeys
@@ -42,6 +42,10 @@ class Recipe:
     args: dict[str, Any]
     input: Any
     quick_keys: frozenset[str]
+
+    def to_the_end(self) -> Recipe:
+        """Without what ends a run early: runs of different lengths don't compare."""
+        return replace(self, accuracy=None, stop_at_accuracy=False, time_budget_sec=None)
 
     def place(self, key: str) -> Keys:
         """Where a key of the recipe is written: in `quick` where that changes it."""

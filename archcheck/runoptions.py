@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,3 +61,8 @@ def parse_bytes(text: str) -> int:
     if match is None:
         raise UsageError(f"expected an amount of memory such as 500 MB or 2 GiB, found {text!r}")
     return int(float(match[1].replace("_", "")) * (_UNITS | _BINARY_UNITS)[match[2] or ""])
+
+
+def num_cpus() -> int:
+    """The processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -60,7 +60,7 @@ class Runs:
             NotMeasured: the device or the data isn't there.
             RunRefused: the network can't be built, or the data is broken.
         """
-        key = repr((spec_file.path.resolve(), to_the_end(recipe), recipe.time_budget_sec))
+        key = repr((spec_file.path.resolve(), recipe.to_the_end(), recipe.time_budget_sec))
         known = self._done.get(key)
         if known is None or (known.reached and not recipe.stop_at_accuracy):
             known = self._done[key] = self._train(spec_file, recipe, keep_best)
@@ -88,11 +88,6 @@ def _not_built(recipe: Recipe, error: BuildError) -> Mismatch:
     """The full network can be built, so that what `quick` changes of its arguments is to blame."""
     mismatch = build_failure(recipe.args, recipe.place("args"), error)
     return replace(mismatch, keys=recipe.place("args")) if "args" in recipe.quick_keys and not error.arg else mismatch
-
-
-def to_the_end(recipe: Recipe) -> Recipe:
-    """Without what ends a run early: runs of different lengths don't compare."""
-    return replace(recipe, accuracy=None, stop_at_accuracy=False, time_budget_sec=None)
 
 
 # ------------------------------------------------------------------------------------------- accuracy
@@ -137,7 +132,7 @@ def measure_claim(runs: Runs, spec_file: SpecFile, keys: Keys, claim: Better) ->
     """
     try:
         other = find_spec(spec_file, claim.spec)
-        both = [(one, to_the_end(_claimed(runs, one, claim))) for one in (spec_file, other)]
+        both = [(one, _claimed(runs, one, claim).to_the_end()) for one in (spec_file, other)]
         records = [
             [
                 runs.train(one, replace(recipe, seed=recipe.seed + offset), keep_best=offset == 0)

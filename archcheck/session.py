@@ -19,7 +19,7 @@ from archcheck.errors import ArchcheckError, UsageError
 from archcheck.items import RUNS_KEY, ArchFile, CheckItem, shown_path
 from archcheck.progress import showing
 from archcheck.report import Row, add_report, format_summary, format_trainings
-from archcheck.runoptions import RunOptions, parse_bytes, parse_device, parse_seed
+from archcheck.runoptions import RunOptions, num_cpus, parse_bytes, parse_device, parse_seed
 from archcheck.runs import Runs
 from archcheck.spec import SUFFIX
 
@@ -84,8 +84,7 @@ def _num_threads(config: pytest.Config) -> int | None:
     """A worker's share of the processor: threads that share a core spend their time waiting for each other."""
     if not hasattr(config, "workerinput"):
         return None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // int(config.workerinput["workercount"]))
+    return max(1, num_cpus() // int(config.workerinput["workercount"]))
 
 
 def _folder(config: pytest.Config, name: str | None, *, must_exist: bool = False) -> Path | None:

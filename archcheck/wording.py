@@ -37,3 +37,9 @@ def key_text(key: str) -> str:
 def clip(text: str, limit: int = 60) -> str:
     """Text of at most `limit` characters."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def a(value: object) -> str:
+    """`a list`, `an int`, `None`: what kind of value was found."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from archcheck.data.randomness import derive_seed
-from archcheck.data.splits import Arrays, Split
+from archcheck.data.splits import Arrays, Split, label_range
 from archcheck.data.stream import Ask, Batch, choose_num_workers, stream_batches
 from archcheck.data.transforms import BatchTransform
 from archcheck.errors import DataError
@@ -94,13 +94,7 @@ class Batches:
 
         ignored: a label that is no class.
         """
-        if not isinstance(self._split, Arrays) or self._split.targets.is_floating_point():
-            return None
-        targets = self._split.targets if ignored is None else self._split.targets[self._split.targets != ignored]
-        if not targets.numel():
-            return None
-        smallest, largest = torch.aminmax(targets)
-        return int(smallest), int(largest)
+        return label_range(self._split.targets, ignored) if isinstance(self._split, Arrays) else None
 
     def _untransformed(self, epoch: int) -> Generator[Batch, None, None]:
         if not isinstance(self._split, Arrays):

@@ -11,9 +11,3 @@ def one_line_with_place(error: BaseException, rootdir: Path | None = None) -> st
     """`KeyError: 'x' (at data.py:3)`: what was raised, and the user's line that did."""
     where = raised_at(error, rootdir)
     return f"{one_line(error)} (at {where})" if where else one_line(error)
-
-
-def a(value: object) -> str:
-    """`a list`, `an int`, `None`: what kind of value was found."""
-    name = type(value).__name__
-    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

@@ -30,6 +30,20 @@ def head_of(arrays: Arrays, head: int | None) -> Arrays:
     return arrays if head is None else Arrays(arrays.inputs[:head], arrays.targets[:head])
 
 
+def label_range(targets: Tensor, ignored: int | None = None) -> tuple[int, int] | None:
+    """The smallest and the largest class among targets; None where there are no classes.
+
+    ignored: a label that is no class.
+    """
+    if targets.is_floating_point():
+        return None
+    labels = targets if ignored is None else targets[targets != ignored]
+    if not labels.numel():
+        return None
+    smallest, largest = torch.aminmax(labels)
+    return int(smallest), int(largest)
+
+
 # A map-style data set is somebody else's: its items may differ each time they are asked for, so it is streamed.
 Split: TypeAlias = Arrays | Dataset[Any]
 

@@ -7,7 +7,6 @@ makes it, so that the number of workers changes nothing but the speed.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import sys
 import warnings
@@ -20,10 +19,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from archcheck.build import one_line
-from archcheck.data.failures import a, one_line_with_place
+from archcheck.data.failures import one_line_with_place
 from archcheck.data.images import is_pil_image, pixels
 from archcheck.data.randomness import derive_seed, own_random_state
 from archcheck.errors import ArchcheckError, DataError
+from archcheck.runoptions import num_cpus
+from archcheck.wording import a
 
 MAX_WORKERS = 4
 Batch: TypeAlias = tuple[Any, Tensor]
@@ -154,11 +155,6 @@ def choose_num_workers(dataset: Any, num_batches: int) -> int:
     if _start_method() != "fork" and not _is_picklable(dataset):
         return 0
     return min(MAX_WORKERS, num_cpus(), num_batches)
-
-
-def num_cpus() -> int:
-    """The processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _start_method() -> str:

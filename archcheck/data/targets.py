@@ -10,12 +10,13 @@ from torch.utils.data import IterableDataset, TensorDataset
 
 from archcheck.build import check_arguments, importing, one_line, resolve_target
 from archcheck.data.context import DataContext
-from archcheck.data.failures import a, one_line_with_place
+from archcheck.data.failures import one_line_with_place
 from archcheck.data.randomness import derive_seed, own_random_state
 from archcheck.data.splits import Arrays, DataPair, Split
 from archcheck.data.stream import first_item, plain_targets
 from archcheck.errors import BuildError, DataError
 from archcheck.target import Target, parse_target
+from archcheck.wording import a
 
 _EXPECTED = "expected (train, test), two data sets with __len__ and __getitem__"
 

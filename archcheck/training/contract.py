@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from archcheck.data.splits import label_range
 from archcheck.recipe import Recipe
 from archcheck.training.faults import RunFailed
 from archcheck.training.metrics import ignored_label, takes_classes
@@ -68,12 +68,9 @@ class Contract:
 
     def check_labels(self, targets: Tensor) -> None:
         """Before the loss sees them: on a GPU one label out of range ends the whole process."""
-        if targets.is_floating_point():
-            return
-        targets = targets[targets != self._ignored] if self._ignored is not None else targets
-        if targets.numel():
-            smallest, largest = torch.aminmax(targets)
-            self.check_range(int(smallest), int(largest))
+        labels = label_range(targets, self._ignored)
+        if labels is not None:
+            self.check_range(*labels)
 
     def check_range(self, smallest: int, largest: int) -> None:
         """The smallest and the largest label are ones that the network has outputs for."""

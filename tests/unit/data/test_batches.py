@@ -24,6 +24,7 @@ from archcheck.data.batches import Batches, free_memory_bytes
 from archcheck.data.splits import Arrays, Split
 from archcheck.data.transforms import BatchTransform, horizontal_flip
 from archcheck.errors import DataError
+from archcheck.runoptions import num_cpus
 
 NUM = 23
 
@@ -227,7 +228,7 @@ def test_a_worker_that_dies() -> None:
 
 
 def test_data_sets_that_cannot_travel_are_fetched_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert stream.choose_num_workers(Noisy(), 10) == (min(4, stream.num_cpus()) if sys.platform == "linux" else 0)
+    assert stream.choose_num_workers(Noisy(), 10) == (min(4, num_cpus()) if sys.platform == "linux" else 0)
     monkeypatch.setattr(stream, "_start_method", lambda: "spawn")
     assert stream.choose_num_workers(Noisy(), 10) == 0
     assert stream.choose_num_workers(TensorDataset(torch.zeros(3)), 1) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from archcheck.recipe import Recipe
 from archcheck.training.components import build_loss, build_optimizer, initialise, may_be_fused
 from archcheck.training.faults import RunFailed, blaming
-from archcheck.values import iter_input_patterns
+from archcheck.training.forward import Forward
 
 
 class TrainingStep:
@@ -24,17 +23,8 @@ class TrainingStep:
 
     def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device, example: Any, rootdir: Path | None):
         """`example`: a batch of inputs on the device, for networks that know their sizes only when they see one."""
-        self.network, self.recipe, self.device, self._rootdir = network, recipe, device, rootdir
-        # A map of one input passes it by keyword.
-        self._keyword = next(iter(recipe.input)) if isinstance(recipe.input, dict) and len(recipe.input) == 1 else None
-        dtypes = [getattr(torch, pattern.dtype) for _, pattern in iter_input_patterns(recipe.input)]
-        self._dtype = next((dtype for dtype in dtypes if dtype.is_floating_point), torch.float32)
-        with blaming("build", f"moving the network to {device}", rootdir):
-            network.to(device)
-        if recipe.memory_format == "channels_last":
-            with blaming("memory_format", "channels_last", rootdir):
-                network.to(memory_format=torch.channels_last)
-        self._materialise(example)
+        self.network, self.recipe, self._rootdir = network, recipe, rootdir
+        self._forward = Forward(network, recipe, device, example, rootdir)
         with blaming("init", f"initialising by {recipe.init.name if recipe.init else 'default'}", rootdir):
             initialise(network, recipe.init)
         self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -44,10 +34,7 @@ class TrainingStep:
             self.loss = build_loss(recipe).to(device)
         with blaming("optimizer", recipe.optimizer.name, rootdir):
             self.optimizer = build_optimizer(recipe, self.parameters, fused=may_be_fused(network))
-        # The compiled form shares the network's parameters; evaluation goes by the network itself, whose last batch
-        # has another size.
-        with blaming("compile", "torch.compile", rootdir):
-            self._forward = _compiled(network) if recipe.compile else network
+        self._forward.compile()
 
     def __call__(self, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Take a step. Returns the loss before it, a scalar, and the outputs (B, ...), both on the device."""
@@ -61,7 +48,7 @@ class TrainingStep:
 
     def predict(self, inputs: Any) -> Tensor:
         """The network's outputs as it is, compiled or not: what evaluation uses. Shape (B, ...), float32."""
-        return self._run(self.network, inputs)
+        return self._forward.predict(inputs)
 
     def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of a batch, a scalar."""
@@ -72,7 +59,7 @@ class TrainingStep:
         return loss
 
     def _backward(self, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
-        outputs = self._run(self._forward, inputs)
+        outputs = self._forward(inputs)
         loss = self.compute_loss(outputs, targets)
         with blaming("build", "the backward pass", self._rootdir):
             loss.backward()  # type: ignore[no-untyped-call]
@@ -92,53 +79,3 @@ class TrainingStep:
         with blaming("optimizer", f"{self.recipe.optimizer.name}.step()", self._rootdir):
             self.optimizer.step(closure)  # type: ignore[arg-type]
         return seen[0]
-
-    def _run(self, forward: Any, inputs: Any) -> Tensor:
-        bf16 = self.recipe.precision == "bf16"
-        blamed = ("build", "the forward pass") if forward is self.network else ("compile", "the compiled forward pass")
-        # Without the cache: within another autocast, it would keep the weights of the first step for all others.
-        cast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False)
-        with blaming(*blamed, self._rootdir), cast:
-            outputs = _tensor_of(self._called(forward, self._laid_out(inputs)))
-        return outputs.float() if outputs.is_floating_point() else outputs
-
-    def _called(self, forward: Any, inputs: Any) -> Any:
-        if isinstance(inputs, Mapping):
-            return forward(**inputs)
-        if isinstance(inputs, (tuple, list)):
-            return forward(*inputs)
-        return forward(inputs) if self._keyword is None else forward(**{self._keyword: inputs})
-
-    def _laid_out(self, inputs: Any) -> Any:
-        """Inputs of the dtype that the spec gives them (NumPy's floats are float64), in the recipe's layout."""
-        if isinstance(inputs, Tensor) and inputs.is_floating_point():
-            inputs = inputs.to(self._dtype)
-        if self.recipe.memory_format == "channels_last" and isinstance(inputs, Tensor) and inputs.ndim == 4:
-            return inputs.contiguous(memory_format=torch.channels_last)
-        return inputs
-
-    def _materialise(self, example: Any) -> None:
-        """Let lazy modules see their sizes before anything asks for their parameters."""
-        if any(isinstance(parameter, nn.UninitializedParameter) for parameter in self.network.parameters()):
-            with torch.no_grad():
-                self.predict(example)
-
-
-def _compiled(network: nn.Module) -> Any:
-    # What was compiled for other networks counts against a limit, above which torch compiles nothing and says nothing.
-    torch.compiler.reset()
-    return torch.compile(network)
-
-
-def _tensor_of(outputs: Any) -> Tensor:
-    """The network's answer: its tensor, `logits` or `out` among named ones, else the first of several."""
-    if isinstance(outputs, Tensor):
-        return outputs
-    for name in ("logits", "out"):
-        found = outputs.get(name) if isinstance(outputs, Mapping) else getattr(outputs, name, None)
-        if isinstance(found, Tensor):
-            return found
-    values = list(outputs.values()) if isinstance(outputs, Mapping) else outputs
-    if isinstance(values, (tuple, list)) and values and isinstance(values[0], Tensor):
-        return values[0]
-    raise RunFailed(f"the network returns {type(outputs).__name__}, expected a tensor to train on", "build")

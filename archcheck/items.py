@@ -6,8 +6,10 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -15,9 +17,18 @@ from archcheck.checks import Edit, Mismatch, crash_mismatch
 from archcheck.errors import ArchcheckError, NotMeasured, Problem, SpecError, UsageError
 from archcheck.records import TrainingRecord
 from archcheck.render import format_mismatches, headline
-from archcheck.runs import Runs, claims_of, measure_accuracy, measure_claim
+from archcheck.runs import Runs, better_claims_of, measure_accuracy, measure_claim
 from archcheck.source import SourceLoc
 from archcheck.spec import SpecFile, read_spec, spec_name
+from archcheck.speed import (
+    Saved,
+    Speed,
+    SpeedRefused,
+    SpeedResult,
+    faster_claims_of,
+    measure_faster_claim,
+    measure_throughput,
+)
 from archcheck.values import Keys
 from archcheck.verification import Measured, measure, run_check, sections_present
 
@@ -79,7 +90,8 @@ class ArchFile(pytest.Module):
 
     def _section(self, spec_file: SpecFile, check: str, section: str) -> CheckItem:
         loc = spec_file.locate((section,), key=True)
-        run = {"accuracy": _run_accuracy, "claims": _run_claims}.get(check)
+        runners = {"accuracy": _run_accuracy, "claims": _run_claims, "throughput": _run_throughput}
+        run = runners.get(check)
         if run is None:  # its schema is settled, its check still to come
             return self._item(check, loc, _pending(section, loc), spec_file)
         return self._item(check, loc, lambda item: run(item, spec_file, self.measured(spec_file)), spec_file)
@@ -94,7 +106,12 @@ class ArchFile(pytest.Module):
         def archcheck_item() -> None:
             run(item)
 
-        item: CheckItem = CheckItem.from_parent(self, name=check, callobj=archcheck_item)
+        def archcheck_timed_item(benchmark: Any) -> None:  # noqa: ARG001 - taken from the item's `funcargs`
+            run(item)
+
+        is_timed = check == "throughput" and self.config.pluginmanager.hasplugin("benchmark")
+        function = archcheck_timed_item if is_timed else archcheck_item
+        item: CheckItem = CheckItem.from_parent(self, name=check, callobj=function)
         item.loc = loc
         item.facts = {"spec": loc.path, "check": check}
         if spec_file is not None:
@@ -169,6 +186,7 @@ def _pending(section: str, loc: SourceLoc) -> Callable[[CheckItem], None]:
 
 
 RUNS_KEY = pytest.StashKey["Runs"]()
+SPEED_KEY = pytest.StashKey[Speed]()
 
 
 def runs_of(config: pytest.Config) -> Runs:
@@ -199,20 +217,118 @@ def _run_claims(item: CheckItem, spec_file: SpecFile, measured: Measured) -> Non
     """Every claim that can be verified, then a word about those that can't."""
     mismatches: list[Mismatch] = [measured.failure] if measured.failure is not None else []
     skipped: list[tuple[Keys, str]] = []
-    for keys, claim in claims_of(spec_file) if not mismatches else []:
+    for keys, label, verify in _claims(item, spec_file) if not mismatches else []:
         with _told_in_place(item, spec_file, keys):
             try:
-                mismatches += measure_claim(runs_of(item.config), spec_file, keys, claim)
+                mismatches += verify()
             except NotMeasured as error:
-                skipped.append((keys, f"better than {claim.spec}: {error}"))
-    claims = spec_file.spec.claims
-    if claims is not None and claims.faster_than is not None:
-        skipped.append((("claims", "faster_than"), "this version of archcheck can't verify `faster_than` yet"))
+                skipped.append((keys, f"{label}: {error}"))
     if mismatches:
         _fail(item, spec_file, measured, mismatches)
     if skipped:
         item.loc = spec_file.locate(skipped[0][0], key=True)
         not_measured(item, item.loc, "; ".join(reason for _, reason in skipped))
+
+
+def _claims(item: CheckItem, spec_file: SpecFile) -> Iterator[tuple[Keys, str, Callable[[], list[Mismatch]]]]:
+    """Each claim's place, what it claims, and what verifies it."""
+    runs, speed = runs_of(item.config), item.config.stash[SPEED_KEY]
+    for keys, better in better_claims_of(spec_file):
+        yield keys, f"better than {better.spec}", partial(measure_claim, runs, spec_file, keys, better)
+    for keys, faster in faster_claims_of(spec_file):
+        reason = _side_by_side(item.config)
+        verify = (
+            partial(_raise_not_measured, reason)
+            if reason
+            else partial(measure_faster_claim, speed, spec_file, keys, faster)
+        )
+        yield keys, f"faster than {faster.spec}", verify
+
+
+def _raise_not_measured(reason: str) -> NoReturn:
+    raise NotMeasured(reason)
+
+
+# ------------------------------------------------------------------------------------------- throughput
+
+
+def _run_throughput(item: CheckItem, spec_file: SpecFile, measured: Measured) -> None:
+    """Time a step, and hold it against what there is to hold it against."""
+    if measured.failure is not None:
+        _unused(item)
+        _fail(item, spec_file, measured, [measured.failure])
+    reason = _untimeable(item)
+    with _told_in_place(item, spec_file, ("throughput",)):
+        if reason:
+            raise NotMeasured(reason)
+        result = _measured_speed(item, spec_file, measured)
+    item.facts["throughput"] = _speed_facts(result)
+    item.facts["note"] = "; ".join(result.notes)
+    item.user_properties += [
+        (f"archcheck_{key}", value) for key, value in item.facts["throughput"].items() if value is not None
+    ]
+    _benchmark_of(item).extra_info.update(result.extra_info())
+    if result.mismatches:
+        _fail(item, spec_file, measured, result.mismatches)
+    if result.unmeasured:
+        not_measured(item, item.loc, result.unmeasured)
+
+
+def _measured_speed(item: CheckItem, spec_file: SpecFile, measured: Measured) -> SpeedResult:
+    speed = item.config.stash[SPEED_KEY]
+    benchmark = _benchmark_of(item)
+    benchmark.name, benchmark.group = spec_file.name, "archcheck throughput"
+    session: Any = item.config._benchmarksession  # type: ignore[attr-defined]
+    folder = getattr(session.storage, "path", None)
+    saved = Saved(folder, benchmark.fullname, bool(session.save or session.autosave or session.json))
+
+    def time_rounds(function: Callable[[], object], number: int) -> list[float]:
+        benchmark.pedantic(function, rounds=number)
+        return list(benchmark.stats.stats.data)
+
+    try:
+        return measure_throughput(speed, spec_file, speed.plan(spec_file), time_rounds, saved)
+    except SpeedRefused as refused:
+        _unused(item)
+        _fail(item, spec_file, measured, [refused.mismatch])
+    except ArchcheckError:
+        _unused(item)
+        raise
+
+
+def _untimeable(item: CheckItem) -> str:
+    """Why nothing can be timed in this session; empty where it can."""
+    reason = _side_by_side(item.config)
+    if reason:
+        return reason
+    if _benchmark_of(item) is None:
+        return "timing needs pytest-benchmark, which is switched off (-p no:benchmark)"
+    return "" if _benchmark_of(item).enabled else "timing is switched off (--benchmark-disable)"
+
+
+def _side_by_side(config: pytest.Config) -> str:
+    if hasattr(config, "workerinput"):
+        return "under pytest-xdist several items run at a time, so that none can be timed; run it without -n"
+    return ""
+
+
+def _unused(item: CheckItem) -> None:
+    """Tell pytest-benchmark, which warns of a fixture that was asked for and not used."""
+    benchmark = _benchmark_of(item)
+    if benchmark is not None:
+        benchmark.skipped = True
+
+
+def _benchmark_of(item: CheckItem) -> Any:
+    """Pytest-benchmark's fixture, None without that plugin."""
+    return item.funcargs.get("benchmark")
+
+
+def _speed_facts(result: SpeedResult) -> dict[str, Any]:
+    facts = asdict(result.record) | {"utilization": result.record.utilization}
+    if result.change is not None:
+        facts |= {"speedup": 1 / result.change.ratio, "against": result.against, "verdict": result.verdict}
+    return facts
 
 
 @contextmanager
@@ -307,7 +423,7 @@ def _additions(check: str, spec_file: SpecFile, measured: Measured) -> dict[str,
     return found
 
 
-def _fail(item: CheckItem, spec_file: SpecFile, measured: Measured, mismatches: list[Mismatch]) -> None:
+def _fail(item: CheckItem, spec_file: SpecFile, measured: Measured, mismatches: list[Mismatch]) -> NoReturn:
     text = format_mismatches(spec_file, mismatches, measured.trace, _accept_command(item, spec_file))
     first = headline(spec_file, mismatches[0])
     more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""

@@ -41,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     ):
         group.addoption(option, action="store_const", const=mode, dest="archcheck_update", default=None, help=what)
     _add_training_options(group)
+    group.addoption(
+        "--archcheck-against",
+        metavar="REV",
+        help="hold `throughput` against this git revision, measured turn by turn with this tree",
+    )
     group.addoption("--archcheck-strict", action="store_true", help="fail what could not be measured, not skip it")
     parser.addini("archcheck_paths", "where to look for spec files", type="args", default=["specs"])
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from archcheck.gates.verdicts import format_macs_rate
 from archcheck.learning import format_rate
 from archcheck.plugin import CHECKS
 from archcheck.render import format_count, format_macs, format_table
@@ -27,6 +28,7 @@ class Row:
     duration_sec: float = 0.0
     note: str = ""
     training: Mapping[str, Any] | None = None
+    throughput: Mapping[str, Any] | None = None
 
 
 def add_report(
@@ -38,7 +40,8 @@ def add_report(
     row.num_params = facts["params"] if facts.get("params") is not None else row.num_params
     row.macs = facts["macs"] if facts.get("macs") is not None else row.macs
     row.training = facts.get("training") or row.training
-    row.note = facts.get("note") or row.note
+    row.throughput = facts.get("throughput") or row.throughput
+    row.note = "; ".join(dict.fromkeys(note for note in (row.note, facts.get("note")) if note))
     row.verdicts[facts["check"]] = "updated" if updated and report.passed else VERDICTS[report.outcome]
     row.duration_sec += report.duration
 
@@ -78,3 +81,46 @@ def _training_cells(run: Mapping[str, Any]) -> list[str]:
     figures = f"{run['loss']:.4f}", f"{run['train_accuracy']:.3f}", f"{run['test_accuracy']:.3f}"
     return [*(str(run[key]) for key in ("recipe", "device", "precision", "seed", "epochs")), *figures,
             format_rate(run["examples_per_sec"])]  # fmt: skip
+
+
+def format_speeds(rows: Sequence[Row]) -> str:
+    """A line for each network that was timed; nothing where none was."""
+    return format_speed_table([(row.spec, row.throughput) for row in sorted(rows, key=lambda row: row.spec)])
+
+
+def format_speed_table(speeds: Sequence[tuple[str, Mapping[str, Any] | None]]) -> str:
+    """Specs and their figures, a line each; without a column where it has nothing to tell."""
+    timed = [(spec, speed) for spec, speed in speeds if speed]
+    headers = ["spec", "mode", "device", "precision", "batch", "examples/s", "MACs", "of peak", "memory", "compile"]
+    cells = [[spec, *_speed_cells(speed)] for spec, speed in timed]
+    align = ["left"] * 4 + ["right"] * 6
+    if any("against" in speed for _, speed in timed):
+        headers.append("against")
+        align.append("left")
+        cells = [[*row, _format_against(speed)] for row, (_, speed) in zip(cells, timed, strict=True)]
+    return format_table(cells, headers, align, "simple") if timed else ""
+
+
+def _speed_cells(speed: Mapping[str, Any]) -> list[str]:
+    threads = f", {speed['num_threads']} thread" if speed["num_threads"] else ""
+    utilization = speed["utilization"]
+    return [
+        speed["mode"], f"{speed['device']}{threads}", speed["precision"], str(speed["batch_size"]),
+        format_rate(speed["examples_per_sec"]), format_macs_rate(speed["macs_per_sec"]),
+        "-" if utilization is None else f"{utilization:.0%}", format_bytes(speed["peak_memory_bytes"]),
+        format_seconds(speed["compile_sec"]) if speed["compile_sec"] else "-",
+    ]  # fmt: skip
+
+
+def _format_against(speed: Mapping[str, Any]) -> str:
+    return f"{speed['speedup']:.2f}x {speed['against']}" if "against" in speed else "-"
+
+
+def format_bytes(number: int | None) -> str:
+    """`158 MB`, `-` where nobody knows."""
+    if number is None:
+        return "-"
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number} B"

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from archcheck.checks import Mismatch
 from archcheck.errors import BuildError, DataError, NotMeasured, SpecError, UsageError
@@ -20,6 +20,8 @@ from archcheck.verification import build_failure
 
 if TYPE_CHECKING:
     from archcheck.trainer import DataStore
+
+ClaimT = TypeVar("ClaimT")
 
 
 class RunRefused(Exception):  # noqa: N818 - a verdict, not a fault
@@ -113,15 +115,19 @@ def measure_accuracy(runs: Runs, spec_file: SpecFile) -> tuple[TrainingRecord | 
 # ------------------------------------------------------------------------------------------- claims
 
 
-def claims_of(spec_file: SpecFile) -> list[tuple[Keys, Better]]:
-    """The `better_than` claims of a spec with their places."""
-    claims = spec_file.spec.claims
-    if claims is None or claims.better_than is None:
+def claims_of(spec_file: SpecFile, key: str, kind: type[ClaimT]) -> list[tuple[Keys, ClaimT]]:
+    """The claims of a spec under one key, with their places."""
+    claims = getattr(spec_file.spec.claims, key, None)
+    if claims is None:
         return []
-    keys: Keys = ("claims", "better_than")
-    if isinstance(claims.better_than, Better):
-        return [(keys, claims.better_than)]
-    return [((*keys, index), claim) for index, claim in enumerate(claims.better_than)]
+    if isinstance(claims, kind):
+        return [(("claims", key), claims)]
+    return [(("claims", key, index), claim) for index, claim in enumerate(claims)]
+
+
+def better_claims_of(spec_file: SpecFile) -> list[tuple[Keys, Better]]:
+    """The `better_than` claims of a spec with their places."""
+    return claims_of(spec_file, "better_than", Better)
 
 
 def measure_claim(runs: Runs, spec_file: SpecFile, keys: Keys, claim: Better) -> list[Mismatch]:

@@ -16,12 +16,13 @@ import pytest
 from archcheck.checks import Edit
 from archcheck.edits import apply_edits, format_diff, write_atomically
 from archcheck.errors import ArchcheckError, UsageError
-from archcheck.items import RUNS_KEY, ArchFile, CheckItem, shown_path
+from archcheck.items import RUNS_KEY, SPEED_KEY, ArchFile, CheckItem, shown_path
 from archcheck.progress import showing
-from archcheck.report import Row, add_report, format_summary, format_trainings
+from archcheck.report import Row, add_report, format_speeds, format_summary, format_trainings
 from archcheck.runoptions import RunOptions, num_cpus, parse_bytes, parse_device, parse_seed
 from archcheck.runs import Runs
 from archcheck.spec import SUFFIX
+from archcheck.speed import Speed
 
 
 def choose_paths(config: pytest.Config) -> None:
@@ -104,7 +105,10 @@ class ArchcheckSession:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        config.stash[RUNS_KEY] = Runs(train_options(config), config.rootpath, partial(showing, config))
+        options = train_options(config)
+        config.stash[RUNS_KEY] = Runs(options, config.rootpath, partial(showing, config))
+        config.stash[SPEED_KEY] = Speed(options, config.rootpath, config.getoption("archcheck_against"))
+        config.add_cleanup(config.stash[SPEED_KEY].close)
         self._is_worker = hasattr(config, "workerinput")
         self._rows: dict[str, Row] = {}
         self._updates: dict[str, _Update] = {}
@@ -191,9 +195,9 @@ class ArchcheckSession:
             terminalreporter.write_sep("=", "archcheck")
             rows = list(self._rows.values())
             terminalreporter.write_line(format_summary(rows))
-            trainings = format_trainings(rows)
-            if trainings:
-                terminalreporter.write_line(f"\n{trainings}")
+            for table in (format_trainings(rows), format_speeds(rows)):
+                if table:
+                    terminalreporter.write_line(f"\n{table}")
         for diff in self._diffs:
             terminalreporter.write_sep("-", "archcheck: updated")
             for line in diff.splitlines():

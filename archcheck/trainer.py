@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -30,7 +28,7 @@ from archcheck.training.contract import Contract
 from archcheck.training.devices import choose_device, synchronize
 from archcheck.training.loop import Progress, Watchers, start_training, train
 from archcheck.values import Keys
-from archcheck.world import cpu_by_default, preserved_state, seed_generators
+from archcheck.world import neutral, seeded
 
 
 def choose_recipe(spec: Spec, options: RunOptions) -> Recipe:
@@ -89,7 +87,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.device = choose_device(self.options.device)
         context = data_context(self.spec_file, self.recipe, self.options, self.rootdir)
-        with _neutral():
+        with neutral():
             self._data = self.store.load(self.recipe.dataset, context)
 
     @property
@@ -114,7 +112,7 @@ class Trainer:
         keep_best: save the best network where checkpoints are asked for.
         """
         recipe = recipe or self.recipe
-        with _seeded(recipe, self.device, self.options.num_threads):
+        with seeded(recipe.seed, self.device, self.options.num_threads):
             network = self._build(recipe)
             train_set, test_set = self._batches(recipe)
             keeper = self._checkpoints() if keep_best else None
@@ -131,7 +129,7 @@ class Trainer:
             RunFailed: data, network and recipe don't go together.
         """
         recipe = recipe or self.recipe
-        with _seeded(recipe, self.device, self.options.num_threads):
+        with seeded(recipe.seed, self.device, self.options.num_threads):
             train_set, test_set = self._batches(recipe)
             contract = Contract(recipe, self.num_classes)
             step = start_training(self._build(recipe), train_set, test_set, recipe, contract, self.rootdir)
@@ -151,7 +149,7 @@ class Trainer:
     def _build(self, recipe: Recipe) -> nn.Module:
         folder = self.spec_file.path.resolve().parent
         network = prepare_network(self.spec_file.spec.build, recipe.args, folder, self.rootdir)()
-        return _own_copy(network)
+        return own_copy(network)
 
     def _batches(self, recipe: Recipe) -> tuple[Batches, Batches]:
         """Training batches, all of one size, and those of the test set."""
@@ -211,7 +209,7 @@ def check_recipe(spec_file: SpecFile, rootdir: Path | None) -> list[Mismatch]:
 
 def _check_data(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> Iterator[Mismatch]:
     try:
-        with _neutral():
+        with neutral():
             check_dataset(recipe.dataset, data_context(spec_file, recipe, RunOptions(data_budget_bytes=0), rootdir))
     except DataError as error:
         yield data_mismatch(recipe, error, "dataset")
@@ -228,30 +226,7 @@ def data_mismatch(recipe: Recipe, error: DataError, key: str | None = None) -> M
     return Mismatch((*recipe.place(str(keys[0])), *keys[1:]), str(keys[0]), str(error))
 
 
-@contextmanager
-def _seeded(recipe: Recipe, device: torch.device, num_threads: int | None = None) -> Iterator[None]:
-    """The same random numbers and settings for every run; the caller's come back."""
-    if device.type == "cuda":
-        torch.cuda.init()  # type: ignore[no-untyped-call]  # before its generators' states are kept
-    if "numpy" in sys.modules:
-        import numpy.random  # noqa: F401  # or it is imported during the run, and seeds itself by the clock
-    with _neutral(), torch.autocast(device.type, enabled=False):
-        if num_threads is not None:
-            torch.set_num_threads(num_threads)
-        torch.manual_seed(recipe.seed)
-        seed_generators(recipe.seed)
-        yield
-
-
-@contextmanager
-def _neutral() -> Iterator[None]:
-    """Torch as it is when it was just imported, for a user's code to run in; the caller's settings come back."""
-    with preserved_state(), torch.inference_mode(False), cpu_by_default():
-        torch.set_default_dtype(torch.float32)
-        yield
-
-
-def _own_copy(network: nn.Module) -> nn.Module:
+def own_copy(network: nn.Module) -> nn.Module:
     """A build may hand out one instance again and again; training must not change it for the next run."""
     try:
         return copy.deepcopy(network)

@@ -37,6 +37,29 @@ def cpu_by_default() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def neutral() -> Iterator[None]:
+    """Torch as it is when it was just imported, for a user's code to run in; the caller's settings come back."""
+    with preserved_state(), torch.inference_mode(False), cpu_by_default():
+        torch.set_default_dtype(torch.float32)
+        yield
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device, num_threads: int | None = None) -> Iterator[None]:
+    """The same random numbers and settings for every run; the caller's come back."""
+    if device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # before its generators' states are kept
+    if "numpy" in sys.modules:
+        import numpy.random  # noqa: F401  # or it is imported during the run, and seeds itself by the clock
+    with neutral(), torch.autocast(device.type, enabled=False):
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
+        torch.manual_seed(seed)
+        seed_generators(seed)
+        yield
+
+
 def seed_generators(seed: int = 0) -> None:
     """The same random numbers from every generator of the CPU; those of a GPU are left as they are."""
     torch.default_generator.manual_seed(seed)

@@ -152,16 +152,6 @@ def test_a_run_of_the_other_that_fails_is_told_as_the_others(toys: Project) -> N
     assert "other" in text.partition("better_than: ")[2]
 
 
-def test_what_cannot_be_verified_yet_is_never_green(toys: Project) -> None:
-    faster = "  faster_than: {spec: other, by: 1.5}\n"
-    result = claims(toys, [0.75], [0.5], CLAIM + faster)
-    result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(
-        ["SKIPPED [[]1[]] specs/toy.arch.yaml:12: this version of archcheck can't verify `faster_than` yet"]
-    )
-    claims(toys, [0.5], [0.75], CLAIM + faster).assert_outcomes(failed=1)
-
-
 def test_several_claims_are_each_verified(toys: Project) -> None:
     both = "claims:\n  better_than:\n    - {spec: OTHER, by: 0.2}\n    - {spec: OTHER, by: 0.3}\n"
     result = claims(toys, [0.75], [0.5], both)

@@ -1,0 +1,96 @@
+"""Examples per second, and what goes with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import TypeAlias
+
+import torch
+
+from archcheck.build import prepare_network
+from archcheck.errors import ArchcheckError
+from archcheck.plan import SpeedPlan
+from archcheck.records import SpeedRecord
+from archcheck.spec import SpecFile
+from archcheck.throughput.memory import measure_peak_memory_bytes
+from archcheck.throughput.peak import measure_peak_macs_per_sec
+from archcheck.throughput.workload import Workload, steps_for
+from archcheck.trace import trace_structure
+from archcheck.training.devices import device_name
+from archcheck.training.faults import blaming
+from archcheck.values import BATCH
+from archcheck.world import seeded
+
+ROUNDS_SEC = 1.0
+LEAST_ROUNDS, MOST_ROUNDS = 5, 2_000
+PEAK_SEC = 0.15  # before the rounds, and as long after them: the machine's speed is another every minute
+PASSES = {"train": 3, "inference": 1}  # forward passes that a step counts as
+
+TimeRounds: TypeAlias = Callable[[Callable[[], object], int], Sequence[float]]
+"""Times a function so many times. Returns the seconds of each."""
+
+
+def num_threads_on(device: torch.device) -> int | None:
+    """One thread of the CPU: what a second one gains depends on what else the machine is doing."""
+    return 1 if device.type == "cpu" else None
+
+
+def time_plainly(function: Callable[[], object], number: int) -> list[float]:
+    """The seconds that each of so many calls takes."""
+    seconds = []
+    for _ in range(number):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def measure_figures(
+    spec_file: SpecFile, plan: SpeedPlan, device: torch.device, rootdir: Path | None, time_rounds: TimeRounds
+) -> SpeedRecord:
+    """Build a spec's network and time steps of it. Torch's settings and random generators are afterwards as before.
+
+    Raises:
+        RunFailed: network and plan don't go together, or memory runs out.
+        BuildError: the network can't be built.
+    """
+    with seeded(plan.recipe.seed, device, num_threads_on(device)):
+        workload = Workload(spec_file, plan, device, rootdir)
+        first_step_sec, step_sec = workload.warm_up()
+        peak = measure_peak_macs_per_sec(device, plan.recipe.precision, PEAK_SEC)
+        number = steps_for(ROUNDS_SEC, step_sec, least=LEAST_ROUNDS, most=MOST_ROUNDS)
+        with blaming("build", "a step", rootdir):
+            rounds = time_rounds(lambda: workload.run(1), number)
+        peak = max(peak, measure_peak_macs_per_sec(device, plan.recipe.precision, PEAK_SEC))
+        memory = measure_peak_memory_bytes(workload.step, device, workload.resident())
+    middle = median(rounds)
+    macs = _count_macs(spec_file, plan, rootdir)
+    return SpeedRecord(
+        mode=plan.mode,
+        device=device_name(device),
+        num_threads=num_threads_on(device),
+        precision=plan.recipe.precision,
+        batch_size=workload.batch_size,
+        examples_per_sec=workload.batch_size / middle,
+        step_sec=middle,
+        macs_per_sec=None if macs is None else PASSES[plan.mode] * macs * workload.batch_size / middle,
+        peak_macs_per_sec=peak,
+        peak_memory_bytes=memory,
+        compile_sec=max(0.0, first_step_sec - middle) if plan.recipe.compile else 0.0,
+    )
+
+
+def _count_macs(spec_file: SpecFile, plan: SpeedPlan, rootdir: Path | None) -> int | None:
+    """Multiply-adds of one example's forward pass at the size that was timed."""
+    two = replace(plan, sizes={**plan.sizes, BATCH: 2}).make_inputs()
+    one = replace(plan, sizes={**plan.sizes, BATCH: 1}).make_inputs()
+    try:
+        make = prepare_network(spec_file.spec.build, plan.recipe.args, spec_file.path.resolve().parent, rootdir)
+        trace = trace_structure(make, [two], one)
+    except ArchcheckError:
+        return None  # it runs, so that whatever this is concerns nobody but the count
+    return trace.macs if not trace.uncounted else None

@@ -1,0 +1,153 @@
+"""The process that measures: it makes one workload, and takes steps of it when it is told to.
+
+It reads a line of JSON from standard input and answers with one, until standard input ends: when its parent is gone,
+however that came about, so is it. What a network prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from archcheck.target import parse_target
+
+PROTOCOL = 1
+
+
+def main() -> None:
+    """Serve one parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when it's over
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    _say(answers, {"protocol": PROTOCOL})
+    request = json.loads(sys.stdin.readline())
+    with contextlib.suppress(BrokenPipeError):  # nobody listens any more
+        _serve(request, answers)
+    os._exit(0)  # threads of the network's own must not keep it
+
+
+def _serve(request: Mapping[str, Any], answers: IO[str]) -> None:
+    from archcheck.errors import ArchcheckError
+
+    try:
+        for answer in _answers(request):
+            _say(answers, answer)
+    except ArchcheckError as error:
+        _say(answers, {"error": type(error).__name__, "message": str(error).splitlines()[0]})
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # ours, or of a revision that does things in another way
+        from archcheck.build import one_line
+
+        _say(answers, {"error": "Crash", "message": f"measuring raised {one_line(error)}"})
+
+
+def _answers(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """An answer when all is ready, then one for each line that comes in."""
+    from archcheck.plan import resolve_plan
+    from archcheck.spec import read_spec
+    from archcheck.throughput.workload import Workload
+    from archcheck.training.devices import choose_device
+    from archcheck.training.faults import RunFailed
+    from archcheck.world import seeded
+
+    spec_file = read_spec(Path(request["spec"]), request["shown"])
+    rootdir = Path(request["rootdir"]) if request["rootdir"] else None
+    plan = resolve_plan(spec_file.spec, request["kind"], request["work"])
+    device = choose_device(request["device"])
+    with seeded(plan.recipe.seed, device, request["num_threads"]):
+        try:
+            workload = Workload(spec_file, plan, device, rootdir)
+            first_step_sec, step_sec = workload.warm_up()
+            facts = {"batch_size": plan.recipe.batch_size, "first_step_sec": first_step_sec, "step_sec": step_sec}
+            yield facts | {"foreign": _wrong_code(spec_file.spec.build, request["tree"], request["foreign"])}
+            yield from _measurements(_Bench(workload))
+        except RunFailed as failed:
+            fault = failed.fault
+            yield {"error": "RunFailed", "message": fault.message, "keys": list(plan.place(fault.key))}
+
+
+def _measurements(bench: _Bench) -> Iterator[dict[str, Any]]:
+    commands: dict[str, Callable[[Any], dict[str, Any]]] = {
+        "step": bench.step, "reference": bench.reference, "prepare": bench.prepare,
+    }  # fmt: skip
+    for line in sys.stdin:
+        command, argument = json.loads(line)
+        yield commands[command](argument)
+
+
+class _Bench:
+    """A workload, and beside it the reference that it's measured against."""
+
+    def __init__(self, workload: Any) -> None:
+        self._workload = workload
+        self._reference: Any = None
+
+    def step(self, number: int) -> dict[str, Any]:
+        """Seconds for so many steps."""
+        return {"seconds": self._workload.run(number)}
+
+    def prepare(self, text: str | None) -> dict[str, Any]:
+        """Make ready the reference that a text describes, or one of this very step. `text` is null where none works."""
+        from archcheck.throughput.reference import Reference, Unreadable, record_reference
+
+        try:
+            text = text or record_reference(self._workload.step, self._workload.device)
+            if text is None:
+                return {"text": None, "problem": "no operation of the step can be done again by itself"}
+            self._reference = Reference(text, self._workload.device)
+            seconds = min(self._reference.run(1) for _ in range(3))
+        except (Unreadable, RuntimeError) as error:
+            return {"text": None, "problem": str(error).splitlines()[0]}
+        return {"text": text, "step_sec": seconds}
+
+    def reference(self, number: int) -> dict[str, Any]:
+        """Seconds for the reference, so many times."""
+        return {"seconds": self._reference.run(number)}
+
+
+def _wrong_code(build: str, tree: str | None, foreign: str | None) -> str:
+    """Why it isn't the tree's own code that would be measured; empty where it is."""
+    if foreign is not None:
+        names = sorted({name.split(".")[0] for name, file in _imported_files() if _is_code_of(foreign, file)})
+        if names:
+            return f"{', '.join(names)} comes from {foreign}, so that both sides would run the same code"
+    top = parse_target(build).source.split(".")[0]
+    file = getattr(sys.modules.get(top), "__file__", None)
+    if tree is None or file is None or Path(file).is_relative_to(tree):
+        return ""
+    homes = [Path(tree, source, name) for source in ("", "src") for name in (top, f"{top}.py")]
+    if any(home.exists() for home in homes):
+        return f"{top} comes from {Path(file).parent}, not from {tree}: install it editable (pip install -e .)"
+    return ""
+
+
+def _imported_files() -> Iterator[tuple[str, str]]:
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str):
+            yield name, file
+
+
+def _is_code_of(folder: str, file: str) -> bool:
+    """Whether a file is a tree's own, rather than that of an environment that lies in it."""
+    path, prefix = Path(file), Path(sys.prefix)
+    if not path.is_relative_to(folder) or {"site-packages", "dist-packages"} & set(path.parts):
+        return False
+    # A prefix around the folder, such as /usr around /usr/src/app, doesn't make it part of the environment.
+    return not (prefix != Path(folder) and prefix.is_relative_to(folder) and path.is_relative_to(prefix))
+
+
+def _say(answers: IO[str], answer: Mapping[str, Any]) -> None:
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()

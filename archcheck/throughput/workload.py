@@ -1,0 +1,168 @@
+"""What is timed: a network, a batch that is there already, and the step."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archcheck.build import prepare_network
+from archcheck.meta.inputs import make_inputs
+from archcheck.plan import SpeedPlan
+from archcheck.spec import SpecFile
+from archcheck.trainer import own_copy
+from archcheck.training.devices import synchronize
+from archcheck.training.faults import RunFailed, blaming
+from archcheck.training.forward import Forward
+from archcheck.training.metrics import takes_classes
+from archcheck.training.step import TrainingStep
+
+WARM_UP_SEC = 0.3
+LEAST_WARM_UP_STEPS = 2
+
+
+class Workload:
+    """A network with one batch of made-up numbers, and a step of its training or inference on it.
+
+    The data set has no part in it, and learning rates are 0, which costs the same: weights that a thousand steps on
+    one batch had changed would make another workload of it.
+
+    To be made and used within `world.seeded`.
+
+    Raises:
+        RunFailed: network and plan don't go together.
+        BuildError: the network can't be imported or built.
+    """
+
+    def __init__(self, spec_file: SpecFile, plan: SpeedPlan, device: torch.device, rootdir: Path | None) -> None:
+        self.plan, self.device, self._rootdir = plan, device, rootdir
+        recipe = plan.recipe
+        self.batch_size = recipe.batch_size
+        folder = spec_file.path.resolve().parent
+        self.network = own_copy(prepare_network(spec_file.spec.build, recipe.args, folder, rootdir)())
+        with blaming("batch_size", "making a batch", rootdir):
+            self.inputs = _make_batch(plan, device)
+        if plan.mode == "inference":
+            self._tensors: list[Tensor] = []
+            self._step = self._inference_step()
+        else:
+            self._step = self._training_step()
+
+    def step(self) -> None:
+        """Ask for one step; doesn't wait for the device."""
+        self._step()
+
+    def run(self, num_steps: int) -> float:
+        """Take so many steps. Returns seconds of wall clock until the device has done them."""
+        synchronize(self.device)
+        start = time.perf_counter()
+        for _ in range(num_steps):
+            self._step()
+        synchronize(self.device)
+        return time.perf_counter() - start
+
+    def warm_up(self) -> tuple[float, float]:
+        """Take steps until they are as fast as they get. Returns the seconds of the first, and of one of the last."""
+        with blaming("build", "a step", self._rootdir):
+            first = self.run(1)
+            spent = [self.run(1) for _ in range(LEAST_WARM_UP_STEPS)]
+            while sum(spent) < WARM_UP_SEC:
+                spent.append(self.run(1))
+        return first, min(spent)
+
+    def resident(self) -> Iterator[Tensor]:
+        """What is held from one step to the next: batch, parameters, buffers, the optimizer's state; no gradients."""
+        yield from _tensors_in([self.inputs, *self._tensors])
+        yield from self.network.buffers()
+        yield from self.network.parameters()
+        if self.plan.mode == "train":
+            yield from _tensors_in(self._training.optimizer.state)
+
+    def _inference_step(self) -> Callable[[], None]:
+        forward = Forward(self.network, self.plan.recipe, self.device, self.inputs, self._rootdir)
+        self.network.eval()
+        forward.compile()
+
+        def step() -> None:
+            with torch.inference_mode():
+                forward(self.inputs)
+
+        return step
+
+    def _training_step(self) -> Callable[[], None]:
+        training = TrainingStep(self.network, self.plan.recipe, self.device, self.inputs, self._rootdir)
+        self.network.eval()
+        with torch.no_grad():
+            outputs = training.predict(self.inputs)
+        self.network.train()
+        if not self.plan.has_training:
+            training.loss = _MeanSquare()
+        targets = _make_targets(self.plan.recipe.loss.name, outputs)
+        self._tensors = [targets]
+        _stop_learning(training.optimizer)
+        self._training = training
+
+        def step() -> None:
+            with torch.enable_grad():
+                training(self.inputs, targets)
+
+        return step
+
+
+class _MeanSquare(nn.Module):
+    """A loss for any output, where the spec names none."""
+
+    def forward(self, outputs: Tensor, _: Tensor) -> Tensor:
+        return outputs.square().mean()
+
+
+def _make_batch(plan: SpeedPlan, device: torch.device) -> Any:
+    """Inputs as a data set would give them: one tensor, a tuple for several, or a map for keywords."""
+    args, kwargs = make_inputs(plan.make_inputs(), "cpu")
+    whole = kwargs or (tuple(args) if len(args) > 1 else args[0])
+    return _moved(whole, device)
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _moved(item, device) for key, item in value.items()}
+    return type(value)(_moved(item, device) for item in value)
+
+
+def _make_targets(loss: str, outputs: Tensor) -> Tensor:
+    """Targets of the form that a loss takes: classes (B, ...), or numbers from 0 to 1 in the outputs' shape."""
+    if not takes_classes(loss):
+        return torch.rand_like(outputs)
+    if outputs.ndim < 2:
+        shape = list(outputs.shape)
+        raise RunFailed(f"the network returns {shape}, expected [B, number of classes] for {loss}", "build")
+    return torch.randint(0, outputs.shape[1], (outputs.shape[0], *outputs.shape[2:]), device=outputs.device)
+
+
+def _stop_learning(optimizer: torch.optim.Optimizer) -> None:
+    for group in optimizer.param_groups:
+        rate = group.get("lr")
+        if isinstance(rate, Tensor):
+            rate.zero_()
+        elif rate is not None:
+            group["lr"] = 0.0
+
+
+def _tensors_in(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _tensors_in(item)
+
+
+def steps_for(seconds: float, step_sec: float, *, least: int = 1, most: int = 1_000_000) -> int:
+    """How many steps take about so long."""
+    return max(least, min(most, math.ceil(seconds / max(step_sec, 1e-9))))

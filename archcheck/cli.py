@@ -1,4 +1,4 @@
-"""The `archcheck` command: new, show, diff, calibrate, schema."""
+"""The `archcheck` command: new, show, diff, calibrate, bench, history, schema."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from archcheck.calibrate import CalibrationRuns
 
 DIFFERENT, FAILED, INTERRUPTED = 1, 2, 130
+_STORAGE = "where pytest-benchmark keeps its runs (default: .benchmarks)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,6 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     for command in (new, show):
         command.add_argument("--depth", type=_depth, metavar="N", help="levels of modules in the layer table")
     _add_calibrate(commands.add_parser("calibrate", help="set a spec's minimum accuracy from several seeds"))
+    _add_bench(commands.add_parser("bench", help="examples per second of specs' networks, here and now"))
+    history = commands.add_parser("history", help="a spec's saved runs, and how fast it was in each")
+    history.add_argument("spec", metavar="SPEC", help="a spec file with `throughput`")
+    history.add_argument("--storage", type=Path, default=Path(".benchmarks"), metavar="DIR", help=_STORAGE)
+    history.set_defaults(run=_history)
     schema = commands.add_parser("schema", help="print the JSON Schema of spec files, for editors")
     schema.set_defaults(run=_schema)
     return parser
@@ -90,6 +96,14 @@ def _add_calibrate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--check-precision", action="store_true", help="where bf16 is chosen, train in fp32 too")
     command.add_argument("--dry-run", action="store_true", help="print the diff, write nothing")
     command.set_defaults(run=_calibrate)
+
+
+def _add_bench(command: argparse.ArgumentParser) -> None:
+    command.add_argument("specs", nargs="+", metavar="SPEC", help="a spec file, with `throughput` or without")
+    kinds = ("auto", "quick", "full")
+    command.add_argument("--train", choices=kinds, default="auto", help="auto: full on an accelerator, quick elsewhere")
+    command.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
+    command.set_defaults(run=_bench)
 
 
 def _depth(text: str) -> int:
@@ -360,6 +374,60 @@ def _calibration_runs(spec_file: SpecFile, options: argparse.Namespace) -> Calib
 
 def _say(message: str) -> None:
     print(f"archcheck: {message}", file=sys.stderr, flush=True)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    """Time every spec; one that can't be timed doesn't keep the others from it."""
+    from archcheck.report import format_speed_table
+    from archcheck.runoptions import RunOptions
+    from archcheck.speed import Speed, SpeedRefused, speed_facts
+    from archcheck.throughput.figures import time_plainly
+
+    speed, timed, failed = Speed(RunOptions(options.train, options.device), Path.cwd()), [], False
+    for name in options.specs:
+        try:
+            spec_file = read_spec(Path(name))
+            with contextlib.redirect_stdout(sys.stderr):  # what a network prints is no part of what we print
+                record = speed.figures(spec_file, speed.plan(spec_file), time_plainly)
+            timed.append((name, speed_facts(record)))
+        except SpeedRefused as refused:
+            failed = True
+            print(format_mismatches(spec_file, [refused.mismatch], None), file=sys.stderr)
+        except ArchcheckError as error:
+            failed = True
+            print(f"archcheck: error: {error}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("archcheck: interrupted", file=sys.stderr)
+            return INTERRUPTED
+    if timed:
+        print(format_speed_table(timed))
+    return FAILED if failed else 0
+
+
+def _history(options: argparse.Namespace) -> int:
+    """The saved runs of a spec, whatever it was called from: their names end in its path."""
+    from archcheck.gates.history import format_history
+    from archcheck.gates.saved import read_saved
+
+    path = Path(options.spec).resolve()
+    if not path.is_file():
+        raise UsageError(f"{options.spec}: no such file")
+    if not options.storage.is_dir():
+        raise UsageError(
+            f"{options.storage}: no folder of saved runs; pytest --archcheck --benchmark-autosave makes one"
+        )
+
+    def is_wanted(fullname: str) -> bool:
+        own, separator, check = fullname.rpartition("::")
+        return bool(separator) and check == "throughput" and path.parts[-len(Path(own).parts) :] == Path(own).parts
+
+    runs, problems = read_saved(options.storage, is_wanted)
+    for problem in problems:
+        print(f"archcheck: {problem}", file=sys.stderr)
+    if not runs:
+        raise UsageError(f"{options.storage} has no run of {options.spec}; save one with --benchmark-autosave")
+    print(format_history(runs))
+    return 0
 
 
 def _schema(_: argparse.Namespace) -> int:

@@ -6,7 +6,6 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -109,7 +108,7 @@ class ArchFile(pytest.Module):
         def archcheck_timed_item(benchmark: Any) -> None:  # noqa: ARG001 - taken from the item's `funcargs`
             run(item)
 
-        is_timed = check == "throughput" and self.config.pluginmanager.hasplugin("benchmark")
+        is_timed = check == "throughput" and _can_time(self.config)
         function = archcheck_timed_item if is_timed else archcheck_item
         item: CheckItem = CheckItem.from_parent(self, name=check, callobj=function)
         item.loc = loc
@@ -262,7 +261,7 @@ def _run_throughput(item: CheckItem, spec_file: SpecFile, measured: Measured) ->
         if reason:
             raise NotMeasured(reason)
         result = _measured_speed(item, spec_file, measured)
-    item.facts["throughput"] = _speed_facts(result)
+    item.facts["throughput"] = result.facts()
     item.facts["note"] = "; ".join(result.notes)
     item.user_properties += [
         (f"archcheck_{key}", value) for key, value in item.facts["throughput"].items() if value is not None
@@ -296,6 +295,11 @@ def _measured_speed(item: CheckItem, spec_file: SpecFile, measured: Measured) ->
         raise
 
 
+def _can_time(config: pytest.Config) -> bool:
+    """Whether there's a fixture to ask for; under xdist pytest-benchmark would warn of each item that does."""
+    return config.pluginmanager.hasplugin("benchmark") and not _side_by_side(config)
+
+
 def _untimeable(item: CheckItem) -> str:
     """Why nothing can be timed in this session; empty where it can."""
     reason = _side_by_side(item.config)
@@ -322,13 +326,6 @@ def _unused(item: CheckItem) -> None:
 def _benchmark_of(item: CheckItem) -> Any:
     """Pytest-benchmark's fixture, None without that plugin."""
     return item.funcargs.get("benchmark")
-
-
-def _speed_facts(result: SpeedResult) -> dict[str, Any]:
-    facts = asdict(result.record) | {"utilization": result.record.utilization}
-    if result.change is not None:
-        facts |= {"speedup": 1 / result.change.ratio, "against": result.against, "verdict": result.verdict}
-    return facts
 
 
 @contextmanager

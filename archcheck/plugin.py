@@ -92,6 +92,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(ArchcheckSession(config), "archcheck-session")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, object]) -> None:
+    """Say in pytest-benchmark's files what was timed on."""
+    if config.getoption("archcheck"):
+        from archcheck.session import machine_facts
+
+        machine_info["archcheck"] = machine_facts(config)
+
+
 @pytest.fixture
 def archcheck(request: pytest.FixtureRequest) -> Archcheck:
     """Verify a spec, or summarise a model, from a hand-written test: `archcheck.verify(...)`, `archcheck.summary(...)`.

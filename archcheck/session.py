@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator, Sequence
 from fnmatch import fnmatch
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,19 @@ def _folder(config: pytest.Config, name: str | None, *, must_exist: bool = False
     return folder
 
 
+def machine_facts(config: pytest.Config) -> dict[str, Any]:
+    """The device that is timed on, its threads, and torch."""
+    from archcheck.throughput.figures import num_threads_on
+    from archcheck.throughput.machine import describe_device
+    from archcheck.training.devices import choose_device
+
+    try:
+        device = choose_device(config.getoption("archcheck_device"))
+    except ArchcheckError as error:
+        return {"device": str(error)}
+    return describe_device(device) | {"threads": num_threads_on(device)}
+
+
 class ArchcheckSession:
     """The hooks of a run with `--archcheck`."""
 
@@ -114,6 +128,17 @@ class ArchcheckSession:
         self._updates: dict[str, _Update] = {}
         self._diffs: list[str] = []
         self._errors: list[str] = []
+        self._unsaved: list[list[str]] = []
+
+    def pytest_sessionstart(self) -> None:
+        """Have pytest-benchmark write its files at once; by now all plugins are there."""
+        benchmark_session = getattr(self._config, "_benchmarksession", None)
+        if benchmark_session is None:
+            return
+        from archcheck.gates.storage import make_json_safe, make_safe
+
+        storage = make_safe(benchmark_session)
+        self._unsaved = [make_json_safe(benchmark_session), *([storage.problems] if storage is not None else [])]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, object, object]:
@@ -178,7 +203,7 @@ class ArchcheckSession:
                 self._write(Path(path), update)
             except (ArchcheckError, OSError, UnicodeError) as error:
                 self._errors.append(str(error))
-        if self._errors and session.exitstatus == pytest.ExitCode.OK:
+        if (self._errors or any(self._unsaved)) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write(self, path: Path, update: _Update) -> None:
@@ -204,6 +229,8 @@ class ArchcheckSession:
                 terminalreporter.write_line(line, **_diff_colour(line))
         for error in self._errors:
             terminalreporter.write_line(f"archcheck: not updated: {error}", red=True)
+        for problem in chain.from_iterable(self._unsaved):
+            terminalreporter.write_line(f"archcheck: {problem}", red=True)
 
 
 class _Update:

@@ -207,13 +207,13 @@ class Training(TrainingKeys):
 
 
 class Throughput(Section):
-    """How fast the network must be, and how much slower it may get (not verified yet)."""
+    """How fast the network must be, and how much slower it may get."""
 
     batch_size: PositiveInt | None = None
     resize: PositiveInt | tuple[PositiveInt, PositiveInt] | None = _key("pixels, or [height, width]")
     mode: Literal["train", "inference"] = "train"
     precision: Literal["fp32", "bf16"] | None = None
-    max_regression: Percent | None = None
+    max_regression: Percent | None = _key("how much longer a step may take than before (7.5%)")
     min_examples_per_sec: ByDevice | None = _key("a number, or one by device: {cpu: 30, NVIDIA H200: 20_000}")
     min_utilization: ByDevice | None = _key("fraction of the measured peak, or one by device")
 
@@ -235,7 +235,7 @@ class Better(Section):
 
 
 class Claims(Section):
-    """What must hold between specs, on any machine (not verified yet)."""
+    """What must hold between specs, on any machine."""
 
     faster_than: Faster | list[Faster] | None = None
     better_than: Better | list[Better] | None = None

@@ -70,10 +70,16 @@ class SpeedResult:
     log_ratios: Sequence[float] = ()
     verdict: str | None = None
 
+    def facts(self) -> dict[str, Any]:
+        """What goes into the table that a run ends with, and into JUnit's files."""
+        if self.change is None:
+            return speed_facts(self.record)
+        compared = {"speedup": 1 / self.change.ratio, "against": self.against, "verdict": self.verdict}
+        return speed_facts(self.record) | compared
+
     def extra_info(self) -> dict[str, Any]:
         """What goes into pytest-benchmark's files."""
-        figures = asdict(self.record) | {"utilization": self.record.utilization}
-        return figures | {
+        return speed_facts(self.record) | {
             "torch": self.fingerprint["torch"],
             "archcheck": {
                 "version": 1,
@@ -83,6 +89,11 @@ class SpeedResult:
                 "verdict": self.verdict,
             },
         }
+
+
+def speed_facts(record: SpeedRecord) -> dict[str, Any]:
+    """A record as plain values."""
+    return asdict(record) | {"utilization": record.utilization}
 
 
 class Speed:

@@ -74,6 +74,25 @@ def _free_number(folder: Path, first: int) -> Iterator[int]:
                 claim.unlink()
 
 
+def make_json_safe(benchmark_session: Any) -> list[str]:
+    """The same for the file of `--benchmark-json`. Returns the list that will hold what went wrong."""
+    problems = list[str]()
+
+    def save_json(output_json: Any) -> None:
+        content = safe_dumps(output_json, ensure_ascii=True, indent=4).encode()  # type: ignore[no-untyped-call]
+        path = Path(benchmark_session.json)
+        try:
+            with written_at_once(path) as file:
+                file.write(content)
+        except OSError as error:
+            problems.append(f"{shown_path(path)}: not written: {error.strerror or error}")
+        else:
+            benchmark_session.logger.info(f"Wrote benchmark data in: {path}", purple=True)
+
+    benchmark_session.save_json = save_json
+    return problems
+
+
 def make_safe(benchmark_session: Any) -> SafeStorage | None:
     """Give pytest-benchmark's session the safe kind of its file storage; None where it saves elsewhere."""
     storage = benchmark_session.storage

@@ -89,6 +89,10 @@ class Reader:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_", "GITHUB_"))}
         kept.pop("CI", None)
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
+        # A newcomer has told git who they are.
+        kept |= {
+            f"GIT_{who}_{what}": "reader@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+        }
         self.environment = kept | {"PATH": path, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
 
     def follow(self, block: Block) -> None:

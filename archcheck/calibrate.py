@@ -22,6 +22,7 @@ from archcheck.render import format_table
 from archcheck.spec import Spec, SpecFile, read_spec
 from archcheck.tolerance import CONFIDENCE, COVERAGE, LEAST_STD, lower_bound, one_sided_factor
 from archcheck.training.faults import RunFailed
+from archcheck.world import neutral
 
 PAYS = 1.05  # what a setting must gain over the plainest to be worth a line in the spec
 HOPELESS = 0.5  # a setting this slow needs no second look
@@ -191,10 +192,11 @@ def measure_settings(
         Setting("bf16", "contiguous", compiled),
         Setting("bf16", "channels_last", compiled),
     ]
-    timings = _measure(runner, recipe, (plain, *others), clock)
-    if choices.compile:
-        best = replace(_fastest(timings).setting, compile=True)
-        timings = (*timings, *_measure(runner, recipe, (plain, best), clock)[1:])
+    with neutral():  # the steps draw random numbers
+        timings = _measure(runner, recipe, (plain, *others), clock)
+        if choices.compile:
+            best = replace(_fastest(timings).setting, compile=True)
+            timings = (*timings, *_measure(runner, recipe, (plain, best), clock)[1:])
     for timing in timings:
         say(f"{timing.setting}: {'failed' if timing.ratio is None else f'{timing.ratio:.2f} times the speed'}")
     return timings

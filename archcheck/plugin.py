@@ -83,8 +83,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for check, what in CHECKS.items():
         config.addinivalue_line("markers", f"archcheck_{check}: verifies {what} (archcheck)")
     if not config.getoption("archcheck"):
-        if config.getoption("archcheck_update"):
-            raise pytest.UsageError("--archcheck-update does nothing without --archcheck")
+        for option in ("update", "against"):
+            if config.getoption(f"archcheck_{option}"):
+                raise pytest.UsageError(f"--archcheck-{option} does nothing without --archcheck")
         return
     from archcheck.session import ArchcheckSession, choose_paths
 

@@ -125,6 +125,8 @@ class Trainer:
     def prepare_step(self, recipe: Recipe | None = None) -> Callable[[], None]:
         """A function that takes one step of training on the next batch; it doesn't wait for the device.
 
+        To be called within `world.neutral`: it draws random numbers.
+
         Raises:
             RunFailed: data, network and recipe don't go together.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import TypeAlias
@@ -20,7 +20,7 @@ from archcheck.throughput.memory import measure_peak_memory_bytes
 from archcheck.throughput.peak import measure_peak_macs_per_sec
 from archcheck.throughput.workload import Workload, steps_for
 from archcheck.trace import trace_structure
-from archcheck.training.devices import device_name
+from archcheck.training.devices import device_name, release
 from archcheck.training.faults import blaming
 from archcheck.values import BATCH
 from archcheck.world import seeded
@@ -59,29 +59,42 @@ def measure_figures(
         BuildError: the network can't be built.
     """
     with seeded(plan.recipe.seed, device, num_threads_on(device)):
-        workload = Workload(spec_file, plan, device, rootdir)
-        first_step_sec, step_sec = workload.warm_up()
-        peak = measure_peak_macs_per_sec(device, plan.recipe.precision, PEAK_SEC)
-        number = steps_for(ROUNDS_SEC, step_sec, least=LEAST_ROUNDS, most=MOST_ROUNDS)
-        with blaming("build", "a step", rootdir):
-            rounds = time_rounds(lambda: workload.run(1), number)
-        peak = max(peak, measure_peak_macs_per_sec(device, plan.recipe.precision, PEAK_SEC))
-        memory = measure_peak_memory_bytes(workload.step, device, workload.resident())
-    middle = median(rounds)
-    macs = _count_macs(spec_file, plan, rootdir)
+        times = _time(Workload(spec_file, plan, device, rootdir), time_rounds, rootdir)
+    release(device)
+    macs, examples_per_sec = _count_macs(spec_file, plan, rootdir), plan.recipe.batch_size / times.step_sec
     return SpeedRecord(
         mode=plan.mode,
         device=device_name(device),
         num_threads=num_threads_on(device),
         precision=plan.recipe.precision,
-        batch_size=workload.batch_size,
-        examples_per_sec=workload.batch_size / middle,
-        step_sec=middle,
-        macs_per_sec=None if macs is None else PASSES[plan.mode] * macs * workload.batch_size / middle,
-        peak_macs_per_sec=peak,
-        peak_memory_bytes=memory,
-        compile_sec=max(0.0, first_step_sec - middle) if plan.recipe.compile else 0.0,
+        batch_size=plan.recipe.batch_size,
+        examples_per_sec=examples_per_sec,
+        step_sec=times.step_sec,
+        macs_per_sec=None if macs is None else PASSES[plan.mode] * macs * examples_per_sec,
+        peak_macs_per_sec=times.peak_macs_per_sec,
+        peak_memory_bytes=times.peak_memory_bytes,
+        compile_sec=max(0.0, times.first_step_sec - times.step_sec) if plan.recipe.compile else 0.0,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    first_step_sec: float
+    step_sec: float
+    peak_macs_per_sec: float
+    peak_memory_bytes: int | None
+
+
+def _time(workload: Workload, time_rounds: TimeRounds, rootdir: Path | None) -> _Times:
+    device, precision = workload.device, workload.plan.recipe.precision
+    first_step_sec, step_sec = workload.warm_up()
+    peak = measure_peak_macs_per_sec(device, precision, PEAK_SEC)
+    number = steps_for(ROUNDS_SEC, step_sec, least=LEAST_ROUNDS, most=MOST_ROUNDS)
+    with blaming("build", "a step", rootdir):
+        rounds = time_rounds(lambda: workload.run(1), number)
+        memory = measure_peak_memory_bytes(workload.step, device, workload.resident())
+    peak = max(peak, measure_peak_macs_per_sec(device, precision, PEAK_SEC))
+    return _Times(first_step_sec, median(rounds), peak, memory)
 
 
 def _count_macs(spec_file: SpecFile, plan: SpeedPlan, rootdir: Path | None) -> int | None:

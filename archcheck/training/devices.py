@@ -43,5 +43,13 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
+def release(device: torch.device) -> None:
+    """Give memory that nothing holds any more back to the device, for other processes to take."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
 def _has_mps() -> bool:
     return torch.backends.mps.is_available()

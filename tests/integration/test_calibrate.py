@@ -96,6 +96,19 @@ def written(spec_file: SpecFile, runs: CalibrationRuns) -> str:
     return calibrated_text(spec_file, runs, set_minimum(runs))[1]
 
 
+def test_measuring_speed_leaves_the_random_generators_alone(tmp_path: Path) -> None:
+    class Drawing(FakeTrainer):
+        def prepare_step(self, recipe: Recipe) -> Callable[[], None]:
+            step = super().prepare_step(recipe)
+            return lambda: (torch.rand(1), step())[1]
+
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    run(spec_of(tmp_path), Drawing(FIVE))
+    assert torch.equal(torch.rand(1), expected)
+
+
 # ------------------------------------------------------------------------------------------- the runs and their minimum
 
 

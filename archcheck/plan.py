@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from archcheck.recipe import Recipe, RecipeKind, resolve_recipe
-from archcheck.records import ForwardInput, TensorInput
+from archcheck.records import ForwardInput, InputValue, TensorInput
 from archcheck.spec import Named, Spec, Throughput, Training
 from archcheck.values import BATCH, Keys, input_names, iter_input_patterns, make_forward_input
 
@@ -38,12 +38,11 @@ class SpeedPlan:
         """The batch that goes in; images have the size that `resize` says."""
         made = make_forward_input(self.recipe.input, self.sizes)
         resize = self.recipe.resize
-        if resize is None or len(made.args) != 1:
+        if resize is None or len(made.args) + len(made.kwargs) != 1:
             return made
-        only = made.args[0]
-        if not isinstance(only, TensorInput) or len(only.shape) != 4 or not only.dtype.startswith(("float", "bfloat")):
-            return made
-        return replace(made, args=(replace(only, shape=(*only.shape[:2], *resize)),))
+        if made.args:
+            return replace(made, args=(_resized(made.args[0], resize),))
+        return replace(made, kwargs={key: _resized(value, resize) for key, value in made.kwargs.items()})
 
     def describe(self) -> dict[str, Any]:
         """What two runs have to have in common to be compared."""
@@ -79,7 +78,7 @@ def resolve_plan(spec: Spec, kind: RecipeKind, work: Mapping[str, Any] | None = 
     trained = spec if spec.training is not None else spec.model_copy(update={"training": _untrained()})
     recipe = resolve_recipe(trained, kind)
     own = {key: getattr(section, key) for key in section.model_fields_set if getattr(section, key) is not None}
-    resize = own.get("resize", recipe.resize)
+    resize = work["resize"] if work is not None else own.get("resize", recipe.resize)
     recipe = replace(
         recipe,
         batch_size=_batch_size(spec, recipe, own.get("batch_size", recipe.batch_size)),
@@ -108,6 +107,13 @@ def _batch_size(spec: Spec, recipe: Recipe, asked: int) -> int:
     first = next(pattern for _, pattern in iter_input_patterns(recipe.input))
     sizes = {name: sizes[0] for name, sizes in spec.sizes.items()}
     return int(first.dims[0].evaluate(sizes)) if first.dims else 1
+
+
+def _resized(value: InputValue, resize: tuple[int, int]) -> InputValue:
+    """Images of another size; anything else as it is."""
+    if not isinstance(value, TensorInput) or len(value.shape) != 4 or not value.dtype.startswith(("float", "bfloat")):
+        return value
+    return replace(value, shape=(*value.shape[:2], *resize))
 
 
 def _shapes(value: Any) -> str:

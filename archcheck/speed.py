@@ -20,7 +20,6 @@ from archcheck.gates.verdicts import (
     check_faster,
     check_floors,
     check_regression,
-    floor_place,
     format_factor,
     format_range,
 )
@@ -239,11 +238,13 @@ def _plain_rounds(function: Callable[[], object], number: int) -> list[float]:
 
 
 def _floor(speed: Speed, spec_file: SpecFile, key: str) -> Floor | None:
-    from archcheck.throughput.machine import lookup_by_device
+    from archcheck.throughput.machine import key_for_device
 
     value = getattr(spec_file.spec.throughput, key, None)
-    least = lookup_by_device(value, speed.device())
-    return None if value is None or least is None else Floor(floor_place(key, value, least), least)
+    if not isinstance(value, Mapping):
+        return None if value is None else Floor(("throughput", key), value)
+    device = key_for_device(value, speed.device())
+    return None if device is None else Floor(("throughput", key, device), value[device])
 
 
 # ------------------------------------------------------------------------------------------- a revision

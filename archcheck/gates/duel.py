@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -45,7 +46,8 @@ def run_duel(left: Request, right: Request, limit: float, budget_sec: float = BU
     began, sides = time.perf_counter(), list[tuple[float, float]]()
 
     def one_more() -> float:
-        with started(left, right) as (ours, theirs):
+        cpu = _cpu_for(left, len(sides))
+        with started(replace(left, cpu=cpu), replace(right, cpu=cpu)) as (ours, theirs):
             seconds = _take_turns(_example_clock(ours), _example_clock(theirs))
         sides.append((median(mine for mine, _ in seconds), median(its for _, its in seconds)))
         return _median_log_ratio(seconds)
@@ -54,6 +56,17 @@ def run_duel(left: Request, right: Request, limit: float, budget_sec: float = BU
     lefts, rights = zip(*sides, strict=True)
     duration_sec = time.perf_counter() - began
     return Comparison(tuple(values), interval, judge(interval, limit), median(lefts), median(rights), duration_sec)
+
+
+def _cpu_for(request: Request, number: int) -> int | None:
+    """One processor for both sides, another for each pair; None where threads or the system don't allow it.
+
+    Left alone each side stays where it started: one of them, turn after turn, on the processor of a busy neighbour.
+    """
+    if request.num_threads != 1 or not hasattr(os, "sched_setaffinity"):
+        return None
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[(os.getpid() + number) % len(allowed)]  # two sessions begin on two of them
 
 
 @dataclass(frozen=True, slots=True)

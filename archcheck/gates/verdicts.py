@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archcheck.checks import Mismatch
@@ -22,23 +21,16 @@ class Floor:
     least: float
 
 
-def floor_place(key: str, value: float | Mapping[str, float], least: float) -> Keys:
-    """Where a floor is written: at the device's own line where there is one for each."""
-    if not isinstance(value, Mapping):
-        return ("throughput", key)
-    return ("throughput", key, next(name for name, one in value.items() if one == least))
-
-
 def check_floors(record: SpeedRecord, rate: Floor | None, utilization: Floor | None) -> list[Mismatch]:
     """The absolute minima, which need no history."""
     found = []
     if rate is not None and record.examples_per_sec < rate.least:
-        share = 1 - record.examples_per_sec / rate.least
+        share = 100 * (1 - record.examples_per_sec / rate.least)
         found.append(
             Mismatch(
-                rate.keys, "throughput", f"{share:.1%} fewer examples per second than the minimum",
-                expected=f"at least {format_rate(rate.least)} examples/s",
-                actual=f"{format_rate(record.examples_per_sec)} examples/s", notes=speed_notes(record),
+                rate.keys, "throughput", f"{share:.2g} % fewer examples per second than the minimum",
+                expected=f"at least {rate.least:_.1f} examples/s",
+                actual=f"{record.examples_per_sec:_.1f} examples/s", notes=speed_notes(record),
             )
         )  # fmt: skip
     reached = record.utilization
@@ -109,7 +101,7 @@ def format_macs_rate(macs_per_sec: float | None) -> str:
     """`12.3 GMAC/s`."""
     if macs_per_sec is None:
         return "-"
-    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6)):
-        if macs_per_sec >= size:
-            return f"{macs_per_sec / size:.3g} {unit}MAC/s"
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if float(f"{macs_per_sec:.3g}") >= size:
+            return f"{float(f'{macs_per_sec / size:.3g}'):g} {unit}MAC/s"
     return f"{macs_per_sec:.3g} MAC/s"

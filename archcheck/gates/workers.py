@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +25,8 @@ from archcheck.values import Keys
 PROTOCOL = 1
 READY_SEC = 600.0  # to import torch, build, compile and warm up
 LATE_SEC = 60.0  # and twenty times what a turn should take
+LOOK_SEC = 0.5  # between two looks whether a silent process lives
+LISTENER_SEC = 1.0
 _MAIN = "from archcheck.throughput.worker import main; main()"
 
 # glibc gives large blocks back to the system when they are freed, and gets them again, page by page, when the next
@@ -56,6 +60,7 @@ class Request:
     work: keys of `throughput` that count instead of the spec's own.
     sys_path: where it imports from; the process's own where empty. cwd: where it runs.
     tree: the folder that its network's code is to come from. foreign: one that it must import nothing from.
+    cpu: the processor that it stays on, where the system lets it choose.
     """
 
     spec: Path
@@ -69,6 +74,7 @@ class Request:
     cwd: Path | None = None
     tree: Path | None = None
     foreign: Path | None = None
+    cpu: int | None = None
 
     def as_json(self) -> str:
         """As a line for the process to read."""
@@ -96,7 +102,8 @@ class Worker:
             cwd=request.cwd, env=environment, text=True, encoding="utf-8", start_new_session=True,
         )  # fmt: skip
         self._answers: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         self._send(request.as_json())
 
     def __enter__(self) -> Worker:
@@ -107,18 +114,21 @@ class Worker:
 
     def close(self) -> None:
         """End the process, whatever it's doing."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._errors):
-            try:
+        _kill(self._process)
+        self._listener.join(LISTENER_SEC)
+        pipes = [self._process.stdin, self._errors]
+        if not self._listener.is_alive():  # or something that the network started, and that got away, holds its end
+            pipes.append(self._process.stdout)
+        for pipe in pipes:
+            with suppress(OSError):  # what it held for the process has no reader any more
                 if pipe is not None:
                     pipe.close()
-            except OSError:
-                pass  # what it held for the process has no reader any more
 
     def ready(self) -> dict[str, Any]:
         """Wait until all is built and warm: `batch_size`, `first_step_sec`, `step_sec`."""
-        self._receive(READY_SEC)  # its greeting
+        protocol = self._receive(READY_SEC).get("protocol")
+        if protocol != PROTOCOL:
+            raise self._failure(f"its archcheck measures in another way (protocol {protocol}, not {PROTOCOL})", "Other")
         facts = self._receive(READY_SEC)
         if facts["foreign"]:
             raise self._failure(facts["foreign"], "Foreign")
@@ -138,16 +148,26 @@ class Worker:
             pass  # it has died: told when its answer is waited for
 
     def _receive(self, seconds: float) -> dict[str, Any]:
-        try:
-            line = self._answers.get(timeout=seconds)
-        except queue.Empty:
-            raise self._failure(f"{self._name} gives no answer within {seconds:.0f} s", "Hangs") from None
+        line = self._next_line(seconds)
         if not line:
             raise self._failure(self._obituary(), "Died")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise self._failure(answer["message"], answer["error"], tuple(answer.get("keys", ())))
         return answer
+
+    def _next_line(self, seconds: float) -> str:
+        """A line, empty where the process has ended: a fork of it may hold the pipe open all the same."""
+        end = time.monotonic() + seconds
+        while True:
+            has_ended = self._process.poll() is not None
+            try:
+                return self._answers.get(timeout=0.1 if has_ended else LOOK_SEC)
+            except queue.Empty:
+                if has_ended:
+                    return ""
+            if time.monotonic() > end:
+                raise self._failure(f"{self._name} gives no answer within {seconds:.0f} s", "Hangs")
 
     def _failure(self, message: str, kind: str, keys: Keys = ()) -> WorkerFailed:
         return WorkerFailed(message, kind, keys, self._request.shown)
@@ -175,6 +195,13 @@ class Worker:
             hint = "; was memory short?" if status == -9 else ""
             return f"{self._name} was killed by signal {-status}{hint}"
         return f"{self._name} ended with status {status}{last}"
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End a process and, where it leads a session of its own, what it has started."""
+    with suppress(OSError):  # it has ended
+        os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+    process.wait()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from archcheck.throughput.workload import Workload, steps_for
 from archcheck.trace import trace_structure
 from archcheck.training.devices import device_name, release
 from archcheck.training.faults import blaming
-from archcheck.values import BATCH
+from archcheck.values import BATCH, input_names
 from archcheck.world import seeded
 
 ROUNDS_SEC = 1.0
@@ -106,4 +106,7 @@ def _count_macs(spec_file: SpecFile, plan: SpeedPlan, rootdir: Path | None) -> i
         trace = trace_structure(make, [two], one)
     except ArchcheckError:
         return None  # it runs, so that whatever this is concerns nobody but the count
-    return trace.macs if not trace.uncounted else None
+    if trace.macs is None or trace.uncounted:
+        return None
+    # Where the batch is fixed, it is what was counted.
+    return trace.macs if BATCH in input_names(plan.recipe.input) else trace.macs // plan.recipe.batch_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +34,13 @@ def describe_device(device: torch.device) -> dict[str, Any]:
     }
 
 
-def lookup_by_device(value: float | Mapping[str, float] | None, device: torch.device) -> float | None:
-    """What a spec's value says for this device: `30`, or `{cpu: 30, NVIDIA H200: 20_000}`.
+def key_for_device(keys: Iterable[str], device: torch.device) -> str | None:
+    """The key of `{cpu: 30, NVIDIA H200: 20_000}` that speaks of this device; None where none does.
 
-    A number holds for every device. In a map the device's full name wins over the longest key that is a part of it in
-    whole words (`H200`; `H20` is another GPU), which wins over its kind (`cpu`, `cuda`, `mps`).
-
-    Returns:
-        None where nothing fits.
+    The device's full name wins over the longest key that is a part of it in whole words (`H200`; `H20` is another GPU),
+    which wins over its kind (`cpu`, `cuda`, `mps`).
     """
-    if not isinstance(value, Mapping):
-        return value
-    by_name = {_one_line(key).lower(): number for key, number in value.items()}
+    by_name = {_one_line(key).lower(): key for key in keys}
     name = _one_line(device_name(device)).lower()
     parts = sorted((key for key in by_name if _is_part_of(key, name)), key=len, reverse=True)
     return next((by_name[key] for key in (name, *parts, device.type) if key in by_name), None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from archcheck.build import one_line
+from archcheck.throughput.clock import Clock
 from archcheck.training.devices import synchronize
 
 MAX_TEXT_BYTES = 64 << 20
@@ -50,21 +52,24 @@ class Reference:
 
     def __init__(self, text: str, device: torch.device) -> None:
         self.device = device
+        self._clock = Clock(device)
         try:
             self._program = _Program(_unpacked(text), device)
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise Unreadable(f"not a reference workload: {error}") from error
+            with torch.no_grad():
+                self._program.run()
+        except Exception as error:  # what a text can hold, an operation can raise
+            raise Unreadable(f"not a reference workload: {one_line(error)}") from error
 
     def run(self, num_steps: int) -> float:
-        """Do all of it so many times. Returns seconds of wall clock until the device has done them."""
-        self._program.refill()
-        synchronize(self.device)
+        """Do all of it so many times. Returns the seconds, by `Clock`, until the device has done them."""
         with torch.no_grad():
-            start = time.perf_counter()
-            for _ in range(num_steps):
-                self._program.run()
-            synchronize(self.device)
-            return time.perf_counter() - start
+            return sum(self._run_once() for _ in range(num_steps))
+
+    def _run_once(self) -> float:
+        self._program.refill()
+        start = self._clock.now()
+        self._program.run()
+        return self._clock.now() - start
 
 
 # ------------------------------------------------------------------------------------------- writing down
@@ -155,7 +160,7 @@ class _Program:
             operation(*args, **kwargs)
 
     def refill(self) -> None:
-        """What was added up and multiplied again and again would end in numbers that are slow to work with."""
+        """Start from the same numbers each time: what is multiplied again and again gets slow to work with."""
         for (_, is_written_to), tensor in self._tensors.items():
             if is_written_to:
                 _fill(tensor)
@@ -167,7 +172,11 @@ class _Program:
                   for argument in operation._schema.arguments]  # fmt: skip
         names = [argument.name for argument in operation._schema.arguments]
         read = [self._read(value, writes[position]) for position, value in enumerate(args)]
-        return operation, read, {key: self._read(value, writes[names.index(key)]) for key, value in kwargs.items()}
+        named = {key: self._read(value, writes[names.index(key)]) for key, value in kwargs.items()}
+        values = tree_leaves([read, named])
+        if any(isinstance(value, str) for value in values) and not any(isinstance(value, Tensor) for value in values):
+            raise ValueError(f"{name} takes a name")  # of a file, which it would read or write
+        return operation, read, named
 
     def _read(self, value: Any, is_written_to: bool) -> Any:
         if isinstance(value, list):

@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from archcheck.gates.workers import PROTOCOL
 from archcheck.target import parse_target
-
-PROTOCOL = 1
 
 
 def main() -> None:
@@ -27,6 +26,9 @@ def main() -> None:
     os.dup2(2, 1)
     _say(answers, {"protocol": PROTOCOL})
     request = json.loads(sys.stdin.readline())
+    if request["cpu"] is not None:
+        with contextlib.suppress(OSError):  # it was taken out of use a moment ago
+            os.sched_setaffinity(0, {request["cpu"]})
     with contextlib.suppress(BrokenPipeError):  # nobody listens any more
         _serve(request, answers)
     os._exit(0)  # threads of the network's own must not keep it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from archcheck.build import prepare_network
 from archcheck.meta.inputs import make_inputs
 from archcheck.plan import SpeedPlan
 from archcheck.spec import SpecFile
+from archcheck.throughput.clock import Clock
 from archcheck.trainer import own_copy
-from archcheck.training.devices import synchronize
 from archcheck.training.faults import RunFailed, blaming
 from archcheck.training.forward import Forward
 from archcheck.training.metrics import takes_classes
@@ -24,6 +23,7 @@ from archcheck.training.step import TrainingStep
 
 WARM_UP_SEC = 0.3
 LEAST_WARM_UP_STEPS = 2
+MINDS_NO_RATE = ("LBFGS", "Rprop")  # a learning rate of 0 would be another algorithm, or none
 
 
 class Workload:
@@ -41,12 +41,14 @@ class Workload:
 
     def __init__(self, spec_file: SpecFile, plan: SpeedPlan, device: torch.device, rootdir: Path | None) -> None:
         self.plan, self.device, self._rootdir = plan, device, rootdir
+        self._clock = Clock(device)
         recipe = plan.recipe
         self.batch_size = recipe.batch_size
         folder = spec_file.path.resolve().parent
         self.network = own_copy(prepare_network(spec_file.spec.build, recipe.args, folder, rootdir)())
         with blaming("batch_size", "making a batch", rootdir):
             self.inputs = _make_batch(plan, device)
+        self._values: list[tuple[Tensor, Tensor]] = []  # of parameters, to be put back after each turn
         if plan.mode == "inference":
             self._tensors: list[Tensor] = []
             self._step = self._inference_step()
@@ -58,13 +60,15 @@ class Workload:
         self._step()
 
     def run(self, num_steps: int) -> float:
-        """Take so many steps. Returns seconds of wall clock until the device has done them."""
-        synchronize(self.device)
-        start = time.perf_counter()
+        """Take so many steps. Returns the seconds, by `Clock`, until the device has done them."""
+        start = self._clock.now()
         for _ in range(num_steps):
             self._step()
-        synchronize(self.device)
-        return time.perf_counter() - start
+        seconds = self._clock.now() - start
+        with torch.no_grad():
+            for parameter, value in self._values:
+                parameter.copy_(value)
+        return seconds
 
     def warm_up(self) -> tuple[float, float]:
         """Take steps until they are as fast as they get. Returns the seconds of the first, and of one of the last."""
@@ -100,11 +104,15 @@ class Workload:
         with torch.no_grad():
             outputs = training.predict(self.inputs)
         self.network.train()
-        if not self.plan.has_training:
-            training.loss = _MeanSquare()
-        targets = _make_targets(self.plan.recipe.loss.name, outputs)
+        if self.plan.has_training:
+            targets = _make_targets(self.plan.recipe.loss.name, outputs)
+        else:
+            training.loss, targets = _MeanSquare(), outputs
         self._tensors = [targets]
-        _stop_learning(training.optimizer)
+        if type(training.optimizer).__name__ in MINDS_NO_RATE:
+            self._values = [(parameter, parameter.detach().clone()) for parameter in training.parameters]
+        else:
+            _stop_learning(training.optimizer)
         self._training = training
 
         def step() -> None:
@@ -124,8 +132,8 @@ class _MeanSquare(nn.Module):
 def _make_batch(plan: SpeedPlan, device: torch.device) -> Any:
     """Inputs as a data set would give them: one tensor, a tuple for several, or a map for keywords."""
     args, kwargs = make_inputs(plan.make_inputs(), "cpu")
-    whole = kwargs or (tuple(args) if len(args) > 1 else args[0])
-    return _moved(whole, device)
+    alone = len(args) == 1 and isinstance(args[0], Tensor)
+    return _moved(kwargs or (args[0] if alone else tuple(args)), device)
 
 
 def _moved(value: Any, device: torch.device) -> Any:

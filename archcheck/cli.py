@@ -383,7 +383,7 @@ def _bench(options: argparse.Namespace) -> int:
     from archcheck.speed import Speed, SpeedRefused, speed_facts
     from archcheck.throughput.figures import time_plainly
 
-    speed, timed, failed = Speed(RunOptions(options.train, options.device), Path.cwd()), [], False
+    speed, timed, status = Speed(RunOptions(options.train, options.device), Path.cwd()), [], 0
     for name in options.specs:
         try:
             spec_file = read_spec(Path(name))
@@ -391,17 +391,18 @@ def _bench(options: argparse.Namespace) -> int:
                 record = speed.figures(spec_file, speed.plan(spec_file), time_plainly)
             timed.append((name, speed_facts(record)))
         except SpeedRefused as refused:
-            failed = True
+            status = FAILED
             print(format_mismatches(spec_file, [refused.mismatch], None), file=sys.stderr)
         except ArchcheckError as error:
-            failed = True
+            status = FAILED
             print(f"archcheck: error: {error}", file=sys.stderr)
         except KeyboardInterrupt:
             print("archcheck: interrupted", file=sys.stderr)
-            return INTERRUPTED
+            status = INTERRUPTED
+            break
     if timed:
         print(format_speed_table(timed))
-    return FAILED if failed else 0
+    return status
 
 
 def _history(options: argparse.Namespace) -> int:

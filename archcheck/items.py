@@ -254,13 +254,14 @@ def _raise_not_measured(reason: str) -> NoReturn:
 def _run_throughput(item: CheckItem, spec_file: SpecFile, measured: Measured) -> None:
     """Time a step, and hold it against what there is to hold it against."""
     if measured.failure is not None:
-        _unused(item)
         _fail(item, spec_file, measured, [measured.failure])
     reason = _untimeable(item)
     with _told_in_place(item, spec_file, ("throughput",)):
         if reason:
             raise NotMeasured(reason)
-        result = _measured_speed(item, spec_file, measured)
+        result = _measured_speed(item, spec_file)
+    if isinstance(result, Mismatch):
+        _fail(item, spec_file, measured, [result])
     item.facts["throughput"] = result.facts()
     item.facts["note"] = "; ".join(result.notes)
     item.user_properties += [
@@ -273,7 +274,8 @@ def _run_throughput(item: CheckItem, spec_file: SpecFile, measured: Measured) ->
         not_measured(item, item.loc, result.unmeasured)
 
 
-def _measured_speed(item: CheckItem, spec_file: SpecFile, measured: Measured) -> SpeedResult:
+def _measured_speed(item: CheckItem, spec_file: SpecFile) -> SpeedResult | Mismatch:
+    """What became of it, or why nothing could be timed."""
     speed = item.config.stash[SPEED_KEY]
     benchmark = _benchmark_of(item)
     benchmark.name, benchmark.group = spec_file.name, "archcheck throughput"
@@ -288,16 +290,12 @@ def _measured_speed(item: CheckItem, spec_file: SpecFile, measured: Measured) ->
     try:
         return measure_throughput(speed, spec_file, speed.plan(spec_file), time_rounds, saved)
     except SpeedRefused as refused:
-        _unused(item)
-        _fail(item, spec_file, measured, [refused.mismatch])
-    except ArchcheckError:
-        _unused(item)
-        raise
+        return refused.mismatch
 
 
 def _can_time(config: pytest.Config) -> bool:
     """Whether there's a fixture to ask for; under xdist pytest-benchmark would warn of each item that does."""
-    return config.pluginmanager.hasplugin("benchmark") and not _side_by_side(config)
+    return hasattr(config, "_benchmarksession") and not _side_by_side(config)
 
 
 def _untimeable(item: CheckItem) -> str:
@@ -314,13 +312,6 @@ def _side_by_side(config: pytest.Config) -> str:
     if hasattr(config, "workerinput"):
         return "under pytest-xdist several items run at a time, so that none can be timed; run it without -n"
     return ""
-
-
-def _unused(item: CheckItem) -> None:
-    """Tell pytest-benchmark, which warns of a fixture that was asked for and not used."""
-    benchmark = _benchmark_of(item)
-    if benchmark is not None:
-        benchmark.skipped = True
 
 
 def _benchmark_of(item: CheckItem) -> Any:

@@ -87,6 +87,8 @@ def pytest_configure(config: pytest.Config) -> None:
             if config.getoption(f"archcheck_{option}"):
                 raise pytest.UsageError(f"--archcheck-{option} does nothing without --archcheck")
         return
+    if config.getoption("archcheck_against") == "":
+        raise pytest.UsageError("--archcheck-against: expected a revision, such as main or HEAD^, found nothing")
     from archcheck.session import ArchcheckSession, choose_paths
 
     choose_paths(config)

@@ -112,12 +112,16 @@ class Speed:
         """Remove what was checked out."""
         self._stack.close()
 
-    def revision(self) -> Revision:
-        """The revision to compare with. Raises UsageError, each time, where there's none."""
+    def revision(self, start: Path) -> Revision:
+        """The revision to compare with, of the repository around `start` where none was asked for before.
+
+        Raises:
+            UsageError: there's none; each time.
+        """
         if self._revision is None:
             assert self.against is not None
             try:
-                self._revision = self._stack.enter_context(checked_out(self.against, self._rootdir))
+                self._revision = self._stack.enter_context(checked_out(self.against, start))
             except ArchcheckError as error:
                 self._revision = error
         if isinstance(self._revision, ArchcheckError):
@@ -140,8 +144,11 @@ class Speed:
     def figures(self, spec_file: SpecFile, plan: SpeedPlan, time_rounds: TimeRounds) -> SpeedRecord:
         """Time a spec here and now. Raises SpeedRefused where that can't be done."""
         from archcheck.throughput.figures import measure_figures
+        from archcheck.training.components import check_components
         from archcheck.training.faults import RunFailed
 
+        for mismatch in check_components(plan.recipe):
+            raise SpeedRefused(mismatch)
         try:
             return measure_figures(spec_file, plan, self.device(), self._rootdir, time_rounds)
         except RunFailed as failed:
@@ -191,7 +198,9 @@ def measure_throughput(
         NotMeasured: there's no such device.
         UsageError: the revision to compare with isn't there.
     """
-    revision = speed.revision() if speed.against else None  # before minutes are spent on the rest
+    revision = (
+        speed.revision(spec_file.path.resolve().parent) if speed.against else None
+    )  # before minutes are spent on the rest
     result = SpeedResult(speed.figures(spec_file, plan, time_rounds), speed.fingerprint(plan))
     has_floor = _hold_against_floors(speed, spec_file, plan, result)
     if result.mismatches:
@@ -202,9 +211,19 @@ def measure_throughput(
             _hold_against_revision(speed, spec_file, plan, revision, result)
         elif not has_floor or (throughput is not None and throughput.max_regression is not None):
             _hold_against_saved(speed, spec_file, plan, saved, result)
+        if saved.is_saving and result.reference is None and not result.mismatches:
+            _measure_for_later(speed, spec_file, plan, result)
     except WorkerFailed as failed:
         _refuse(failed)
     return result
+
+
+def _measure_for_later(speed: Speed, spec_file: SpecFile, plan: SpeedPlan, result: SpeedResult) -> None:
+    """Give a run that is going to be saved what later ones are measured by."""
+    beside = run_beside_reference(speed.request(spec_file, plan), None)
+    result.reference, result.log_ratios = beside.reference, beside.log_ratios
+    if beside.problem:
+        result.notes.append(f"saved, but nothing to measure later runs by: {beside.problem}")
 
 
 def _refuse(failed: WorkerFailed) -> NoReturn:
@@ -315,17 +334,12 @@ def _settle(result: SpeedResult, plan: SpeedPlan, interval: Interval, verdict: V
 def _hold_against_saved(speed: Speed, spec_file: SpecFile, plan: SpeedPlan, saved: Saved, result: SpeedResult) -> None:
     runs, problems = _saved_runs(saved)
     baseline = find_baseline(runs, result.fingerprint)
-    request = speed.request(spec_file, plan)
     if baseline is None:
         result.unmeasured = "; ".join([explain_absence(runs, result.fingerprint), *problems])
-        if saved.is_saving:
-            beside = run_beside_reference(request, None)
-            result.reference, result.log_ratios = beside.reference, beside.log_ratios
-            result.unmeasured += f"; this run is saved without a measure: {beside.problem}" if beside.problem else ""
         return
     result.notes += problems
     limit = 1 + plan.max_regression
-    beside = run_beside_reference(request, baseline.reference, baseline.log_ratios, limit)
+    beside = run_beside_reference(speed.request(spec_file, plan), baseline.reference, baseline.log_ratios, limit)
     if not beside.log_ratios:
         result.unmeasured = f"{baseline.file} can't be compared with: {beside.problem}"
         return

@@ -47,7 +47,7 @@ OF_TORCH: Final = "torchinductor_"  # a cache that importing torch makes in any 
 
 TURN_SEC: Final = 0.05
 TRIAL_SEC: Final = 2.0
-CALIBRATION_SEC: Final = 12.0  # for a look at all levels
+CALIBRATION_SEC: Final = 20.0  # for a look at all levels
 FIRST_TRIAL: Final = 64  # images
 LEAST_TRIAL: Final = 10.0  # percent
 CORRECTIONS: Final = 3
@@ -392,14 +392,16 @@ class Bench:
         )  # fmt: skip
 
 
-def measure(network: str, percents: Sequence[float], rounds: int, busy: bool, keep: Callable[[Run], None]) -> None:
+def measure(
+    network: str, percents: Sequence[float], rounds: int, neighbour: str | None, keep: Callable[[Run], None]
+) -> None:
     """Run every level once a round, and hand each run over at once."""
     with ExitStack() as stack:
         project = stack.enter_context(new_project(network))
-        if busy:
-            stack.enter_context(_neighbour())
         levels = calibrate_apart(project, percents)
-        bench = Bench(project, busy)
+        if neighbour == "ours":
+            stack.enter_context(_neighbour())
+        bench = Bench(project, neighbour is not None)
         for number in range(1, rounds + 1):
             for level in levels:
                 run = bench.run(level)
@@ -553,7 +555,8 @@ def main() -> None:
     _say(f"archcheck from {Path(archcheck.__file__).parent}")
     interrupted = False
     try:
-        measure(args.network, args.planted, args.runs, args.busy, keep)
+        neighbour = "ours" if args.busy else "another" if args.busy_already else None
+        measure(args.network, args.planted, args.runs, neighbour, keep)
     except KeyboardInterrupt:
         interrupted = True
     if runs:
@@ -569,6 +572,9 @@ def _parser() -> argparse.ArgumentParser:
         "--planted", type=_percents, default=[0.0, 15.0, 30.0], metavar="PERCENT,...", help="default: 0,15,30"
     )
     parser.add_argument("--busy", action="store_true", help="with a neighbour process that computes all the while")
+    parser.add_argument(
+        "--busy-already", action="store_true", help="the neighbour is there: another copy of this benchmark, say"
+    )
     parser.add_argument("--network", choices=NETWORKS, default="lenet")
     parser.add_argument("--log", type=Path, metavar="FILE", help="append each run; the table shows all that is there")
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing: the table of such a log")

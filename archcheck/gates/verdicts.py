@@ -28,7 +28,7 @@ def check_floors(record: SpeedRecord, rate: Floor | None, utilization: Floor | N
         share = 100 * (1 - record.examples_per_sec / rate.least)
         found.append(
             Mismatch(
-                rate.keys, "throughput", f"{share:.2g} % fewer examples per second than the minimum",
+                rate.keys, "throughput", f"{share:.3g} % fewer examples per second than the minimum",
                 expected=f"at least {rate.least:_.1f} examples/s",
                 actual=f"{record.examples_per_sec:_.1f} examples/s", notes=speed_notes(record),
             )

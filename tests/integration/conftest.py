@@ -12,9 +12,14 @@ import yaml  # noqa: F401
 # torchvision can't be imported twice in one process.
 import archcheck.build
 import archcheck.calibrate
+import archcheck.gates.history
+import archcheck.gates.storage
 import archcheck.session
 import archcheck.specwriter
+import archcheck.speed
 import archcheck.summarize
+import archcheck.throughput.figures
+import archcheck.throughput.workload
 import archcheck.trace
 import archcheck.trainer  # noqa: F401
 

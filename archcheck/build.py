@@ -232,6 +232,8 @@ def one_line(error: BaseException) -> str:
         message = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     except Exception:  # the user's class of exception may fail in its turn
         message = ""
+    # Nor with anything that would move a terminal's cursor, or that a file in UTF-8 can't hold.
+    message = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in message)
     message = message if len(message) <= 300 else message[:297] + "..."
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 

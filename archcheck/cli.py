@@ -387,7 +387,7 @@ def _bench(options: argparse.Namespace) -> int:
     for name in options.specs:
         try:
             spec_file = read_spec(Path(name))
-            with contextlib.redirect_stdout(sys.stderr):  # what a network prints is no part of what we print
+            with _stdout_to_stderr():
                 record = speed.figures(spec_file, speed.plan(spec_file), time_plainly)
             timed.append((name, speed_facts(record)))
         except SpeedRefused as refused:
@@ -403,6 +403,20 @@ def _bench(options: argparse.Namespace) -> int:
     if timed:
         print(format_speed_table(timed))
     return status
+
+
+@contextlib.contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """What a network prints, be it from C, is no part of what we print."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _history(options: argparse.Namespace) -> int:

@@ -291,6 +291,9 @@ def _measured_speed(item: CheckItem, spec_file: SpecFile) -> SpeedResult | Misma
         return measure_throughput(speed, spec_file, speed.plan(spec_file), time_rounds, saved)
     except SpeedRefused as refused:
         return refused.mismatch
+    except BaseException:
+        benchmark.has_error = True  # a run that was cut short isn't one to save
+        raise
 
 
 def _can_time(config: pytest.Config) -> bool:

@@ -55,6 +55,14 @@ class SpeedPlan:
             "input": ", ".join(shapes),
         }
 
+    def describe_step(self) -> str:
+        """A step in words: `[64, 1, 28, 28] by SGD and CrossEntropyLoss`."""
+        shapes = self.describe()["input"]
+        if self.mode == "inference":
+            return str(shapes)
+        loss = self.recipe.loss.name if self.has_training else "the mean square of the outputs"
+        return f"{shapes} by {self.recipe.optimizer.name} and {loss}"
+
     def work(self) -> dict[str, Any]:
         """The keys of `throughput` that give another spec this one's work."""
         resize = self.recipe.resize

@@ -98,7 +98,8 @@ Text: TypeAlias = Annotated[str, Field(strict=True, min_length=1)]
 # Strict: YAML's own types mean what they say, so that `true` is no number and `on` no truth.
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
 Accuracy: TypeAlias = Annotated[float, Field(gt=0, le=1, strict=True)]
-Positive: TypeAlias = Annotated[float, Field(gt=0, strict=True)]
+Positive: TypeAlias = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
+Share: TypeAlias = Annotated[float, Field(gt=0, le=1, strict=True)]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1, strict=True)]
 ByDevice: TypeAlias = Positive | dict[str, Positive]
 
@@ -215,7 +216,7 @@ class Throughput(Section):
     precision: Literal["fp32", "bf16"] | None = None
     max_regression: Percent | None = _key("how much longer a step may take than before (7.5%)")
     min_examples_per_sec: ByDevice | None = _key("a number, or one by device: {cpu: 30, NVIDIA H200: 20_000}")
-    min_utilization: ByDevice | None = _key("fraction of the measured peak, or one by device")
+    min_utilization: Share | dict[str, Share] | None = _key("fraction of the measured peak, or one by device")
 
 
 class Faster(Section):

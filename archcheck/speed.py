@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -121,6 +123,7 @@ class Speed:
         if self._revision is None:
             assert self.against is not None
             try:
+                self._stack.enter_context(_ended_by_sigterm())
                 self._revision = self._stack.enter_context(checked_out(self.against, start))
             except ArchcheckError as error:
                 self._revision = error
@@ -175,6 +178,23 @@ class Speed:
             spec=spec_file.path.resolve(), shown=spec_file.document.path, rootdir=self._rootdir,
             kind=plan.recipe.kind, device=str(device), num_threads=num_threads_on(device), tree=tree,
         )  # fmt: skip
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Ends as Ctrl-C does where it is told to terminate, as CI does that has lost patience: by clearing up."""
+    if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 class SpeedRefused(Exception):  # noqa: N818 - a verdict, not a fault
@@ -234,8 +254,8 @@ def _refuse(failed: WorkerFailed) -> NoReturn:
 
 def _hold_against_floors(speed: Speed, spec_file: SpecFile, plan: SpeedPlan, result: SpeedResult) -> bool:
     """Whether there is a minimum for this device; what falls short of it is measured again first."""
-    rate, utilization = (_floor(speed, spec_file, key) for key in ("min_examples_per_sec", "min_utilization"))
-    if utilization is not None and result.record.utilization is None:
+    rate, utilization = (_floor(speed, spec_file, key, result) for key in ("min_examples_per_sec", "min_utilization"))
+    if utilization is not None and not result.record.utilization:
         reason = "nobody knows the network's multiply-adds, which `min_utilization` counts"
         result.mismatches = [Mismatch(utilization.keys, "min_utilization", reason)]
         return True
@@ -256,14 +276,17 @@ def _plain_rounds(function: Callable[[], object], number: int) -> list[float]:
     return time_plainly(function, number)
 
 
-def _floor(speed: Speed, spec_file: SpecFile, key: str) -> Floor | None:
+def _floor(speed: Speed, spec_file: SpecFile, key: str, result: SpeedResult) -> Floor | None:
     from archcheck.throughput.machine import key_for_device
 
     value = getattr(spec_file.spec.throughput, key, None)
     if not isinstance(value, Mapping):
         return None if value is None else Floor(("throughput", key), value)
     device = key_for_device(value, speed.device())
-    return None if device is None else Floor(("throughput", key, device), value[device])
+    if device is None:
+        result.notes.append(f"`{key}` says nothing of {result.record.device}")
+        return None
+    return Floor(("throughput", key, device), value[device])
 
 
 # ------------------------------------------------------------------------------------------- a revision
@@ -303,9 +326,16 @@ def _request_there(here: Request, plan: SpeedPlan, revision: Revision) -> Reques
         return f"it can't be read there: {error.problems[0]}"
     rootdir = revision.counterpart(here.rootdir) if here.rootdir is not None else None
     return replace(
-        here, spec=path, shown=shown, rootdir=rootdir, work=plan.work(), cwd=revision.there, tree=revision.there,
-        sys_path=revision.counterpart_path(sys.path), foreign=revision.here,
+        here, spec=path, shown=shown, rootdir=rootdir, work=plan.work(), step=plan.describe_step(),
+        cwd=_folder_there(revision), sys_path=revision.counterpart_path(sys.path),
+        tree=revision.there, foreign=revision.here,
     )  # fmt: skip
+
+
+def _folder_there(revision: Revision) -> Path:
+    """Where the other side runs: files that a network opens by a relative path are those of its own tree."""
+    folder = revision.counterpart(Path.cwd())
+    return folder if folder is not None and folder.is_dir() else revision.there
 
 
 def _command(spec_file: SpecFile) -> str:

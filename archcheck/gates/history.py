@@ -68,7 +68,7 @@ def _or_dash(value: Any) -> str:
 
 def _speed(run: SavedRun, previous: SavedRun | None, fastest: float) -> str:
     """A bar as long as the rate is high, and the change to the run before."""
-    bar = "#" * max(1, round(BAR_WIDTH * run.examples_per_sec / fastest))
+    bar = "#" * max(1, round(run.examples_per_sec / fastest * BAR_WIDTH))
     return bar if previous is None else f"{bar} {_change(previous, run)}"
 
 

@@ -29,8 +29,8 @@ def check_floors(record: SpeedRecord, rate: Floor | None, utilization: Floor | N
         found.append(
             Mismatch(
                 rate.keys, "throughput", f"{share:.3g} % fewer examples per second than the minimum",
-                expected=f"at least {rate.least:_.1f} examples/s",
-                actual=f"{record.examples_per_sec:_.1f} examples/s", notes=speed_notes(record),
+                expected=f"at least {rate.least:_.6g} examples/s",
+                actual=f"{record.examples_per_sec:_.6g} examples/s", notes=speed_notes(record),
             )
         )  # fmt: skip
     reached = record.utilization

@@ -60,7 +60,7 @@ class Request:
     work: keys of `throughput` that count instead of the spec's own.
     sys_path: where it imports from; the process's own where empty. cwd: where it runs.
     tree: the folder that its network's code is to come from. foreign: one that it must import nothing from.
-    cpu: the processor that it stays on, where the system lets it choose.
+    step: what a step has to be, in words. cpu: the processor that it stays on, where the system lets it choose.
     """
 
     spec: Path
@@ -74,6 +74,7 @@ class Request:
     cwd: Path | None = None
     tree: Path | None = None
     foreign: Path | None = None
+    step: str | None = None
     cpu: int | None = None
 
     def as_json(self) -> str:
@@ -130,8 +131,10 @@ class Worker:
         if protocol != PROTOCOL:
             raise self._failure(f"its archcheck measures in another way (protocol {protocol}, not {PROTOCOL})", "Other")
         facts = self._receive(READY_SEC)
-        if facts["foreign"]:
-            raise self._failure(facts["foreign"], "Foreign")
+        if facts["wrong_code"]:
+            raise self._failure(facts["wrong_code"], "Foreign")
+        if self._request.step not in (None, facts["work"]):
+            raise self._failure(f"a step is {facts['work']} there and {self._request.step} here", "Other")
         return facts
 
     def ask(self, command: str, argument: Any, expected_sec: float = READY_SEC) -> dict[str, Any]:

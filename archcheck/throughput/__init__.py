@@ -7,5 +7,6 @@
 - `memory`: the most that a step holds.
 - `machine`: what device and processor are called.
 - `figures`: examples per second and what goes with it.
+- `provenance`: where the code that is timed was imported from.
 - `worker`: the process that measures when it is asked to.
 """

@@ -10,35 +10,34 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from archcheck.gates.workers import PROTOCOL
-from archcheck.target import parse_target
 
 
 def main() -> None:
     """Serve one parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when it's over
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    requests, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a network that reads its input would read ours
     _say(answers, {"protocol": PROTOCOL})
-    request = json.loads(sys.stdin.readline())
+    request = json.loads(requests.readline())
     if request["cpu"] is not None:
         with contextlib.suppress(OSError):  # it was taken out of use a moment ago
             os.sched_setaffinity(0, {request["cpu"]})
     with contextlib.suppress(BrokenPipeError):  # nobody listens any more
-        _serve(request, answers)
+        _serve(request, requests, answers)
     os._exit(0)  # threads of the network's own must not keep it
 
 
-def _serve(request: Mapping[str, Any], answers: IO[str]) -> None:
+def _serve(request: Mapping[str, Any], requests: IO[str], answers: IO[str]) -> None:
     from archcheck.errors import ArchcheckError
 
     try:
-        for answer in _answers(request):
+        for answer in _answers(request, requests):
             _say(answers, answer)
     except ArchcheckError as error:
         _say(answers, {"error": type(error).__name__, "message": str(error).splitlines()[0]})
@@ -50,10 +49,11 @@ def _serve(request: Mapping[str, Any], answers: IO[str]) -> None:
         _say(answers, {"error": "Crash", "message": f"measuring raised {one_line(error)}"})
 
 
-def _answers(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _answers(request: Mapping[str, Any], requests: IO[str]) -> Iterator[dict[str, Any]]:
     """An answer when all is ready, then one for each line that comes in."""
     from archcheck.plan import resolve_plan
     from archcheck.spec import read_spec
+    from archcheck.throughput.provenance import wrong_code
     from archcheck.throughput.workload import Workload
     from archcheck.training.devices import choose_device
     from archcheck.training.faults import RunFailed
@@ -68,18 +68,18 @@ def _answers(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             workload = Workload(spec_file, plan, device, rootdir)
             first_step_sec, step_sec = workload.warm_up()
             facts = {"batch_size": plan.recipe.batch_size, "first_step_sec": first_step_sec, "step_sec": step_sec}
-            yield facts | {"foreign": _wrong_code(spec_file.spec.build, request["tree"], request["foreign"])}
-            yield from _measurements(_Bench(workload))
+            yield facts | {"work": plan.describe_step(), "wrong_code": wrong_code(request["tree"], request["foreign"])}
+            yield from _measurements(_Bench(workload), requests)
         except RunFailed as failed:
             fault = failed.fault
             yield {"error": "RunFailed", "message": fault.message, "keys": list(plan.place(fault.key))}
 
 
-def _measurements(bench: _Bench) -> Iterator[dict[str, Any]]:
+def _measurements(bench: _Bench, requests: IO[str]) -> Iterator[dict[str, Any]]:
     commands: dict[str, Callable[[Any], dict[str, Any]]] = {
         "step": bench.step, "reference": bench.reference, "prepare": bench.prepare,
     }  # fmt: skip
-    for line in sys.stdin:
+    for line in requests:
         command, argument = json.loads(line)
         yield commands[command](argument)
 
@@ -112,38 +112,6 @@ class _Bench:
     def reference(self, number: int) -> dict[str, Any]:
         """Seconds for the reference, so many times."""
         return {"seconds": self._reference.run(number)}
-
-
-def _wrong_code(build: str, tree: str | None, foreign: str | None) -> str:
-    """Why it isn't the tree's own code that would be measured; empty where it is."""
-    if foreign is not None:
-        names = sorted({name.split(".")[0] for name, file in _imported_files() if _is_code_of(foreign, file)})
-        if names:
-            return f"{', '.join(names)} comes from {foreign}, so that both sides would run the same code"
-    top = parse_target(build).source.split(".")[0]
-    file = getattr(sys.modules.get(top), "__file__", None)
-    if tree is None or file is None or Path(file).is_relative_to(tree):
-        return ""
-    homes = [Path(tree, source, name) for source in ("", "src") for name in (top, f"{top}.py")]
-    if any(home.exists() for home in homes):
-        return f"{top} comes from {Path(file).parent}, not from {tree}: install it editable (pip install -e .)"
-    return ""
-
-
-def _imported_files() -> Iterator[tuple[str, str]]:
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str):
-            yield name, file
-
-
-def _is_code_of(folder: str, file: str) -> bool:
-    """Whether a file is a tree's own, rather than that of an environment that lies in it."""
-    path, prefix = Path(file), Path(sys.prefix)
-    if not path.is_relative_to(folder) or {"site-packages", "dist-packages"} & set(path.parts):
-        return False
-    # A prefix around the folder, such as /usr around /usr/src/app, doesn't make it part of the environment.
-    return not (prefix != Path(folder) and prefix.is_relative_to(folder) and path.is_relative_to(prefix))
 
 
 def _say(answers: IO[str], answer: Mapping[str, Any]) -> None:

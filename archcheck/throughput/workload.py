@@ -108,6 +108,7 @@ class Workload:
             targets = _make_targets(self.plan.recipe.loss.name, outputs)
         else:
             training.loss, targets = _MeanSquare(), outputs
+            training.loss_name = "the mean square of the outputs"
         self._tensors = [targets]
         if type(training.optimizer).__name__ in MINDS_NO_RATE:
             self._values = [(parameter, parameter.detach().clone()) for parameter in training.parameters]
@@ -126,7 +127,7 @@ class _MeanSquare(nn.Module):
     """A loss for any output, where the spec names none."""
 
     def forward(self, outputs: Tensor, _: Tensor) -> Tensor:
-        return outputs.square().mean()
+        return outputs.float().square().mean()
 
 
 def _make_batch(plan: SpeedPlan, device: torch.device) -> Any:

@@ -27,6 +27,7 @@ class TrainingStep:
         self._forward = Forward(network, recipe, device, example, rootdir)
         with blaming("init", f"initialising by {recipe.init.name if recipe.init else 'default'}", rootdir):
             initialise(network, recipe.init)
+        self.loss_name = recipe.loss.name  # for messages: another loss may take its place
         self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         if not self.parameters:
             raise RunFailed("the network has no trainable parameter", "build")
@@ -52,10 +53,10 @@ class TrainingStep:
 
     def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of a batch, a scalar."""
-        with blaming("loss", self.recipe.loss.name, self._rootdir):
+        with blaming("loss", self.loss_name, self._rootdir):
             loss: Tensor = self.loss(outputs, targets)
         if loss.ndim:
-            raise RunFailed(f"{self.recipe.loss.name} gives {tuple(loss.shape)}, expected one number", "loss")
+            raise RunFailed(f"{self.loss_name} gives {tuple(loss.shape)}, expected one number", "loss")
         return loss
 
     def _backward(self, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -403,8 +403,8 @@ def test_a_rate_below_the_minimum_fails_at_its_line(fast: Fast, figures: Figures
     result.assert_outcomes(failed=1)
     assert message(result).splitlines() == [
         "specs/net.arch.yaml:5: throughput: 25 % fewer examples per second than the minimum",
-        "  expected  at least 1_000.0 examples/s",
-        "  actual    750.0 examples/s",
+        "  expected  at least 1_000 examples/s",
+        "  actual    750 examples/s",
         "  measured  train, batch 4, fp32 on cpu, 1 thread",
     ]
     assert figures_row(result)[5] == "750"
@@ -711,7 +711,7 @@ def test_the_project_may_be_a_folder_of_the_repository(
         fast.path, fast.path / "ml", fast.path / "ml/specs/net.arch.yaml",
     )  # fmt: skip
     assert (there.cwd, there.rootdir, there.spec) == (
-        there.tree, there.tree / "ml", there.tree / "ml/specs/net.arch.yaml",
+        there.tree / "ml", there.tree / "ml", there.tree / "ml/specs/net.arch.yaml",
     )  # fmt: skip
     assert there.foreign == fast.path
 
@@ -1168,9 +1168,33 @@ def test_code_that_is_the_same_on_both_sides_is_no_verdict(
     monkeypatch.syspath_prepend(str(elsewhere))
     text = reason(fast.timed(SPEC.replace("fast:", "shadowed:"), "--archcheck-against", "HEAD"))
     assert text.endswith(
-        f"can't be measured: shadowed comes from {elsewhere / 'shadowed'}, not from {fast.path}: "
+        f"can't be measured: shadowed comes from {elsewhere}, not from {fast.path}: "
         "install it editable (pip install -e .)"
     )
+
+
+def test_another_input_than_the_revisions_is_no_verdict(fast: Fast, brief: None) -> None:
+    """Real processes: what goes in there is known when it is built there."""
+    fast.write("fast.py", "from torch import nn\n\ndef net():\n    return nn.LazyLinear(2)\n")
+    fast.spec("net", SPEC)
+    fast.commit()
+    fast.spec("net", SPEC.replace("[B, 3]", "[B, 5]"))
+    text = reason(fast.run("-k", "throughput", "-rs", "--archcheck-against", "HEAD"))
+    loss = "by SGD and the mean square of the outputs"
+    assert text.endswith(f"can't be measured: a step is [4, 3] {loss} there and [4, 5] {loss} here")
+
+
+def test_a_network_that_reads_its_input_finds_none(fast: Fast, brief: None) -> None:
+    """Real processes: they are told what to do by their standard input."""
+    fast.write("fast.py", "import subprocess\nsubprocess.run(['cat'])\n" + NETS)
+    fast.spec("net", SPEC)
+    fast.commit()
+    fast.run("-k", "throughput", "--archcheck-against", "HEAD").assert_outcomes(passed=1)
+
+
+def test_a_minimum_for_other_devices_is_told(fast: Fast, yardstick: Yardstick) -> None:
+    result = fast.timed(SPEC + "  min_examples_per_sec: {NVIDA H200: 30}\n")
+    result.stdout.fnmatch_lines(["specs/net.arch.yaml: `min_examples_per_sec` says nothing of cpu"])
 
 
 DYING = """

@@ -65,7 +65,7 @@ class Process:
 
     def ready(self) -> dict[str, Any]:
         batch_size = self._machine.batch_sizes[self._name]
-        return {"batch_size": batch_size, "first_step_sec": 1.0, "step_sec": STEP_SEC, "foreign": ""}
+        return {"batch_size": batch_size, "first_step_sec": 1.0, "step_sec": STEP_SEC, "wrong_code": ""}
 
     def ask(self, command: str, argument: Any, expected_sec: float = 0.0) -> dict[str, Any]:
         self._machine.asked.append((command, argument))

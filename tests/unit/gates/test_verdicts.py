@@ -45,7 +45,7 @@ def test_too_few_examples_per_second_are_told_with_how_they_were_measured() -> N
     assert check_floors(record(), RATE, None) == [
         Mismatch(
             RATE.keys, "throughput", "10 % fewer examples per second than the minimum",
-            expected="at least 1_000.0 examples/s", actual="900.0 examples/s", notes=MEASURED,
+            expected="at least 1_000 examples/s", actual="900 examples/s", notes=MEASURED,
         )
     ]  # fmt: skip
 

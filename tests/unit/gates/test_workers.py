@@ -121,7 +121,7 @@ def test_a_process_tells_when_it_is_ready(chatty: Chatty) -> None:
     assert chatty.facts["batch_size"] == 4  # the quick recipe's
     assert chatty.facts["step_sec"] > 0
     assert chatty.facts["first_step_sec"] > 0
-    assert chatty.facts["foreign"] == ""
+    assert chatty.facts["wrong_code"] == ""
 
 
 def test_it_takes_steps_and_does_its_reference_as_often_as_asked(chatty: Chatty) -> None:

@@ -54,7 +54,7 @@ def test_it_answers_line_by_line_and_ends_with_its_input(tmp_path: Path) -> None
     work = {"mode": "inference", "batch_size": 5, "resize": None, "precision": "fp32"}
     greeting, facts, step, crash = answers(spec, ["step", 2], ["jump", 2], ["step", 1], work=work)
     assert greeting == {"protocol": 1}
-    assert (facts["batch_size"], facts["foreign"]) == (5, "")
+    assert (facts["batch_size"], facts["wrong_code"]) == (5, "")
     assert step.keys() == {"seconds"}
     assert crash == {"error": "Crash", "message": "measuring raised KeyError: 'jump'"}
 
@@ -64,16 +64,18 @@ def test_code_of_the_tree_that_it_is_compared_with_is_refused(tmp_path: Path) ->
     write(here, "archcheck_test_nets:small")
     spec = write(there, "archcheck_test_nets:small")
     _, facts = answers(spec, sys_path=(here,), tree=there, foreign=here)
-    assert facts["foreign"] == f"archcheck_test_nets comes from {here}, so that both sides would run the same code"
+    assert facts["wrong_code"] == f"archcheck_test_nets comes from {here}, so that both sides would run the same code"
 
 
 def test_code_of_another_place_than_the_tree_is_refused(tmp_path: Path) -> None:
     installed, tree = tmp_path / "installed", tmp_path / "tree"
     write(installed, "archcheck_test_nets:small")
     spec = write(tree, "archcheck_test_nets:small")
+    for command in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", "-C", str(tree), *command], check=True)
     _, facts = answers(spec, sys_path=(installed,), tree=tree)
     told = f"archcheck_test_nets comes from {installed}, not from {tree}: install it editable (pip install -e .)"
-    assert facts["foreign"] == told
+    assert facts["wrong_code"] == told
 
 
 def test_code_of_the_tree_itself_is_welcome(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_code_of_the_tree_itself_is_welcome(tmp_path: Path) -> None:
     write(here, "archcheck_test_nets:small")
     spec = write(there, "archcheck_test_nets:small")
     _, facts = answers(spec, sys_path=(there, here), tree=there, foreign=here)
-    assert facts["foreign"] == ""
+    assert facts["wrong_code"] == ""
 
 
 def test_a_spec_that_cannot_be_read_is_told_by_its_first_problem(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from archcheck.records import TrainingRecord
 from archcheck.render import format_mismatches, headline
 from archcheck.runs import Runs, better_claims_of, measure_accuracy, measure_claim
 from archcheck.source import SourceLoc
-from archcheck.spec import SpecFile, read_spec, spec_name
+from archcheck.spec import Faster, SpecFile, read_spec, spec_name
 from archcheck.speed import (
     Saved,
     Speed,
@@ -231,21 +231,18 @@ def _run_claims(item: CheckItem, spec_file: SpecFile, measured: Measured) -> Non
 
 def _claims(item: CheckItem, spec_file: SpecFile) -> Iterator[tuple[Keys, str, Callable[[], list[Mismatch]]]]:
     """Each claim's place, what it claims, and what verifies it."""
-    runs, speed = runs_of(item.config), item.config.stash[SPEED_KEY]
     for keys, better in better_claims_of(spec_file):
-        yield keys, f"better than {better.spec}", partial(measure_claim, runs, spec_file, keys, better)
+        verify = partial(measure_claim, runs_of(item.config), spec_file, keys, better)
+        yield keys, f"better than {better.spec}", verify
     for keys, faster in faster_claims_of(spec_file):
-        reason = _side_by_side(item.config)
-        verify = (
-            partial(_raise_not_measured, reason)
-            if reason
-            else partial(measure_faster_claim, speed, spec_file, keys, faster)
-        )
-        yield keys, f"faster than {faster.spec}", verify
+        yield keys, f"faster than {faster.spec}", partial(_verify_faster, item, spec_file, keys, faster)
 
 
-def _raise_not_measured(reason: str) -> NoReturn:
-    raise NotMeasured(reason)
+def _verify_faster(item: CheckItem, spec_file: SpecFile, keys: Keys, claim: Faster) -> list[Mismatch]:
+    reason = _side_by_side(item.config)
+    if reason:
+        raise NotMeasured(reason)
+    return measure_faster_claim(item.config.stash[SPEED_KEY], spec_file, keys, claim)
 
 
 # ------------------------------------------------------------------------------------------- throughput

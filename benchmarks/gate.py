@@ -28,12 +28,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 
 from structure import describe_machine
 from tabulate import tabulate
 
 import archcheck
-from archcheck.gates.duel import ReferenceRun, run_beside_reference
+from archcheck.gates.duel import LEAST_PROCESSES, ReferenceRun, run_beside_reference
 from archcheck.gates.interval import change_interval, judge
 from archcheck.gates.workers import KEPT_MEMORY, WorkerFailed
 from archcheck.runoptions import RunOptions
@@ -360,6 +361,24 @@ def ask_gate2(project: Project, then: ReferenceRun | None) -> tuple[Outcome, Ref
     return Outcome(SAYS[judge(interval, limit)], interval.ratio, seconds), now
 
 
+# ---------------------------------------------------------------------------------------------- memory
+
+
+def measure_spread(network: str, number: int) -> str:
+    """How far fresh processes that run the same step are apart, with their memory kept and as glibc has it."""
+    with new_project(network) as project:
+        speed = Speed(RunOptions(device="cpu"), project.repo)
+        spec_file = read_spec(project.repo / project.spec, str(project.spec))
+        request, found = speed.request(spec_file, speed.plan(spec_file)), dict[str, list[float]]()
+        text = run_beside_reference(request, None).reference
+        for _ in range(math.ceil(number / LEAST_PROCESSES)):
+            for title, kept in (("kept", KEPT_MEMORY), ("as glibc has it", {})):
+                with mock.patch("archcheck.gates.workers.KEPT_MEMORY", kept):
+                    found.setdefault(title, []).extend(run_beside_reference(request, text).log_ratios)
+    rows = [[title, len(logs), f"{100 * statistics.stdev(logs):.2f}"] for title, logs in found.items()]
+    return tabulate(rows, ["memory", "processes", "std % of step / reference"], tablefmt="github")
+
+
 # ---------------------------------------------------------------------------------------------- runs
 
 
@@ -541,6 +560,9 @@ def main() -> None:
     if args.report is not None:
         print(_shown(_read_log(args.report)))
         return
+    if args.memory is not None:
+        print(measure_spread(args.network, args.memory))
+        return
     if 0 not in args.planted:
         raise SystemExit("--planted must hold 0: planted runs are compared with the last unplanted one")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as with Ctrl-C, processes and folders are cleared away
@@ -576,6 +598,9 @@ def _parser() -> argparse.ArgumentParser:
         "--busy-already", action="store_true", help="the neighbour is there: another copy of this benchmark, say"
     )
     parser.add_argument("--network", choices=NETWORKS, default="lenet")
+    parser.add_argument(
+        "--memory", type=int, metavar="N", help="only: the spread of N fresh processes, with memory kept and without"
+    )
     parser.add_argument("--log", type=Path, metavar="FILE", help="append each run; the table shows all that is there")
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing: the table of such a log")
     return parser

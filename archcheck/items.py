@@ -278,7 +278,7 @@ def _measured_speed(item: CheckItem, spec_file: SpecFile) -> SpeedResult | Misma
     benchmark.name, benchmark.group = spec_file.name, "archcheck throughput"
     session: Any = item.config._benchmarksession  # type: ignore[attr-defined]
     folder = getattr(session.storage, "path", None)
-    saved = Saved(folder, benchmark.fullname, bool(session.save or session.autosave or session.json))
+    saved = Saved(folder, benchmark.fullname, bool(session.save or session.autosave))
 
     def time_rounds(function: Callable[[], object], number: int) -> list[float]:
         benchmark.pedantic(function, rounds=number)

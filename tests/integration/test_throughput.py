@@ -343,7 +343,7 @@ def test_a_device_that_is_not_there_is_no_verdict(fast: Fast) -> None:
 
 def test_what_was_measured_is_in_the_file(fast: Fast, yardstick: Yardstick) -> None:
     yardstick.ratio = 2.0
-    fast.timed("name: Linear\n" + SPEC, "--benchmark-json", "out.json")
+    fast.timed("name: Linear\n" + SPEC, "--benchmark-json", "out.json", "--benchmark-autosave")
     saved = json.loads((fast.path / "out.json").read_text())
     (entry,) = saved["benchmarks"]
     assert (entry["name"], entry["fullname"], entry["group"]) == (

@@ -209,13 +209,13 @@ def test_a_users_autouse_fixtures_do_no_harm(project: Project) -> None:
 
 
 def test_sections_still_to_come_are_skipped_at_their_line_never_green(project: Project) -> None:
-    project.spec(text="build: nets:small\ninput: [B, 1, 28, 28]\nthroughput:\n  batch_size: 256\n")
+    project.spec(text="build: nets:small\ninput: [B, 1, 28, 28]\nhealth:\n  allow_unused: []\n")
     result = project.run("-rs")
     result.assert_outcomes(passed=1, skipped=1)
-    result.stdout.fnmatch_lines(["SKIPPED [[]1[]] specs/small.arch.yaml:3: `throughput` is valid, but *"])
+    result.stdout.fnmatch_lines(["SKIPPED [[]1[]] specs/small.arch.yaml:3: `health` is valid, but *"])
     strict = project.run("--archcheck-strict")
     strict.assert_outcomes(passed=1, failed=1)
-    strict.stdout.fnmatch_lines(["specs/small.arch.yaml:3: not measured: `throughput` is valid, but *"])
+    strict.stdout.fnmatch_lines(["specs/small.arch.yaml:3: not measured: `health` is valid, but *"])
 
 
 def test_a_recipe_is_held_against_torch_itself(project: Project) -> None:

@@ -16,7 +16,7 @@ from archcheck.checks import Mismatch
 from archcheck.errors import ArchcheckError, BuildError, NotMeasured, SpecError, UsageError
 from archcheck.gates.duel import run_beside_reference, run_duel
 from archcheck.gates.interval import Interval, Verdict, change_interval, judge
-from archcheck.gates.saved import SavedRun, explain_absence, find_baseline, read_saved
+from archcheck.gates.saved import VERSION, SavedRun, explain_absence, find_baseline, read_saved
 from archcheck.gates.verdicts import (
     Floor,
     check_faster,
@@ -83,7 +83,7 @@ class SpeedResult:
         return speed_facts(self.record) | {
             "torch": self.fingerprint["torch"],
             "archcheck": {
-                "version": 1,
+                "version": VERSION,
                 "fingerprint": dict(self.fingerprint),
                 "reference": self.reference,
                 "log_ratios": list(self.log_ratios),
@@ -342,8 +342,16 @@ def _command(spec_file: SpecFile) -> str:
     return f"pytest --archcheck {shlex.quote(spec_file.document.path)} -k throughput"
 
 
-def _settle(result: SpeedResult, plan: SpeedPlan, interval: Interval, verdict: Verdict, than: str, again: str) -> None:
-    """Turn a verdict into what the user reads."""
+def _settle(
+    result: SpeedResult,
+    plan: SpeedPlan,
+    interval: Interval,
+    verdict: Verdict,
+    than: str,
+    again: str,
+    if_faster: str = "",
+) -> None:
+    """Turn a verdict into what the user reads; `if_faster` is what to do about a faster one."""
     result.change, result.verdict = interval, SAYS[verdict]
     keys = plan.place("max_regression") if "max_regression" in plan.own_keys else ("throughput",)
     if verdict == "over":
@@ -355,7 +363,7 @@ def _settle(result: SpeedResult, plan: SpeedPlan, interval: Interval, verdict: V
             "a quieter machine, or a wider max_regression, makes it clear"
         )
     elif interval.high < 1 / (1 + plan.max_regression):
-        result.notes.append(f"faster than {than}: {1 / interval.ratio:.2f}x")
+        result.notes.append(f"faster than {than}: {1 / interval.ratio:.2f}x{if_faster}")
 
 
 # ------------------------------------------------------------------------------------------- saved runs
@@ -376,9 +384,8 @@ def _hold_against_saved(speed: Speed, spec_file: SpecFile, plan: SpeedPlan, save
     result.reference, result.log_ratios = beside.reference, beside.log_ratios
     interval = change_interval(beside.log_ratios, baseline.log_ratios)
     result.against = Path(baseline.file).name.split("_")[0]
-    _settle(result, plan, interval, judge(interval, limit), _describe(baseline), _command(spec_file))
-    if result.notes and result.notes[-1].startswith("faster"):
-        result.notes[-1] += "" if saved.is_saving else "; consider saving it (--benchmark-autosave)"
+    advice = "" if saved.is_saving else "; consider saving it (--benchmark-autosave)"
+    _settle(result, plan, interval, judge(interval, limit), _describe(baseline), _command(spec_file), advice)
 
 
 def _saved_runs(saved: Saved) -> tuple[list[SavedRun], list[str]]:

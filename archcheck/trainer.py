@@ -149,9 +149,7 @@ class Trainer:
         synchronize(self.device)
 
     def _build(self, recipe: Recipe) -> nn.Module:
-        folder = self.spec_file.path.resolve().parent
-        network = prepare_network(self.spec_file.spec.build, recipe.args, folder, self.rootdir)()
-        return own_copy(network)
+        return build_own_network(self.spec_file, recipe, self.rootdir)
 
     def _batches(self, recipe: Recipe) -> tuple[Batches, Batches]:
         """Training batches, all of one size, and those of the test set."""
@@ -228,8 +226,12 @@ def data_mismatch(recipe: Recipe, error: DataError, key: str | None = None) -> M
     return Mismatch((*recipe.place(str(keys[0])), *keys[1:]), str(keys[0]), str(error))
 
 
-def own_copy(network: nn.Module) -> nn.Module:
-    """A build may hand out one instance again and again; training must not change it for the next run."""
+def build_own_network(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> nn.Module:
+    """A recipe's network, which nobody else holds. Raises BuildError.
+
+    A build may hand out one instance again and again; training must not change it for the next run.
+    """
+    network = prepare_network(spec_file.spec.build, recipe.args, spec_file.path.resolve().parent, rootdir)()
     try:
         return copy.deepcopy(network)
     except Exception:  # it holds something that can't be copied

@@ -99,11 +99,11 @@ def run_beside_reference(
 
     def one_more() -> float:
         with started(request) as (worker,):
-            worker.ready()
+            step_sec = worker.ready()["step_sec"]
             found.update(worker.ask("prepare", found["text"]))
             if found["text"] is None:
                 raise _NoReference
-            seconds = _take_turns(_clock(worker, "step"), _clock(worker, "reference"))
+            seconds = _take_turns(_clock(worker, "step", step_sec), _clock(worker, "reference", found["step_sec"]))
         return _median_log_ratio(seconds)
 
     def interval_of(values: Sequence[float]) -> Interval:
@@ -148,11 +148,10 @@ class _Clock:
     turn_sec: float
 
 
-def _clock(worker: Worker, command: str, step_sec: float | None = None, num_examples: int = 1) -> _Clock:
+def _clock(worker: Worker, command: str, step_sec: float, num_examples: int = 1) -> _Clock:
     """Turns of a worker's, each timed as seconds for one example."""
-    once = step_sec if step_sec is not None else min(_ask(worker, command, 1) for _ in range(3))
-    number = max(1, math.ceil(TURN_SEC / max(once, 1e-7)))
-    return _Clock(lambda: _ask(worker, command, number, once) / (number * num_examples), once * number)
+    number = max(1, math.ceil(TURN_SEC / max(step_sec, 1e-7)))
+    return _Clock(lambda: _ask(worker, command, number, step_sec) / (number * num_examples), step_sec * number)
 
 
 def _example_clock(worker: Worker) -> _Clock:
@@ -160,7 +159,7 @@ def _example_clock(worker: Worker) -> _Clock:
     return _clock(worker, "step", facts["step_sec"], facts["batch_size"])
 
 
-def _ask(worker: Worker, command: str, number: int, step_sec: float = 1.0) -> float:
+def _ask(worker: Worker, command: str, number: int, step_sec: float) -> float:
     seconds: float = worker.ask(command, number, number * step_sec)["seconds"]
     if seconds <= 0:
         raise WorkerFailed("the clock stands still: no time has passed between two looks at it")

@@ -30,8 +30,8 @@ LISTENER_SEC = 1.0
 _MAIN = "from archcheck.throughput.worker import main; main()"
 
 # glibc gives large blocks back to the system when they are freed, and gets them again, page by page, when the next
-# activation needs one; how often depends on where blocks happen to lie. That made the same step differ by 5 % from
-# process to process; with the memory kept it is 0.5 % (measured: benchmarks/README.md). Other systems ignore these.
+# activation needs one; how often depends on where blocks happen to lie. That made the same step differ by 7 % from
+# process to process; with the memory kept it is 0.7 % (measured: benchmarks/README.md). Other systems ignore these.
 KEPT_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # glibc takes no more
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),

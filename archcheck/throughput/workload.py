@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archcheck.build import prepare_network
 from archcheck.meta.inputs import make_inputs
 from archcheck.plan import SpeedPlan
 from archcheck.spec import SpecFile
 from archcheck.throughput.clock import Clock
-from archcheck.trainer import own_copy
+from archcheck.trainer import build_own_network
 from archcheck.training.faults import RunFailed, blaming
 from archcheck.training.forward import Forward
 from archcheck.training.metrics import takes_classes
@@ -44,8 +43,7 @@ class Workload:
         self._clock = Clock(device)
         recipe = plan.recipe
         self.batch_size = recipe.batch_size
-        folder = spec_file.path.resolve().parent
-        self.network = own_copy(prepare_network(spec_file.spec.build, recipe.args, folder, rootdir)())
+        self.network = build_own_network(spec_file, recipe, rootdir)
         with blaming("batch_size", "making a batch", rootdir):
             self.inputs = _make_batch(plan, device)
         self._values: list[tuple[Tensor, Tensor]] = []  # of parameters, to be put back after each turn

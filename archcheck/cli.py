@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from archcheck import __version__
 from archcheck.compare import format_comparison
 from archcheck.edits import format_diff, write_atomically
-from archcheck.errors import ArchcheckError, SpecError, UsageError
+from archcheck.errors import ArchcheckError, NotMeasured, SpecError, UsageError
 from archcheck.records import StructureTrace
 from archcheck.render import format_layers, format_mismatches
 from archcheck.spec import SUFFIX, SpecFile, parse_spec, read_spec, spec_json_schema
-from archcheck.specwriter import format_flow, format_spec
+from archcheck.specwriter import format_flow, format_function, format_spec
 from archcheck.target import Target, parse_target
 from archcheck.values import parse_input_option
-from archcheck.verification import Measured, measure, run_check, sections_present
+from archcheck.verification import Measured, measure, recorded_function, run_check, sections_present
 
 if TYPE_CHECKING:
     from archcheck.calibrate import CalibrationRuns
@@ -132,6 +132,7 @@ class _Network:
     label: str
     spec_file: SpecFile
     trace: StructureTrace
+    measured: Measured
 
 
 def _head(target: str, options: argparse.Namespace, folder: Path, like: SpecFile | None = None) -> dict[str, str]:
@@ -185,7 +186,7 @@ def _measured(spec_file: SpecFile, label: str) -> _Network:
         problem = measured.failure.problem
         about = problem if problem.startswith(label) else f"{label}: {problem}"
         raise UsageError(f"{about}{notes}{_hint_at_src(problem)}")
-    return _Network(label, spec_file, measured.trace)
+    return _Network(label, spec_file, measured.trace, measured)
 
 
 def _hint_at_src(problem: str) -> str:
@@ -279,7 +280,13 @@ def _new_spec(target: str, options: argparse.Namespace, folder: Path) -> str:
         text = format_spec(head, network.trace, options.depth)
     except UsageError as error:
         raise UsageError(f"{target}: {error}") from None
-    _require_passing(parse_spec(text, target), network.trace)
+    spec_file = parse_spec(text, target, folder / SUFFIX)
+    _require_passing(spec_file, network.trace)
+    try:
+        section = recorded_function(spec_file, network.measured, options.depth)
+        text += f"\n{format_function(section)}\n"
+    except NotMeasured as error:
+        print(f"archcheck: {target}: no function is recorded: {error}", file=sys.stderr)
     for note in _notes(network.trace, text):
         print(f"archcheck: {target}: {note}", file=sys.stderr)
     return text

@@ -16,12 +16,24 @@ from archcheck.files import written_at_once
 from archcheck.patterns import format_key, format_pattern
 from archcheck.source import Document, parse_document, resolve_scalar
 from archcheck.spec import SpecFile, TrainingKeys, parse_spec
-from archcheck.specwriter import format_flow
+from archcheck.specwriter import format_block, format_flow
 from archcheck.values import Keys
 from archcheck.wording import key_text
 
 # The order of a spec's keys, by which a section that is added finds its place.
-SECTION_ORDER = ("name", "source", "build", "args", "input", "sizes", "layers", "output", "parameters", "macs")
+SECTION_ORDER = (
+    "name",
+    "source",
+    "build",
+    "args",
+    "input",
+    "sizes",
+    "layers",
+    "output",
+    "parameters",
+    "macs",
+    "function",
+)
 KEY_ORDER = (*SECTION_ORDER, *TrainingKeys.model_fields)
 
 _ABSENT = object()
@@ -82,7 +94,7 @@ def _is_record(value: Any) -> bool:
     """Whether a value is a map of plain values, and not one of shapes."""
     if not isinstance(value, dict):
         return False
-    return all(isinstance(item, str | int | float) or _is_record(item) for item in value.values())
+    return all(isinstance(item, str | int | float | list) or _is_record(item) for item in value.values())
 
 
 def _value_at(value: Any, keys: Keys) -> Any:
@@ -122,8 +134,16 @@ def _replacement(spec_file: SpecFile, edit: Edit) -> Splice:
     if span is None:
         raise _shared(document, edit.keys)
     start, end = span
+    if _is_nested(edit.value) and not document.is_flow(edit.keys):
+        column = document.locate(edit.keys).column
+        return start, end, "\n".join(format_block(edit.value, column - 1)).lstrip()
     # A value that isn't written at all stands right behind its colon.
     return start, end, _format_like(document.text[start:end], edit.value) if end > start else f" {_format(edit.value)}"
+
+
+def _is_nested(value: Any) -> bool:
+    """A map of maps: a table, which is written a line for each entry."""
+    return _is_record(value) and any(isinstance(item, dict) for item in value.values())
 
 
 def _shared(document: Document, keys: Keys) -> UsageError:

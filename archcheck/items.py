@@ -29,7 +29,7 @@ from archcheck.speed import (
     measure_throughput,
 )
 from archcheck.values import Keys
-from archcheck.verification import Measured, measure, run_check, sections_present
+from archcheck.verification import Measured, measure, recorded_function, run_check, sections_present
 
 if TYPE_CHECKING:
     from _pytest._code.code import TerminalRepr
@@ -37,14 +37,18 @@ if TYPE_CHECKING:
 # Items about sections of their own: item name -> key of the spec.
 SECTIONS = {
     "health": "health",
-    "function": "function",
     "equivalence": "equivalent_to",
     "accuracy": "training",
     "throughput": "throughput",
     "claims": "claims",
 }
 # Sections that an update can add where they are absent: item name -> keys of the spec.
-RECORDED = {"shapes": ("layers", "output"), "parameters": ("parameters",), "compute": ("macs",)}
+RECORDED = {
+    "shapes": ("layers", "output"),
+    "parameters": ("parameters",),
+    "compute": ("macs",),
+    "function": ("function",),
+}
 
 
 class CheckFailure(Exception):  # noqa: N818 - a verdict, not a fault
@@ -81,7 +85,7 @@ class ArchFile(pytest.Module):
         sections = sections_present(spec_file.spec)
         update = self.config.getoption("archcheck_update")
         for check in RECORDED:
-            if check in sections or update in ("new", "all"):
+            if check in sections or (update in ("new", "all") and _may_be_added(spec_file, check)):
                 yield self._check(spec_file, check, sections.get(check, ()))
         for check, section in SECTIONS.items():
             if getattr(spec_file.spec, section) not in (None, "off"):
@@ -174,6 +178,10 @@ def raise_problems(problems: Sequence[Problem]) -> None:
     first = problems[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     raise CheckFailure("\n".join(str(problem) for problem in problems), first.loc, f"{first}{more}")
+
+
+def _may_be_added(spec_file: SpecFile, check: str) -> bool:
+    return any(getattr(spec_file.spec, key) != "off" for key in RECORDED[check])
 
 
 def _pending(section: str, loc: SourceLoc) -> Callable[[CheckItem], None]:
@@ -359,13 +367,12 @@ def _run(item: CheckItem, spec_file: SpecFile, measured: Measured) -> None:
     _note_facts(item, measured)
     update = item.config.getoption("archcheck_update")
     item.accepted, item.additions = [], {}
-    try:
-        mismatches = run_check(item.name, spec_file, measured, item.config.rootpath)
+    mismatches: list[Mismatch] = []
+    with _told_in_place(item, spec_file, ()):
+        if item.name in sections_present(spec_file.spec) or item.name == "spec":
+            mismatches = run_check(item.name, spec_file, measured, item.config.rootpath)
         if update in ("new", "all") and measured.trace is not None:
             item.additions = _additions(item.name, spec_file, measured)
-    except ArchcheckError as error:
-        loc = spec_file.locate(())
-        raise CheckFailure(f"{loc}: {error}", loc, f"{loc}: {error}") from None
     if update in ("changed", "all"):
         mismatches = _accept(item, spec_file, measured, mismatches)
     if mismatches:
@@ -397,12 +404,14 @@ def _accept(item: CheckItem, spec_file: SpecFile, measured: Measured, mismatches
 
 
 def _additions(check: str, spec_file: SpecFile, measured: Measured) -> dict[str, str]:
-    from archcheck.specwriter import format_sections
+    from archcheck.specwriter import format_function, format_sections
 
     absent = [key for key in RECORDED.get(check, ()) if not getattr(spec_file.spec, key)]
     if not absent:
         return {}
     assert measured.trace is not None
+    if check == "function":
+        return {"function": format_function(recorded_function(spec_file, measured))}
     sections = format_sections(measured.trace)
     found = {key: sections[key] for key in absent if key in sections}
     if not found:

@@ -251,3 +251,46 @@ class SpeedRecord:
     def utilization(self) -> float | None:
         """From 0 to 1."""
         return None if self.macs_per_sec is None else self.macs_per_sec / self.peak_macs_per_sec
+
+
+# ---------------------------------------------------------------------------------------------- a function
+
+
+@dataclass(frozen=True, slots=True)
+class CallDigest:
+    """What one call of a module computed; `index` counts the calls of the same module from 0.
+
+    `numbers` has, as far as there are any: mean and rms of the output; checks of the output in eval mode (`eval`), in
+    train mode (`train`) and in train mode with large biases and scales (`large`); and of what is the module's own or
+    lies below it: the gradients of its parameters (`gradient`), its buffers after a step (`buffers`), the constants
+    that its parameters start from (`initial`). The network itself has `inputs`, the gradients of its inputs, too.
+    """
+
+    name: str
+    index: int
+    type_name: str
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRecord:
+    """What a network computes for a fixed input under fixed weights.
+
+    calls: in the order in which they returned in the eval pass, those of train mode only behind them; the network's own
+    comes last. crash: where a pass died, with `stage`, the pass. exponents: by position among the weights, in the order
+    of first use. parameters: of each, by name, the key that says which numbers it got (those used by nothing have one,
+    too). draws: what drew random numbers in eval mode, by the module that did.
+    """
+
+    calls: tuple[CallDigest, ...]
+    exponents: Mapping[int, int] = field(default_factory=dict)
+    draws: Mapping[str, str] = field(default_factory=dict)
+    starts: Mapping[str, float | None] = field(default_factory=dict)
+    gradients: Mapping[str, float] = field(default_factory=dict)
+    crash: Crash | None = None
+    stage: str = ""
+
+    @property
+    def root(self) -> CallDigest:
+        """The network's own."""
+        return self.calls[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from archcheck.checks import Mismatch
@@ -187,13 +187,14 @@ def _unusual(trace: StructureTrace, forward: ForwardRecord) -> list[str]:
 # ------------------------------------------------------------------------------------------- one verification
 
 
-def _verdicts(outcomes: Mapping[str, Sequence[Mismatch]]) -> list[tuple[str, str]]:
-    return [(check, "FAILED" if found else "ok") for check, found in outcomes.items()]
+def _verdicts(result: Verification) -> list[tuple[str, str]]:
+    verdicts = [(check, "FAILED" if found else "ok") for check, found in result.outcomes.items()]
+    return verdicts + [(check, f"not measured ({reason})") for check, reason in result.unmeasured.items()]
 
 
 def format_verification(result: Verification) -> str:
     """The verdict of every check, every mismatch, and the layer table."""
-    verdicts = ", ".join(f"{check} {verdict}" for check, verdict in _verdicts(result.outcomes))
+    verdicts = ", ".join(f"{check} {verdict}" for check, verdict in _verdicts(result))
     parts = [f"{result.spec_file.name} ({result.spec_file.document.path}): {verdicts}"]
     if result.mismatches:
         parts.append(format_mismatches(result.spec_file, result.mismatches, result.trace))
@@ -208,7 +209,7 @@ def _listed_depth(spec_file: SpecFile) -> int:
 
 def format_verification_html(result: Verification) -> str:
     """The same for a notebook."""
-    verdicts = " · ".join(f"{check} <b>{verdict}</b>" for check, verdict in _verdicts(result.outcomes))
+    verdicts = " · ".join(f"{check} <b>{html.escape(verdict)}</b>" for check, verdict in _verdicts(result))
     parts = [f"<p><b>{html.escape(result.spec_file.name)}</b>: {verdicts}</p>"]
     if result.mismatches:
         text = format_mismatches(result.spec_file, result.mismatches, result.trace)

@@ -33,6 +33,7 @@ from archcheck.values import (
     parse_count,
     parse_input,
     parse_macs,
+    parse_memory,
     parse_output,
     parse_percent,
     parse_seconds,
@@ -93,12 +94,18 @@ SizeList: TypeAlias = Annotated[
     PlainValidator(parse_size_list),
     WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "integer", "minimum": 1}}, {"type": "integer"}]}),
 ]
+Bytes: TypeAlias = Annotated[
+    int,
+    PlainValidator(parse_memory),
+    WithJsonSchema({"type": "string", "examples": ["2 GiB"]}),
+]
 Count: TypeAlias = Annotated[int, PlainValidator(parse_count), WithJsonSchema({"type": "integer", "minimum": 0})]
 Text: TypeAlias = Annotated[str, Field(strict=True, min_length=1)]
 # Strict: YAML's own types mean what they say, so that `true` is no number and `on` no truth.
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
 Accuracy: TypeAlias = Annotated[float, Field(gt=0, le=1, strict=True)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
+Number: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Share: TypeAlias = Annotated[float, Field(gt=0, le=1, strict=True)]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1, strict=True)]
 ByDevice: TypeAlias = Positive | dict[str, Positive]
@@ -243,15 +250,51 @@ class Claims(Section):
 
 
 class Health(Section):
-    """Relaxations for sound but unusual networks: names or globs of the modules excused (not verified yet)."""
+    """Relaxations for sound but unusual networks: names or globs of the modules or parameters excused."""
 
-    allow_unused: list[Text] = []
-    allow_random: list[Text] = []
-    allow_batch_dependent: list[Text] = []
+    allow_unused: list[Text] = Field(default=[], description="may get no gradient: auxiliary heads, frozen branches")
+    allow_random: list[Text] = Field(default=[], description="may draw random numbers in eval mode")
+    allow_batch_dependent: list[Text] = Field(default=[], description="may mix the examples of a batch in eval mode")
+
+
+class Digests(Section):
+    """What one layer computes, in a few numbers; see README, "What is recorded"."""
+
+    mean: Number | None = _key("of the output in eval mode")
+    rms: Number | None = _key("the output's root mean square in eval mode")
+    eval: Number | None = _key("check of the output in eval mode")
+    train: Number | None = _key("check of the output in train mode")
+    large: Number | None = _key("check of the output in train mode with large biases and scales")
+    gradient: Number | None = _key("check of the gradients of the parameters in it")
+    buffers: Number | None = _key("check of the buffers in it that a step in train mode changes")
+    initial: Number | None = _key("check of the constants that the parameters in it start from")
+    inputs: Number | None = _key("check of the gradients of the network's inputs")
+
+
+class Budget(Section):
+    """What recording or verifying the function may take."""
+
+    time: Seconds | None = _key("of two cores: 2 s by default")
+    memory: Bytes | None = _key("2 GiB by default")
+
+
+class Function(Section):
+    """What the network computes for a fixed input under fixed weights; recorded by archcheck, not written by hand."""
+
+    input: Input = None
+    at: dict[str, PositiveInt] = Field(default={}, description="the size of each free dimension of the input")
+    precision: Literal["float64", "float32"] = "float64"
+    train: Flag = Field(default=True, description="false where the network can't be run in train mode")
+    budget: Budget | None = None
+    gains: dict[str, Annotated[int, Field(strict=True)]] = Field(
+        default={}, description="of the n-th weight in the order of use: the power of 2 that it's larger by"
+    )
+    layers: dict[str, Digests] = Field(default={}, description="module name, or name[k] of its k-th call")
+    output: Digests | None = _key("of the network as a whole")
 
 
 class EquivalentTo(Section):
-    """Another build of the same function (not verified yet)."""
+    """Another build of the same function."""
 
     build: BuildTarget
     args: dict[str, Any] = {}
@@ -305,7 +348,7 @@ class Spec(Section):
         _key("the total, or {total, trainable, buffers}; shared parameters count once")
     )
     macs: MacsField | None = None
-    function: dict[str, Any] | None = _key("recorded by the tool, not written by hand (not verified yet)")
+    function: Literal["off"] | Function | None = None
     equivalent_to: (
         Annotated[EquivalentTo, BeforeValidator(_equivalent_to, json_schema_input_type=str | EquivalentTo)] | None
     ) = None
@@ -327,6 +370,12 @@ class Spec(Section):
         zipped = [dict(zip(free, values, strict=True)) for values in zip(*free.values(), strict=True)] or [{}]
         batches: list[dict[str, int]] = [{BATCH: size} for size in self.batch_sizes] or [{}]
         return [{**batch, **sizes} for sizes, batch in product(zipped, batches)]
+
+    @property
+    def function_input(self) -> Any:
+        """What goes in where the function is recorded: the network's input unless the section has one of its own."""
+        own = self.function.input if isinstance(self.function, Function) else None
+        return self.input if own is None else own
 
     def forward_inputs(self) -> list[ForwardInput]:
         """The arguments of each forward pass to verify."""
@@ -399,7 +448,8 @@ def _validated(path: Path, document: Document) -> SpecFile:
 
 
 def _problems_of_the_whole(spec_file: SpecFile) -> list[Problem]:
-    found = [*_check_dimensions(spec_file.spec), *_check_training(spec_file.spec)]
+    spec = spec_file.spec
+    found = [*_check_dimensions(spec), *_check_training(spec), *_check_function(spec)]
     # What is missing from a section is told at its name, what is wrong at the value.
     return in_order(Problem(spec_file.locate(keys, key=keys == ("training",)), message) for keys, message in found)
 
@@ -431,7 +481,10 @@ def _model_at(loc: Sequence[str | int]) -> type[BaseModel]:
     by_name: dict[str, type[BaseModel]] = {
         "layers": Layer, "parameters": Parameters, "training": Training, "quick": Quick, "throughput": Throughput,
         "claims": Claims, "faster_than": Faster, "better_than": Better, "health": Health, "equivalent_to": EquivalentTo,
+        "function": Function, "budget": Budget,
     }  # fmt: skip
+    if loc and loc[0] == "function" and len(loc) > 1 and loc[1] in ("layers", "output"):
+        return Digests
     for part in loc[:1] if loc and loc[0] == "layers" else loc:
         model = by_name.get(str(part), model)
     return model
@@ -482,6 +535,22 @@ def _check_empty_layers(spec: Spec) -> Iterator[tuple[Keys, str]]:
 def _check_training(spec: Spec) -> Iterator[tuple[Keys, str]]:
     if spec.training is not None and spec.training.dataset is None:
         yield ("training",), "training: expected a dataset, such as dataset: fashion-mnist"
+
+
+def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
+    """Its input has the dimensions that `at` has sizes for, and the weights' positions are numbers."""
+    if not isinstance(spec.function, Function):
+        return
+    names = input_names(spec.function_input)
+    for name in spec.function.at:
+        if name not in names:
+            yield ("function", "at", name), unknown("dimension", name, names) if names else f"no free dimension {name}"
+    missing = [name for name in names if name not in spec.function.at]
+    if missing:
+        yield ("function",), f"expected at: {{{missing[0]}: 2}}, the size that {missing[0]} had"
+    for position in spec.function.gains:
+        if not position.isdecimal():
+            yield ("function", "gains", position), f"expected the number of a weight, found {shown(position)}"
 
 
 def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:

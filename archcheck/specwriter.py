@@ -52,6 +52,23 @@ def format_sections(trace: StructureTrace, depth: int | None = None) -> dict[str
     return sections
 
 
+def format_function(section: Mapping[str, Any]) -> str:
+    """A recorded `function` as text, a layer a line."""
+    return "\n".join(["function:  # recorded by archcheck, not written by hand", *format_block(section, 2)])
+
+
+def format_block(value: Mapping[str, Any], indent: int) -> list[str]:
+    """A map as the lines of a block; maps of plain values in it take a line each."""
+    lines = []
+    for key, item in value.items():
+        name = " " * indent + format_key(str(key))
+        if isinstance(item, dict) and any(isinstance(inner, dict) for inner in item.values()):
+            lines += [f"{name}:", *format_block(item, indent + 2)]
+        else:
+            lines.append(f"{name}: {format_flow(item)}")
+    return lines
+
+
 def _format_parameters(trace: StructureTrace) -> str:
     root = trace.root
     parts = {"total": root.num_params}

@@ -37,7 +37,7 @@ from archcheck.records import (
 )
 from archcheck.world import seed_generators
 
-__all__ = ["MAX_REAL_BYTES", "build_on_meta", "describe", "trace_model", "trace_structure"]
+__all__ = ["MAX_REAL_BYTES", "build_for_real", "build_on_meta", "describe", "trace_model", "trace_structure"]
 
 MAX_REAL_BYTES: Final = 8 * 2**30
 """Parameters of a network that may be built for real where meta will not do."""
@@ -57,7 +57,7 @@ def trace_structure(
         BuildError: or whatever else `make()` raises, when it does so on the CPU as well.
     """
     with preserved_world(), collector_paused():
-        ways = _Ways(lambda: build_on_meta(make), lambda: _built(make), inputs, one_example)
+        ways = _Ways(lambda: build_on_meta(make), lambda: build_for_real(make), inputs, one_example)
         return _trace(ways.on_meta(), ways)
 
 
@@ -79,19 +79,20 @@ def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
     """What `make()` builds, without weights; built for real where the constructor reads values, and then stripped."""
     try:
         with BuildMode():
-            model = _built(make)
+            model = build_for_real(make)
     except Exception as error:
         if not failures.may_be_metas(error):
             raise
-        model = _built(make)
+        model = build_for_real(make)
     modules = every_module(model)
     forget_build(modules)
     # With weights: an old-fashioned constructor, or a module-level instance, which has to stay as it is.
     return copy_to_meta(model) if has_real_parameters(modules) and not is_scripted(modules) else model
 
 
-def _built(make: Callable[[], nn.Module]) -> nn.Module:
-    seed_generators()
+def build_for_real(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
+    """What `make()` builds, under random numbers that are the same every time. Raises BuildError."""
+    seed_generators(seed)
     model = make()
     if not isinstance(model, nn.Module):
         raise BuildError(f"the build returned {type(model).__name__}, expected torch.nn.Module")
@@ -170,7 +171,7 @@ class _Attempt:
         """Every forward pass, each of which may die without harm to the others."""
         with self._watched() as (recorder, state):
             for item in self.ways.inputs:
-                self.forwards.append(self._forward_as_built(recorder, state, item))
+                self.forwards.append(self._forward_asbuild_for_real(recorder, state, item))
             self.macs = self._macs_of_one(recorder, state)
             state.restore(keep_layers=True)
         return self
@@ -187,7 +188,7 @@ class _Attempt:
             stack.enter_context(room_for_depth(modules))
             yield recorder, NetworkState(modules.values(), values=self.device == "cpu")
 
-    def _forward_as_built(self, recorder: Recorder, state: NetworkState, item: ForwardInput) -> ForwardRecord:
+    def _forward_asbuild_for_real(self, recorder: Recorder, state: NetworkState, item: ForwardInput) -> ForwardRecord:
         """A forward pass that knows nothing of those before it; on another instance where it may make a difference."""
         if not self.forwards:
             return self._forward(recorder, item)
@@ -252,7 +253,7 @@ class _Attempt:
         if batch == 1 or (other is not None and first.macs * other.sizes["B"] == other.macs * batch):
             return first.macs // batch
         if self.ways.one_example is not None:
-            error, alone = self.error, self._forward_as_built(recorder, state, self.ways.one_example)
+            error, alone = self.error, self._forward_asbuild_for_real(recorder, state, self.ways.one_example)
             self.error = error  # what happens to one example alone is no finding
             if alone.crash is None:
                 return alone.macs

@@ -209,6 +209,14 @@ def parse_seconds(value: Any) -> float:
     return float(match[1]) * {"s": 1, "min": 60, "h": 3600}[match[2]]
 
 
+def parse_memory(value: Any) -> int:
+    """An amount of memory in bytes: `2 GiB`, `500 MiB`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MiB|GiB)", value) if isinstance(value, str) else None
+    if match is None or float(match[1]) == 0:
+        raise fail(f"expected an amount of memory such as 2 GiB or 500 MiB, found {shown(value)}")
+    return int(float(match[1]) * {"MiB": 2**20, "GiB": 2**30}[match[2]])
+
+
 def parse_build(value: Any) -> str:
     """A build target, as text."""
     if not isinstance(value, str):

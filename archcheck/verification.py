@@ -3,42 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archcheck.checks import CHECKS, Mismatch, crash_mismatch
-from archcheck.errors import BuildError, UsageError
-from archcheck.records import StructureTrace
-from archcheck.spec import Spec, SpecFile, read_spec
+from archcheck.checks import CHECKS, Mismatch, crash_mismatch, describe_crash
+from archcheck.errors import BuildError, NotMeasured, UsageError
+from archcheck.records import FunctionRecord, StructureTrace
+from archcheck.spec import Function, Spec, SpecFile, read_spec
 from archcheck.values import Keys
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Measured:
-    """What building and tracing a spec's network gave: a trace, or the mismatch that says why there is none."""
+    """What building and tracing a spec's network gave: a trace, or the mismatch that says why there is none.
+
+    `make` builds the network; `function` is what it computes, measured for the first check that asks.
+    """
 
     trace: StructureTrace | None = None
     failure: Mismatch | None = None
+    make: Callable[[], nn.Module] | None = None
+    is_live: bool = False
+    function: FunctionRecord | None = None
 
 
 def measure(spec_file: SpecFile, rootdir: Path | None = None, model: nn.Module | None = None) -> Measured:
     """Build the spec's network (or take `model`) and trace it at every size; `rootdir` is put on `sys.path`."""
-    from archcheck.build import prepare_network
+    from archcheck.fingerprints import builder
     from archcheck.trace import trace_model, trace_structure
 
     spec = spec_file.spec
     inputs, one_example = spec.forward_inputs(), spec.one_example()
-    if model is not None:
-        return Measured(trace_model(model, inputs, one_example))
-    folder = spec_file.path.resolve().parent
     try:
-        make = prepare_network(spec.build, spec.args, folder, rootdir)
-        return Measured(trace_structure(make, inputs, one_example))
+        make = builder(spec_file, rootdir, model)
+        if model is not None:
+            return Measured(trace_model(model, inputs, one_example), make=make, is_live=True)
+        return Measured(trace_structure(make, inputs, one_example), make=make)
     except BuildError as error:
         return Measured(failure=build_failure(spec.args, ("args",), error))
 
@@ -63,6 +68,8 @@ def sections_present(spec: Spec) -> dict[str, Keys]:
         found["parameters"] = ("layers",)
     if spec.macs is not None:
         found["compute"] = ("macs",)
+    if isinstance(spec.function, Function):
+        found["function"] = ("function",)
     return found
 
 
@@ -73,7 +80,36 @@ def run_check(check: str, spec_file: SpecFile, measured: Measured, rootdir: Path
     assert measured.trace is not None
     if check == "spec":
         return [*_check_recipe(spec_file, rootdir), *_untold_crash(spec_file.spec, measured.trace)]
+    if check == "function":
+        return _check_function(spec_file, measured)
     return CHECKS[check](spec_file, measured.trace)
+
+
+def _check_function(spec_file: SpecFile, measured: Measured) -> list[Mismatch]:
+    """Raises NotMeasured."""
+    from archcheck.fingerprints import measure_function
+    from archcheck.sameness import check_function
+
+    assert measured.trace is not None
+    assert measured.make is not None
+    try:
+        if measured.function is None:
+            measured.function = measure_function(spec_file, measured.make, measured.trace)
+    except BuildError as error:
+        return [build_failure(spec_file.spec.args, ("args",), error)]
+    return check_function(spec_file, measured.function, measured.trace)
+
+
+def recorded_function(spec_file: SpecFile, measured: Measured, depth: int | None = None) -> dict[str, Any]:
+    """A `function` section for the network as it is. Raises NotMeasured, BuildError."""
+    from archcheck.fingerprints import record_section
+
+    assert measured.trace is not None
+    assert measured.make is not None
+    stop = measured.trace.died
+    if stop is not None:
+        raise NotMeasured(f"no function can be recorded: the forward stopped at {describe_crash(stop[1])}")
+    return record_section(spec_file, measured.make, measured.trace, depth)
 
 
 def _untold_crash(spec: Spec, trace: StructureTrace) -> list[Mismatch]:
@@ -99,16 +135,18 @@ class Verification:
         spec_file: the spec and where it was read from.
         trace: what was measured, None where the network couldn't be built.
         outcomes: the mismatches of each check that the spec asks for, an empty list where it holds.
+        unmeasured: the checks that could not be made, and why.
     """
 
     spec_file: SpecFile
     trace: StructureTrace | None
     outcomes: dict[str, list[Mismatch]] = field(default_factory=dict)
+    unmeasured: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        """True when every check that the spec asks for holds."""
-        return not any(self.outcomes.values())
+        """True when every check that the spec asks for was made and holds."""
+        return not any(self.outcomes.values()) and not self.unmeasured
 
     @property
     def mismatches(self) -> list[Mismatch]:
@@ -133,7 +171,7 @@ class Verification:
 
 
 def verify(spec: str | os.PathLike[str], model: nn.Module | None = None) -> Verification:
-    """Verify a spec file's structure: shapes, parameters and compute.
+    """Verify a spec file's structure and function: everything that needs no training and no clock.
 
     Args:
         spec: path of a `*.arch.yaml` file. Modules that its `build` names are imported with the working directory on
@@ -153,8 +191,13 @@ def verify_spec(spec_file: SpecFile, rootdir: Path, model: nn.Module | None = No
         require_module(model)
     measured = measure(spec_file, rootdir, model)
     checks: Sequence[str] = ["spec", *sections_present(spec_file.spec)]
-    outcomes = {check: run_check(check, spec_file, measured, rootdir) for check in checks}
-    return Verification(spec_file, measured.trace, outcomes)
+    result = Verification(spec_file, measured.trace)
+    for check in checks:
+        try:
+            result.outcomes[check] = run_check(check, spec_file, measured, rootdir)
+        except NotMeasured as error:
+            result.unmeasured[check] = str(error)
+    return result
 
 
 def require_module(model: object) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from archcheck.meta.layers import SHORTCUTS
 from archcheck.meta.modes import is_transformed
 from archcheck.meta.tensors import REFUSED
+from archcheck.meta.watching import Watcher, eager
 from archcheck.records import (
     CallRecord,
     ForwardRecord,
@@ -30,7 +30,7 @@ _set_state = torch._C._set_torch_function_state
 _OFF: Final = torch._C._TorchFunctionState.ALL_DISABLED
 
 
-class Recorder:
+class Recorder(Watcher):
     """Watches one network.
 
     `macs` is the running total of the forward pass in `forward`; `uncounted` names the operations of all passes whose
@@ -41,11 +41,10 @@ class Recorder:
     """
 
     def __init__(self, shortcuts: bool = True) -> None:
+        super().__init__()
         self.macs = 0
         self.uncounted: set[str] = set()
         self.forward = ForwardRecord(sizes={})
-        self.failed_in = ""
-        self._failure: BaseException | None = None
         self._shortcuts: Mapping[type, Callable[..., Any]] = SHORTCUTS if shortcuts else {}
         self._counts: dict[str, int] = {}
         self._finished = 0
@@ -57,51 +56,20 @@ class Recorder:
         self.forward = ForwardRecord(sizes=dict(sizes))
         self._counts.clear()
         self._finished = 0
-        self._failure, self.failed_in = None, ""
+        self.forget_failure()
         return self.forward
-
-    def blame(self, error: BaseException) -> str:
-        """The name of the innermost module that raised `error`."""
-        return self.failed_in if self._failure is error else ""
 
     # ------------------------------------------------------------------------------------------ calls
 
-    def entry(self, model: nn.Module) -> Callable[..., Any]:
-        """What to call for a forward pass; inside TorchScript, nothing can be watched."""
-        return self._recorded("", model) if isinstance(model, torch.jit.ScriptModule) else model
+    def amend(self, name: str, out: Any) -> None:
+        """The output of a module's last call, as the module's own hooks have left it."""
+        call = next(call for call in reversed(self.forward.calls) if call.name == name)
+        call.output = self.record(out)
 
-    @contextmanager
-    def watching(self, modules: Mapping[str, nn.Module]) -> Iterator[None]:
-        """Put this recorder between each module and its forward; afterwards the modules are as they were."""
-        modules = {name: m for name, m in modules.items() if not isinstance(m, torch.jit.ScriptModule)}
-        own = {name: vars(module).get("forward") for name, module in modules.items()}
-        hooked = {name: module for name, module in modules.items() if module._forward_hooks}
-        handles = [module.register_forward_hook(self._amended(name)) for name, module in hooked.items()]
-        for name, module in modules.items():
-            vars(module)["forward"] = self._recorded(name, module)
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-            for name, module in modules.items():
-                if own[name] is None:
-                    vars(module).pop("forward", None)
-                else:
-                    vars(module)["forward"] = own[name]
-
-    def _amended(self, name: str) -> Callable[..., None]:
-        """A hook behind a module's own hooks, which may have replaced the output."""
-
-        def hook(_: nn.Module, __: Any, out: Any) -> None:
-            call = next(call for call in reversed(self.forward.calls) if call.name == name)
-            call.output = self.record(out)
-
-        return hook
-
-    def _recorded(self, name: str, module: nn.Module) -> Callable[..., Any]:
+    def watched(self, name: str, module: nn.Module) -> Callable[..., Any]:
+        """What is called in the place of a module's forward: a shortcut, or the forward itself."""
         shortcut = None if "forward" in vars(module) else self._shortcuts.get(type(module))
-        run = _eager(module)
+        run = eager(module)
         counts, record = self._counts, self.record
 
         def forward(*args: Any, **kwargs: Any) -> Any:
@@ -122,7 +90,7 @@ class Recorder:
                 try:
                     out = run(*args, **kwargs)
                 except BaseException as error:
-                    self._note_failure(name, error)
+                    self.note_failure(name, error)
                     raise
             _set_state(_OFF)
             try:
@@ -135,10 +103,6 @@ class Recorder:
             return out
 
         return forward
-
-    def _note_failure(self, name: str, error: BaseException) -> None:
-        if self._failure is not error:  # raised anew, or seen for the first time
-            self._failure, self.failed_in = error, name
 
     # ------------------------------------------------------------------------------------------ values
 
@@ -179,14 +143,6 @@ def _attempt(shortcut: Callable[..., Any], *args: Any) -> Any:
     except Exception:  # arguments of another kind than expected: torch has the better message
         return NotImplemented
     return NotImplemented if out is REFUSED else out
-
-
-def _eager(module: nn.Module) -> Callable[..., Any]:
-    """The module's forward, without torch.compile."""
-    if isinstance(module, torch.jit.ScriptModule):
-        return module
-    inner = module._modules.get("_orig_mod")
-    return inner if type(module).__name__ == "OptimizedModule" and inner is not None else module.forward
 
 
 def _field_names(value: Any) -> tuple[str, ...] | None:

@@ -1,0 +1,133 @@
+"""A spec's function: measured as its section says, or planned and recorded anew."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from archcheck.build import prepare_network
+from archcheck.checks import describe_crash
+from archcheck.errors import NotMeasured
+from archcheck.function.passes import How, fingerprint
+from archcheck.function.planning import MEMORY_BYTES, choose_plan
+from archcheck.meta.skeleton import copy_for_real
+from archcheck.records import FunctionRecord, StructureTrace
+from archcheck.sameness import TOLERANCE, Comparison, function_section, layers_of, listed_names
+from archcheck.spec import Function, Spec, SpecFile
+from archcheck.specwriter import default_depth
+from archcheck.trace import trace_structure
+from archcheck.values import InputTree, make_forward_input
+
+Make = Callable[[], nn.Module]
+CPU: Final = torch.device("cpu")
+_OTHER_SEED: Final = 1
+
+
+def builder(spec_file: SpecFile, rootdir: Path | None, model: nn.Module | None = None) -> Make:
+    """What builds a spec's network; of a live one, what copies it. Raises BuildError."""
+    if model is not None:
+        return lambda: copy_for_real(model)
+    spec = spec_file.spec
+    return prepare_network(spec.build, spec.args, spec_file.path.resolve().parent, rootdir)
+
+
+def measure_function(
+    spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU
+) -> FunctionRecord:
+    """The function as the spec's own section says how.
+
+    Raises:
+        BuildError: the network can't be built for real.
+        NotMeasured: it can't be filled, or needs more memory than the section grants.
+    """
+    function = spec_file.spec.function
+    assert isinstance(function, Function)
+    granted = function.budget.memory if function.budget is not None and function.budget.memory else MEMORY_BYTES
+    needed = needed_bytes(trace, function.precision)
+    if needed > granted:
+        raise NotMeasured(
+            f"the function needs about {needed / 2**30:.1f} GiB, more than its budget of {granted / 2**30:.1f} GiB; "
+            f"grant it: budget: {{memory: {needed // 2**30 + 1} GiB}}"
+        )
+    return fingerprint(make, how_of(spec_file.spec, function, device))
+
+
+def how_of(spec: Spec, function: Function, device: torch.device = CPU) -> How:
+    """What a section says of how the network is run."""
+    gains = {int(position): exponent for position, exponent in function.gains.items()}
+    inputs = make_forward_input(spec.function_input, function.at)
+    return How(inputs, getattr(torch, function.precision), gains, function.train, device=device)
+
+
+def needed_bytes(trace: StructureTrace, precision: str) -> int:
+    """Weights, their largest gradients and a margin; activations are small beside them at the sizes that are chosen."""
+    size = 8 if precision == "float64" else 4
+    return int(trace.root.num_params * size * 1.5)
+
+
+def record_section(spec_file: SpecFile, make: Make, trace: StructureTrace, depth: int | None = None) -> dict[str, Any]:
+    """A `function` section for the network as it is, as a plain value.
+
+    Where the spec has one already, the network is run as that says.
+
+    Raises:
+        NotMeasured: the network can't be run such that it gives the same numbers twice.
+    """
+    head, how = _plan(spec_file, make, trace)
+    record = fingerprint(make, how)
+    if record.crash is not None and record.stage == "train":
+        head, how = {**head, "train": False}, replace(how, train=False)
+        record = fingerprint(make, how)
+    _require_sound(record)
+    _require_repeatable(make, how, record)
+    names = listed_names(spec_file, trace, depth if depth is not None else default_depth(trace))
+    return function_section(record, head, names)
+
+
+def _plan(spec_file: SpecFile, make: Make, trace: StructureTrace) -> tuple[dict[str, Any], How]:
+    """The first keys of the section, and how the network is run."""
+    spec = spec_file.spec
+    if isinstance(spec.function, Function):
+        written = spec_file.document.value["function"]
+        kept = {key: written[key] for key in ("input", "at", "precision", "budget") if key in written}
+        return kept, replace(how_of(spec, spec.function), exponents=None, train=True)
+
+    def retrace(pattern: InputTree, at: Mapping[str, int]) -> StructureTrace:
+        return trace_structure(make, [make_forward_input(pattern, at)])
+
+    plan = choose_plan(spec.input, trace, retrace)
+    return plan.as_section(), How(make_forward_input(plan.pattern, plan.at), getattr(torch, plan.precision))
+
+
+def _require_sound(record: FunctionRecord) -> None:
+    if record.crash is not None:
+        where = "computing gradients" if record.stage == "backward" else f"{record.stage} mode"
+        raise NotMeasured(f"under fixed weights it stops in {where}: {describe_crash(record.crash)}")
+    if "eval" not in record.root.numbers:
+        raise NotMeasured("the network returns no tensor to compare")
+    for call in record.calls:
+        bad = [kind for kind, number in call.numbers.items() if not math.isfinite(number) and kind != "large"]
+        if bad:
+            name = call.name or "the output"
+            raise NotMeasured(f"under fixed weights {name} isn't finite ({', '.join(bad)})")
+
+
+def _require_repeatable(make: Make, how: How, record: FunctionRecord) -> None:
+    """Built and run once more, under other seeds, it must give the same: else something in it is left to chance."""
+    again = fingerprint(make, replace(how, exponents=record.exponents, seed=_OTHER_SEED))
+    precision = str(how.dtype).removeprefix("torch.")
+    expected = {layer.label: layer.numbers for layer in layers_of(record)}
+    comparison = Comparison(expected, record.root.numbers, again, TOLERANCE[precision])
+    kinds = comparison.differing(record.root.numbers, again.root.numbers) if again.calls else ["eval"]
+    if kinds:
+        subject = comparison.mismatch(kinds).subject
+        raise NotMeasured(
+            f"two runs under the same weights differ, first at {subject}: something is drawn by chance that isn't "
+            "torch's; draw it with torch, or write `function: off`"
+        )

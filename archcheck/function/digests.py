@@ -1,0 +1,127 @@
+"""Tensors to a few numbers, which differ where the tensors do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from archcheck.function.pool import pool, start_of, uniform
+
+_MAX_DEPTH: Final = 16  # of nested containers; a list that contains itself ends here
+_RMS_SHARE: Final = 4.0  # keeps a check away from 0, so that "relative to itself" means something
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A value in three numbers.
+
+    mean, rms: over all elements. check: the sum of the elements, each times a fixed random number of variance 1, by the
+    square root of their number, plus 4 rms. A change of any element, or of their order, changes the check; that it
+    grows with the values makes a relative tolerance mean the same for all.
+    """
+
+    mean: float
+    rms: float
+    check: float
+
+    @property
+    def is_finite(self) -> bool:
+        """False where an element is NaN; infinities are counted and left out."""
+        return math.isfinite(self.check)
+
+
+def tensors_in(value: Any, depth: int = 0) -> Iterator[Tensor]:
+    """The tensors that a module returned, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif depth < _MAX_DEPTH:
+        for item in _parts(value):
+            yield from tensors_in(item, depth + 1)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, tuple | list):
+        return value
+    if isinstance(value, Mapping):
+        return value.values()
+    if is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, field.name) for field in fields(value)]
+    return ()
+
+
+def digest(value: Any) -> Digest | None:
+    """The digest of everything that was returned together; None where there's no tensor with elements in it."""
+    flat = [one for one in map(_flat, tensors_in(value)) if one is not None and one.numel()]
+    if not flat:
+        return None
+    count = sum(one.numel() for one in flat)
+    total = math.fsum(float(one.sum()) for one in flat)
+    norm = math.hypot(*(float(torch.linalg.vector_norm(one)) for one in flat))
+    projection = math.fsum(_project(one, f"check {position}") for position, one in enumerate(flat))
+    rms = norm / math.sqrt(count)
+    return Digest(total / count, rms, math.sqrt(3 / count) * projection + _RMS_SHARE * rms)
+
+
+def _flat(tensor: Tensor) -> Tensor | None:
+    """The elements as float64; what has no elements to read is left out."""
+    tensor = tensor.detach()
+    try:
+        if tensor.layout is not torch.strided:
+            tensor = tensor.to_dense()
+        if tensor.is_complex():
+            tensor = torch.view_as_real(tensor.resolve_conj())
+        flat = tensor.reshape(-1).double()
+    except (RuntimeError, NotImplementedError, TypeError):  # nested, quantised
+        return None
+    if bool(torch.isinf(flat).any()):
+        infinite = torch.isinf(flat)
+        return torch.cat([flat.masked_fill(infinite, 0), infinite.double()])
+    return flat
+
+
+def _project(flat: Tensor, key: str) -> float:
+    numbers, start, done, total = pool(flat.device), start_of(key), 0, 0.0
+    while done < flat.numel():
+        piece = numbers[start : start + flat.numel() - done]
+        total += float(torch.dot(flat[done : done + len(piece)], piece))
+        done, start = done + len(piece), 0
+    return total
+
+
+_OFFSET: Final = 100.0  # more than the logarithm of any size takes away
+
+
+def combine(parts: Mapping[str, Digest], floor: float) -> float:
+    """The digests of several tensors, each by its key, as one number in which all weigh the same whatever their size.
+
+    What is far smaller than `floor` is noise, and has no say.
+    """
+    total = 0.0
+    for key, one in parts.items():
+        first, second = (1.5 + 0.5 * float(number) for number in _pair(key))
+        size = one.rms + floor
+        if size > 0:
+            total += _OFFSET + first * one.check / size + second * math.log(size)
+    return total
+
+
+def combine_constants(constants: Mapping[str, float | None]) -> float:
+    """What parameters start from as one number: their constants, large or small, or that there is none."""
+    total = 0.0
+    for key, constant in constants.items():
+        weight = 1.5 + 0.5 * float(_pair(key)[0])
+        total += _OFFSET + weight * (_DRAWN if constant is None else math.asinh(constant * _FINEST))
+    return total
+
+
+_FINEST: Final = 1e8  # constants such as 1e-6 are told from 0
+_DRAWN: Final = -7.3
+
+
+def _pair(key: str) -> Tensor:
+    return uniform((2,), key, torch.device("cpu"))

@@ -1,0 +1,501 @@
+"""A network run with fixed weights on a fixed input: once in eval mode, twice in train mode, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from archcheck.errors import NotMeasured
+from archcheck.function.digests import Digest, combine, combine_constants, digest, tensors_in
+from archcheck.function.first_use import Fills, FirstUse, choose_exponent
+from archcheck.function.pool import core, uniform
+from archcheck.function.steady import Steady
+from archcheck.meta import failures
+from archcheck.meta.census import named_network
+from archcheck.meta.state import NetworkState
+from archcheck.meta.watching import Watcher, eager
+from archcheck.meta.world import collector_paused, preserved_world, room_for_depth
+from archcheck.records import CallDigest, Crash, ForwardInput, FunctionRecord, InputValue, TensorInput
+from archcheck.trace import build_for_real
+from archcheck.world import seed_generators
+
+_CPU: Final = torch.device("cpu")
+LARGE: Final = 8.0  # by which biases and scales are multiplied to reach what only large values reach
+_NOISE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # of the largest gradient: what is smaller is rounding
+
+
+# ------------------------------------------------------------------------------------------- a network to run
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A network whose weights wait to be filled.
+
+    constants: by parameter name the constant that it starts from, None for one that is drawn or computed.
+    """
+
+    model: nn.Module
+    modules: dict[str, nn.Module]
+    params: dict[str, Tensor]
+    constants: dict[str, float | None] = field(default_factory=dict)
+
+
+def prepare(make: Callable[[], nn.Module], how: How) -> Prepared:
+    """Build a network without drawing its weights, in the precision that it's run in.
+
+    Raises:
+        NotMeasured: it has weights that can't be filled.
+    """
+    with Steady() as steady:
+        model = build_for_real(make, how.seed)
+    _refuse_unfillable(model)
+    if any(is_lazy(param) for param in model.parameters()):
+        _materialize(model, how.inputs)
+    params = dict(model.named_parameters())
+    constants = {name: _constant(param, steady.undrawn) for name, param in params.items()}
+    _convert(model, how.dtype, how.device)
+    return Prepared(model, named_network(model).modules, dict(params), constants)
+
+
+def _refuse_unfillable(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        packed = [key for key, value in vars(module).items() if isinstance(value, torch.ScriptObject)]
+        if packed and not isinstance(module, torch.jit.ScriptModule):
+            raise NotMeasured(
+                f"{name or type(module).__name__} keeps its weights in {packed[0]}, which can't be filled"
+            )
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        plain = type(tensor.data) is Tensor and not tensor.is_quantized and tensor.layout is torch.strided
+        integer_weight = isinstance(tensor, nn.Parameter) and not (tensor.is_floating_point() or tensor.is_complex())
+        if not is_lazy(tensor) and (not plain or integer_weight):
+            kind = type(tensor.data).__name__ if type(tensor.data) is not Tensor else str(tensor.dtype)
+            raise NotMeasured(f"{name} is a {kind.removeprefix('torch.')}, which can't be filled with fixed weights")
+
+
+def _materialize(model: nn.Module, inputs: ForwardInput) -> None:
+    """Lazy modules become what they are by a first forward pass."""
+    args, kwargs = make_fixed_inputs(inputs, torch.float32, torch.device("cpu"))
+    training = {module: module.training for module in model.modules()}
+    with torch.no_grad(), Steady():
+        model.eval()
+        model(*args, **kwargs)
+    for module in model.modules():
+        module.training = training.get(module, module.training)
+
+
+def _constant(param: Tensor, undrawn: Mapping[int, Tensor]) -> float | None:
+    if id(param) in undrawn or not param.numel() or param.is_meta or not param.is_floating_point():
+        return None
+    low, high = (float(one) for one in torch.aminmax(param.detach()))
+    return low if low == high else None
+
+
+def _convert(model: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+    """Weights become room to be filled, everything else of floating point changes its precision."""
+
+    def converted(value: Any) -> Any:
+        if isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and not value.is_meta:
+            return value.detach().to(device, dtype if value.is_floating_point() else value.dtype)
+        if type(value) in (list, tuple):
+            return type(value)(converted(item) for item in value)
+        return {key: converted(item) for key, item in value.items()} if type(value) is dict else value
+
+    for param in model.parameters():
+        wanted = torch.complex128 if param.is_complex() else dtype
+        param.data, param.grad = torch.empty(param.shape, dtype=wanted, device=device), None
+    for module in model.modules():
+        if not isinstance(module, torch.jit.ScriptModule):
+            for name in vars(module).keys() - _OF_EVERY_MODULE:
+                vars(module)[name] = converted(vars(module)[name])
+            # Copies: a module-level instance, or a table that is shared, keeps its own.
+            module._buffers |= {n: converted(b).clone() for n, b in module._buffers.items() if b is not None}
+
+
+_OF_EVERY_MODULE: Final = frozenset(vars(nn.Module()))
+
+
+def make_fixed_inputs(
+    inputs: ForwardInput, dtype: torch.dtype, device: torch.device
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a forward pass: evenly spread noise of variance 1, whole numbers below their bound."""
+    number = iter(range(1 << 30))
+
+    def made(value: InputValue) -> Any:
+        if isinstance(value, TensorInput):
+            return _fixed_tensor(value, f"input {next(number)}", dtype, device)
+        if isinstance(value, Mapping):
+            return {key: made(item) for key, item in value.items()}
+        return type(value)(made(item) for item in value)  # type: ignore[call-arg]
+
+    return [made(arg) for arg in inputs.args], {key: made(arg) for key, arg in inputs.kwargs.items()}
+
+
+def _fixed_tensor(value: TensorInput, key: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+    noise = uniform(value.shape, key, device)
+    wanted: torch.dtype = getattr(torch, value.dtype)
+    if wanted.is_complex:
+        return torch.complex(noise, noise.flip(-1)).to(torch.complex128)
+    if wanted.is_floating_point:
+        return (noise * 3**0.5).to(dtype)
+    if value.below is None:
+        return torch.zeros(value.shape, dtype=wanted, device=device)
+    return ((noise + 1) / 2 * value.below).floor().clamp_(max=value.below - 1).to(wanted)
+
+
+# ------------------------------------------------------------------------------------------- what is heard
+
+
+@dataclass(slots=True)
+class Heard:
+    """One call of a module in one pass."""
+
+    name: str
+    index: int
+    digest: Digest | None = None
+
+
+class Listener(Watcher):
+    """Takes the digest of what every call of a module returns, in the order in which they return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Heard] = []
+        self.draws: dict[str, str] = {}
+        self.is_listening = True  # no more while gradients are computed, when checkpointed layers run again
+        self._running: list[str] = []
+        self._counts: dict[str, int] = {}
+        self._last: tuple[Any, int, Digest | None] = (None, 0, None)
+
+    def begin(self) -> None:
+        """Before another pass."""
+        self.heard, self.is_listening = [], True
+        self._counts.clear()
+        self._running.clear()
+        self.forget_failure()
+
+    def note_draw(self, name: str) -> None:
+        """Something drew random numbers."""
+        self.draws.setdefault(self._running[-1] if self._running else "", name)
+
+    def amend(self, name: str, out: Any) -> None:
+        """The output of a module's last call, as the module's own hooks have left it."""
+        if self.is_listening:
+            call = next(one for one in reversed(self.heard) if one.name == name)
+            call.digest = self._digest(out)
+
+    def watched(self, name: str, module: nn.Module) -> Callable[..., Any]:
+        """The module's forward, listened to."""
+        run = eager(module)
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            if not self.is_listening:
+                return run(*args, **kwargs)
+            index = self._counts[name] = self._counts.get(name, -1) + 1
+            self._running.append(name)
+            try:
+                out = run(*args, **kwargs)
+            except BaseException as error:
+                self.note_failure(name, error)
+                raise
+            finally:
+                self._running.pop()
+            self.heard.append(Heard(name, index, self._digest(out)))
+            return out
+
+        return forward
+
+    def _digest(self, out: Any) -> Digest | None:
+        """Containers return what their last layer did: that's read once."""
+        if isinstance(out, Tensor) and out is self._last[0] and out._version == self._last[1]:
+            return self._last[2]
+        with torch._C.DisableTorchFunction(), torch.no_grad():
+            found = digest(out)
+        self._last = (out, out._version, found) if isinstance(out, Tensor) else (None, 0, None)
+        return found
+
+
+# ------------------------------------------------------------------------------------------- the passes
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a network is run: its inputs, the precision, and what is known about its weights.
+
+    exponents: None to choose them. train: whether it can be run in train mode. seed: of what isn't torch's to draw.
+    """
+
+    inputs: ForwardInput
+    dtype: torch.dtype = torch.float64
+    exponents: Mapping[int, int] | None = None
+    train: bool = True
+    seed: int = 0
+    device: torch.device = _CPU
+
+
+def fingerprint(make: Callable[[], nn.Module], how: How) -> FunctionRecord:
+    """Build with `make()` and run it.
+
+    Raises:
+        BuildError: or whatever else `make()` raises.
+        NotMeasured: it has weights that can't be filled.
+    """
+    with isolated():
+        return Passes(prepare(make, how), how).run()
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """The caller's torch stays as it is; inside, it computes exactly, and the same way every time."""
+    with preserved_world(), collector_paused():
+        torch.set_float32_matmul_precision("highest")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        yield
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What was heard in a pass."""
+
+    heard: list[Heard] = field(default_factory=list)
+    output: Any = None
+    crash: Crash | None = None
+
+
+class Passes:
+    """The passes of one network."""
+
+    def __init__(self, network: Prepared, how: How) -> None:
+        self.network, self.how = network, how
+        self.fills = Fills(_fillable(network.params), _states(network.model), how.exponents or {})
+        self.listener = Listener()
+        self._state: NetworkState | None = None
+        self._buffers: dict[str, tuple[Tensor, Tensor]] = {}
+        self._changed: dict[int, dict[str, Digest]] = {}
+        self._gradients: dict[str, Digest] = {}
+        self._inputs: dict[str, Digest] = {}
+
+    def run(self) -> FunctionRecord:
+        """Eval; train with gradients; train with large values. A pass that dies ends it."""
+        with self.listener.watching(self.network.modules), room_for_depth(self.network.modules):
+            self._state = NetworkState(self.network.modules.values(), values=False)
+            first = self.forward(training=False, note_draws=True)
+            if first.crash is None:
+                self.fills.fill_rest()
+                named = self.network.model.named_buffers()
+                self._buffers = {name: (buffer, buffer.detach().clone()) for name, buffer in named}
+                second = self._step()
+                if self.how.train:
+                    self._note_changed_buffers()
+                if second.crash is None and self.how.train:
+                    return self._record(first, second, self._with_large_values())
+                return self._record(first, second, None)
+        return self._record(first, None, None)
+
+    # ----------------------------------------------------------------------------------------- one pass
+
+    def forward(self, *, training: bool, note_draws: bool = False, inputs: Any = None) -> _Pass:
+        """One forward pass of the network as it was built."""
+        args, kwargs = inputs or make_fixed_inputs(self.how.inputs, self.how.dtype, self.how.device)
+        self._reset()
+        seed_generators(self.how.seed)
+        self.listener.begin()
+        _set_training(self.network.model, training)
+        made = _Pass()
+        try:
+            with self._modes(note_draws):
+                made.output = self.listener.entry(self.network.model)(*args, **kwargs)
+        except (Exception, SystemExit) as error:
+            made.crash = Crash(self.listener.blame(error), failures.text_of(error), failures.where(error))
+        made.heard = self.listener.heard
+        self.listener.is_listening = False
+        return made
+
+    @contextmanager
+    def _modes(self, note_draws: bool) -> Iterator[None]:
+        adjust = self._adjust if self.how.exponents is None else None
+        note = self.listener.note_draw if note_draws else None
+        widen = self.how.dtype is torch.float64
+        with ExitStack() as stack:
+            default = torch.get_default_dtype()
+            stack.callback(torch.set_default_dtype, default)
+            torch.set_default_dtype(self.how.dtype)
+            stack.enter_context(Steady(note, self.fills.touch))
+            stack.enter_context(FirstUse(self.fills, widen=widen, adjust=adjust))
+            yield
+
+    def _adjust(self, weight: Tensor, out: Any) -> bool:
+        """Scale a weight so that its layer's output is neither drowned nor a flood. Returns whether it was."""
+        with torch.no_grad():
+            exponent = choose_exponent(out)
+            if exponent:
+                weight.detach().mul_(2.0**exponent)
+                self.fills.exponents[self.fills.positions[id(weight)]] = exponent
+        return exponent != 0
+
+    def _reset(self) -> None:
+        """The network as it was before it ran."""
+        if self._state is not None:
+            self._state.restore(keep_layers=True)
+        with torch.no_grad():
+            for buffer, values in self._buffers.values():
+                buffer.copy_(values)
+
+    # ----------------------------------------------------------------------------------------- gradients
+
+    def _step(self) -> _Pass:
+        """A forward pass with gradients, in train mode where there's one."""
+        args, kwargs = make_fixed_inputs(self.how.inputs, self.how.dtype, self.how.device)
+        leaves: list[Tensor] = []
+
+        def tracked(value: Any) -> Any:
+            if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
+                leaves.append(value.requires_grad_(True))
+                return value.clone()  # which a network may write to
+            if isinstance(value, dict):
+                return {key: tracked(item) for key, item in value.items()}
+            return type(value)(map(tracked, value)) if isinstance(value, list | tuple) else value
+
+        with torch.enable_grad(), self._gradients_noted():
+            made = self.forward(training=self.how.train, inputs=(tracked(args), tracked(kwargs)))
+            if made.crash is None:
+                self._backward(made)
+        gradients = {f"input {i}": digest(leaf.grad) for i, leaf in enumerate(leaves) if leaf.grad is not None}
+        self._inputs = {key: one for key, one in gradients.items() if one is not None}
+        made.output = None
+        return made
+
+    def _backward(self, made: _Pass) -> None:
+        outputs = [one for one in tensors_in(made.output) if one.requires_grad]
+        if not outputs:
+            return
+        try:
+            with self._modes(note_draws=False):
+                pulls = [self._pull(one, position) for position, one in enumerate(outputs)]
+                torch.autograd.backward(outputs, pulls)
+        except Exception as error:
+            made.crash = Crash("", failures.text_of(error), failures.where(error))
+
+    def _pull(self, output: Tensor, position: int) -> Tensor:
+        """The gradient that comes back from an output: a number of its own for each element, none of them near 0."""
+        numbers = uniform(output.shape, f"pull {position}", output.device)
+        return (numbers + 2 * numbers.sign()).to(output.dtype)
+
+    @contextmanager
+    def _gradients_noted(self) -> Iterator[None]:
+        """Each parameter's gradient becomes a digest as soon as it's there, and makes room for the next."""
+        self._gradients = {}
+
+        def note(name: str, param: Tensor) -> None:
+            found = digest(param.grad)
+            param.grad = None
+            if found is not None:
+                self._gradients[name] = found
+
+        wanting = {name: param for name, param in self.network.params.items() if param.requires_grad}
+        handles = [
+            param.register_post_accumulate_grad_hook(partial(note, name))  # type: ignore[no-untyped-call]
+            for name, param in wanting.items()
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _with_large_values(self) -> _Pass:
+        """Train mode once more with large biases and scales, which reach the bounds that some activations have."""
+        with torch.no_grad():
+            for param in self.network.params.values():
+                if len(core(param.shape)) < 2 and id(param) in self.fills.keys:
+                    param.detach().mul_(LARGE)
+            return self.forward(training=True)
+
+    def _note_changed_buffers(self) -> None:
+        """The buffers that a step in train mode has changed; counters of steps are none of the function's."""
+        now = dict(self.network.model.named_buffers())
+        for name, (buffer, old) in self._buffers.items():
+            new = now.get(name, buffer)
+            if new.is_floating_point() and (new.shape != old.shape or not torch.equal(new, old)):
+                one = digest(new)
+                if one is not None:
+                    self._changed[id(buffer)] = {self.fills.keys.get(id(buffer), name): one}
+
+    # ----------------------------------------------------------------------------------------- the record
+
+    def _record(self, first: _Pass, second: _Pass | None, third: _Pass | None) -> FunctionRecord:
+        died = next((one for one in (first, second) if one is not None and one.crash is not None), None)
+        calls = self._calls(first, second, third)
+        for (name, index), numbers in calls.items():
+            if index == 0:
+                numbers |= self._numbers_within(self.network.modules[name])
+        if ("", 0) in calls and self._inputs:
+            calls["", 0]["inputs"] = combine(self._inputs, 0.0)
+        modules = self.network.modules
+        return FunctionRecord(
+            tuple(CallDigest(*key, type(modules[key[0]]).__name__, numbers) for key, numbers in calls.items()),
+            dict(self.fills.exponents),
+            dict(self.listener.draws),
+            self.network.constants,
+            {name: self._gradients[name].rms if name in self._gradients else 0.0 for name in self.network.params},
+            died.crash if died is not None else None,
+            "" if died is None else "eval" if died is first else "train" if self.how.train else "backward",
+        )
+
+    def _calls(self, *passes: _Pass | None) -> dict[tuple[str, int], dict[str, float]]:
+        """Every call that returned, with its checks pass by pass; the network's own last."""
+        found: dict[tuple[str, int], dict[str, float]] = {}
+        for key, made in zip(("eval", "train", "large"), passes, strict=True):
+            if made is None or (made.crash is not None and key != "eval"):
+                continue
+            for one in made.heard:
+                numbers = found.setdefault((one.name, one.index), {})
+                if one.digest is None:
+                    continue
+                if key == "eval":
+                    numbers |= {"mean": one.digest.mean, "rms": one.digest.rms}
+                if key != "train" or self.how.train:
+                    numbers[key] = one.digest.check
+        if ("", 0) in found:
+            found[("", 0)] = found.pop(("", 0))
+        return found
+
+    def _numbers_within(self, module: nn.Module) -> dict[str, float]:
+        """What is known of the parameters and buffers in a module and below it."""
+        names = {id(param): name for name, param in self.network.params.items()}
+        own = {names[id(param)]: param for param in module.parameters() if id(param) in names}
+        keys = {name: self.fills.keys.get(id(param), "") for name, param in own.items()}
+        nothing = Digest(0.0, 0.0, 0.0)
+        gradients = {keys[n]: self._gradients.get(n, nothing) for n, param in own.items() if param.requires_grad}
+        largest = max((one.rms for one in self._gradients.values()), default=0.0)
+        constants = {keys[name]: self.network.constants.get(name) for name in own}
+        changed = {key: one for buffer in module.buffers() for key, one in self._changed.get(id(buffer), {}).items()}
+        numbers = {
+            "gradient": combine(gradients, _NOISE[self.how.dtype] * largest),
+            "buffers": combine(changed, 0.0),
+            "initial": combine_constants(constants) if any(one is not None for one in constants.values()) else 0.0,
+        }
+        return {key: number for key, number in numbers.items() if number}
+
+
+def _fillable(params: Mapping[str, Tensor]) -> Iterator[Tensor]:
+    return (param for param in params.values() if param.numel())
+
+
+def _states(model: nn.Module) -> Iterator[Tensor]:
+    """Buffers that a network keeps statistics in: those that start from a constant."""
+    for buffer in model.buffers():
+        if buffer.is_floating_point() and buffer.ndim and buffer.numel():
+            low, high = torch.aminmax(buffer)
+            if low == high and bool(torch.isfinite(low)):
+                yield buffer
+
+
+def _set_training(model: nn.Module, training: bool) -> None:
+    model.train(training)

@@ -1,0 +1,240 @@
+"""Pure: what a network computed and what was recorded to mismatches, the first layer that differs first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from archcheck.checks import Edit, Mismatch, describe_crash, matching_modules
+from archcheck.records import CallDigest, FunctionRecord, StructureTrace
+from archcheck.spec import Digests, Function, SpecFile
+from archcheck.specwriter import default_depth
+from archcheck.values import Keys, parse_layer_key
+
+TOLERANCE: Final = {"float64": 3e-7, "float32": 3e-3}
+_DIGITS: Final = {"float64": 8, "float32": 4}
+_LEAST: Final = 1e-9  # of the largest number of its kind: what is smaller is noise, and no difference
+SAME_NAMES: Final = 0.5  # below this share of common names the layers are matched by what they compute
+KINDS: Final = {
+    "eval": "the output differs",
+    "train": "the output in train mode differs",
+    "large": "the output at large values differs",
+    "buffers": "its buffers after a step in train mode differ",
+    "initial": "its parameters start from other constants",
+    "gradient": "the gradients of its parameters differ",
+    "inputs": "the gradient of the input differs",
+}
+_SHORT: Final = {
+    "eval": "output",
+    "train": "train mode",
+    "large": "large values",
+    "buffers": "buffers",
+    "initial": "initial constants",
+    "gradient": "gradients",
+    "inputs": "input gradient",
+}
+_OF_PARAMETERS: Final = ("buffers", "initial", "gradient")  # absent where there are none
+OUTPUT: Final = "output"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A call with the name that messages and specs call it by."""
+
+    label: str
+    name: str
+    type_name: str
+    numbers: Mapping[str, float]
+
+
+def layers_of(record: FunctionRecord) -> list[Layer]:
+    """The calls of a record, inner ones before those around them; the network itself is not among them."""
+    times: dict[str, int] = {}
+    for call in record.calls:
+        times[call.name] = max(times.get(call.name, 0), call.index + 1)
+    return [_layer(call, times[call.name] > 1) for call in record.calls if call.name]
+
+
+def _layer(call: CallDigest, several: bool) -> Layer:
+    label = f"{call.name}[{call.index}]" if several else call.name
+    return Layer(label, call.name, call.type_name, call.numbers)
+
+
+# ------------------------------------------------------------------------------------------- recording
+
+
+def rounded(numbers: Mapping[str, float], precision: str) -> dict[str, float]:
+    """Numbers with as many digits as mean something."""
+    finite = {key: number for key, number in numbers.items() if math.isfinite(number)}
+    return {key: float(f"{finite[key]:.{_DIGITS[precision]}g}") for key in Digests.model_fields if key in finite}
+
+
+def listed_names(spec_file: SpecFile, trace: StructureTrace, depth: int) -> set[str]:
+    """The modules whose digests a spec has: those that it lists, and those of the first levels."""
+    named = {name for text in spec_file.spec.layers for name in matching_modules(parse_layer_key(text), trace)}
+    return named | {name for name in trace.modules if name and name.count(".") < depth}
+
+
+def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """What a spec records of a function, as a plain value; `plan` is what comes before the digests."""
+    wanted, precision = set(names), plan.get("precision", "float64")
+    layers = {one.label: rounded(one.numbers, precision) for one in layers_of(record) if one.name in wanted}
+    gains = {str(position): exponent for position, exponent in sorted(record.exponents.items())}
+    section = {**plan, "gains": gains, "layers": {label: row for label, row in layers.items() if row}}
+    kept = {key: value for key, value in section.items() if value}
+    if plan.get("train") is False:
+        kept["train"] = False
+    return {**kept, "output": rounded(record.root.numbers, precision)}
+
+
+# ------------------------------------------------------------------------------------------- comparing
+
+
+def check_function(spec_file: SpecFile, record: FunctionRecord, trace: StructureTrace) -> list[Mismatch]:
+    """At most one mismatch: the first layer that differs, if the network as a whole does."""
+    function = spec_file.spec.function
+    assert isinstance(function, Function)
+    if record.crash is not None:
+        return [_crashed(record)]
+    expected = {label: _numbers(row) for label, row in function.layers.items()}
+    whole = _numbers(function.output) if function.output is not None else {}
+    comparison = Comparison(expected, whole, record, TOLERANCE[function.precision])
+    kinds = comparison.differing(whole, record.root.numbers)
+    if not kinds:
+        return []
+    return [replace(comparison.mismatch(kinds), edits=_edits(spec_file, record, trace))]
+
+
+def _edits(spec_file: SpecFile, record: FunctionRecord, trace: StructureTrace) -> tuple[Edit, ...]:
+    """What an update writes: the same rows with the numbers of now, as long as there are those layers."""
+    function = spec_file.spec.function
+    assert isinstance(function, Function)
+    if not all(math.isfinite(number) for key, number in record.root.numbers.items() if key != "large"):
+        return ()
+    written = spec_file.document.value["function"]
+    head = {key: written[key] for key in ("input", "at", "precision", "budget", "train") if key in written}
+    labels = {layer.label: layer.name for layer in layers_of(record)}
+    names: Iterable[str] = {labels[label] for label in function.layers if label in labels}
+    if not function.layers.keys() <= labels.keys():
+        names = listed_names(spec_file, trace, default_depth(trace))
+    return (Edit(("function",), function_section(record, head, names)),)
+
+
+def _numbers(row: Digests) -> dict[str, float]:
+    return {key: value for key, value in row.model_dump().items() if value is not None}
+
+
+def _crashed(record: FunctionRecord) -> Mismatch:
+    assert record.crash is not None
+    mode = {"eval": "eval mode", "train": "train mode", "backward": "computing gradients"}[record.stage]
+    subject = record.crash.module or "forward"
+    return Mismatch(
+        ("function",), subject, f"stopped in {mode}", "an output", describe_crash(record.crash), record.crash.module
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Recorded digests (`expected` by layer, `whole` of the network) beside those of a record."""
+
+    expected: Mapping[str, Mapping[str, float]]
+    whole: Mapping[str, float]
+    record: FunctionRecord
+    tolerance: float
+
+    def differing(self, expected: Mapping[str, float], actual: Mapping[str, float]) -> list[str]:
+        """The kinds of numbers in which a layer differs from what was recorded."""
+        compared = [kind for kind in KINDS if kind in expected or kind in _OF_PARAMETERS]
+        return [kind for kind in compared if not self._alike(kind, expected.get(kind), actual.get(kind))]
+
+    def _alike(self, kind: str, expected: float | None, actual: float | None) -> bool:
+        a, b = expected or 0.0, actual or 0.0
+        largest = max((abs(row.get(kind, 0.0)) for row in (*self.expected.values(), self.whole)), default=0.0)
+        # A NaN compares false, and is a difference.
+        return abs(a - b) <= max(self.tolerance * abs(a), _LEAST * largest)
+
+    def mismatch(self, kinds: Sequence[str]) -> Mismatch:
+        """What differs in the network as a whole, told of the first layer in which it does."""
+        kind = kinds[0]
+        pair = self.first_layer(kind)
+        if pair is None:
+            keys: Keys = ("function", OUTPUT, kind)
+            return self._told(keys, OUTPUT, None, self.whole, self.record.root.numbers, kind, kinds)
+        label, layer = pair
+        keys = ("function", "layers", label, kind)
+        return self._told(keys, layer.label, layer.name, self.expected[label], layer.numbers, kind, kinds)
+
+    def _told(
+        self,
+        keys: Keys,
+        subject: str,
+        module: str | None,
+        expected: Mapping[str, float],
+        actual: Mapping[str, float],
+        kind: str,
+        kinds: Sequence[str],
+    ) -> Mismatch:
+        also = [_SHORT[other] for other in kinds if other != kind]
+        notes = [("differs", f"in the network as a whole: {', '.join([_SHORT[kind], *also])}")]
+        recorded = keys[2] if keys[1] == "layers" else subject
+        if recorded != subject:
+            notes.append(("recorded", f"as {recorded}"))
+        return Mismatch(keys, subject, KINDS[kind], _shown(expected, kind), _shown(actual, kind), module, tuple(notes))
+
+    # ----------------------------------------------------------------------------------------- which layer
+
+    def first_layer(self, kind: str) -> tuple[str, Layer] | None:
+        """The first layer that differs in `kind`, by its recorded name and as it is now; None for none but the whole.
+
+        Gradients come from behind: the last one that is missing is the first that went wrong.
+        """
+        pairs = [(label, layer) for label, layer in self.pairs() if self._differs(label, layer, kind)]
+        innermost = [pair for pair in pairs if not any(_is_inside(other[1], pair[1]) for other in pairs)]
+        if kind in ("gradient", "initial", "buffers"):
+            return (innermost[-1] if kind == "gradient" else innermost[0]) if innermost else None
+        return pairs[0] if pairs else None
+
+    def _differs(self, label: str, layer: Layer, kind: str) -> bool:
+        return not self._alike(kind, self.expected[label].get(kind), layer.numbers.get(kind))
+
+    def pairs(self) -> list[tuple[str, Layer]]:
+        """Recorded layers and those of now, in the order in which these return."""
+        layers = {layer.label: layer for layer in layers_of(self.record)}
+        common = [label for label in layers if label in self.expected]
+        if len(common) >= SAME_NAMES * len(self.expected):
+            return [(label, layers[label]) for label in common]
+        return self._pairs_by_execution(list(layers.values()))
+
+    def _pairs_by_execution(self, layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
+        """Layers under other names: each matched with the next one that computes the same, or else that runs next."""
+        found: list[tuple[str, Layer]] = []
+        position = 0
+        for label, row in self.expected.items():
+            ahead = (
+                i
+                for i in range(position, len(layers))
+                if self._alike("eval", row.get("eval"), layers[i].numbers.get("eval"))
+            )
+            match = next(ahead, None)
+            if match is None:
+                if position < len(layers):
+                    found.append((label, layers[position]))
+                continue
+            found.append((label, layers[match]))
+            position = match + 1
+        return found
+
+
+def _is_inside(inner: Layer, outer: Layer) -> bool:
+    return inner.name != outer.name and inner.name.startswith(outer.name + ".")
+
+
+def _shown(numbers: Mapping[str, float], kind: str) -> str:
+    """The digest of a layer, as a message has it."""
+    check = numbers.get(kind)
+    text = "none" if check is None else f"check {check:.7g}"
+    if kind == "eval" and "mean" in numbers:
+        return f"mean {numbers['mean']:.4g}, rms {numbers['rms']:.4g}, {text}"
+    return text

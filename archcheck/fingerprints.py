@@ -14,15 +14,16 @@ from torch import nn
 from archcheck.build import prepare_network
 from archcheck.checks import describe_crash
 from archcheck.errors import NotMeasured
-from archcheck.function.passes import How, fingerprint
+from archcheck.function.passes import How, Passes, fingerprint
 from archcheck.function.planning import MEMORY_BYTES, choose_plan
+from archcheck.function.soundness import examiner
 from archcheck.meta.skeleton import copy_for_real
-from archcheck.records import FunctionRecord, StructureTrace
+from archcheck.records import FunctionRecord, HealthRecord, StructureTrace
 from archcheck.sameness import TOLERANCE, Comparison, function_section, layers_of, listed_names
 from archcheck.spec import Function, Spec, SpecFile
 from archcheck.specwriter import default_depth
 from archcheck.trace import trace_structure
-from archcheck.values import InputTree, make_forward_input
+from archcheck.values import BATCH, InputTree, make_forward_input
 
 Make = Callable[[], nn.Module]
 CPU: Final = torch.device("cpu")
@@ -40,14 +41,16 @@ def builder(spec_file: SpecFile, rootdir: Path | None, model: nn.Module | None =
 def measure_function(
     spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU
 ) -> FunctionRecord:
-    """The function as the spec's own section says how.
+    """The function as the spec's own section says how, or as it would be recorded; with the network's health.
 
     Raises:
         BuildError: the network can't be built for real.
         NotMeasured: it can't be filled, or needs more memory than the section grants.
     """
     function = spec_file.spec.function
-    assert isinstance(function, Function)
+    if not isinstance(function, Function):
+        _, how = _plan(spec_file, make, trace)
+        return fingerprint(make, replace(how, device=device), _examiner(spec_file, make, how))
     granted = function.budget.memory if function.budget is not None and function.budget.memory else MEMORY_BYTES
     needed = needed_bytes(trace, function.precision)
     if needed > granted:
@@ -55,7 +58,18 @@ def measure_function(
             f"the function needs about {needed / 2**30:.1f} GiB, more than its budget of {granted / 2**30:.1f} GiB; "
             f"grant it: budget: {{memory: {needed // 2**30 + 1} GiB}}"
         )
-    return fingerprint(make, how_of(spec_file.spec, function, device))
+    how = how_of(spec_file.spec, function, device)
+    return fingerprint(make, how, _examiner(spec_file, make, how))
+
+
+def _examiner(spec_file: SpecFile, make: Make, how: How) -> Callable[[Passes], HealthRecord] | None:
+    """What looks after the network's health, unless the spec doesn't want that."""
+    if spec_file.spec.health == "off":
+        return None
+    sizes = how.inputs.sizes
+    pattern = spec_file.spec.function_input if how.pattern is None else how.pattern
+    is_batched = sizes.get(BATCH, 1) > 1
+    return examiner(make, make_forward_input(pattern, {**sizes, BATCH: 1}) if is_batched else None)
 
 
 def how_of(spec: Spec, function: Function, device: torch.device = CPU) -> How:
@@ -102,7 +116,9 @@ def _plan(spec_file: SpecFile, make: Make, trace: StructureTrace) -> tuple[dict[
         return trace_structure(make, [make_forward_input(pattern, at)])
 
     plan = choose_plan(spec.input, trace, retrace)
-    return plan.as_section(), How(make_forward_input(plan.pattern, plan.at), getattr(torch, plan.precision))
+    return plan.as_section(), How(
+        make_forward_input(plan.pattern, plan.at), getattr(torch, plan.precision), pattern=plan.pattern
+    )
 
 
 def _require_sound(record: FunctionRecord) -> None:

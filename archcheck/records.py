@@ -273,20 +273,36 @@ class CallDigest:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthRecord:
+    """What is unusual about how a network runs; empty where nothing is.
+
+    draws: what drew random numbers in eval mode, by the module that did. unrepeatable, mixing: the first module whose
+    output differed in a second run, or without the other examples of the batch ("" is the network itself).
+    changed_inputs: positions or names of inputs that were written to. no_gradient, not_finite: parameters.
+    unsaved: how a network that was rebuilt from its state_dict differs.
+    """
+
+    draws: Mapping[str, str] = field(default_factory=dict)
+    unrepeatable: str | None = None
+    mixing: str | None = None
+    changed_inputs: tuple[str, ...] = ()
+    no_gradient: tuple[str, ...] = ()
+    not_finite: tuple[str, ...] = ()
+    unsaved: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionRecord:
     """What a network computes for a fixed input under fixed weights.
 
     calls: in the order in which they returned in the eval pass, those of train mode only behind them; the network's own
-    comes last. crash: where a pass died, with `stage`, the pass. exponents: by position among the weights, in the order
-    of first use. parameters: of each, by name, the key that says which numbers it got (those used by nothing have one,
-    too). draws: what drew random numbers in eval mode, by the module that did.
+    comes last. exponents: by position among the weights, in the order of first use. crash: where a pass died, with
+    `stage`, the pass.
     """
 
     calls: tuple[CallDigest, ...]
     exponents: Mapping[int, int] = field(default_factory=dict)
-    draws: Mapping[str, str] = field(default_factory=dict)
-    starts: Mapping[str, float | None] = field(default_factory=dict)
-    gradients: Mapping[str, float] = field(default_factory=dict)
+    health: HealthRecord | None = None
     crash: Crash | None = None
     stage: str = ""
 

@@ -68,6 +68,8 @@ def sections_present(spec: Spec) -> dict[str, Keys]:
         found["parameters"] = ("layers",)
     if spec.macs is not None:
         found["compute"] = ("macs",)
+    if spec.health != "off":
+        found["health"] = ("health",) if spec.health is not None else ("build",)
     if isinstance(spec.function, Function):
         found["function"] = ("function",)
     return found
@@ -80,14 +82,15 @@ def run_check(check: str, spec_file: SpecFile, measured: Measured, rootdir: Path
     assert measured.trace is not None
     if check == "spec":
         return [*_check_recipe(spec_file, rootdir), *_untold_crash(spec_file.spec, measured.trace)]
-    if check == "function":
-        return _check_function(spec_file, measured)
+    if check in ("function", "health"):
+        return _check_run(check, spec_file, measured)
     return CHECKS[check](spec_file, measured.trace)
 
 
-def _check_function(spec_file: SpecFile, measured: Measured) -> list[Mismatch]:
-    """Raises NotMeasured."""
+def _check_run(check: str, spec_file: SpecFile, measured: Measured) -> list[Mismatch]:
+    """What only a run with values can tell. Raises NotMeasured."""
     from archcheck.fingerprints import measure_function
+    from archcheck.health import check_health
     from archcheck.sameness import check_function
 
     assert measured.trace is not None
@@ -97,7 +100,13 @@ def _check_function(spec_file: SpecFile, measured: Measured) -> list[Mismatch]:
             measured.function = measure_function(spec_file, measured.make, measured.trace)
     except BuildError as error:
         return [build_failure(spec_file.spec.args, ("args",), error)]
-    return check_function(spec_file, measured.function, measured.trace)
+    record = measured.function
+    if check == "function":
+        return check_function(spec_file, record, measured.trace)
+    if record.health is None:
+        assert record.crash is not None
+        raise NotMeasured(f"the forward stopped under fixed weights: {describe_crash(record.crash)}")
+    return check_health(spec_file, record.health)
 
 
 def recorded_function(spec_file: SpecFile, measured: Measured, depth: int | None = None) -> dict[str, Any]:

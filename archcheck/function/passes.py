@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -12,18 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from archcheck.errors import NotMeasured
+from archcheck.errors import NotMeasured, UsageError
 from archcheck.function.digests import Digest, combine, combine_constants, digest, tensors_in
 from archcheck.function.first_use import Fills, FirstUse, choose_exponent
 from archcheck.function.pool import core, uniform
 from archcheck.function.steady import Steady
 from archcheck.meta import failures
 from archcheck.meta.census import named_network
+from archcheck.meta.skeleton import copy_for_real
 from archcheck.meta.state import NetworkState
 from archcheck.meta.watching import Watcher, eager
 from archcheck.meta.world import collector_paused, preserved_world, room_for_depth
-from archcheck.records import CallDigest, Crash, ForwardInput, FunctionRecord, InputValue, TensorInput
+from archcheck.records import CallDigest, Crash, ForwardInput, FunctionRecord, HealthRecord, InputValue, TensorInput
 from archcheck.trace import build_for_real
+from archcheck.values import InputTree
 from archcheck.world import seed_generators
 
 _CPU: Final = torch.device("cpu")
@@ -55,6 +58,8 @@ def prepare(make: Callable[[], nn.Module], how: How) -> Prepared:
     """
     with Steady() as steady:
         model = build_for_real(make, how.seed)
+        if sys.getrefcount(model) > _OURS_ALONE:  # somebody else's, too: an attribute of a module, a cached one
+            model = _copied(model)
     _refuse_unfillable(model)
     if any(is_lazy(param) for param in model.parameters()):
         _materialize(model, how.inputs)
@@ -62,6 +67,16 @@ def prepare(make: Callable[[], nn.Module], how: How) -> Prepared:
     constants = {name: _constant(param, steady.undrawn) for name, param in params.items()}
     _convert(model, how.dtype, how.device)
     return Prepared(model, named_network(model).modules, dict(params), constants)
+
+
+_OURS_ALONE: Final = 2  # references to what nobody else holds: a variable's, and a call's argument
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    try:
+        return copy_for_real(model)
+    except UsageError as error:
+        raise NotMeasured(str(error)) from None
 
 
 def _refuse_unfillable(model: nn.Module) -> None:
@@ -168,6 +183,7 @@ class Listener(Watcher):
         super().__init__()
         self.heard: list[Heard] = []
         self.draws: dict[str, str] = {}
+        self.share = 1  # of the examples, what is read: all, or the first of so many
         self.is_listening = True  # no more while gradients are computed, when checkpointed layers run again
         self._running: list[str] = []
         self._counts: dict[str, int] = {}
@@ -216,7 +232,7 @@ class Listener(Watcher):
         if isinstance(out, Tensor) and out is self._last[0] and out._version == self._last[1]:
             return self._last[2]
         with torch._C.DisableTorchFunction(), torch.no_grad():
-            found = digest(out)
+            found = digest(out if self.share == 1 else [_first_of(one, self.share) for one in tensors_in(out)])
         self._last = (out, out._version, found) if isinstance(out, Tensor) else (None, 0, None)
         return found
 
@@ -229,6 +245,7 @@ class How:
     """How a network is run: its inputs, the precision, and what is known about its weights.
 
     exponents: None to choose them. train: whether it can be run in train mode. seed: of what isn't torch's to draw.
+    pattern: what the inputs were made of, where that isn't the spec's own.
     """
 
     inputs: ForwardInput
@@ -236,31 +253,40 @@ class How:
     exponents: Mapping[int, int] | None = None
     train: bool = True
     seed: int = 0
+    pattern: InputTree | None = None
     device: torch.device = _CPU
 
 
-def fingerprint(make: Callable[[], nn.Module], how: How) -> FunctionRecord:
-    """Build with `make()` and run it.
+def fingerprint(
+    make: Callable[[], nn.Module], how: How, examine: Callable[[Passes], HealthRecord] | None = None
+) -> FunctionRecord:
+    """Build with `make()` and run it; `examine` may run it further, after the step in train mode.
 
     Raises:
         BuildError: or whatever else `make()` raises.
         NotMeasured: it has weights that can't be filled.
     """
-    with isolated():
-        return Passes(prepare(make, how), how).run()
+    with isolated(how.device):
+        return Passes(prepare(make, how), how, examine).run()
 
 
 @contextmanager
-def isolated() -> Iterator[None]:
+def isolated(device: torch.device = _CPU) -> Iterator[None]:
     """The caller's torch stays as it is; inside, it computes exactly, and the same way every time."""
     with preserved_world(), collector_paused():
         torch.set_float32_matmul_precision("highest")
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        if device.type != "cpu":  # which is deterministic anyway, and would fill all memory first
+            torch.use_deterministic_algorithms(True, warn_only=True)
         yield
 
 
+def _first_of(tensor: Tensor, share: int) -> Tensor:
+    is_batch = tensor.ndim > 0 and len(tensor) % share == 0
+    return tensor[: len(tensor) // share] if is_batch else tensor
+
+
 @dataclass(slots=True)
-class _Pass:
+class Pass:
     """What was heard in a pass."""
 
     heard: list[Heard] = field(default_factory=list)
@@ -271,14 +297,16 @@ class _Pass:
 class Passes:
     """The passes of one network."""
 
-    def __init__(self, network: Prepared, how: How) -> None:
+    def __init__(self, network: Prepared, how: How, examine: Callable[[Passes], HealthRecord] | None = None) -> None:
         self.network, self.how = network, how
+        self._examine = examine
+        self.health: HealthRecord | None = None
         self.fills = Fills(_fillable(network.params), _states(network.model), how.exponents or {})
         self.listener = Listener()
         self._state: NetworkState | None = None
         self._buffers: dict[str, tuple[Tensor, Tensor]] = {}
         self._changed: dict[int, dict[str, Digest]] = {}
-        self._gradients: dict[str, Digest] = {}
+        self.gradients: dict[str, Digest] = {}
         self._inputs: dict[str, Digest] = {}
 
     def run(self) -> FunctionRecord:
@@ -286,13 +314,16 @@ class Passes:
         with self.listener.watching(self.network.modules), room_for_depth(self.network.modules):
             self._state = NetworkState(self.network.modules.values(), values=False)
             first = self.forward(training=False, note_draws=True)
+            first.output = None
             if first.crash is None:
                 self.fills.fill_rest()
                 named = self.network.model.named_buffers()
                 self._buffers = {name: (buffer, buffer.detach().clone()) for name, buffer in named}
-                second = self._step()
+                second = self.step(training=self.how.train)
                 if self.how.train:
                     self._note_changed_buffers()
+                if second.crash is None and self._examine is not None:
+                    self.health = self._examine(self)
                 if second.crash is None and self.how.train:
                     return self._record(first, second, self._with_large_values())
                 return self._record(first, second, None)
@@ -300,14 +331,26 @@ class Passes:
 
     # ----------------------------------------------------------------------------------------- one pass
 
-    def forward(self, *, training: bool, note_draws: bool = False, inputs: Any = None) -> _Pass:
-        """One forward pass of the network as it was built."""
-        args, kwargs = inputs or make_fixed_inputs(self.how.inputs, self.how.dtype, self.how.device)
-        self._reset()
+    def without_fills(self) -> Passes:
+        """For a network that has its weights already."""
+        self.fills = Fills((), (), {})
+        return self
+
+    def inputs(self) -> tuple[Any, Any]:
+        """Fresh arguments for a forward pass, positional and by keyword."""
+        return make_fixed_inputs(self.how.inputs, self.how.dtype, self.how.device)
+
+    def forward(
+        self, *, training: bool, note_draws: bool = False, inputs: tuple[Any, Any] | None = None, reset: bool = True
+    ) -> Pass:
+        """One forward pass; of the network as it was before it ran, unless it goes on from there."""
+        args, kwargs = inputs or self.inputs()
+        if reset:
+            self._reset()
         seed_generators(self.how.seed)
         self.listener.begin()
         _set_training(self.network.model, training)
-        made = _Pass()
+        made = Pass()
         try:
             with self._modes(note_draws):
                 made.output = self.listener.entry(self.network.model)(*args, **kwargs)
@@ -349,9 +392,9 @@ class Passes:
 
     # ----------------------------------------------------------------------------------------- gradients
 
-    def _step(self) -> _Pass:
-        """A forward pass with gradients, in train mode where there's one."""
-        args, kwargs = make_fixed_inputs(self.how.inputs, self.how.dtype, self.how.device)
+    def step(self, *, training: bool) -> Pass:
+        """A forward pass with gradients, which are `gradients` then."""
+        args, kwargs = self.inputs()
         leaves: list[Tensor] = []
 
         def tracked(value: Any) -> Any:
@@ -363,7 +406,7 @@ class Passes:
             return type(value)(map(tracked, value)) if isinstance(value, list | tuple) else value
 
         with torch.enable_grad(), self._gradients_noted():
-            made = self.forward(training=self.how.train, inputs=(tracked(args), tracked(kwargs)))
+            made = self.forward(training=training, inputs=(tracked(args), tracked(kwargs)))
             if made.crash is None:
                 self._backward(made)
         gradients = {f"input {i}": digest(leaf.grad) for i, leaf in enumerate(leaves) if leaf.grad is not None}
@@ -371,7 +414,7 @@ class Passes:
         made.output = None
         return made
 
-    def _backward(self, made: _Pass) -> None:
+    def _backward(self, made: Pass) -> None:
         outputs = [one for one in tensors_in(made.output) if one.requires_grad]
         if not outputs:
             return
@@ -390,13 +433,13 @@ class Passes:
     @contextmanager
     def _gradients_noted(self) -> Iterator[None]:
         """Each parameter's gradient becomes a digest as soon as it's there, and makes room for the next."""
-        self._gradients = {}
+        self.gradients = {}
 
         def note(name: str, param: Tensor) -> None:
             found = digest(param.grad)
             param.grad = None
             if found is not None:
-                self._gradients[name] = found
+                self.gradients[name] = found
 
         wanting = {name: param for name, param in self.network.params.items() if param.requires_grad}
         handles = [
@@ -409,7 +452,7 @@ class Passes:
             for handle in handles:
                 handle.remove()
 
-    def _with_large_values(self) -> _Pass:
+    def _with_large_values(self) -> Pass:
         """Train mode once more with large biases and scales, which reach the bounds that some activations have."""
         with torch.no_grad():
             for param in self.network.params.values():
@@ -429,7 +472,7 @@ class Passes:
 
     # ----------------------------------------------------------------------------------------- the record
 
-    def _record(self, first: _Pass, second: _Pass | None, third: _Pass | None) -> FunctionRecord:
+    def _record(self, first: Pass, second: Pass | None, third: Pass | None) -> FunctionRecord:
         died = next((one for one in (first, second) if one is not None and one.crash is not None), None)
         calls = self._calls(first, second, third)
         for (name, index), numbers in calls.items():
@@ -441,14 +484,12 @@ class Passes:
         return FunctionRecord(
             tuple(CallDigest(*key, type(modules[key[0]]).__name__, numbers) for key, numbers in calls.items()),
             dict(self.fills.exponents),
-            dict(self.listener.draws),
-            self.network.constants,
-            {name: self._gradients[name].rms if name in self._gradients else 0.0 for name in self.network.params},
+            self.health,
             died.crash if died is not None else None,
             "" if died is None else "eval" if died is first else "train" if self.how.train else "backward",
         )
 
-    def _calls(self, *passes: _Pass | None) -> dict[tuple[str, int], dict[str, float]]:
+    def _calls(self, *passes: Pass | None) -> dict[tuple[str, int], dict[str, float]]:
         """Every call that returned, with its checks pass by pass; the network's own last."""
         found: dict[tuple[str, int], dict[str, float]] = {}
         for key, made in zip(("eval", "train", "large"), passes, strict=True):
@@ -472,8 +513,8 @@ class Passes:
         own = {names[id(param)]: param for param in module.parameters() if id(param) in names}
         keys = {name: self.fills.keys.get(id(param), "") for name, param in own.items()}
         nothing = Digest(0.0, 0.0, 0.0)
-        gradients = {keys[n]: self._gradients.get(n, nothing) for n, param in own.items() if param.requires_grad}
-        largest = max((one.rms for one in self._gradients.values()), default=0.0)
+        gradients = {keys[n]: self.gradients.get(n, nothing) for n, param in own.items() if param.requires_grad}
+        largest = max((one.rms for one in self.gradients.values()), default=0.0)
         constants = {keys[name]: self.network.constants.get(name) for name in own}
         changed = {key: one for buffer in module.buffers() for key, one in self._changed.get(id(buffer), {}).items()}
         numbers = {

@@ -26,8 +26,8 @@ def _draws(shape: Any, device: Any) -> Tensor:
 
     So a second run of the same code (gradient checkpointing, for one) draws the same.
     """
-    device = torch.device(device or "cpu")
-    return (uniform(shape, f"draw {core(shape)}", device) + 1) / 2
+    made: Tensor = (uniform(shape, f"draw {core(shape)}", torch.device(device or "cpu")) + 1) / 2
+    return made
 
 
 def _normal(unit: Tensor) -> Tensor:
@@ -90,12 +90,12 @@ def _uniform(like: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
 
 
 def _gaussian(like: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    made: Tensor = mean + std * _normal(_draw(like))
-    return made
+    return mean + std * _normal(_draw(like))
 
 
 def _bernoulli(like: Tensor, p: Any = 0.5) -> Tensor:
-    return (_draw(like) < p).to(torch.float64)
+    drawn: Tensor = _draw(like) < p
+    return drawn.double()
 
 
 def _integers(like: Tensor, low: int, high: int | None = None) -> Tensor:

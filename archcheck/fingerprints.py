@@ -14,11 +14,11 @@ from torch import nn
 from archcheck.build import prepare_network
 from archcheck.checks import describe_crash
 from archcheck.errors import NotMeasured
-from archcheck.function.passes import How, Passes, fingerprint
-from archcheck.function.planning import MEMORY_BYTES, choose_plan
+from archcheck.function.passes import Examine, How, fingerprint
+from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, plans
 from archcheck.function.soundness import examiner
 from archcheck.meta.skeleton import copy_for_real
-from archcheck.records import FunctionRecord, HealthRecord, StructureTrace
+from archcheck.records import FunctionRecord, StructureTrace
 from archcheck.sameness import TOLERANCE, Comparison, function_section, layers_of, listed_names
 from archcheck.spec import Function, Spec, SpecFile
 from archcheck.specwriter import default_depth
@@ -49,8 +49,7 @@ def measure_function(
     """
     function = spec_file.spec.function
     if not isinstance(function, Function):
-        _, how = _plan(spec_file, make, trace)
-        return fingerprint(make, replace(how, device=device), _examiner(spec_file, make, how))
+        return _run(spec_file, make, trace, device)[2]
     granted = function.budget.memory if function.budget is not None and function.budget.memory else MEMORY_BYTES
     needed = needed_bytes(trace, function.precision)
     if needed > granted:
@@ -62,7 +61,7 @@ def measure_function(
     return fingerprint(make, how, _examiner(spec_file, make, how))
 
 
-def _examiner(spec_file: SpecFile, make: Make, how: How) -> Callable[[Passes], HealthRecord] | None:
+def _examiner(spec_file: SpecFile, make: Make, how: How) -> Examine | None:
     """What looks after the network's health, unless the spec doesn't want that."""
     if spec_file.spec.health == "off":
         return None
@@ -93,32 +92,47 @@ def record_section(spec_file: SpecFile, make: Make, trace: StructureTrace, depth
     Raises:
         NotMeasured: the network can't be run such that it gives the same numbers twice.
     """
-    head, how = _plan(spec_file, make, trace)
-    record = fingerprint(make, how)
-    if record.crash is not None and record.stage == "train":
-        head, how = {**head, "train": False}, replace(how, train=False)
-        record = fingerprint(make, how)
+    head, how, record = _run(spec_file, make, trace)
     _require_sound(record)
     _require_repeatable(make, how, record)
     names = listed_names(spec_file, trace, depth if depth is not None else default_depth(trace))
     return function_section(record, head, names)
 
 
-def _plan(spec_file: SpecFile, make: Make, trace: StructureTrace) -> tuple[dict[str, Any], How]:
-    """The first keys of the section, and how the network is run."""
+def _run(
+    spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU
+) -> tuple[dict[str, Any], How, FunctionRecord]:
+    """The first keys of a section, how the network is run by them, and what came of it; in train mode if it can be."""
+    options = _options(spec_file, make, trace)
+    tried = []
+    for head, how in options:
+        how = replace(how, device=device)
+        record = fingerprint(make, how, _examiner(spec_file, make, how))
+        if record.stage != "train":
+            return head, how, record
+        tried.append((head, how))
+    head, how = tried[0]
+    how = replace(how, train=False)
+    return {**head, "train": False}, how, fingerprint(make, how, _examiner(spec_file, make, how))
+
+
+def _options(spec_file: SpecFile, make: Make, trace: StructureTrace) -> list[tuple[dict[str, Any], How]]:
+    """The ways to run the network, the first that can be trained is the best; the section's own if there's one."""
     spec = spec_file.spec
     if isinstance(spec.function, Function):
         written = spec_file.document.value["function"]
         kept = {key: written[key] for key in ("input", "at", "precision", "budget") if key in written}
-        return kept, replace(how_of(spec, spec.function), exponents=None, train=True)
+        return [(kept, replace(how_of(spec, spec.function), exponents=None, train=True))]
 
     def retrace(pattern: InputTree, at: Mapping[str, int]) -> StructureTrace:
         return trace_structure(make, [make_forward_input(pattern, at)])
 
-    plan = choose_plan(spec.input, trace, retrace)
-    return plan.as_section(), How(
-        make_forward_input(plan.pattern, plan.at), getattr(torch, plan.precision), pattern=plan.pattern
-    )
+    return [(plan.as_section(), _how(plan)) for plan in plans(spec.input, trace, retrace)]
+
+
+def _how(plan: FunctionPlan) -> How:
+    inputs = make_forward_input(plan.pattern, plan.at)
+    return How(inputs, getattr(torch, plan.precision), pattern=plan.pattern)
 
 
 def _require_sound(record: FunctionRecord) -> None:

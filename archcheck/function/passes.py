@@ -257,9 +257,7 @@ class How:
     device: torch.device = _CPU
 
 
-def fingerprint(
-    make: Callable[[], nn.Module], how: How, examine: Callable[[Passes], HealthRecord] | None = None
-) -> FunctionRecord:
+def fingerprint(make: Callable[[], nn.Module], how: How, examine: Examine | None = None) -> FunctionRecord:
     """Build with `make()` and run it; `examine` may run it further, after the step in train mode.
 
     Raises:
@@ -291,13 +289,21 @@ class Pass:
 
     heard: list[Heard] = field(default_factory=list)
     output: Any = None
+    changed_inputs: tuple[str, ...] = ()
     crash: Crash | None = None
+
+
+def named_tensors(args: Any, kwargs: Any) -> Iterator[tuple[str, Tensor]]:
+    """The tensors among a forward's arguments by position, from 1, or keyword."""
+    for name, value in [*enumerate(args, 1), *kwargs.items()]:
+        for position, one in enumerate(tensors_in(value)):
+            yield (f"{name}[{position}]" if position else f"{name}"), one
 
 
 class Passes:
     """The passes of one network."""
 
-    def __init__(self, network: Prepared, how: How, examine: Callable[[Passes], HealthRecord] | None = None) -> None:
+    def __init__(self, network: Prepared, how: How, examine: Examine | None = None) -> None:
         self.network, self.how = network, how
         self._examine = examine
         self.health: HealthRecord | None = None
@@ -314,7 +320,6 @@ class Passes:
         with self.listener.watching(self.network.modules), room_for_depth(self.network.modules):
             self._state = NetworkState(self.network.modules.values(), values=False)
             first = self.forward(training=False, note_draws=True)
-            first.output = None
             if first.crash is None:
                 self.fills.fill_rest()
                 named = self.network.model.named_buffers()
@@ -323,13 +328,20 @@ class Passes:
                 if self.how.train:
                     self._note_changed_buffers()
                 if second.crash is None and self._examine is not None:
-                    self.health = self._examine(self)
+                    self.health = self._examine(self, first)
+                first.output = None
                 if second.crash is None and self.how.train:
                     return self._record(first, second, self._with_large_values())
                 return self._record(first, second, None)
         return self._record(first, None, None)
 
     # ----------------------------------------------------------------------------------------- one pass
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether the network holds anything that its state_dict may not know of."""
+        modules = self.network.modules.values()
+        return any(map(_is_peculiar, modules)) or (self._state is not None and self._state.has_changed())
 
     def without_fills(self) -> Passes:
         """For a network that has its weights already."""
@@ -350,13 +362,14 @@ class Passes:
         seed_generators(self.how.seed)
         self.listener.begin()
         _set_training(self.network.model, training)
-        made = Pass()
+        made, versions = Pass(), {name: (one, one._version) for name, one in named_tensors(args, kwargs)}
         try:
             with self._modes(note_draws):
                 made.output = self.listener.entry(self.network.model)(*args, **kwargs)
         except (Exception, SystemExit) as error:
             made.crash = Crash(self.listener.blame(error), failures.text_of(error), failures.where(error))
         made.heard = self.listener.heard
+        made.changed_inputs = tuple(name for name, (one, version) in versions.items() if one._version != version)
         self.listener.is_listening = False
         return made
 
@@ -538,5 +551,21 @@ def _states(model: nn.Module) -> Iterator[Tensor]:
                 yield buffer
 
 
+_SAVING: Final = ("state_dict", "_save_to_state_dict", "_load_from_state_dict", "get_extra_state", "set_extra_state")
+
+
+def _is_peculiar(module: nn.Module) -> bool:
+    """A module with tensors of its own, or with its own ideas of how it's saved."""
+    own = vars(module)
+    if module._non_persistent_buffers_set or any(
+        getattr(type(module), name) is not getattr(nn.Module, name) for name in _SAVING
+    ):
+        return True
+    return any(next(tensors_in(own[name]), None) is not None for name in own.keys() - _OF_EVERY_MODULE)
+
+
 def _set_training(model: nn.Module, training: bool) -> None:
     model.train(training)
+
+
+Examine = Callable[[Passes, Pass], HealthRecord]

@@ -43,17 +43,20 @@ class FunctionPlan:
 Retrace = Callable[[InputTree, Mapping[str, int]], StructureTrace]
 
 
-def choose_plan(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> FunctionPlan:
+def plans(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> list[FunctionPlan]:
     """The spec's own sizes and a batch of 4 where that's cheap; else fewer examples, or a smaller image.
 
-    `trace` is of the spec's sizes, `retrace` makes one of others.
+    A second plan is for a network that can't be trained on the smaller image. `trace` is of the spec's sizes, `retrace`
+    makes one of others.
     """
     options = [*_at_own_sizes(pattern, trace)]
+    least = min(options, key=lambda one: one.macs)
     usual = next((one for one in options if one.macs <= _USUAL_MACS), None)
     if usual is None:
         options += _at_smaller_images(pattern, trace, retrace)
         usual = next((one for one in options if one.macs <= _USUAL_MACS), min(options, key=lambda one: one.macs))
-    return _with_means(usual, trace.root.num_params)
+    chosen = [usual] if usual.input is None else [usual, least]
+    return [_with_means(one, trace.root.num_params) for one in chosen]
 
 
 def _with_means(plan: FunctionPlan, num_params: int) -> FunctionPlan:

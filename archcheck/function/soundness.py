@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.function.digests import digest, tensors_in
-from archcheck.function.passes import Heard, Pass, Passes, make_fixed_inputs, prepare
+from archcheck.function.passes import Examine, Heard, Pass, Passes, make_fixed_inputs, prepare
 from archcheck.meta import failures
 from archcheck.records import ForwardInput, HealthRecord
 
@@ -19,12 +19,12 @@ _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other 
 _SHARED_WEIGHTS: Final = 2**26  # elements from which a copy of all weights is one too many
 
 
-def examiner(make: Callable[[], nn.Module], alone: ForwardInput | None) -> Callable[[Passes], HealthRecord]:
+def examiner(make: Callable[[], nn.Module], alone: ForwardInput | None) -> Examine:
     """What examines a network between two passes; `alone` are the inputs with one example, None where there's no batch.
 
-    It's called after a step in train mode, and leaves the network as that left it.
+    It's called after a step in train mode, with the eval pass that came before, and leaves the network as it found it.
     """
-    return lambda passes: _Examination(passes, make, alone).run()
+    return lambda passes, first: _Examination(passes, make, alone).run(first)
 
 
 class _Examination:
@@ -32,17 +32,13 @@ class _Examination:
         self._passes, self._make, self._alone = passes, make, alone
         self._tolerance = _TOLERANCE[passes.how.dtype]
 
-    def run(self) -> HealthRecord:
-        with torch.no_grad():
-            unsaved = self._unsaved()
-        no_gradient, not_finite = self._gradients()
-        with torch.no_grad():
-            first, changed = self._full_pass()
-            second, _ = self._full_pass()
-            unrepeatable = self._first_difference(first.heard, second.heard)
-            mixing = self._mixing(second) if unrepeatable is None else None
+    def run(self, first: Pass) -> HealthRecord:
         draws = dict(self._passes.listener.draws)
-        return HealthRecord(draws, unrepeatable, mixing, changed, no_gradient, not_finite, unsaved)
+        with torch.no_grad():
+            unsaved = self._unsaved() if self._passes.keeps_state else None
+            unrepeatable, mixing = self._differences(first)
+        no_gradient, not_finite = self._gradients()
+        return HealthRecord(draws, unrepeatable, mixing, first.changed_inputs, no_gradient, not_finite, unsaved)
 
     # ----------------------------------------------------------------------------------------- gradients
 
@@ -61,22 +57,24 @@ class _Examination:
 
     # ----------------------------------------------------------------------------------------- another run
 
-    def _full_pass(self) -> tuple[Pass, tuple[str, ...]]:
-        """An eval pass, and the inputs that it wrote to."""
-        args, kwargs = self._passes.inputs()
-        before = {name: one.clone() for name, one in _named_tensors(args, kwargs)}
-        made = self._passes.forward(training=False, inputs=(args, kwargs))
-        changed = [name for name, one in _named_tensors(args, kwargs) if not _same_values(one, before[name])]
-        return made, tuple(changed)
+    def _differences(self, first: Pass) -> tuple[str | None, str | None]:
+        """The first module that computes something else in a second run, and the first that does so without a batch.
 
-    def _mixing(self, together: Pass) -> str | None:
-        """The first module whose output for an example depends on the other examples."""
-        if self._alone is None:
-            return None
-        alone = self._passes.forward(training=False, inputs=self._one_example())
-        if alone.crash is not None or self._alike(together.output, alone.output):
-            return None
-        self._passes.listener.share = len(next(iter(tensors_in(self._passes.inputs()))))
+        An example that comes out alone as it did in the batch shows both at once that there are none.
+        """
+        alone = None
+        if self._alone is not None:
+            alone = self._passes.forward(training=False, inputs=self._one_example())
+            if alone.crash is None and self._alike(first.output, alone.output):
+                return None, None
+        again = self._passes.forward(training=False)
+        unrepeatable = self._first_difference(first.heard, again.heard)
+        if alone is None or alone.crash is not None or unrepeatable is not None:
+            return unrepeatable, None
+        return None, self._mixing(alone)
+
+    def _mixing(self, alone: Pass) -> str:
+        self._passes.listener.share = len(next(tensors_in(self._passes.inputs())))
         shared = self._passes.forward(training=False)
         self._passes.listener.share = 1
         return self._first_difference(shared.heard, alone.heard) or ""
@@ -143,12 +141,6 @@ class _Examination:
         return twin.without_fills()
 
 
-def _named_tensors(args: Any, kwargs: Any) -> Iterator[tuple[str, Tensor]]:
-    for name, value in [*enumerate(args, 1), *kwargs.items()]:
-        for position, one in enumerate(tensors_in(value)):
-            yield (f"{name}" if not position else f"{name}[{position}]"), one
-
-
 def _cut(tensor: Tensor, shape: Any) -> Tensor:
     """The first part of each dimension in which a tensor is larger."""
     if tensor.ndim != len(shape):
@@ -157,10 +149,6 @@ def _cut(tensor: Tensor, shape: Any) -> Tensor:
         if 0 < size < tensor.shape[dim]:
             tensor = tensor.narrow(dim, 0, size)
     return tensor
-
-
-def _same_values(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and bool(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)))
 
 
 def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:

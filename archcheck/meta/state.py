@@ -58,6 +58,15 @@ class NetworkState:
                 (container.update if isinstance(container, set) else container.extend)(items)
         return any(tensor._version != version for tensor, version in self._versions)
 
+    def has_changed(self) -> bool:
+        """Whether any of it is another than it was: what modules are told about training aside."""
+        return any(
+            not _same(own.get(key), value)
+            for own, before in self._dicts
+            for key, value in before.items()
+            if key not in _STANDARD and not isinstance(value, Tensor)
+        )
+
     def _note_module(self, module: nn.Module) -> None:
         own, params, buffers = vars(module), module._parameters, module._buffers
         common = type(module) in SHORTCUTS  # which gain nothing that they were built without: the cheap way

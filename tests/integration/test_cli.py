@@ -37,16 +37,16 @@ macs: 129_360
 def test_new_writes_a_spec_that_reads_well_and_passes(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
     args = ["new", "nets.py:small", "--input", "B,1,28,28", "--args", '{"channels": 6}', "--output", "specs/"]
     assert main(args) == 0
-    assert (here.path / "specs" / "small.arch.yaml").read_text() == WRITTEN
+    assert (here.path / "specs" / "small.arch.yaml").read_text().startswith(f"{WRITTEN}\nfunction:  # ")
     assert capsys.readouterr().out == (
         "specs/small.arch.yaml: written; verify it: pytest --archcheck specs/small.arch.yaml\n"
     )
-    here.run().assert_outcomes(passed=4)
+    assert here.run().ret == 0
 
 
 def test_new_prints_without_an_output(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "nets.py:small", "--input", "B,1,28,28", "--args", '{"channels": 6}']) == 0
-    assert capsys.readouterr().out == WRITTEN.replace("../nets.py", "nets.py")
+    assert capsys.readouterr().out.startswith(WRITTEN.replace("../nets.py", "nets.py"))
     assert not (here.path / "specs").exists()
 
 
@@ -54,7 +54,7 @@ def test_new_takes_files_in_folders(here: Project) -> None:
     here.write("src/deep/more.py", "from torch import nn\ndef other(): return nn.Conv2d(1, 2, 3)\n")
     assert main(["new", "src/deep/more.py:other", "--input", "B,1,8,8", "--output", "specs/a.arch.yaml"]) == 0
     assert Path("specs/a.arch.yaml").read_text().startswith("build: ../src/deep/more.py:other\n")
-    here.run().assert_outcomes(passed=4)
+    assert here.run().ret == 0
     assert main(["show", "src/deep/more.py:other", "--input", "B,1,8,8"]) == 0
     assert main(["diff", "specs/a.arch.yaml", "src/deep/more.py:other"]) == 0
 
@@ -76,7 +76,7 @@ def test_new_quotes_what_yaml_would_read_otherwise(here: Project) -> None:
     )
     args = '{"text": "1e5", "number": 2.5, "names": {"on": null, "a: b": [true, "0o7"]}}'
     assert main(["new", "odd:Odd", "--input", "B,4", "--args", args, "--output", "specs/"]) == 0
-    here.run().assert_outcomes(passed=4)
+    assert here.run().ret == 0
 
 
 def test_what_a_network_prints_is_not_in_the_spec(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,7 +162,7 @@ def test_new_writes_tokens_tuples_and_repeated_calls(here: Project) -> None:
     assert "  act[0]: {type: Tanh,      output: [B, T, 8]}\n" in text
     assert "  lstm:   {type: LSTM,      output: [[B, T, 16], [[1, B, 16], [1, B, 16]]], parameters: 1_664}\n" in text
     assert "output: {logits: [B, T, 5], state: [[1, B, 16], [1, B, 16]], mask: [B, T]}\n" in text
-    here.run().assert_outcomes(passed=4)
+    assert here.run().ret == 0
 
 
 def test_a_long_cell_does_not_move_the_others(here: Project, capsys: pytest.CaptureFixture[str]) -> None:

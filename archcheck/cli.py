@@ -19,12 +19,12 @@ from archcheck.compare import format_comparison
 from archcheck.edits import format_diff, write_atomically
 from archcheck.errors import ArchcheckError, NotMeasured, SpecError, UsageError
 from archcheck.records import StructureTrace
-from archcheck.render import format_layers, format_mismatches
+from archcheck.render import format_difference, format_layers, format_mismatches
 from archcheck.spec import SUFFIX, SpecFile, parse_spec, read_spec, spec_json_schema
 from archcheck.specwriter import format_flow, format_function, format_spec
 from archcheck.target import Target, parse_target
 from archcheck.values import parse_input_option
-from archcheck.verification import Measured, measure, recorded_function, run_check, sections_present
+from archcheck.verification import STRUCTURE, Measured, measure, recorded_function, run_check, sections_present
 
 if TYPE_CHECKING:
     from archcheck.calibrate import CalibrationRuns
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     diff = commands.add_parser("diff", help="what differs between two networks, the first divergence first")
     diff.add_argument("left", metavar="A", help=f"a spec file, or {target}")
     diff.add_argument("right", metavar="B", help="the same")
+    diff.add_argument("--function", action="store_true", help="what they compute under the same weights, too")
     diff.set_defaults(run=_diff)
     for command in (new, show, diff):
         _add_build_options(command)
@@ -304,7 +305,7 @@ def _notes(trace: StructureTrace, text: str) -> Iterator[str]:
 
 def _require_passing(spec_file: SpecFile, trace: StructureTrace) -> None:
     """What is written passes at once, or isn't written."""
-    for check in sections_present(spec_file.spec):
+    for check in STRUCTURE & sections_present(spec_file.spec).keys():
         found = run_check(check, spec_file, Measured(trace))
         if found:
             raise UsageError(f"the spec would not hold:\n{format_mismatches(spec_file, found, trace)}")
@@ -337,7 +338,25 @@ def _diff(options: argparse.Namespace) -> int:
     left, right = (_load(name, options, like) for name in (options.left, options.right))
     text, differs = format_comparison(left.trace, right.trace, (left.label, right.label))
     print(text)
+    if options.function:
+        computes = _diff_functions(left, right)
+        print(f"\n{computes or 'no difference in function: the same outputs and gradients under the same weights'}")
+        differs = bool(computes)  # names and containers make no difference here
     return DIFFERENT if differs else 0
+
+
+def _diff_functions(left: _Network, right: _Network) -> str:
+    """The first pair of layers that compute something else, as text; empty where there is none."""
+    from archcheck.equivalence import compare_functions, run_like
+    from archcheck.fingerprints import run_best
+
+    assert left.measured.make is not None
+    assert right.measured.make is not None
+    with contextlib.redirect_stdout(sys.stderr):
+        how, ours = run_best(left.spec_file, left.measured.make, left.trace)
+        theirs = run_like(right.measured.make, how, ours)
+    found = compare_functions(theirs, ours, how, (right.label, left.label), ())
+    return format_difference(found[0], right.trace) if found else ""
 
 
 def _calibrate(options: argparse.Namespace) -> int:

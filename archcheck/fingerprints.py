@@ -103,9 +103,8 @@ def _run(
     spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU
 ) -> tuple[dict[str, Any], How, FunctionRecord]:
     """The first keys of a section, how the network is run by them, and what came of it; in train mode if it can be."""
-    options = _options(spec_file, make, trace)
     tried = []
-    for head, how in options:
+    for head, how in _options(spec_file, make, trace):
         how = replace(how, device=device)
         record = fingerprint(make, how, _examiner(spec_file, make, how))
         if record.stage != "train":
@@ -133,6 +132,16 @@ def _options(spec_file: SpecFile, make: Make, trace: StructureTrace) -> list[tup
 def _how(plan: FunctionPlan) -> How:
     inputs = make_forward_input(plan.pattern, plan.at)
     return How(inputs, getattr(torch, plan.precision), pattern=plan.pattern)
+
+
+def run_best(spec_file: SpecFile, make: Make, trace: StructureTrace) -> tuple[How, FunctionRecord]:
+    """The network run in the way that shows most of it, without its health."""
+    for _, how in _options(spec_file, make, trace):
+        record = fingerprint(make, how)
+        if record.stage != "train":
+            return how, record
+    how = replace(how, train=False)
+    return how, fingerprint(make, how)
 
 
 def _require_sound(record: FunctionRecord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from archcheck.checks import Mismatch
@@ -70,12 +71,13 @@ def _unused(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Misma
     if unused:
         first = unused[0]
         module = first.rpartition(".")[0]
+        excuse = _common(unused)
         problem = "gets no gradient" if len(unused) == 1 else f"and {len(unused) - 1} more parameters get no gradient"
         yield Mismatch(
             keys, first, problem, "a gradient in train mode or in eval mode", f"none for {_listed(unused)}",
             module or None,
             (("note", "never used by the forward, detached, or multiplied by 0"),
-             _relax("allow_unused", module or first)),
+             _relax("allow_unused", excuse)),
         )  # fmt: skip
 
 
@@ -109,6 +111,17 @@ def _is_allowed(name: str, patterns: Sequence[str]) -> bool:
 
 def _relax(key: str, module: str) -> tuple[str, str]:
     return "allow", f"health: {{{key}: [{module or '**'}]}}"
+
+
+def _common(names: Sequence[str]) -> str:
+    """What excuses some parameters and as little else as can be: a parameter, or all that is below a module."""
+    if len(names) == 1:
+        return names[0]
+    parts = [name.split(".") for name in names]
+    shared = [
+        column[0] for column in itertools.takewhile(lambda column: len(set(column)) == 1, zip(*parts, strict=False))
+    ]
+    return ".".join([*shared, "**"])
 
 
 def _named(module: str) -> str:

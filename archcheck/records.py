@@ -297,10 +297,11 @@ class FunctionRecord:
 
     calls: in the order in which they returned in the eval pass, those of train mode only behind them; the network's own
     comes last. exponents: by position among the weights, in the order of first use. crash: where a pass died, with
-    `stage`, the pass.
+    `stage`, the pass. weights: the parameters in the order of their first use: name, and the numbers that it got.
     """
 
     calls: tuple[CallDigest, ...]
+    weights: Mapping[str, str] = field(default_factory=dict)
     exponents: Mapping[int, int] = field(default_factory=dict)
     health: HealthRecord | None = None
     crash: Crash | None = None

@@ -51,6 +51,15 @@ def format_mismatch(spec_file: SpecFile, mismatch: Mismatch, trace: StructureTra
     return "\n".join(lines)
 
 
+def format_difference(mismatch: Mismatch, trace: StructureTrace) -> str:
+    """What differs between two networks, of which neither is a spec's."""
+    lines = [f"first difference in function: {mismatch.subject}: {mismatch.problem}"]
+    lines += [_line(label, text) for label, text in (("left", mismatch.expected), ("right", mismatch.actual)) if text]
+    description = _description(mismatch, trace)
+    notes = [("module", description)] if description else []
+    return "\n".join([*lines, *(_line(label, explain(text)) for label, text in [*notes, *mismatch.notes])])
+
+
 def headline(spec_file: SpecFile, mismatch: Mismatch) -> str:
     """`FILE:LINE: subject: problem`, for one-line summaries."""
     loc = spec_file.locate(mismatch.keys, key=bool(mismatch.keys) and mismatch.keys[-1] == mismatch.subject)

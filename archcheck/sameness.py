@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,10 +11,10 @@ from archcheck.checks import Edit, Mismatch, describe_crash, matching_modules
 from archcheck.records import CallDigest, FunctionRecord, StructureTrace
 from archcheck.spec import Digests, Function, SpecFile
 from archcheck.specwriter import default_depth
-from archcheck.values import Keys, parse_layer_key
+from archcheck.values import Keys, LayerKey, parse_layer_key
 
-TOLERANCE: Final = {"float64": 3e-7, "float32": 3e-3}
-_DIGITS: Final = {"float64": 8, "float32": 4}
+TOLERANCE: Final = {"float64": 3e-8, "float32": 3e-3}
+_DIGITS: Final = {"float64": 9, "float32": 4}
 _LEAST: Final = 1e-9  # of the largest number of its kind: what is smaller is noise, and no difference
 SAME_NAMES: Final = 0.5  # below this share of common names the layers are matched by what they compute
 KINDS: Final = {
@@ -45,7 +45,7 @@ class Layer:
 
     label: str
     name: str
-    type_name: str
+    index: int
     numbers: Mapping[str, float]
 
 
@@ -59,7 +59,7 @@ def layers_of(record: FunctionRecord) -> list[Layer]:
 
 def _layer(call: CallDigest, several: bool) -> Layer:
     label = f"{call.name}[{call.index}]" if several else call.name
-    return Layer(label, call.name, call.type_name, call.numbers)
+    return Layer(label, call.name, call.index, call.numbers)
 
 
 # ------------------------------------------------------------------------------------------- recording
@@ -143,10 +143,12 @@ class Comparison:
     whole: Mapping[str, float]
     record: FunctionRecord
     tolerance: float
+    kinds: Sequence[str] = tuple(KINDS)
+    notes: Sequence[tuple[str, str]] = ()
 
     def differing(self, expected: Mapping[str, float], actual: Mapping[str, float]) -> list[str]:
         """The kinds of numbers in which a layer differs from what was recorded."""
-        compared = [kind for kind in KINDS if kind in expected or kind in _OF_PARAMETERS]
+        compared = [kind for kind in self.kinds if kind in expected or kind in _OF_PARAMETERS]
         return [kind for kind in compared if not self._alike(kind, expected.get(kind), actual.get(kind))]
 
     def _alike(self, kind: str, expected: float | None, actual: float | None) -> bool:
@@ -177,7 +179,7 @@ class Comparison:
         kinds: Sequence[str],
     ) -> Mismatch:
         also = [_SHORT[other] for other in kinds if other != kind]
-        notes = [("differs", f"in the network as a whole: {', '.join([_SHORT[kind], *also])}")]
+        notes = [("differs", f"in the network as a whole: {', '.join([_SHORT[kind], *also])}"), *self.notes]
         recorded = keys[2] if keys[1] == "layers" else subject
         if recorded != subject:
             notes.append(("recorded", f"as {recorded}"))
@@ -192,7 +194,8 @@ class Comparison:
         """
         pairs = [(label, layer) for label, layer in self.pairs() if self._differs(label, layer, kind)]
         innermost = [pair for pair in pairs if not any(_is_inside(other[1], pair[1]) for other in pairs)]
-        if kind in ("gradient", "initial", "buffers"):
+        if kind in _OF_PARAMETERS:
+            innermost = [pair for pair in innermost if pair[1].index == 0]
             return (innermost[-1] if kind == "gradient" else innermost[0]) if innermost else None
         return pairs[0] if pairs else None
 
@@ -201,30 +204,40 @@ class Comparison:
 
     def pairs(self) -> list[tuple[str, Layer]]:
         """Recorded layers and those of now, in the order in which these return."""
-        layers = {layer.label: layer for layer in layers_of(self.record)}
-        common = [label for label in layers if label in self.expected]
-        if len(common) >= SAME_NAMES * len(self.expected):
-            return [(label, layers[label]) for label in common]
-        return self._pairs_by_execution(list(layers.values()))
+        layers = layers_of(self.record)
+        expected = {(key.pattern, key.call or 0): label for label, key in self._keys()}
+        names = {layer.name for layer in layers}
+        if sum(name in names for name, _ in expected) < SAME_NAMES * len(expected):
+            return self._pairs_by_execution(layers)
+        found = []
+        for layer in layers:
+            # A call more than there was takes the place of something else: the first one is what it can be held against.
+            label = expected.get((layer.name, layer.index), expected.get((layer.name, 0)))
+            if label is not None:
+                found.append((label, layer))
+        return found
+
+    def _keys(self) -> Iterator[tuple[str, LayerKey]]:
+        return ((label, parse_layer_key(label)) for label in self.expected)
 
     def _pairs_by_execution(self, layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
-        """Layers under other names: each matched with the next one that computes the same, or else that runs next."""
+        """Layers under other names: those that compute the same, one after the other, and the two that run next.
+
+        Where layers are packed otherwise some have no counterpart, and are no difference; what is behind the last that
+        has one is where the two part.
+        """
         found: list[tuple[str, Layer]] = []
-        position = 0
-        for label, row in self.expected.items():
-            ahead = (
-                i
-                for i in range(position, len(layers))
-                if self._alike("eval", row.get("eval"), layers[i].numbers.get("eval"))
+        position, last = 0, -1
+        for i, (label, row) in enumerate(self.expected.items()):
+            ahead = range(position, len(layers))
+            match = next(
+                (j for j in ahead if self._alike("eval", row.get("eval"), layers[j].numbers.get("eval"))), None
             )
-            match = next(ahead, None)
-            if match is None:
-                if position < len(layers):
-                    found.append((label, layers[position]))
-                continue
-            found.append((label, layers[match]))
-            position = match + 1
-        return found
+            if match is not None:
+                found.append((label, layers[match]))
+                position, last = match + 1, i
+        behind = list(self.expected)[last + 1 :]
+        return [*found, (behind[0], layers[position])] if behind and position < len(layers) else found
 
 
 def _is_inside(inner: Layer, outer: Layer) -> bool:

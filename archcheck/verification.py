@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ from archcheck.values import Keys
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+STRUCTURE = frozenset(CHECKS)
 
 
 @dataclass(slots=True)
@@ -72,6 +75,8 @@ def sections_present(spec: Spec) -> dict[str, Keys]:
         found["health"] = ("health",) if spec.health is not None else ("build",)
     if isinstance(spec.function, Function):
         found["function"] = ("function",)
+    if spec.equivalent_to is not None:
+        found["equivalence"] = ("equivalent_to",)
     return found
 
 
@@ -84,6 +89,8 @@ def run_check(check: str, spec_file: SpecFile, measured: Measured, rootdir: Path
         return [*_check_recipe(spec_file, rootdir), *_untold_crash(spec_file.spec, measured.trace)]
     if check in ("function", "health"):
         return _check_run(check, spec_file, measured)
+    if check == "equivalence":
+        return _check_equivalence(spec_file, measured, rootdir)
     return CHECKS[check](spec_file, measured.trace)
 
 
@@ -107,6 +114,21 @@ def _check_run(check: str, spec_file: SpecFile, measured: Measured) -> list[Mism
         assert record.crash is not None
         raise NotMeasured(f"the forward stopped under fixed weights: {describe_crash(record.crash)}")
     return check_health(spec_file, record.health)
+
+
+def _check_equivalence(spec_file: SpecFile, measured: Measured, rootdir: Path | None) -> list[Mismatch]:
+    """Raises NotMeasured."""
+    from archcheck.equivalence import check_equivalence
+
+    assert measured.trace is not None
+    assert measured.make is not None
+    assert spec_file.spec.equivalent_to is not None
+    try:
+        return check_equivalence(spec_file, measured.make, measured.trace, rootdir)
+    except BuildError as error:
+        place: Keys = ("equivalent_to", "args")
+        failure = build_failure(spec_file.spec.equivalent_to.args, place, error)
+        return [replace(failure, keys=failure.keys if failure.keys[0] == "equivalent_to" else ("equivalent_to",))]
 
 
 def recorded_function(spec_file: SpecFile, measured: Measured, depth: int | None = None) -> dict[str, Any]:

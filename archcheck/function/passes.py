@@ -311,7 +311,7 @@ class Passes:
         self.listener = Listener()
         self._state: NetworkState | None = None
         self._buffers: dict[str, tuple[Tensor, Tensor]] = {}
-        self._changed: dict[int, dict[str, Digest]] = {}
+        self._changed: dict[str, Digest] = {}
         self.gradients: dict[str, Digest] = {}
         self._inputs: dict[str, Digest] = {}
 
@@ -481,7 +481,7 @@ class Passes:
             if new.is_floating_point() and (new.shape != old.shape or not torch.equal(new, old)):
                 one = digest(new)
                 if one is not None:
-                    self._changed[id(buffer)] = {self.fills.keys.get(id(buffer), name): one}
+                    self._changed[name] = one
 
     # ----------------------------------------------------------------------------------------- the record
 
@@ -490,17 +490,23 @@ class Passes:
         calls = self._calls(first, second, third)
         for (name, index), numbers in calls.items():
             if index == 0:
-                numbers |= self._numbers_within(self.network.modules[name])
+                numbers |= self._numbers_within(name)
         if ("", 0) in calls and self._inputs:
             calls["", 0]["inputs"] = combine(self._inputs, 0.0)
         modules = self.network.modules
         return FunctionRecord(
             tuple(CallDigest(*key, type(modules[key[0]]).__name__, numbers) for key, numbers in calls.items()),
+            self._weights(),
             dict(self.fills.exponents),
             self.health,
             died.crash if died is not None else None,
             "" if died is None else "eval" if died is first else "train" if self.how.train else "backward",
         )
+
+    def _weights(self) -> dict[str, str]:
+        """The parameters by their names, in the order in which they were filled."""
+        names = {id(param): name for name, param in self.network.params.items()}
+        return {names[key]: numbers for key, numbers in self.fills.keys.items() if key in names}
 
     def _calls(self, *passes: Pass | None) -> dict[tuple[str, int], dict[str, float]]:
         """Every call that returned, with its checks pass by pass; the network's own last."""
@@ -520,8 +526,9 @@ class Passes:
             found[("", 0)] = found.pop(("", 0))
         return found
 
-    def _numbers_within(self, module: nn.Module) -> dict[str, float]:
+    def _numbers_within(self, module_name: str) -> dict[str, float]:
         """What is known of the parameters and buffers in a module and below it."""
+        module = self.network.modules[module_name]
         names = {id(param): name for name, param in self.network.params.items()}
         own = {names[id(param)]: param for param in module.parameters() if id(param) in names}
         keys = {name: self.fills.keys.get(id(param), "") for name, param in own.items()}
@@ -529,7 +536,12 @@ class Passes:
         gradients = {keys[n]: self.gradients.get(n, nothing) for n, param in own.items() if param.requires_grad}
         largest = max((one.rms for one in self.gradients.values()), default=0.0)
         constants = {keys[name]: self.network.constants.get(name) for name in own}
-        changed = {key: one for buffer in module.buffers() for key, one in self._changed.get(id(buffer), {}).items()}
+        prefix = f"{module_name}." if module_name else ""
+        changed = {
+            self.fills.keys.get(id(self._buffers[name][0]), name): one
+            for name, one in self._changed.items()
+            if name.startswith(prefix)
+        }
         numbers = {
             "gradient": combine(gradients, _NOISE[self.how.dtype] * largest),
             "buffers": combine(changed, 0.0),

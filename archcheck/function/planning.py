@@ -46,8 +46,8 @@ Retrace = Callable[[InputTree, Mapping[str, int]], StructureTrace]
 def plans(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> list[FunctionPlan]:
     """The spec's own sizes and a batch of 4 where that's cheap; else fewer examples, or a smaller image.
 
-    A second plan is for a network that can't be trained on the smaller image. `trace` is of the spec's sizes, `retrace`
-    makes one of others.
+    Further plans are for a network that can't be trained on a smaller image, or on one. `trace` is of the spec's sizes,
+    `retrace` makes one of others.
     """
     options = [*_at_own_sizes(pattern, trace)]
     least = min(options, key=lambda one: one.macs)
@@ -55,20 +55,25 @@ def plans(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> list[F
     if usual is None:
         options += _at_smaller_images(pattern, trace, retrace)
         usual = next((one for one in options if one.macs <= _USUAL_MACS), min(options, key=lambda one: one.macs))
-    chosen = [usual] if usual.input is None else [usual, least]
-    return [_with_means(one, trace.root.num_params) for one in chosen]
+    chosen = [_of_one(usual), usual, _of_one(least), least]
+    different = [one for i, one in enumerate(chosen) if one not in chosen[:i]]
+    return [_with_budget(one, trace.root.num_params) for one in different]
 
 
-def _with_means(plan: FunctionPlan, num_params: int) -> FunctionPlan:
-    """One example where a batch is too much; for very large networks more time and memory."""
-    if plan.macs > _MOST_MACS and BATCH in plan.at:
-        plan = replace(plan, at={**plan.at, BATCH: 1}, macs=plan.macs // plan.at[BATCH])
-    scale = num_params / LARGEST_USUAL
-    if scale <= 1:
+def _of_one(plan: FunctionPlan) -> FunctionPlan:
+    """One example where a batch is too much."""
+    if plan.macs <= _MOST_MACS or BATCH not in plan.at:
         return plan
-    seconds = math.ceil(TIME_SEC * max(scale, plan.macs / _MOST_MACS)) + 1
-    memory = math.ceil(num_params * 8 * 1.5 / 2**30) + 1
-    return replace(plan, budget={"time": f"{seconds} s", "memory": f"{memory} GiB"})
+    return replace(plan, at={**plan.at, BATCH: 1}, macs=plan.macs // plan.at[BATCH])
+
+
+def _with_budget(plan: FunctionPlan, num_params: int) -> FunctionPlan:
+    """More time and memory for what needs it, written down."""
+    scale = max(num_params / LARGEST_USUAL, plan.macs / _MOST_MACS)
+    budget = {"time": f"{math.ceil(TIME_SEC * scale) + 1} s"} if scale > 1 else {}
+    if num_params > LARGEST_USUAL:
+        budget["memory"] = f"{math.ceil(num_params * 8 * 1.5 / 2**30) + 1} GiB"
+    return replace(plan, budget=budget)
 
 
 def _at_own_sizes(pattern: InputTree, trace: StructureTrace) -> Iterator[FunctionPlan]:

@@ -1,0 +1,70 @@
+"""Two builds that should be one function: run with the same weights, and held against each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from archcheck.build import prepare_network
+from archcheck.checks import Mismatch, describe_crash
+from archcheck.fingerprints import Make, run_best
+from archcheck.function.passes import How, fingerprint
+from archcheck.records import FunctionRecord, StructureTrace
+from archcheck.sameness import TOLERANCE, Comparison, layers_of
+from archcheck.spec import SpecFile
+from archcheck.values import Keys
+
+# What makes two builds one function. How each keeps its statistics, and what it starts from, is its own affair.
+_KINDS = ("eval", "train", "large", "gradient", "inputs")
+_SHOWN = 3
+
+
+def check_equivalence(spec_file: SpecFile, make: Make, trace: StructureTrace, rootdir: Path | None) -> list[Mismatch]:
+    """The first pair of layers in which a spec's network and its `equivalent_to` differ.
+
+    Raises:
+        BuildError: the other can't be built.
+        NotMeasured: one of them can't be run with fixed weights.
+    """
+    other = spec_file.spec.equivalent_to
+    assert other is not None
+    theirs = prepare_network(other.build, other.args, spec_file.path.resolve().parent, rootdir)
+    how, ours = run_best(spec_file, make, trace)
+    return compare_functions(ours, run_like(theirs, how, ours), how, (spec_file.name, other.build), ("equivalent_to",))
+
+
+def run_like(make: Make, how: How, ours: FunctionRecord) -> FunctionRecord:
+    """Another build, run as the first was, with its weights."""
+    return fingerprint(make, replace(how, exponents=ours.exponents))
+
+
+def compare_functions(
+    ours: FunctionRecord, theirs: FunctionRecord, how: How, names: tuple[str, str], keys: Keys
+) -> list[Mismatch]:
+    """At most one mismatch; `names` are what the two are called, `keys` where it is told."""
+    for record, name in zip((ours, theirs), names, strict=True):
+        if record.crash is not None:
+            problem = f"{name} stops under fixed weights in {record.stage} mode"
+            return [Mismatch(keys, name, problem, "an output", describe_crash(record.crash))]
+    precision = str(how.dtype).removeprefix("torch.")
+    expected = {layer.label: layer.numbers for layer in layers_of(theirs)}
+    comparison = Comparison(expected, theirs.root.numbers, ours, TOLERANCE[precision], _KINDS, _notes(ours, theirs))
+    kinds = comparison.differing(theirs.root.numbers, ours.root.numbers)
+    if not kinds:
+        return []
+    found = comparison.mismatch(kinds)
+    counterpart = found.keys[2] if found.keys[1] == "layers" else "output"
+    return [replace(found, keys=keys, problem=f"{found.problem} from {counterpart} of {names[1]}")]
+
+
+def _notes(ours: FunctionRecord, theirs: FunctionRecord) -> list[tuple[str, str]]:
+    """Weights without a counterpart: those of one shape are matched in the order in which they're used."""
+    lines = []
+    for here, there, where in ((ours, theirs, "only here"), (theirs, ours, "only there")):
+        left = Counter(here.weights.values()) - Counter(there.weights.values())
+        alone = [name for name, key in here.weights.items() if key in left]
+        if alone:
+            more = f", … ({len(alone)} in all)" if len(alone) > _SHOWN else ""
+            lines.append(("weights", f"{where}: {', '.join(alone[:_SHOWN])}{more}"))
+    return lines

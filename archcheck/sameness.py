@@ -209,10 +209,15 @@ class Comparison:
         names = {layer.name for layer in layers}
         if sum(name in names for name, _ in expected) < SAME_NAMES * len(expected):
             return self._pairs_by_execution(layers)
+        calls = {(layer.name, layer.index) for layer in layers}
+        missing = iter([label for key, label in expected.items() if key not in calls])
+        depth = max((name.count(".") for name, _ in expected), default=0)
         found = []
         for layer in layers:
-            # A call more than there was takes the place of something else: the first one is what it can be held against.
+            # A call more than there was takes the place of something else, and can only be held against the first.
             label = expected.get((layer.name, layer.index), expected.get((layer.name, 0)))
+            if label is None and layer.name.count(".") <= depth:  # a new one has the place of one that's no more
+                label = next(missing, None)
             if label is not None:
                 found.append((label, layer))
         return found

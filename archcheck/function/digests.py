@@ -104,7 +104,7 @@ def combine(parts: Mapping[str, Digest], floor: float) -> float:
     total = 0.0
     for key, one in parts.items():
         first, second = (1.5 + 0.5 * float(number) for number in _pair(key))
-        size = one.rms + floor
+        size = math.hypot(one.rms, floor)
         if size > 0:
             total += _OFFSET + first * one.check / size + second * math.log(size)
     return total

@@ -31,7 +31,7 @@ from archcheck.world import seed_generators
 
 _CPU: Final = torch.device("cpu")
 LARGE: Final = 8.0  # by which biases and scales are multiplied to reach what only large values reach
-_NOISE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # of the largest gradient: what is smaller is rounding
+_NOISE: Final = {torch.float64: 1e-8, torch.float32: 1e-3}  # of the largest gradient: what is smaller is rounding
 
 
 # ------------------------------------------------------------------------------------------- a network to run

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archcheck.function.pool import core, uniform
+from archcheck.function.pool import core, pour, uniform
 
 aten = torch.ops.aten
 
@@ -146,8 +146,8 @@ _SETTING: Final = (aten.fill_.Scalar, aten.fill_.Tensor, aten.zero_.default, ate
 class Steady(TorchDispatchMode):
     """Random numbers are replaced, of whatever calls below autograd draws them; `note` is told what drew them.
 
-    `touch` is told of every tensor that goes into a call. Parameters aren't drawn at all, as nobody reads what they are
-    built with: `undrawn` has them by identity, unless a constant was written over them.
+    `touch` is told of every tensor that goes into a call. Parameters aren't drawn as they are meant to be, since they
+    get other values: `undrawn` has them by identity, unless a constant was written over them.
     """
 
     def __init__(self, note: Callable[[str], None] | None = None, touch: Callable[[Any], object] | None = None) -> None:
@@ -172,7 +172,7 @@ class Steady(TorchDispatchMode):
             return func(*args, **(kwargs or {}))
         if args and isinstance(args[0], nn.Parameter) and _is_in_place(func):
             self.undrawn[id(args[0])] = args[0]
-            return args[0]
+            return _scribble(args[0])
         self._tell(func, args)
         return rule(*args, **(kwargs or {}))
 
@@ -182,6 +182,13 @@ class Steady(TorchDispatchMode):
         idle = name == "native_dropout" and args[2:3] == (False,)
         if self._note is not None and not idle and "attention" not in name:
             self._note(name)
+
+
+def _scribble(param: Tensor) -> Tensor:
+    """Any values, the same every time: something may be made of them, such as the norm of a weight."""
+    if param.is_contiguous() and param.is_floating_point():
+        pour(param.detach().view(-1), f"undrawn {core(param.shape)}")
+    return param
 
 
 def _is_in_place(func: Any) -> bool:

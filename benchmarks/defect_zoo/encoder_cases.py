@@ -1,0 +1,236 @@
+"""Cases of the encoder with padding."""
+
+from defect_zoo.case import Edit, defect, rewrite
+
+DEFECTS = [
+    defect("padding mask lost", "masking", ", key_padding_mask=is_padding", "", "layers.0.attention"),
+    defect(
+        "padding attended to instead",
+        "masking",
+        "is_padding = tokens < 8",
+        "is_padding = tokens >= 8",
+        "layers.0.attention",
+    ),
+    defect("padding mask off by one", "masking", "tokens < 8", "tokens <= 8", "layers.0.attention"),
+    defect(
+        "first token masked where padding",
+        "masking",
+        "is_padding[:, 0] = False",
+        "is_padding[:, -1] = False",
+        "layers.0.attention",
+    ),
+    defect("mean over padding too", "masking", "(x * kept).sum(dim=1) / kept.sum(dim=1)", "x.mean(dim=1)", "pooler"),
+    defect("masked sum over all steps", "masking", "/ kept.sum(dim=1)", "/ kept.shape[1]", "pooler"),
+    defect(
+        "first token for the mean",
+        "readout",
+        "mean = (x * kept).sum(dim=1) / kept.sum(dim=1)",
+        "mean = x[:, 0]",
+        "pooler",
+    ),
+    defect(
+        "maximum for the mean",
+        "readout",
+        "mean = (x * kept).sum(dim=1) / kept.sum(dim=1)",
+        "mean = (x * kept).amax(dim=1)",
+        "pooler",
+    ),
+    defect(
+        "pre-norm",
+        "normalisation",
+        "x = self.norm1(x + self.drop(mixed))",
+        "x = x + self.drop(self.norm1(mixed))",
+        "layers.0.norm1",
+        "layers.0.drop",
+    ),
+    defect(
+        "first skip lost",
+        "residual",
+        "self.norm1(x + self.drop(mixed))",
+        "self.norm1(self.drop(mixed))",
+        "layers.0.norm1",
+    ),
+    defect(
+        "norms change places",
+        "sharing",
+        "self.norm2(x + self.drop(y))",
+        "self.norm1(x + self.drop(y))",
+        "layers.0.norm1",
+        "layers.0.norm2",
+    ),
+    defect(
+        "torch's epsilon",
+        "scale or constant",
+        "self.norm2 = nn.LayerNorm(DIM, eps=1e-12)",
+        "self.norm2 = nn.LayerNorm(DIM)",
+        "layers.0.norm2",
+    ),
+    defect(
+        "attention's own dropout",
+        "dropout",
+        "nn.MultiheadAttention(DIM, 4, batch_first=True)",
+        "nn.MultiheadAttention(DIM, 4, dropout=0.1, batch_first=True)",
+        "layers.0.attention",
+    ),
+    defect(
+        "dropout on the skip too",
+        "dropout",
+        "self.norm1(x + self.drop(mixed))",
+        "self.norm1(self.drop(x + mixed))",
+        "layers.0.drop",
+    ),
+    defect(
+        "second dropout lost",
+        "dropout",
+        "self.norm2(x + self.drop(y))",
+        "self.norm2(x + y)",
+        "layers.0.norm2",
+        "layers.0.drop",
+    ),
+    defect(
+        "two heads",
+        "head split",
+        "nn.MultiheadAttention(DIM, 4,",
+        "nn.MultiheadAttention(DIM, 2,",
+        "layers.0.attention",
+    ),
+    defect(
+        "batch taken for time",
+        "axis",
+        "nn.MultiheadAttention(DIM, 4, batch_first=True)",
+        "nn.MultiheadAttention(DIM, 4)",
+        "layers.0.attention",
+        also=(Edit("key_padding_mask=is_padding", "key_padding_mask=is_padding.T"),),
+    ),
+    defect(
+        "keys in reverse order",
+        "attention",
+        "self.attention(x, x, x,",
+        "self.attention(x, x.flip(1), x,",
+        "layers.0.attention",
+    ),
+    defect(
+        "values halved",
+        "attention",
+        "self.attention(x, x, x,",
+        "self.attention(x, x, x * 0.5,",
+        "layers.0.attention",
+    ),
+    defect(
+        "projection biases lost",
+        "width or bias",
+        "nn.MultiheadAttention(DIM, 4, batch_first=True)",
+        "nn.MultiheadAttention(DIM, 4, bias=False, batch_first=True)",
+        "layers.0.attention",
+    ),
+    defect(
+        "extra key and value biases",
+        "width or bias",
+        "nn.MultiheadAttention(DIM, 4, batch_first=True)",
+        "nn.MultiheadAttention(DIM, 4, add_bias_kv=True, batch_first=True)",
+        "layers.0.attention",
+    ),
+    defect(
+        "a step of zeros attended to",
+        "attention",
+        "nn.MultiheadAttention(DIM, 4, batch_first=True)",
+        "nn.MultiheadAttention(DIM, 4, add_zero_attn=True, batch_first=True)",
+        "layers.0.attention",
+    ),
+    defect(
+        "positions from the end",
+        "position",
+        "torch.arange(7, device=tokens.device)",
+        "torch.arange(6, -1, -1, device=tokens.device)",
+        "positions",
+    ),
+    defect(
+        "positions of one step",
+        "position",
+        "self.positions(torch.arange(7, device=tokens.device))",
+        "self.positions(torch.zeros_like(tokens))",
+        "positions",
+    ),
+    defect(
+        "positions behind the norm",
+        "position",
+        "x = self.tokens(tokens) + self.positions(torch.arange(7, device=tokens.device))\n        x = self.norm(x)",
+        "x = self.norm(self.tokens(tokens))\n        x = x + self.positions(torch.arange(7, device=tokens.device))",
+        "norm",
+    ),
+    defect("pooler without tanh", "activation", "torch.tanh(self.pooler(mean))", "self.pooler(mean)", "topic"),
+    defect(
+        "tags of the normalised steps detached",
+        "detached gradient",
+        "self.tags(x)",
+        "self.tags(x.detach())",
+        "tokens",
+        "layers.1.norm2",
+        "layers.1",
+        "layers.1.attention.out_proj",
+    ),
+    defect(
+        "heads under each other's name",
+        "readout",
+        '{"topic": self.topic(torch.tanh(self.pooler(mean))), "tags": self.tags(x)}',
+        '{"tags": self.topic(torch.tanh(self.pooler(mean))), "topic": self.tags(x)}',
+        "output",
+    ),
+    defect(
+        "one layer twice",
+        "sharing",
+        "nn.ModuleList([EncoderLayer(), EncoderLayer()])",
+        "nn.ModuleList([EncoderLayer()] * 2)",
+        "layers.0.attention",
+        "layers.1.attention",
+        "layers.0.attention.out_proj",
+    ),
+]
+
+REWRITES = [
+    rewrite("weights asked for and thrown away", ("need_weights=False", "need_weights=True")),
+    rewrite(
+        "additive mask",
+        (
+            "key_padding_mask=is_padding",
+            "key_padding_mask=torch.zeros_like(x[..., 0]).masked_fill(is_padding, -torch.inf)",
+        ),
+    ),
+    rewrite(
+        "mask as attention mask",
+        (
+            "key_padding_mask=is_padding",
+            "attn_mask=is_padding[:, None, :].expand(-1, x.shape[1], -1).repeat_interleave(4, dim=0)",
+        ),
+    ),
+    rewrite(
+        "time first inside",
+        ("nn.MultiheadAttention(DIM, 4, batch_first=True)", "nn.MultiheadAttention(DIM, 4)"),
+        (
+            "mixed, _ = self.attention(x, x, x, ",
+            "mixed, _ = self.attention(x.transpose(0, 1), x.transpose(0, 1), x.transpose(0, 1), ",
+        ),
+        (
+            "        x = self.norm1(x + self.drop(mixed))",
+            "        x = self.norm1(x + self.drop(mixed.transpose(0, 1)))",
+        ),
+    ),
+    rewrite(
+        "two dropouts",
+        ("self.drop(y)", "self.drop2(y)"),
+        (
+            "        self.drop = nn.Dropout(0.1)\n",
+            "        self.drop = nn.Dropout(0.1)\n        self.drop2 = nn.Dropout(0.1)\n",
+        ),
+    ),
+    rewrite(
+        "positions by slice", ("self.positions(torch.arange(7, device=tokens.device))", "self.positions.weight[:7]")
+    ),
+    rewrite(
+        "mean by einsum",
+        (
+            "(x * kept).sum(dim=1) / kept.sum(dim=1)",
+            'torch.einsum("btd,bt->bd", x, kept[..., 0] / kept[..., 0].sum(dim=1, keepdim=True))',
+        ),
+    ),
+]

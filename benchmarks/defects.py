@@ -1,0 +1,276 @@
+"""Which mistakes each method notices, and which rewrites it stumbles over: `python benchmarks/defects.py [FAMILY...]`.
+
+Small networks of many families get defects that people really make, most of which keep every shape and every count,
+and rewrites that keep the function. Four methods say what they make of them. With `--confirm` none of them is asked:
+brute force, with copied weights, then shows that every defect differs where it is said to, and that no rewrite does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import torch
+from defect_zoo.case import Defect, Family, Rewrite, apply_edits, family_names, load_family
+from defect_zoo.confirm import find_first_differences, flatten, is_equivalent, load, make_inputs
+from structure import describe_machine
+from tabulate import tabulate
+
+METHODS: Final = ("totals", "per-layer shapes", "seeded snapshot", "archcheck")
+STRUCTURE: Final = ("spec", "shapes", "parameters", "compute")
+FUNCTION: Final = ("function", "health")
+MIN_NAMED_RIGHT: Final = 0.95
+SPEC: Final = "net.arch.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the methods said of one case, and the layer that archcheck named first."""
+
+    family: str
+    case: Defect | Rewrite
+    alarms: frozenset[str]
+    layer: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The case's name for people."""
+        return f"{self.family}: {self.case.name}"
+
+    @property
+    def named_right(self) -> bool:
+        """True where archcheck pointed at a layer that may be called the first to differ."""
+        return isinstance(self.case, Defect) and self.layer in self.case.layers
+
+
+@dataclass(slots=True)
+class Tally:
+    """All verdicts."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def of(self, kind: type[Defect] | type[Rewrite], family: str | None = None) -> list[Verdict]:
+        """Those of defects or of rewrites."""
+        return [one for one in self.verdicts if isinstance(one.case, kind) and family in (None, one.family)]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the families named on the command line, or all of them."""
+    warnings.simplefilter("ignore")  # what networks full of mistakes warn of is no news here
+    torch.set_num_threads(1)
+    confirm = "--confirm" in arguments
+    names = [name for name in arguments if name != "--confirm"] or family_names()
+    families = [load_family(name) for name in names]
+    if confirm:
+        return confirm_cases(families)
+    start, tally = time.perf_counter(), Tally()
+    for family in families:
+        tally.verdicts += judge_family(family)
+        print(family.name, file=sys.stderr, flush=True)
+    print(describe_machine(), f"\n{time.perf_counter() - start:.0f} s\n")
+    print(format_tally(tally))
+    return 0 if is_sound(tally) else 1
+
+
+# ---------------------------------------------------------------------------------------------- the methods
+
+
+def judge_family(family: Family) -> Iterator[Verdict]:
+    """Every case of a family, by every method."""
+    original = _snapshot(family.source, family.inputs)
+    with tempfile.TemporaryDirectory() as folder:
+        spec = _record_spec(family, Path(folder))
+        alarms, layer = _ask_archcheck(family.source, spec, is_rewrite=False)
+        if alarms:
+            raise SystemExit(f"{family.name}: the network doesn't hold to its own spec: {layer}")
+        for case in family.cases:
+            changed = apply_edits(family.source, case.edits)
+            alarms, layer = _ask_archcheck(changed, spec, is_rewrite=isinstance(case, Rewrite))
+            yield Verdict(family.name, case, alarms | _compare(original, _snapshot(changed, family.inputs)), layer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """What a hand-written test would keep of a network: its parameters, and its output under a seed."""
+
+    num_params: int
+    output: list[torch.Tensor]
+
+
+def _snapshot(source: str, inputs: tuple[str, ...]) -> _Snapshot | None:
+    torch.manual_seed(0)
+    try:
+        model = load(source).eval()
+        with torch.no_grad():
+            output = flatten(model(*make_inputs(inputs, num_examples=2, dtype=torch.float32)))
+    except (RuntimeError, ValueError, TypeError):
+        return None
+    return _Snapshot(sum(value.numel() for value in model.parameters()), output)
+
+
+def _compare(original: _Snapshot | None, changed: _Snapshot | None) -> set[str]:
+    if original is None or changed is None:
+        return {"totals", "seeded snapshot"}
+    ours, theirs = original.output, changed.output
+    if original.num_params != changed.num_params or [a.shape for a in ours] != [b.shape for b in theirs]:
+        return {"totals", "seeded snapshot"}
+    return set() if all(torch.allclose(a, b) for a, b in zip(ours, theirs, strict=True)) else {"seeded snapshot"}
+
+
+def _record_spec(family: Family, folder: Path) -> Path:
+    from archcheck.cli import main as archcheck
+
+    (folder / "net.py").write_text(family.source, encoding="utf-8")
+    inputs = [word for text in family.inputs for word in ("--input", text)]
+    with _quietly(folder) as printed:
+        status = archcheck(["new", "net.py:build", *inputs, "--output", SPEC])
+    if status:
+        raise SystemExit(f"{family.name}: archcheck new ended with {status}:\n{printed.getvalue()}")
+    return folder / SPEC
+
+
+def _ask_archcheck(source: str, spec: Path, *, is_rewrite: bool) -> tuple[frozenset[str], str | None]:
+    """Which of archcheck's two methods complain, and the first layer named.
+
+    A rewrite may rename layers, and a spec that lists them then says so, as it should: what must stay silent is the
+    function.
+    """
+    import archcheck
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "net.py").write_text(source, encoding="utf-8")
+        shutil.copy(spec, folder / SPEC)
+        try:
+            with _quietly(folder):
+                outcomes = archcheck.verify(folder / SPEC).outcomes
+        except Exception as error:  # archcheck's own: no verdict, so wrong for a defect and for a rewrite alike
+            return frozenset({METHODS[-1]} if is_rewrite else ()), f"{type(error).__name__}: {error}"
+    structure = any(outcomes.get(check) for check in STRUCTURE)
+    function = any(outcomes.get(check) for check in FUNCTION)
+    alarms = {"per-layer shapes"} if structure else set()
+    if function or (structure and not is_rewrite):
+        alarms.add("archcheck")
+    first = next((outcomes[check][0].subject for check in (*FUNCTION, *STRUCTURE[1:]) if outcomes.get(check)), None)
+    return frozenset(alarms), first and re.sub(r"\[\d+\]$", "", first)
+
+
+@contextlib.contextmanager
+def _quietly(folder: Path) -> Iterator[io.StringIO]:
+    """Work in a folder, with what is printed kept aside."""
+    before, printed = Path.cwd(), io.StringIO()
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            yield printed
+    finally:
+        os.chdir(before)
+
+
+# ---------------------------------------------------------------------------------------------- the result
+
+
+def is_sound(tally: Tally) -> bool:
+    """True when nothing survives archcheck, nothing sets it off wrongly, and it points where it should."""
+    defects = tally.of(Defect)
+    killed = [one for one in defects if METHODS[-1] in one.alarms]
+    alarmed = [one for one in tally.of(Rewrite) if METHODS[-1] in one.alarms]
+    named = sum(one.named_right for one in killed)
+    return len(killed) == len(defects) and not alarmed and named >= MIN_NAMED_RIGHT * len(killed)
+
+
+def format_tally(tally: Tally) -> str:
+    """Tables by family and by category, and the cases that went wrong."""
+    families = list(dict.fromkeys(one.family for one in tally.verdicts))
+    rows = [_row(name, tally.of(Defect, name), tally.of(Rewrite, name)) for name in families]
+    rows.append(_row("all", tally.of(Defect), tally.of(Rewrite)))
+    headers = ["family", "defects", *METHODS, "named right", "rewrites", *METHODS]
+    parts = [
+        "Defects noticed, and rewrites that set a method off, by family:",
+        tabulate(rows, headers, tablefmt="github"),
+        _format_categories(tally.of(Defect)),
+        *_format_lists(tally),
+    ]
+    return "\n\n".join(parts)
+
+
+def _row(title: str, defects: Sequence[Verdict], rewrites: Sequence[Verdict]) -> list[str | int]:
+    killed = [one for one in defects if METHODS[-1] in one.alarms]
+    right = f"{sum(one.named_right for one in killed)} of {len(killed)}"
+    return [title, len(defects), *_counts(defects), right, len(rewrites), *_counts(rewrites)]
+
+
+def _counts(verdicts: Sequence[Verdict]) -> list[int]:
+    return [sum(method in one.alarms for one in verdicts) for method in METHODS]
+
+
+def _format_categories(defects: Sequence[Verdict]) -> str:
+    found = Counter(one.case.category for one in defects if isinstance(one.case, Defect))
+    rows: list[list[str | int]] = []
+    for category in sorted(found):
+        here = [one for one in defects if isinstance(one.case, Defect) and one.case.category == category]
+        rows.append([category, len(here), *_counts(here)])
+    return "By category:\n\n" + tabulate(rows, ["category", "defects", *METHODS], tablefmt="github")
+
+
+def _format_lists(tally: Tally) -> Iterator[str]:
+    killed = [one for one in tally.of(Defect) if METHODS[-1] in one.alarms]
+    survived = [one for one in tally.of(Defect) if METHODS[-1] not in one.alarms]
+    spared = [f"{one.title}: {one.layer}" if one.layer else one.title for one in survived]
+    alarmed = [f"{one.title}: {one.layer}" for one in tally.of(Rewrite) if METHODS[-1] in one.alarms]
+    wrong = [
+        f"{one.title}: {one.layer} for {' or '.join(one.case.layers)}"
+        for one in killed
+        if isinstance(one.case, Defect) and not one.named_right
+    ]
+    if killed:
+        yield f"First layer named right: {1 - len(wrong) / len(killed):.1%} of {len(killed)} defects noticed."
+    for title, lines in (("Survivors", spared), ("False alarms", alarmed), ("Named wrongly", wrong)):
+        yield "\n".join([f"{title}: {len(lines)}", *(f"- {line}" for line in lines)])
+
+
+# ---------------------------------------------------------------------------------------------- brute force
+
+
+def confirm_cases(families: Sequence[Family]) -> int:
+    """Check the cases themselves; print those that aren't what they say."""
+    wrong = [line for family in families for line in _confirm_family(family)]
+    print(*wrong, sep="\n")
+    num_defects, num_rewrites = (sum(len(getattr(one, kind)) for one in families) for kind in ("defects", "rewrites"))
+    print(f"{len(families)} families, {num_defects} defects, {num_rewrites} rewrites: {len(wrong)} not as declared")
+    return 1 if wrong else 0
+
+
+def _confirm_family(family: Family) -> Iterator[str]:
+    for case in family.cases:
+        try:
+            found = _confirm_case(family, case)
+        except Exception as error:  # whatever a case does wrong is what is asked for
+            found = f"{type(error).__name__}: {error}"
+        if found is not None:
+            yield f"{family.name}: {case.name}: {found}"
+
+
+def _confirm_case(family: Family, case: Defect | Rewrite) -> str | None:
+    changed = apply_edits(family.source, case.edits)
+    if isinstance(case, Rewrite):
+        return None if is_equivalent(family.source, changed, family.inputs) else "a rewrite that differs"
+    found = find_first_differences(family.source, changed, family.inputs)
+    declared = found and all(name in case.layers for name in found)
+    return None if declared else f"first to differ: {found}, declared: {case.layers}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

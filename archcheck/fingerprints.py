@@ -14,7 +14,7 @@ from torch import nn
 from archcheck.build import prepare_network
 from archcheck.checks import describe_crash
 from archcheck.errors import NotMeasured
-from archcheck.function.passes import Examine, How, fingerprint
+from archcheck.function.passes import Examine, How, fingerprint, run_in_eval_mode
 from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, plans
 from archcheck.function.soundness import examiner
 from archcheck.meta.skeleton import copy_for_real
@@ -49,7 +49,7 @@ def measure_function(
     """
     function = spec_file.spec.function
     if not isinstance(function, Function):
-        return _run(spec_file, make, trace, device)[2]
+        return _run(spec_file, make, trace, device, with_health=True)[2]
     granted = function.budget.memory if function.budget is not None and function.budget.memory else MEMORY_BYTES
     needed = needed_bytes(trace, function.precision)
     if needed > granted:
@@ -100,19 +100,20 @@ def record_section(spec_file: SpecFile, make: Make, trace: StructureTrace, depth
 
 
 def _run(
-    spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU
+    spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU, *, with_health: bool = False
 ) -> tuple[dict[str, Any], How, FunctionRecord]:
     """The first keys of a section, how the network is run by them, and what came of it; in train mode if it can be."""
     tried = []
     for head, how in _options(spec_file, make, trace):
         how = replace(how, device=device)
-        record = fingerprint(make, how, _examiner(spec_file, make, how))
+        record = fingerprint(make, how, _examiner(spec_file, make, how) if with_health else None)
         if record.stage != "train":
             return head, how, record
         tried.append((head, how))
     head, how = tried[0]
     how = replace(how, train=False)
-    return {**head, "train": False}, how, fingerprint(make, how, _examiner(spec_file, make, how))
+    examine = _examiner(spec_file, make, how) if with_health else None
+    return {**head, "train": False}, how, fingerprint(make, how, examine)
 
 
 def _options(spec_file: SpecFile, make: Make, trace: StructureTrace) -> list[tuple[dict[str, Any], How]]:
@@ -136,12 +137,8 @@ def _how(plan: FunctionPlan) -> How:
 
 def run_best(spec_file: SpecFile, make: Make, trace: StructureTrace) -> tuple[How, FunctionRecord]:
     """The network run in the way that shows most of it, without its health."""
-    for _, how in _options(spec_file, make, trace):
-        record = fingerprint(make, how)
-        if record.stage != "train":
-            return how, record
-    how = replace(how, train=False)
-    return how, fingerprint(make, how)
+    _, how, record = _run(spec_file, make, trace)
+    return how, record
 
 
 def _require_sound(record: FunctionRecord) -> None:
@@ -159,11 +156,11 @@ def _require_sound(record: FunctionRecord) -> None:
 
 def _require_repeatable(make: Make, how: How, record: FunctionRecord) -> None:
     """Built and run once more, under other seeds, it must give the same: else something in it is left to chance."""
-    again = fingerprint(make, replace(how, exponents=record.exponents, seed=_OTHER_SEED))
+    again = run_in_eval_mode(make, replace(how, exponents=record.exponents, seed=_OTHER_SEED))
     precision = str(how.dtype).removeprefix("torch.")
     expected = {layer.label: layer.numbers for layer in layers_of(record)}
-    comparison = Comparison(expected, record.root.numbers, again, TOLERANCE[precision])
-    kinds = comparison.differing(record.root.numbers, again.root.numbers) if again.calls else ["eval"]
+    comparison = Comparison(expected, record.root.numbers, again, TOLERANCE[precision], kinds=("eval",))
+    kinds = comparison.differing(record.root.numbers, again.root.numbers) if again.crash is None else ["eval"]
     if kinds:
         subject = comparison.mismatch(kinds).subject
         raise NotMeasured(

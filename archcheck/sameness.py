@@ -15,6 +15,7 @@ from archcheck.values import Keys, LayerKey, parse_layer_key
 
 TOLERANCE: Final = {"float64": 3e-8, "float32": 3e-3}
 _DIGITS: Final = {"float64": 9, "float32": 4}
+_SKETCHED: Final = 4  # digits of what is there to be read by people
 _LEAST: Final = 1e-9  # of the largest number of its kind: what is smaller is noise, and no difference
 SAME_NAMES: Final = 0.5  # below this share of common names the layers are matched by what they compute
 KINDS: Final = {
@@ -68,7 +69,10 @@ def _layer(call: CallDigest, several: bool) -> Layer:
 def rounded(numbers: Mapping[str, float], precision: str) -> dict[str, float]:
     """Numbers with as many digits as mean something."""
     finite = {key: number for key, number in numbers.items() if math.isfinite(number)}
-    return {key: float(f"{finite[key]:.{_DIGITS[precision]}g}") for key in Digests.model_fields if key in finite}
+    digits = dict.fromkeys(KINDS, _DIGITS[precision])
+    return {
+        key: float(f"{finite[key]:.{digits.get(key, _SKETCHED)}g}") for key in Digests.model_fields if key in finite
+    }
 
 
 def listed_names(spec_file: SpecFile, trace: StructureTrace, depth: int) -> set[str]:
@@ -119,7 +123,25 @@ def _edits(spec_file: SpecFile, record: FunctionRecord, trace: StructureTrace) -
     names: Iterable[str] = {labels[label] for label in function.layers if label in labels}
     if not function.layers.keys() <= labels.keys():
         names = listed_names(spec_file, trace, default_depth(trace))
-    return (Edit(("function",), function_section(record, head, names)),)
+    section = function_section(record, head, names)
+    tolerance = TOLERANCE[function.precision]
+    rows = {label: _numbers(row) for label, row in function.layers.items()}
+    section["layers"] = {label: _kept(rows.get(label, {}), row, tolerance) for label, row in section["layers"].items()}
+    if function.output is not None:
+        section[OUTPUT] = _kept(_numbers(function.output), section[OUTPUT], tolerance)
+    return (Edit(("function",), section),)
+
+
+def _kept(old: Mapping[str, float], new: Mapping[str, float], tolerance: float) -> dict[str, float]:
+    """The new numbers, and the old ones where they only differ as two machines do."""
+    return {
+        key: old[key] if key in old and _is_close(old[key], number, tolerance) else number
+        for key, number in new.items()
+    }
+
+
+def _is_close(a: float, b: float, tolerance: float) -> bool:
+    return abs(a - b) <= tolerance * abs(a)
 
 
 def _numbers(row: Digests) -> dict[str, float]:

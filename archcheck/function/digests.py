@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import torch
@@ -61,7 +62,7 @@ def digest(value: Any) -> Digest | None:
         return None
     count = sum(one.numel() for one in flat)
     total = math.fsum(float(one.sum()) for one in flat)
-    norm = math.hypot(*(float(torch.linalg.vector_norm(one)) for one in flat))
+    norm = math.hypot(*map(_norm, flat))
     projection = math.fsum(_project(one, f"check {position}") for position, one in enumerate(flat))
     rms = norm / math.sqrt(count)
     return Digest(total / count, rms, math.sqrt(3 / count) * projection + _RMS_SHARE * rms)
@@ -78,10 +79,17 @@ def _flat(tensor: Tensor) -> Tensor | None:
         flat = tensor.reshape(-1).double()
     except (RuntimeError, NotImplementedError, TypeError):  # nested, quantised
         return None
-    if bool(torch.isinf(flat).any()):
+    if not math.isfinite(float(torch.dot(flat, flat))):
         infinite = torch.isinf(flat)
-        return torch.cat([flat.masked_fill(infinite, 0), infinite.double()])
+        if bool(infinite.any()):
+            return torch.cat([flat.masked_fill(infinite, 0), infinite.double()])
     return flat
+
+
+def _norm(flat: Tensor) -> float:
+    """The root of the sum of squares; the product is the fastest way to it, as long as it doesn't overflow."""
+    square = float(torch.dot(flat, flat))
+    return math.sqrt(square) if math.isfinite(square) else float(torch.linalg.vector_norm(flat))
 
 
 def _project(flat: Tensor, key: str) -> float:
@@ -103,7 +111,7 @@ def combine(parts: Mapping[str, Digest], floor: float) -> float:
     """
     total = 0.0
     for key, one in parts.items():
-        first, second = (1.5 + 0.5 * float(number) for number in _pair(key))
+        first, second = (1.5 + 0.5 * number for number in _pair(key))
         size = math.hypot(one.rms, floor)
         if size > 0:
             total += _OFFSET + first * one.check / size + second * math.log(size)
@@ -114,7 +122,7 @@ def combine_constants(constants: Mapping[str, float | None]) -> float:
     """What parameters start from as one number: their constants, large or small, or that there is none."""
     total = 0.0
     for key, constant in constants.items():
-        weight = 1.5 + 0.5 * float(_pair(key)[0])
+        weight = 1.5 + 0.5 * _pair(key)[0]
         total += _OFFSET + weight * (_DRAWN if constant is None else math.asinh(constant * _FINEST))
     return total
 
@@ -123,5 +131,7 @@ _FINEST: Final = 1e8  # constants such as 1e-6 are told from 0
 _DRAWN: Final = -7.3
 
 
-def _pair(key: str) -> Tensor:
-    return uniform((2,), key, torch.device("cpu"))
+@lru_cache(maxsize=100_000)
+def _pair(key: str) -> tuple[float, float]:
+    first, second = uniform((2,), key, torch.device("cpu")).tolist()
+    return first, second

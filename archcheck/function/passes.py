@@ -231,7 +231,7 @@ class Listener(Watcher):
         """Containers return what their last layer did: that's read once."""
         if isinstance(out, Tensor) and out is self._last[0] and out._version == self._last[1]:
             return self._last[2]
-        with torch._C.DisableTorchFunction(), torch.no_grad():
+        with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.no_grad():
             found = digest(out if self.share == 1 else [_first_of(one, self.share) for one in tensors_in(out)])
         self._last = (out, out._version, found) if isinstance(out, Tensor) else (None, 0, None)
         return found
@@ -266,6 +266,12 @@ def fingerprint(make: Callable[[], nn.Module], how: How, examine: Examine | None
     """
     with isolated(how.device):
         return Passes(prepare(make, how), how, examine).run()
+
+
+def run_in_eval_mode(make: Callable[[], nn.Module], how: How) -> FunctionRecord:
+    """The first pass only. Raises as `fingerprint`."""
+    with isolated(how.device):
+        return Passes(prepare(make, how), how).run(only_eval=True)
 
 
 @contextmanager
@@ -314,13 +320,15 @@ class Passes:
         self._changed: dict[str, Digest] = {}
         self.gradients: dict[str, Digest] = {}
         self._inputs: dict[str, Digest] = {}
+        self._own: dict[str, dict[str, str]] = {}
+        self._is_trained: dict[str, bool] = {}
 
-    def run(self) -> FunctionRecord:
+    def run(self, *, only_eval: bool = False) -> FunctionRecord:
         """Eval; train with gradients; train with large values. A pass that dies ends it."""
         with self.listener.watching(self.network.modules), room_for_depth(self.network.modules):
             self._state = NetworkState(self.network.modules.values(), values=False)
             first = self.forward(training=False, note_draws=True)
-            if first.crash is None:
+            if first.crash is None and not only_eval:
                 self.fills.fill_rest()
                 named = self.network.model.named_buffers()
                 self._buffers = {name: (buffer, buffer.detach().clone()) for name, buffer in named}
@@ -488,9 +496,11 @@ class Passes:
     def _record(self, first: Pass, second: Pass | None, third: Pass | None) -> FunctionRecord:
         died = next((one for one in (first, second) if one is not None and one.crash is not None), None)
         calls = self._calls(first, second, third)
+        floor = _NOISE[self.how.dtype] * max((one.rms for one in self.gradients.values()), default=0.0)
+        self._note_owners()
         for (name, index), numbers in calls.items():
             if index == 0:
-                numbers |= self._numbers_within(name)
+                numbers |= self._numbers_within(name, floor)
         if ("", 0) in calls and self._inputs:
             calls["", 0]["inputs"] = combine(self._inputs, 0.0)
         modules = self.network.modules
@@ -526,16 +536,26 @@ class Passes:
             found[("", 0)] = found.pop(("", 0))
         return found
 
-    def _numbers_within(self, module_name: str) -> dict[str, float]:
-        """What is known of the parameters and buffers in a module and below it."""
-        module = self.network.modules[module_name]
+    def _note_owners(self) -> None:
+        """The parameters in each module and below it, by name, with the numbers that each got."""
         names = {id(param): name for name, param in self.network.params.items()}
-        own = {names[id(param)]: param for param in module.parameters() if id(param) in names}
-        keys = {name: self.fills.keys.get(id(param), "") for name, param in own.items()}
+        self._is_trained = {name: param.requires_grad for name, param in self.network.params.items()}
+        modules = {id(module): name for name, module in self.network.modules.items()}
+        self._own = {name: {} for name in modules.values()}
+        for module_name, module in reversed(self.network.modules.items()):  # those inside before those around them
+            own = self._own[module_name]
+            for param in module._parameters.values():
+                if param is not None and id(param) in names:
+                    own[names[id(param)]] = self.fills.keys.get(id(param), "")
+            for child in module._modules.values():
+                own |= self._own[modules[id(child)]] if id(child) in modules else {}
+
+    def _numbers_within(self, module_name: str, floor: float) -> dict[str, float]:
+        """What is known of the parameters and buffers in a module and below it."""
+        own = self._own[module_name]
         nothing = Digest(0.0, 0.0, 0.0)
-        gradients = {keys[n]: self.gradients.get(n, nothing) for n, param in own.items() if param.requires_grad}
-        largest = max((one.rms for one in self.gradients.values()), default=0.0)
-        constants = {keys[name]: self.network.constants.get(name) for name in own}
+        gradients = {key: self.gradients.get(name, nothing) for name, key in own.items() if self._is_trained[name]}
+        constants = {key: self.network.constants.get(name) for name, key in own.items()}
         prefix = f"{module_name}." if module_name else ""
         changed = {
             self.fills.keys.get(id(self._buffers[name][0]), name): one
@@ -543,7 +563,7 @@ class Passes:
             if name.startswith(prefix)
         }
         numbers = {
-            "gradient": combine(gradients, _NOISE[self.how.dtype] * largest),
+            "gradient": combine(gradients, floor),
             "buffers": combine(changed, 0.0),
             "initial": combine_constants(constants) if any(one is not None for one in constants.values()) else 0.0,
         }

@@ -1,0 +1,132 @@
+"""What recording and verifying a function takes: `python benchmarks/function.py [NAME...]`, torchvision's classifiers.
+
+Each network is recorded and verified in a process of its own, whose peak memory is that of the network. Times are in
+seconds of this machine; beside them stands the same process's time for one plain training step in single precision
+(forward, backward, two images of 224 pixels), as a measure of machine and network.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+from structure import classifier_names, describe_machine
+from tabulate import tabulate
+
+TIME_SEC: Final = 2.0
+MEMORY_GIB: Final = 2.0
+LARGEST_USUAL: Final = 130_000_000
+
+
+def main(names: list[str]) -> int:
+    """Measure the networks named, or all of them. Returns the number of those over their budget."""
+    print(describe_machine(), "\n")
+    rows = [measured_alone(name) for name in names or classifier_names()]
+    headers = ["network", "parameters", "at", "input", "record s", "verify s", "of a step", "GiB", "budget"]
+    print(tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True))
+    over = [row[0] for row in rows if is_over(row)]
+    print(f"\n{len(rows)} networks, over their budget: {', '.join(over) or 'none'}")
+    return len(over)
+
+
+def is_over(row: list[str]) -> bool:
+    """Whether recording or verifying took more than the spec grants, or than is usual."""
+    seconds, gib = TIME_SEC, MEMORY_GIB
+    if row[-1] != "-":
+        parts = dict(part.split(": ") for part in row[-1].split(", "))
+        seconds = float(parts.get("time", f"{seconds} s").split()[0])
+        gib = float(parts.get("memory", f"{gib} GiB").split()[0])
+    return max(float(row[4]), float(row[5])) > seconds or float(row[7]) > gib
+
+
+def measured_alone(name: str) -> list[str]:
+    """A row of the table, measured in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_measure, args=(name, theirs))
+    process.start()
+    theirs.close()
+    try:
+        row: list[str] = ours.recv()
+    except EOFError:
+        row = [name, "-", "died", "-", "inf", "inf", "-", "inf", "-"]
+    process.join()
+    return row
+
+
+def _measure(name: str, out: Any) -> None:
+    warnings.simplefilter("ignore")
+    out.send(measure(name))
+    out.close()
+
+
+def measure(name: str) -> list[str]:
+    """Record and verify a classifier's function."""
+    import torchvision
+
+    from archcheck.fingerprints import CPU, builder, measure_function, record_section
+    from archcheck.function.pool import pool
+    from archcheck.spec import read_spec
+    from archcheck.trace import trace_structure
+
+    pool(CPU)  # made once in a run
+    torchvision.models.get_model("alexnet", weights=None, num_classes=2)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.arch.yaml")
+        path.write_text(f"build: torchvision:{name}\ninput: [B, 3, 224, 224]\n", encoding="utf-8")
+        spec_file = read_spec(path)
+        make = builder(spec_file, None)
+        trace = trace_structure(make, spec_file.spec.forward_inputs())
+        start = time.perf_counter()
+        section = record_section(spec_file, make, trace)
+        recording = time.perf_counter() - start
+        path.write_text(spec_file.document.text + _function_text(section), encoding="utf-8")
+        spec_file = read_spec(path)
+        start = time.perf_counter()
+        record = measure_function(spec_file, make, trace)
+        verifying = time.perf_counter() - start
+    del record
+    gib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    return _row(name, trace.root.num_params, section, (recording, verifying), gib)
+
+
+def _row(name: str, num_params: int, section: dict[str, Any], seconds: tuple[float, float], gib: float) -> list[str]:
+    recording, verifying = seconds
+    at = ", ".join(f"{key}={size}" for key, size in section["at"].items())
+    budget = ", ".join(f"{key}: {value}" for key, value in section.get("budget", {}).items())
+    side = str(section.get("input", [0, 0, 0, "224"])[-1])
+    step = verifying / step_seconds(name)
+    figures = [f"{recording:.2f}", f"{verifying:.2f}", f"{step:.1f}", f"{gib:.2f}"]
+    return [name, f"{num_params:_}", at, side, *figures, budget or "-"]
+
+
+def _function_text(section: dict[str, Any]) -> str:
+    from archcheck.specwriter import format_function
+
+    return f"\n{format_function(section)}\n"
+
+
+def step_seconds(name: str) -> float:
+    """One training step as it's usually done, in single precision, after one to warm up."""
+    import torch
+    import torchvision
+
+    model = torchvision.models.get_model(name, weights=None).train()
+    images = torch.rand(2, 3, 299 if name == "inception_v3" else 224, 299 if name == "inception_v3" else 224)
+    for _ in range(2):
+        start = time.perf_counter()
+        out = model(images)
+        (out if isinstance(out, torch.Tensor) else out[0]).sum().backward()
+        seconds = time.perf_counter() - start
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) and 1)

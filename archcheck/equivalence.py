@@ -8,9 +8,9 @@ from pathlib import Path
 
 from archcheck.build import prepare_network
 from archcheck.checks import Mismatch, describe_crash
-from archcheck.fingerprints import Make, run_best
+from archcheck.fingerprints import Make
 from archcheck.function.passes import How, fingerprint
-from archcheck.records import FunctionRecord, StructureTrace
+from archcheck.records import FunctionRecord
 from archcheck.sameness import TOLERANCE, Comparison, layers_of
 from archcheck.spec import SpecFile
 from archcheck.values import Keys
@@ -20,8 +20,8 @@ _KINDS = ("eval", "train", "large", "gradient", "inputs")
 _SHOWN = 3
 
 
-def check_equivalence(spec_file: SpecFile, make: Make, trace: StructureTrace, rootdir: Path | None) -> list[Mismatch]:
-    """The first pair of layers in which a spec's network and its `equivalent_to` differ.
+def check_equivalence(spec_file: SpecFile, how: How, ours: FunctionRecord, rootdir: Path | None) -> list[Mismatch]:
+    """The first pair of layers in which a spec's network, run in some way, and its `equivalent_to` differ.
 
     Raises:
         BuildError: the other can't be built.
@@ -30,7 +30,6 @@ def check_equivalence(spec_file: SpecFile, make: Make, trace: StructureTrace, ro
     other = spec_file.spec.equivalent_to
     assert other is not None
     theirs = prepare_network(other.build, other.args, spec_file.path.resolve().parent, rootdir)
-    how, ours = run_best(spec_file, make, trace)
     return compare_functions(ours, run_like(theirs, how, ours), how, (spec_file.name, other.build), ("equivalent_to",))
 
 

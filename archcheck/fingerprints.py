@@ -40,7 +40,7 @@ def builder(spec_file: SpecFile, rootdir: Path | None, model: nn.Module | None =
 
 def measure_function(
     spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU
-) -> FunctionRecord:
+) -> tuple[How, FunctionRecord]:
     """The function as the spec's own section says how, or as it would be recorded; with the network's health.
 
     Raises:
@@ -49,7 +49,7 @@ def measure_function(
     """
     function = spec_file.spec.function
     if not isinstance(function, Function):
-        return _run(spec_file, make, trace, device, with_health=True)[2]
+        return _run(spec_file, make, trace, device, with_health=True)[1:]
     granted = function.budget.memory if function.budget is not None and function.budget.memory else MEMORY_BYTES
     needed = needed_bytes(trace, function.precision)
     if needed > granted:
@@ -58,7 +58,7 @@ def measure_function(
             f"grant it: budget: {{memory: {needed // 2**30 + 1} GiB}}"
         )
     how = how_of(spec_file.spec, function, device)
-    return fingerprint(make, how, _examiner(spec_file, make, how))
+    return how, fingerprint(make, how, _examiner(spec_file, make, how))
 
 
 def _examiner(spec_file: SpecFile, make: Make, how: How) -> Examine | None:

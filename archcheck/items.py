@@ -411,7 +411,7 @@ def _additions(check: str, spec_file: SpecFile, measured: Measured) -> dict[str,
         return {}
     assert measured.trace is not None
     if check == "function":
-        return {"function": format_function(recorded_function(spec_file, measured))}
+        return {"function": "\n" + format_function(recorded_function(spec_file, measured))}
     sections = format_sections(measured.trace)
     found = {key: sections[key] for key in absent if key in sections}
     if not found:

@@ -17,6 +17,8 @@ from archcheck.values import Keys
 if TYPE_CHECKING:
     from torch import nn
 
+    from archcheck.function.passes import How
+
 
 STRUCTURE = frozenset(CHECKS)
 
@@ -32,7 +34,7 @@ class Measured:
     failure: Mismatch | None = None
     make: Callable[[], nn.Module] | None = None
     is_live: bool = False
-    function: FunctionRecord | None = None
+    function: tuple[How, FunctionRecord] | None = None
 
 
 def measure(spec_file: SpecFile, rootdir: Path | None = None, model: nn.Module | None = None) -> Measured:
@@ -96,18 +98,14 @@ def run_check(check: str, spec_file: SpecFile, measured: Measured, rootdir: Path
 
 def _check_run(check: str, spec_file: SpecFile, measured: Measured) -> list[Mismatch]:
     """What only a run with values can tell. Raises NotMeasured."""
-    from archcheck.fingerprints import measure_function
     from archcheck.health import check_health
     from archcheck.sameness import check_function
 
     assert measured.trace is not None
-    assert measured.make is not None
     try:
-        if measured.function is None:
-            measured.function = measure_function(spec_file, measured.make, measured.trace)
+        _, record = _run_once(spec_file, measured)
     except BuildError as error:
         return [build_failure(spec_file.spec.args, ("args",), error)]
-    record = measured.function
     if check == "function":
         return check_function(spec_file, record, measured.trace)
     if record.health is None:
@@ -116,15 +114,24 @@ def _check_run(check: str, spec_file: SpecFile, measured: Measured) -> list[Mism
     return check_health(spec_file, record.health)
 
 
+def _run_once(spec_file: SpecFile, measured: Measured) -> tuple[How, FunctionRecord]:
+    """The network run with fixed weights, once for all the checks of a spec. Raises NotMeasured, BuildError."""
+    from archcheck.fingerprints import measure_function
+
+    assert measured.trace is not None
+    assert measured.make is not None
+    if measured.function is None:
+        measured.function = measure_function(spec_file, measured.make, measured.trace)
+    return measured.function
+
+
 def _check_equivalence(spec_file: SpecFile, measured: Measured, rootdir: Path | None) -> list[Mismatch]:
     """Raises NotMeasured."""
     from archcheck.equivalence import check_equivalence
 
-    assert measured.trace is not None
-    assert measured.make is not None
     assert spec_file.spec.equivalent_to is not None
     try:
-        return check_equivalence(spec_file, measured.make, measured.trace, rootdir)
+        return check_equivalence(spec_file, *_run_once(spec_file, measured), rootdir)
     except BuildError as error:
         place: Keys = ("equivalent_to", "args")
         failure = build_failure(spec_file.spec.equivalent_to.args, place, error)

@@ -90,7 +90,7 @@ def measure(name: str) -> list[str]:
         path.write_text(spec_file.document.text + _function_text(section), encoding="utf-8")
         spec_file = read_spec(path)
         start = time.perf_counter()
-        record = measure_function(spec_file, make, trace)
+        _, record = measure_function(spec_file, make, trace)
         verifying = time.perf_counter() - start
     del record
     gib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20

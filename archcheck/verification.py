@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +190,11 @@ class Verification:
     @property
     def mismatches(self) -> list[Mismatch]:
         """Everything that differs, check by check, each reason once."""
-        return list(dict.fromkeys(one for found in self.outcomes.values() for one in found))
+        found: list[Mismatch] = []
+        for one in chain.from_iterable(self.outcomes.values()):
+            if one not in found:
+                found.append(one)
+        return found
 
     def __bool__(self) -> bool:
         return self.ok

@@ -112,9 +112,9 @@ def combine(parts: Mapping[str, Digest], floor: float) -> float:
     total = 0.0
     for key, one in parts.items():
         first, second = (1.5 + 0.5 * number for number in _pair(key))
-        size = math.hypot(one.rms, floor)
-        if size > 0:
-            total += _OFFSET + first * one.check / size + second * math.log(size)
+        if one.rms > 0:
+            share = one.rms**2 / (one.rms**2 + floor**2)
+            total += share * (_OFFSET + first * one.check / one.rms + second * math.log(one.rms))
     return total
 
 

@@ -474,11 +474,16 @@ class Passes:
                 handle.remove()
 
     def _with_large_values(self) -> Pass:
-        """Train mode once more with large biases and scales, which reach the bounds that some activations have."""
+        """Train mode once more with large biases and scales, which reach the bounds that some activations have.
+
+        Every other one is negative, so that units which are always on, as in small networks some are, are off for once.
+        """
         with torch.no_grad():
             for param in self.network.params.values():
                 if len(core(param.shape)) < 2 and id(param) in self.fills.keys:
-                    param.detach().mul_(LARGE)
+                    flat = param.detach().view(-1)
+                    flat[::2].mul_(-LARGE)
+                    flat[1::2].mul_(LARGE)
             return self.forward(training=True)
 
     def _note_changed_buffers(self) -> None:

@@ -13,7 +13,7 @@ from archcheck.values import BATCH, InputPattern, InputTree, parse_input
 TIME_SEC: Final = 2.0
 MEMORY_BYTES: Final = 2 * 2**30
 LARGEST_USUAL: Final = 130_000_000  # parameters: more of them need more of both
-BATCHES: Final = (4, 2)
+BATCHES: Final = (8, 4, 2)
 SIDES: Final = (160, 128, 96, 64)  # of a smaller image, where a network takes one
 _USUAL_MACS: Final = 12 * 10**8  # of the whole batch: what takes a fraction of a second
 _MOST_MACS: Final = 10 * 10**9  # what is left of 2 s of two cores in double precision

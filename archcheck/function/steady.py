@@ -21,12 +21,20 @@ def _draw(like: Tensor) -> Tensor:
     return _draws(like.shape, like.device)
 
 
+_EXTREMES: Final = (0.9999, 0.0001)
+
+
 def _draws(shape: Any, device: Any) -> Tensor:
     """Numbers between 0 and 1, which depend on nothing but the shape.
 
-    So a second run of the same code (gradient checkpointing, for one) draws the same.
+    So a second run of the same code (gradient checkpointing, for one) draws the same. Of several, however few, one
+    is nearly 1 and one nearly 0, so that every dropout drops something; a single one is in the middle.
     """
     made: Tensor = (uniform(shape, f"draw {core(shape)}", torch.device(device or "cpu")) + 1) / 2
+    if made.numel() == 1:
+        return torch.full_like(made, 0.5)
+    for position, extreme in enumerate(_EXTREMES[: made.numel()]):
+        made.view(-1)[position] = extreme
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from archcheck.checks import Edit, Mismatch, describe_crash, matching_modules
@@ -15,6 +15,7 @@ from archcheck.values import Keys, LayerKey, parse_layer_key
 
 TOLERANCE: Final = {"float64": 3e-8, "float32": 3e-3}
 _DIGITS: Final = {"float64": 9, "float32": 4}
+_ROUGH: Final = 1e-3  # relative: how near numbers of so few digits come
 _SKETCHED: Final = 4  # digits of what is there to be read by people
 _LEAST: Final = 1e-9  # of the largest number of its kind: what is smaller is noise, and no difference
 SAME_NAMES: Final = 0.5  # below this share of common names the layers are matched by what they compute
@@ -84,13 +85,35 @@ def listed_names(spec_file: SpecFile, trace: StructureTrace, depth: int) -> set[
 def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """What a spec records of a function, as a plain value; `plan` is what comes before the digests."""
     wanted, precision = set(names), plan.get("precision", "float64")
-    layers = {one.label: rounded(one.numbers, precision) for one in layers_of(record) if one.name in wanted}
+    layers: dict[str, dict[str, Any]] = {
+        one.label: rounded(one.numbers, precision) for one in layers_of(record) if one.name in wanted
+    }
+    inside = {label: [_sketch(one) for one in calls] for label, calls in calls_inside(record, layers).items() if calls}
+    for label, row in layers.items():
+        row |= {"inside": inside[label]} if label in inside else {}
+    whole = rounded(record.root.numbers, precision) | ({"inside": inside[OUTPUT]} if OUTPUT in inside else {})
     gains = {str(position): exponent for position, exponent in sorted(record.exponents.items())}
     section = {**plan, "gains": gains, "layers": {label: row for label, row in layers.items() if row}}
     kept = {key: value for key, value in section.items() if value}
     if plan.get("train") is False:
         kept["train"] = False
-    return {**kept, "output": rounded(record.root.numbers, precision)}
+    return {**kept, OUTPUT: whole}
+
+
+def calls_inside(record: FunctionRecord, labels: Iterable[str]) -> dict[str, list[Layer]]:
+    """The calls that are not among `labels`, by the one that returns next after them, or the output."""
+    listed, found = set(labels), dict[str, list[Layer]]()
+    waiting: list[Layer] = []
+    for layer in layers_of(record):
+        if layer.label in listed:
+            found[layer.label], waiting = waiting, []
+        elif "eval" in layer.numbers:
+            waiting.append(layer)
+    return {**found, OUTPUT: waiting}
+
+
+def _sketch(layer: Layer) -> float:
+    return float(f"{layer.numbers['eval']:.{_SKETCHED}g}")
 
 
 # ------------------------------------------------------------------------------------------- comparing
@@ -104,7 +127,9 @@ def check_function(spec_file: SpecFile, record: FunctionRecord, trace: Structure
         return [_crashed(record)]
     expected = {label: _numbers(row) for label, row in function.layers.items()}
     whole = _numbers(function.output) if function.output is not None else {}
-    comparison = Comparison(expected, whole, record, TOLERANCE[function.precision])
+    insides = {label: row.inside for label, row in function.layers.items()}
+    insides[OUTPUT] = function.output.inside if function.output is not None else []
+    comparison = Comparison(expected, whole, record, TOLERANCE[function.precision], insides=insides)
     kinds = comparison.differing(whole, record.root.numbers)
     if not kinds:
         return []
@@ -125,14 +150,18 @@ def _edits(spec_file: SpecFile, record: FunctionRecord, trace: StructureTrace) -
         names = listed_names(spec_file, trace, default_depth(trace))
     section = function_section(record, head, names)
     tolerance = TOLERANCE[function.precision]
-    rows = {label: _numbers(row) for label, row in function.layers.items()}
+    rows = {label: _written(row) for label, row in function.layers.items()}
     section["layers"] = {label: _kept(rows.get(label, {}), row, tolerance) for label, row in section["layers"].items()}
     if function.output is not None:
-        section[OUTPUT] = _kept(_numbers(function.output), section[OUTPUT], tolerance)
+        section[OUTPUT] = _kept(_written(function.output), section[OUTPUT], tolerance)
     return (Edit(("function",), section),)
 
 
-def _kept(old: Mapping[str, float], new: Mapping[str, float], tolerance: float) -> dict[str, float]:
+def _written(row: Digests) -> dict[str, Any]:
+    return {**_numbers(row), "inside": list(row.inside)}
+
+
+def _kept(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: float) -> dict[str, Any]:
     """The new numbers, and the old ones where they only differ as two machines do."""
     return {
         key: old[key] if key in old and _is_close(old[key], number, tolerance) else number
@@ -140,12 +169,14 @@ def _kept(old: Mapping[str, float], new: Mapping[str, float], tolerance: float) 
     }
 
 
-def _is_close(a: float, b: float, tolerance: float) -> bool:
-    return abs(a - b) <= tolerance * abs(a)
+def _is_close(a: Any, b: Any, tolerance: float) -> bool:
+    if isinstance(a, list) or isinstance(b, list):
+        return len(a) == len(b) and all(_is_close(x, y, _ROUGH) for x, y in zip(a, b, strict=True))
+    return bool(abs(a - b) <= tolerance * abs(a))
 
 
 def _numbers(row: Digests) -> dict[str, float]:
-    return {key: value for key, value in row.model_dump().items() if value is not None}
+    return {key: value for key, value in row.model_dump(exclude={"inside"}).items() if value is not None}
 
 
 def _crashed(record: FunctionRecord) -> Mismatch:
@@ -167,6 +198,7 @@ class Comparison:
     tolerance: float
     kinds: Sequence[str] = tuple(KINDS)
     notes: Sequence[tuple[str, str]] = ()
+    insides: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def differing(self, expected: Mapping[str, float], actual: Mapping[str, float]) -> list[str]:
         """The kinds of numbers in which a layer differs from what was recorded."""
@@ -185,10 +217,29 @@ class Comparison:
         pair = self.first_layer(kind)
         if pair is None:
             keys: Keys = ("function", OUTPUT, kind)
-            return self._told(keys, OUTPUT, None, self.whole, self.record.root.numbers, kind, kinds)
+            return self._inside(
+                OUTPUT, self._told(keys, OUTPUT, None, self.whole, self.record.root.numbers, kind, kinds)
+            )
         label, layer = pair
         keys = ("function", "layers", label, kind)
-        return self._told(keys, layer.label, layer.name, self.expected[label], layer.numbers, kind, kinds)
+        return self._inside(
+            label, self._told(keys, layer.label, layer.name, self.expected[label], layer.numbers, kind, kinds)
+        )
+
+    def _inside(self, label: str, found: Mismatch) -> Mismatch:
+        """The same, told of a layer inside that has no line of its own, where it's one of those that differs first."""
+        calls = calls_inside(self.record, self.expected).get(label, [])
+        recorded = self.insides.get(label, [])
+        for expected, layer in zip(recorded, calls, strict=False):
+            if abs(expected - layer.numbers["eval"]) > _ROUGH * abs(expected):
+                numbers = {"eval": expected}, layer.numbers
+                shown = [f"check {side['eval']:.{_SKETCHED}g}" for side in numbers]
+                where = ("recorded", f"inside {found.subject}")
+                return replace(
+                    found, subject=layer.label, problem=KINDS["eval"], expected=shown[0], actual=shown[1],
+                    module=layer.name, notes=(*found.notes, where),
+                )  # fmt: skip
+        return found
 
     def _told(
         self,

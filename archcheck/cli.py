@@ -284,7 +284,8 @@ def _new_spec(target: str, options: argparse.Namespace, folder: Path) -> str:
     spec_file = parse_spec(text, target, folder / SUFFIX)
     _require_passing(spec_file, network.trace)
     try:
-        section = recorded_function(spec_file, network.measured, options.depth)
+        with contextlib.redirect_stdout(sys.stderr):
+            section = recorded_function(spec_file, network.measured, options.depth)
         text += f"\n{format_function(section)}\n"
     except NotMeasured as error:
         print(f"archcheck: {target}: no function is recorded: {error}", file=sys.stderr)

@@ -134,7 +134,7 @@ def _replacement(spec_file: SpecFile, edit: Edit) -> Splice:
     if span is None:
         raise _shared(document, edit.keys)
     start, end = span
-    if _is_nested(edit.value) and not document.is_flow(edit.keys):
+    if _is_nested(edit.value) and not document.is_flow(edit.keys) and not document.is_flow(edit.keys[:-1]):
         column = document.locate(edit.keys).column
         return start, end, "\n".join(format_block(edit.value, column - 1)).lstrip()
     # A value that isn't written at all stands right behind its colon.

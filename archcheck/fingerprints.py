@@ -19,6 +19,7 @@ from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, plans
 from archcheck.function.soundness import examiner
 from archcheck.meta.skeleton import copy_for_real
 from archcheck.records import FunctionRecord, StructureTrace
+from archcheck.runoptions import available_bytes
 from archcheck.sameness import TOLERANCE, Comparison, function_section, layers_of, listed_names
 from archcheck.spec import Function, Spec, SpecFile
 from archcheck.specwriter import default_depth
@@ -33,9 +34,22 @@ _OTHER_SEED: Final = 1
 def builder(spec_file: SpecFile, rootdir: Path | None, model: nn.Module | None = None) -> Make:
     """What builds a spec's network; of a live one, what copies it. Raises BuildError."""
     if model is not None:
-        return lambda: copy_for_real(model)
+        return lambda: _as_built(model, spec_file, rootdir)
     spec = spec_file.spec
     return prepare_network(spec.build, spec.args, spec_file.path.resolve().parent, rootdir)
+
+
+def _as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) -> nn.Module:
+    """A copy of a live network with the statistics of an untrained one, where the spec's build has the same buffers."""
+    copied = copy_for_real(model)
+    try:
+        fresh = dict(builder(spec_file, rootdir)().named_buffers())
+    except Exception:  # a spec whose build is not at hand speaks of live networks only
+        return copied
+    for name, buffer in copied.named_buffers():
+        if name in fresh and fresh[name].shape == buffer.shape and fresh[name].device.type != "meta":
+            buffer.data = fresh[name].detach().to(buffer.dtype)
+    return copied
 
 
 def measure_function(
@@ -52,10 +66,11 @@ def measure_function(
         return _run(spec_file, make, trace, device, with_health=True)[1:]
     granted = function.budget.memory if function.budget is not None and function.budget.memory else MEMORY_BYTES
     needed = needed_bytes(trace, function.precision)
+    _require_memory(needed)
     if needed > granted:
         raise NotMeasured(
-            f"the function needs about {needed / 2**30:.1f} GiB, more than its budget of {granted / 2**30:.1f} GiB; "
-            f"grant it: budget: {{memory: {needed // 2**30 + 1} GiB}}"
+            f"the function needs about {needed / 2**20:.0f} MiB, more than its budget of {granted / 2**20:.0f} MiB; "
+            f"grant it: budget: {{memory: {math.ceil(needed / 2**20)} MiB}}"
         )
     how = how_of(spec_file.spec, function, device)
     return how, fingerprint(make, how, _examiner(spec_file, make, how))
@@ -76,6 +91,13 @@ def how_of(spec: Spec, function: Function, device: torch.device = CPU) -> How:
     gains = {int(position): exponent for position, exponent in function.gains.items()}
     inputs = make_forward_input(spec.function_input, function.at)
     return How(inputs, getattr(torch, function.precision), gains, function.train, device=device)
+
+
+def _require_memory(needed: int) -> None:
+    """Refuse what would bring the machine down."""
+    free = available_bytes()
+    if free is not None and needed > free:
+        raise NotMeasured(f"running it takes about {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free")
 
 
 def needed_bytes(trace: StructureTrace, precision: str) -> int:
@@ -106,6 +128,7 @@ def _run(
     tried = []
     for head, how in _options(spec_file, make, trace):
         how = replace(how, device=device)
+        _require_memory(needed_bytes(trace, str(how.dtype).removeprefix("torch.")))
         record = fingerprint(make, how, _examiner(spec_file, make, how) if with_health else None)
         if record.stage != "train":
             return head, how, record
@@ -164,6 +187,6 @@ def _require_repeatable(make: Make, how: How, record: FunctionRecord) -> None:
     if kinds:
         subject = comparison.mismatch(kinds).subject
         raise NotMeasured(
-            f"two runs under the same weights differ, first at {subject}: something is drawn by chance that isn't "
-            "torch's; draw it with torch, or write `function: off`"
+            f"two runs under the same weights differ, first at {subject}: something is left to chance there that isn't "
+            "drawn by torch (numpy, random, the clock); draw it with torch, or write `function: off`"
         )

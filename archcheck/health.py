@@ -96,7 +96,7 @@ def _unsaved(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
         yield Mismatch(
             keys, "state_dict", "doesn't bring the network back",
             "the same output after load_state_dict into a new instance", record.unsaved,
-            notes=(("note", "register_buffer makes a tensor part of the state_dict"),),
+            notes=(("note", "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"),),
         )  # fmt: skip
 
 

@@ -126,6 +126,9 @@ class ArchFile(pytest.Module):
         """The network built and traced, once for all items of the file."""
         if self._measured is None:
             self._measured = measure(spec_file, self.config.rootpath)
+            device = self.config.getoption("archcheck_device")
+            # What a network computes is the same everywhere: it runs on a GPU only where that is asked for by name.
+            self._measured.device = device if device.startswith("cuda") else "cpu"
         return self._measured
 
     def teardown(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from archcheck.checks import Edit, Mismatch, describe_crash, matching_modules
 from archcheck.records import CallDigest, FunctionRecord, StructureTrace
-from archcheck.spec import Digests, Function, SpecFile
+from archcheck.spec import Digests, Function, Spec, SpecFile
 from archcheck.specwriter import default_depth
 from archcheck.values import Keys, LayerKey, parse_layer_key
 
@@ -119,21 +119,27 @@ def _sketch(layer: Layer) -> float:
 # ------------------------------------------------------------------------------------------- comparing
 
 
-def check_function(spec_file: SpecFile, record: FunctionRecord, trace: StructureTrace) -> list[Mismatch]:
-    """At most one mismatch: the first layer that differs, if the network as a whole does."""
+def check_function(
+    spec_file: SpecFile, record: FunctionRecord, trace: StructureTrace, *, is_live: bool = False
+) -> list[Mismatch]:
+    """At most one mismatch: the first layer that differs, if the network as a whole does.
+
+    What the parameters start from can't be told of a live network, which may be trained.
+    """
     function = spec_file.spec.function
     assert isinstance(function, Function)
     if record.crash is not None:
         return [_crashed(record)]
     expected = {label: _numbers(row) for label, row in function.layers.items()}
     whole = _numbers(function.output) if function.output is not None else {}
+    kinds = [kind for kind in KINDS if not (is_live and kind == "initial")]
     insides = {label: row.inside for label, row in function.layers.items()}
     insides[OUTPUT] = function.output.inside if function.output is not None else []
-    comparison = Comparison(expected, whole, record, TOLERANCE[function.precision], insides=insides)
-    kinds = comparison.differing(whole, record.root.numbers)
-    if not kinds:
+    comparison = Comparison(expected, whole, record, TOLERANCE[function.precision], kinds, insides=insides)
+    different = comparison.differing(whole, record.root.numbers)
+    if not different:
         return []
-    return [replace(comparison.mismatch(kinds), edits=_edits(spec_file, record, trace))]
+    return [replace(comparison.mismatch(different), edits=_edits(spec_file, record, trace))]
 
 
 def _edits(spec_file: SpecFile, record: FunctionRecord, trace: StructureTrace) -> tuple[Edit, ...]:
@@ -151,7 +157,8 @@ def _edits(spec_file: SpecFile, record: FunctionRecord, trace: StructureTrace) -
     section = function_section(record, head, names)
     tolerance = TOLERANCE[function.precision]
     rows = {label: _written(row) for label, row in function.layers.items()}
-    section["layers"] = {label: _kept(rows.get(label, {}), row, tolerance) for label, row in section["layers"].items()}
+    for label, row in section.get("layers", {}).items():
+        section["layers"][label] = _kept(rows.get(label, {}), row, tolerance)
     if function.output is not None:
         section[OUTPUT] = _kept(_written(function.output), section[OUTPUT], tolerance)
     return (Edit(("function",), section),)
@@ -173,6 +180,17 @@ def _is_close(a: Any, b: Any, tolerance: float) -> bool:
     if isinstance(a, list) or isinstance(b, list):
         return len(a) == len(b) and all(_is_close(x, y, _ROUGH) for x, y in zip(a, b, strict=True))
     return bool(abs(a - b) <= tolerance * abs(a))
+
+
+def recorded_row(spec: Spec, keys: Keys) -> tuple[LayerKey, dict[str, float]] | None:
+    """The layer that a mismatch's keys speak of, and what was recorded of it; None where they speak of no digest."""
+    function = spec.function
+    if not isinstance(function, Function) or keys[:1] != ("function",) or len(keys) < 3:
+        return None
+    if keys[1] == OUTPUT and function.output is not None:
+        return LayerKey("", "", None), _numbers(function.output)
+    label = str(keys[2])
+    return (parse_layer_key(label), _numbers(function.layers[label])) if label in function.layers else None
 
 
 def _numbers(row: Digests) -> dict[str, float]:
@@ -253,6 +271,8 @@ class Comparison:
     ) -> Mismatch:
         also = [_SHORT[other] for other in kinds if other != kind]
         notes = [("differs", f"in the network as a whole: {', '.join([_SHORT[kind], *also])}"), *self.notes]
+        if kind == "gradient" and kind not in actual:
+            notes.append(("cause", "nothing comes back to it: detached, under no_grad, frozen or not used"))
         recorded = keys[2] if keys[1] == "layers" else subject
         if recorded != subject:
             notes.append(("recorded", f"as {recorded}"))

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 
 STRUCTURE = frozenset(CHECKS)
+CAUSE_SEC = 3.0  # that may be spent on why a function differs
 
 
 @dataclass(slots=True)
 class Measured:
     """What building and tracing a spec's network gave: a trace, or the mismatch that says why there is none.
 
-    `make` builds the network; `function` is what it computes, measured for the first check that asks.
+    `make` builds the network; `function` is what it computes on `device`, measured for the first check that asks.
     """
 
     trace: StructureTrace | None = None
@@ -36,6 +37,7 @@ class Measured:
     make: Callable[[], nn.Module] | None = None
     is_live: bool = False
     function: tuple[How, FunctionRecord] | None = None
+    device: str = "cpu"
 
 
 def measure(spec_file: SpecFile, rootdir: Path | None = None, model: nn.Module | None = None) -> Measured:
@@ -108,21 +110,38 @@ def _check_run(check: str, spec_file: SpecFile, measured: Measured) -> list[Mism
     except BuildError as error:
         return [build_failure(spec_file.spec.args, ("args",), error)]
     if check == "function":
-        return check_function(spec_file, record, measured.trace)
+        found = check_function(spec_file, record, measured.trace, is_live=measured.is_live)
+        return [_with_cause(one, spec_file, measured) for one in found]
     if record.health is None:
         assert record.crash is not None
         raise NotMeasured(f"the forward stopped under fixed weights: {describe_crash(record.crash)}")
     return check_health(spec_file, record.health)
 
 
+def _with_cause(mismatch: Mismatch, spec_file: SpecFile, measured: Measured) -> Mismatch:
+    """The likely cause as a note, found by undoing one operation after the other."""
+    from archcheck.function.causes import likely_cause
+    from archcheck.sameness import TOLERANCE, recorded_row
+
+    row = recorded_row(spec_file.spec, mismatch.keys)
+    if row is None or measured.function is None or measured.make is None:
+        return mismatch
+    layer, numbers = row
+    how, kind = measured.function[0], str(mismatch.keys[-1])
+    tolerance = TOLERANCE[str(how.dtype).removeprefix("torch.")]
+    cause = likely_cause(measured.make, how, numbers, layer.pattern, layer.call or 0, kind, tolerance, CAUSE_SEC)
+    return mismatch if cause is None else replace(mismatch, notes=(*mismatch.notes, ("cause", cause)))
+
+
 def _run_once(spec_file: SpecFile, measured: Measured) -> tuple[How, FunctionRecord]:
     """The network run with fixed weights, once for all the checks of a spec. Raises NotMeasured, BuildError."""
     from archcheck.fingerprints import measure_function
+    from archcheck.training.devices import choose_device
 
     assert measured.trace is not None
     assert measured.make is not None
     if measured.function is None:
-        measured.function = measure_function(spec_file, measured.make, measured.trace)
+        measured.function = measure_function(spec_file, measured.make, measured.trace, choose_device(measured.device))
     return measured.function
 
 

@@ -37,9 +37,11 @@ class Digest:
 
 
 def tensors_in(value: Any, depth: int = 0) -> Iterator[Tensor]:
-    """The tensors that a module returned, in order."""
+    """The tensors and numbers that a module returned, in order; of a map by its keys, whatever order they're in."""
     if isinstance(value, Tensor):
         yield value
+    elif isinstance(value, float | int) and not isinstance(value, bool):
+        yield torch.tensor(float(value), dtype=torch.float64)
     elif depth < _MAX_DEPTH:
         for item in _parts(value):
             yield from tensors_in(item, depth + 1)
@@ -49,7 +51,7 @@ def _parts(value: Any) -> Iterable[Any]:
     if isinstance(value, tuple | list):
         return value
     if isinstance(value, Mapping):
-        return value.values()
+        return [value[key] for key in sorted(value, key=str)]
     if is_dataclass(value) and not isinstance(value, type):
         return [getattr(value, field.name) for field in fields(value)]
     return ()
@@ -118,12 +120,12 @@ def combine(parts: Mapping[str, Digest], floor: float) -> float:
     return total
 
 
-def combine_constants(constants: Mapping[str, float | None]) -> float:
-    """What parameters start from as one number: their constants, large or small, or that there is none."""
+def combine_starts(starts: Mapping[str, float | None]) -> float:
+    """What parameters start from as one number: a number for each, large or small, or none for what is drawn."""
     total = 0.0
-    for key, constant in constants.items():
+    for key, start in starts.items():
         weight = 1.5 + 0.5 * _pair(key)[0]
-        total += _OFFSET + weight * (_DRAWN if constant is None else math.asinh(constant * _FINEST))
+        total += _OFFSET + weight * (_DRAWN if start is None else math.asinh(start * _FINEST))
     return total
 
 

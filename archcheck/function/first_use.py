@@ -31,7 +31,9 @@ _ASKED: Final = (
 )
 _ASKING: Final = frozenset(_ASKED.split())
 _STATE_SPREAD: Final = 0.3
-_USUAL: Final = (1 / 8, 8.0)  # the spread of a layer's output that needs no help
+_USUAL: Final = (0.35, 4.0)  # the spread of a layer's output that needs no help
+_WANTED: Final = 0.5
+_MOST: Final = 2  # that a weight is raised by at once: a large leap saturates the next layer
 
 
 class Fills:
@@ -62,6 +64,11 @@ class Fills:
         self._look(values, found)
         return found
 
+    def refill(self, tensor: Tensor) -> None:
+        """Give a parameter its numbers once more."""
+        position = self.positions.get(id(tensor), -1)
+        _fill_param(tensor, self.keys[id(tensor)], self.exponents.get(position, 0))
+
     def fill_rest(self) -> None:
         """Fill what no pass has used, in the order of registration."""
         for _, tensor in list(self._waiting.values()):
@@ -90,12 +97,17 @@ class Fills:
             if kind == "state":
                 _stir(tensor.detach(), key)
             else:
-                exponent = self.exponents.get(self._num_weights, 0) if is_matrix else 0
-                fill_weight(tensor.detach().view(-1), tensor.shape, key, exponent)
+                _fill_param(tensor, key, self.exponents.get(self._num_weights, 0) if is_matrix else 0)
         if is_matrix:
             self.positions[id(tensor)] = self._num_weights
             self._num_weights += 1
         return is_matrix
+
+
+def _fill_param(param: Tensor, key: str, exponent: int) -> None:
+    values = param.detach()
+    flat = torch.view_as_real(values).view(-1) if values.is_complex() else values.view(-1)
+    fill_weight(flat, param.shape, key, exponent)
 
 
 def _stir(state: Tensor, key: str) -> None:
@@ -180,7 +192,8 @@ def _promoted(value: Any) -> Any:
 def choose_exponent(out: Any) -> int:
     """The power of 2 that brings a layer's output to a usual spread; 0 where it has one, or none at all.
 
-    The spread is what tells examples apart: a mean that all of them share is no signal.
+    The spread is what tells examples apart: a mean that all of them share is no signal. That it is kept where it is,
+    layer by layer, also keeps a network from amplifying its own rounding errors.
     """
     if not isinstance(out, Tensor) or not out.is_floating_point() or out.ndim < 2:
         return 0
@@ -189,4 +202,4 @@ def choose_exponent(out: Any) -> int:
     scale = float(out.abs().max())
     if not math.isfinite(spread) or spread <= 1e-9 * scale or _USUAL[0] <= spread <= _USUAL[1]:
         return 0
-    return -round(math.log2(spread))
+    return min(round(math.log2(_WANTED / spread)), _MOST)

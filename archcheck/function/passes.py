@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from archcheck.errors import NotMeasured, UsageError
-from archcheck.function.digests import Digest, combine, combine_constants, digest, tensors_in
+from archcheck.function.digests import Digest, combine, combine_starts, digest, tensors_in
 from archcheck.function.first_use import Fills, FirstUse, choose_exponent
 from archcheck.function.pool import core, uniform
-from archcheck.function.steady import Steady
+from archcheck.function.steady import Draws, Steady
 from archcheck.meta import failures
 from archcheck.meta.census import named_network
 from archcheck.meta.skeleton import copy_for_real
@@ -29,8 +29,9 @@ from archcheck.trace import build_for_real
 from archcheck.values import InputTree
 from archcheck.world import seed_generators
 
+_COUNTER: Final = "num_batches_tracked"
 _CPU: Final = torch.device("cpu")
-LARGE: Final = 8.0  # by which biases and scales are multiplied to reach what only large values reach
+LARGE: Final = 32.0  # by which biases and scales are multiplied to reach what only large values reach
 _NOISE: Final = {torch.float64: 1e-8, torch.float32: 1e-3}  # of the largest gradient: what is smaller is rounding
 
 
@@ -41,32 +42,36 @@ _NOISE: Final = {torch.float64: 1e-8, torch.float32: 1e-3}  # of the largest gra
 class Prepared:
     """A network whose weights wait to be filled.
 
-    constants: by parameter name the constant that it starts from, None for one that is drawn or computed.
+    filled: the parameters that get fixed values: all but those which are given and not trained, such as a filter.
+    starts: by parameter name what one starts from that isn't drawn: its constant, or a check of its values.
     """
 
     model: nn.Module
     modules: dict[str, nn.Module]
     params: dict[str, Tensor]
-    constants: dict[str, float | None] = field(default_factory=dict)
+    filled: dict[str, Tensor]
+    starts: dict[str, float | None] = field(default_factory=dict)
 
 
-def prepare(make: Callable[[], nn.Module], how: How) -> Prepared:
+def prepare(make: Callable[[], nn.Module], how: How, salt: str = "") -> Prepared:
     """Build a network without drawing its weights, in the precision that it's run in.
 
     Raises:
         NotMeasured: it has weights that can't be filled.
     """
-    with Steady() as steady:
+    with Steady(Draws(salt), traces=True) as steady:
         model = build_for_real(make, how.seed)
         if sys.getrefcount(model) > _OURS_ALONE:  # somebody else's, too: an attribute of a module, a cached one
             model = _copied(model)
     _refuse_unfillable(model)
     if any(is_lazy(param) for param in model.parameters()):
         _materialize(model, how.inputs)
-    params = dict(model.named_parameters())
-    constants = {name: _constant(param, steady.undrawn) for name, param in params.items()}
-    _convert(model, how.dtype, how.device)
-    return Prepared(model, named_network(model).modules, dict(params), constants)
+    params: dict[str, Tensor] = dict(model.named_parameters())
+    starts = {name: _start(param) for name, param in params.items() if not steady.is_drawn(param)}
+    given = {id(params[name]) for name in starts if not params[name].requires_grad}
+    _convert(model, how.dtype, how.device, given)
+    filled = {name: param for name, param in params.items() if id(param) not in given}
+    return Prepared(model, named_network(model).modules, params, filled, starts)
 
 
 _OURS_ALONE: Final = 2  # references to what nobody else holds: a variable's, and a call's argument
@@ -98,21 +103,24 @@ def _materialize(model: nn.Module, inputs: ForwardInput) -> None:
     """Lazy modules become what they are by a first forward pass."""
     args, kwargs = make_fixed_inputs(inputs, torch.float32, torch.device("cpu"))
     training = {module: module.training for module in model.modules()}
-    with torch.no_grad(), Steady():
+    with torch.no_grad(), Steady(Draws()):
         model.eval()
         model(*args, **kwargs)
     for module in model.modules():
         module.training = training.get(module, module.training)
 
 
-def _constant(param: Tensor, undrawn: Mapping[int, Tensor]) -> float | None:
-    if id(param) in undrawn or not param.numel() or param.is_meta or not param.is_floating_point():
+def _start(param: Tensor) -> float | None:
+    if not param.numel() or param.is_meta or not param.is_floating_point():
         return None
     low, high = (float(one) for one in torch.aminmax(param.detach()))
-    return low if low == high else None
+    if low == high:
+        return low
+    found = digest(param)
+    return None if found is None else found.check
 
 
-def _convert(model: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+def _convert(model: nn.Module, dtype: torch.dtype, device: torch.device, given: set[int]) -> None:
     """Weights become room to be filled, everything else of floating point changes its precision."""
 
     def converted(value: Any) -> Any:
@@ -124,7 +132,12 @@ def _convert(model: nn.Module, dtype: torch.dtype, device: torch.device) -> None
 
     for param in model.parameters():
         wanted = torch.complex128 if param.is_complex() else dtype
-        param.data, param.grad = torch.empty(param.shape, dtype=wanted, device=device), None
+        made = (
+            param.data.to(device, wanted)
+            if id(param) in given
+            else torch.empty_like(param, dtype=wanted, device=device)
+        )
+        param.data, param.grad = made.contiguous(), None
     for module in model.modules():
         if not isinstance(module, torch.jit.ScriptModule):
             for name in vars(module).keys() - _OF_EVERY_MODULE:
@@ -159,9 +172,27 @@ def _fixed_tensor(value: TensorInput, key: str, dtype: torch.dtype, device: torc
         return torch.complex(noise, noise.flip(-1)).to(torch.complex128)
     if wanted.is_floating_point:
         return (noise * 3**0.5).to(dtype)
-    if value.below is None:
-        return torch.zeros(value.shape, dtype=wanted, device=device)
-    return ((noise + 1) / 2 * value.below).floor().clamp_(max=value.below - 1).to(wanted)
+    if wanted is torch.bool or value.below is not None:
+        below = 2 if value.below is None else value.below
+        return _with_edges(((noise + 1) / 2 * below).floor().clamp_(max=below - 1), below).to(wanted)
+    return torch.zeros(value.shape, dtype=wanted, device=device)
+
+
+def _with_edges(numbers: Tensor, below: int) -> Tensor:
+    """Whole numbers with those among them that often mean something: 0 at the ends of rows, as padding is, 1, the last.
+
+    No row is the same throughout: a mask that leaves nothing gives no number.
+    """
+    rows = numbers.view(-1, numbers.shape[-1]) if numbers.ndim and numbers.numel() else numbers.view(-1, 1)
+    if rows.shape[1] < _FEWEST_IN_ROW:
+        return numbers
+    rows[::2, -max(1, rows.shape[1] // 4) :] = 0
+    rows[::2, 0] = rows[1::2, -1] = below - 1
+    rows[1::2, 0] = 0 if below == 2 else 1
+    return numbers
+
+
+_FEWEST_IN_ROW: Final = 3
 
 
 # ------------------------------------------------------------------------------------------- what is heard
@@ -187,7 +218,7 @@ class Listener(Watcher):
         self.is_listening = True  # no more while gradients are computed, when checkpointed layers run again
         self._running: list[str] = []
         self._counts: dict[str, int] = {}
-        self._last: tuple[Any, int, Digest | None] = (None, 0, None)
+        self._last: tuple[Any, int, Digest | None] = (None, -1, None)
 
     def begin(self) -> None:
         """Before another pass."""
@@ -229,11 +260,11 @@ class Listener(Watcher):
 
     def _digest(self, out: Any) -> Digest | None:
         """Containers return what their last layer did: that's read once."""
-        if isinstance(out, Tensor) and out is self._last[0] and out._version == self._last[1]:
+        if isinstance(out, Tensor) and out is self._last[0] and _version(out) == self._last[1]:
             return self._last[2]
         with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.no_grad():
             found = digest(out if self.share == 1 else [_first_of(one, self.share) for one in tensors_in(out)])
-        self._last = (out, out._version, found) if isinstance(out, Tensor) else (None, 0, None)
+        self._last = (out, _version(out), found) if isinstance(out, Tensor) else (None, -1, None)
         return found
 
 
@@ -284,6 +315,11 @@ def isolated(device: torch.device = _CPU) -> Iterator[None]:
         yield
 
 
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was written to; -1 for one of inference mode, which doesn't count."""
+    return -1 if tensor.is_inference() else tensor._version
+
+
 def _first_of(tensor: Tensor, share: int) -> Tensor:
     is_batch = tensor.ndim > 0 and len(tensor) % share == 0
     return tensor[: len(tensor) // share] if is_batch else tensor
@@ -313,9 +349,11 @@ class Passes:
         self.network, self.how = network, how
         self._examine = examine
         self.health: HealthRecord | None = None
-        self.fills = Fills(_fillable(network.params), _states(network.model), how.exponents or {})
+        self.fills = Fills(_fillable(network.filled), _states(network.model), how.exponents or {})
         self.listener = Listener()
         self._state: NetworkState | None = None
+        self._versions: dict[str, int] = {}
+        self._draws = Draws()
         self._buffers: dict[str, tuple[Tensor, Tensor]] = {}
         self._changed: dict[str, Digest] = {}
         self.gradients: dict[str, Digest] = {}
@@ -332,11 +370,12 @@ class Passes:
                 self.fills.fill_rest()
                 named = self.network.model.named_buffers()
                 self._buffers = {name: (buffer, buffer.detach().clone()) for name, buffer in named}
+                self._note_versions()
                 second = self.step(training=self.how.train)
                 if self.how.train:
                     self._note_changed_buffers()
                 if second.crash is None and self._examine is not None:
-                    self.health = self._examine(self, first)
+                    self.health = self._examine(self, first, second)
                 first.output = None
                 if second.crash is None and self.how.train:
                     return self._record(first, second, self._with_large_values())
@@ -361,23 +400,30 @@ class Passes:
         return make_fixed_inputs(self.how.inputs, self.how.dtype, self.how.device)
 
     def forward(
-        self, *, training: bool, note_draws: bool = False, inputs: tuple[Any, Any] | None = None, reset: bool = True
+        self,
+        *,
+        training: bool,
+        note_draws: bool = False,
+        inputs: tuple[Any, Any] | None = None,
+        reset: bool = True,
+        seed: int | None = None,
     ) -> Pass:
         """One forward pass; of the network as it was before it ran, unless it goes on from there."""
         args, kwargs = inputs or self.inputs()
         if reset:
             self._reset()
-        seed_generators(self.how.seed)
+        seed_generators(self.how.seed if seed is None else seed)
+        self._draws = Draws()
         self.listener.begin()
         _set_training(self.network.model, training)
-        made, versions = Pass(), {name: (one, one._version) for name, one in named_tensors(args, kwargs)}
+        made, versions = Pass(), {name: (one, _version(one)) for name, one in named_tensors(args, kwargs)}
         try:
             with self._modes(note_draws):
                 made.output = self.listener.entry(self.network.model)(*args, **kwargs)
         except (Exception, SystemExit) as error:
             made.crash = Crash(self.listener.blame(error), failures.text_of(error), failures.where(error))
         made.heard = self.listener.heard
-        made.changed_inputs = tuple(name for name, (one, version) in versions.items() if one._version != version)
+        made.changed_inputs = tuple(name for name, (one, version) in versions.items() if _version(one) != version)
         self.listener.is_listening = False
         return made
 
@@ -390,7 +436,7 @@ class Passes:
             default = torch.get_default_dtype()
             stack.callback(torch.set_default_dtype, default)
             torch.set_default_dtype(self.how.dtype)
-            stack.enter_context(Steady(note, self.fills.touch))
+            stack.enter_context(Steady(self._draws, note, self.fills.touch))
             stack.enter_context(FirstUse(self.fills, widen=widen, adjust=adjust))
             yield
 
@@ -410,6 +456,10 @@ class Passes:
         with torch.no_grad():
             for buffer, values in self._buffers.values():
                 buffer.copy_(values)
+            for name, param in self.network.filled.items():
+                if self._versions.get(name, param._version) != param._version:  # a teacher that follows its student
+                    self.fills.refill(param if param.is_leaf else param.detach_())
+                    self._versions[name] = param._version
 
     # ----------------------------------------------------------------------------------------- gradients
 
@@ -462,7 +512,7 @@ class Passes:
             if found is not None:
                 self.gradients[name] = found
 
-        wanting = {name: param for name, param in self.network.params.items() if param.requires_grad}
+        wanting = {name: param for name, param in self.network.params.items() if param.requires_grad and param.is_leaf}
         handles = [
             param.register_post_accumulate_grad_hook(partial(note, name))  # type: ignore[no-untyped-call]
             for name, param in wanting.items()
@@ -484,14 +534,19 @@ class Passes:
                     flat = param.detach().view(-1)
                     flat[::2].mul_(-LARGE)
                     flat[1::2].mul_(LARGE)
+            self._note_versions()
             return self.forward(training=True)
 
+    def _note_versions(self) -> None:
+        """How often parameters were written to so far, which was our own doing."""
+        self._versions = {name: param._version for name, param in self.network.filled.items()}
+
     def _note_changed_buffers(self) -> None:
-        """The buffers that a step in train mode has changed; counters of steps are none of the function's."""
+        """The buffers that a step in train mode has changed, but for batch norm's counter of steps."""
         now = dict(self.network.model.named_buffers())
         for name, (buffer, old) in self._buffers.items():
             new = now.get(name, buffer)
-            if new.is_floating_point() and (new.shape != old.shape or not torch.equal(new, old)):
+            if not name.endswith(_COUNTER) and (new.shape != old.shape or not torch.equal(new, old)):
                 one = digest(new)
                 if one is not None:
                     self._changed[name] = one
@@ -560,7 +615,7 @@ class Passes:
         own = self._own[module_name]
         nothing = Digest(0.0, 0.0, 0.0)
         gradients = {key: self.gradients.get(name, nothing) for name, key in own.items() if self._is_trained[name]}
-        constants = {key: self.network.constants.get(name) for name, key in own.items()}
+        starts = {key: self.network.starts.get(name) for name, key in own.items()}
         prefix = f"{module_name}." if module_name else ""
         changed = {
             self.fills.keys.get(id(self._buffers[name][0]), name): one
@@ -570,7 +625,7 @@ class Passes:
         numbers = {
             "gradient": combine(gradients, floor),
             "buffers": combine(changed, 0.0),
-            "initial": combine_constants(constants) if any(one is not None for one in constants.values()) else 0.0,
+            "initial": combine_starts(starts) if any(one is not None for one in starts.values()) else 0.0,
         }
         return {key: number for key, number in numbers.items() if number}
 
@@ -605,4 +660,4 @@ def _set_training(model: nn.Module, training: bool) -> None:
     model.train(training)
 
 
-Examine = Callable[[Passes, Pass], HealthRecord]
+Examine = Callable[[Passes, Pass, Pass], HealthRecord]

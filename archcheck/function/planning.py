@@ -13,6 +13,7 @@ from archcheck.values import BATCH, InputPattern, InputTree, parse_input
 TIME_SEC: Final = 2.0
 MEMORY_BYTES: Final = 2 * 2**30
 LARGEST_USUAL: Final = 130_000_000  # parameters: more of them need more of both
+_LARGEST_IN_DOUBLE: Final = 700_000_000  # parameters: 8 GiB
 BATCHES: Final = (8, 4, 2)
 SIDES: Final = (160, 128, 96, 64)  # of a smaller image, where a network takes one
 _USUAL_MACS: Final = 12 * 10**8  # of the whole batch: what takes a fraction of a second
@@ -71,9 +72,11 @@ def _with_budget(plan: FunctionPlan, num_params: int) -> FunctionPlan:
     """More time and memory for what needs it, written down."""
     scale = max(num_params / LARGEST_USUAL, plan.macs / _MOST_MACS)
     budget = {"time": f"{math.ceil(TIME_SEC * scale) + 1} s"} if scale > 1 else {}
+    precision = "float64" if num_params <= _LARGEST_IN_DOUBLE else "float32"
     if num_params > LARGEST_USUAL:
-        budget["memory"] = f"{math.ceil(num_params * 8 * 1.5 / 2**30) + 1} GiB"
-    return replace(plan, budget=budget)
+        size = 8 if precision == "float64" else 4
+        budget["memory"] = f"{math.ceil(num_params * size * 1.5 / 2**30) + 1} GiB"
+    return replace(plan, budget=budget, precision=precision)
 
 
 def _at_own_sizes(pattern: InputTree, trace: StructureTrace) -> Iterator[FunctionPlan]:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 LENGTH: Final = 1_048_573  # a prime, so that no two rows of a matrix are the same numbers
 VECTOR: Final = (0.25, 1.0)  # the range of biases, scales and other vectors
-_CENTRED: Final = 0.9  # of the mean of a row's weights, how much is taken away
+_CENTRED: Final = 0.98  # of the mean of a row's weights, how much is taken away
 _FEWEST: Final = 8  # weights in a row that can be centred
 _GAIN: Final = math.sqrt(3)
 

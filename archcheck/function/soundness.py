@@ -16,15 +16,20 @@ from archcheck.meta import failures
 from archcheck.records import ForwardInput, HealthRecord
 
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
+_OTHER_SEED: Final = 1  # what isn't torch's to draw comes out another way
 _SHARED_WEIGHTS: Final = 2**26  # elements from which a copy of all weights is one too many
 
 
 def examiner(make: Callable[[], nn.Module], alone: ForwardInput | None) -> Examine:
     """What examines a network between two passes; `alone` are the inputs with one example, None where there's no batch.
 
-    It's called after a step in train mode, with the eval pass that came before, and leaves the network as it found it.
+    It's called after a step in train mode, with the eval pass that came before and that step.
     """
-    return lambda passes, first: _Examination(passes, make, alone).run(first)
+
+    def examine(passes: Passes, first: Pass, step: Pass) -> HealthRecord:
+        return _Examination(passes, make, alone).run(first, step)
+
+    return examine
 
 
 class _Examination:
@@ -32,13 +37,14 @@ class _Examination:
         self._passes, self._make, self._alone = passes, make, alone
         self._tolerance = _TOLERANCE[passes.how.dtype]
 
-    def run(self, first: Pass) -> HealthRecord:
+    def run(self, first: Pass, step: Pass) -> HealthRecord:
         draws = dict(self._passes.listener.draws)
         with torch.no_grad():
-            unsaved = self._unsaved() if self._passes.keeps_state else None
+            unsaved = self._unregistered() or (self._unsaved() if self._passes.keeps_state else None)
             unrepeatable, mixing = self._differences(first)
         no_gradient, not_finite = self._gradients()
-        return HealthRecord(draws, unrepeatable, mixing, first.changed_inputs, no_gradient, not_finite, unsaved)
+        changed = tuple(dict.fromkeys((*first.changed_inputs, *step.changed_inputs)))
+        return HealthRecord(draws, unrepeatable, mixing, changed, no_gradient, not_finite, unsaved)
 
     # ----------------------------------------------------------------------------------------- gradients
 
@@ -64,10 +70,12 @@ class _Examination:
         """
         alone = None
         if self._alone is not None:
-            alone = self._passes.forward(training=False, inputs=self._one_example())
+            alone = self._passes.forward(training=False, inputs=self._fewer(1), seed=_OTHER_SEED)
+            if alone.crash is not None:  # batch norm in train mode refuses a single value
+                alone = self._passes.forward(training=False, inputs=self._fewer(2), seed=_OTHER_SEED)
             if alone.crash is None and self._alike(first.output, alone.output):
                 return None, None
-        again = self._passes.forward(training=False)
+        again = self._passes.forward(training=False, seed=_OTHER_SEED)
         unrepeatable = self._first_difference(first.heard, again.heard)
         if alone is None or alone.crash is not None or unrepeatable is not None:
             return unrepeatable, None
@@ -79,15 +87,16 @@ class _Examination:
         self._passes.listener.share = 1
         return self._first_difference(shared.heard, alone.heard) or ""
 
-    def _one_example(self) -> tuple[Any, Any]:
-        """The first example of the usual inputs."""
+    def _fewer(self, examples: int) -> tuple[Any, Any]:
+        """The first examples of the usual inputs."""
         assert self._alone is not None
         how = self._passes.how
         sizes = (one.shape for one in tensors_in(make_fixed_inputs(self._alone, how.dtype, how.device)))
 
         def cut(value: Any) -> Any:
             if isinstance(value, Tensor):
-                return _cut(value, next(sizes)).clone()
+                shape = [n * examples if n < full else full for n, full in zip(next(sizes), value.shape, strict=True)]
+                return _cut(value, shape).clone()
             if isinstance(value, dict):
                 return {key: cut(item) for key, item in value.items()}
             return type(value)(map(cut, value)) if isinstance(value, list | tuple) else value
@@ -101,7 +110,8 @@ class _Examination:
         if len(ours) != len(theirs):
             return False
         return all(
-            _close(_cut(one, other.shape), other, self._tolerance) for one, other in zip(ours, theirs, strict=True)
+            _has_no_example_axis(one, other) or _close(_cut(one, other.shape), other, self._tolerance)
+            for one, other in zip(ours, theirs, strict=True)
         )
 
     def _first_difference(self, ours: list[Heard], theirs: list[Heard]) -> str | None:
@@ -120,25 +130,46 @@ class _Examination:
 
     def _unsaved(self) -> str | None:
         """How the network differs from one that was built anew and given its state_dict, after a step in train mode."""
-        inputs = self._one_example() if self._alone is not None else self._passes.inputs()
+        inputs = self._fewer(1) if self._alone is not None else self._passes.inputs()
         ours = self._passes.forward(training=False, inputs=inputs, reset=False)
         try:
             twin = self._twin()
         except Exception as error:
             return failures.text_of(error)
-        inputs = self._one_example() if self._alone is not None else self._passes.inputs()
+        inputs = self._fewer(1) if self._alone is not None else self._passes.inputs()
         theirs = twin.forward(training=False, inputs=inputs)
         if ours.crash is not None or theirs.crash is not None or self._alike(ours.output, theirs.output):
             return None
         name = self._first_difference(ours.heard, theirs.heard)
         return f"{name or 'the network'} computes with something that is no parameter and no buffer"
 
+    def _unregistered(self) -> str | None:
+        """A layer or a weight that a module holds in a list of its own, where nothing trains or saves it."""
+        known = set(map(id, self._passes.network.modules.values())) | set(map(id, self._passes.network.params.values()))
+        for name, module in self._passes.network.modules.items():
+            for key, value in vars(module).items():
+                if key.startswith("_") or not isinstance(value, list | tuple | dict | Tensor):
+                    continue
+                for one in (
+                    value.values() if isinstance(value, dict) else [value] if isinstance(value, Tensor) else value
+                ):
+                    weights = isinstance(one, nn.Module) and next(one.parameters(), None) is not None
+                    if (weights or (isinstance(one, Tensor) and one.requires_grad)) and id(one) not in known:
+                        where = f"{name}.{key}" if name else key
+                        return f"{where} holds a {type(one).__name__} that is no part of the network"
+        return None
+
     def _twin(self) -> Passes:
         model = self._passes.network.model
         num_elements = sum(one.numel() for one in model.parameters())
-        twin = Passes(prepare(self._make, replace(self._passes.how, seed=0)), self._passes.how)
+        twin = Passes(prepare(self._make, replace(self._passes.how, seed=_OTHER_SEED), "twin"), self._passes.how)
         twin.network.model.load_state_dict(model.state_dict(), assign=num_elements > _SHARED_WEIGHTS)
         return twin.without_fills()
+
+
+def _has_no_example_axis(together: Tensor, alone: Tensor) -> bool:
+    """A tensor of the same shape for any number of examples, such as a loss: it is all of theirs by design."""
+    return together.shape == alone.shape
 
 
 def _cut(tensor: Tensor, shape: Any) -> Tensor:

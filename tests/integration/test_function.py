@@ -1,0 +1,378 @@
+"""The item `function`: recorded by the tool, verified, updated; and what can't be recorded."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import archcheck
+from archcheck.cli import main
+from tests.integration.conftest import Project
+
+BLOCKS = """
+import numpy
+import random
+import torch
+from collections import OrderedDict
+from torch import nn
+from torch.nn import functional as F
+
+class Block(nn.Module):
+    def __init__(self, width, act=nn.ReLU, momentum=0.1, zero=False, rate=0.1):
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width, momentum=momentum)
+        self.act = act()
+        self.drop = nn.Dropout(rate)
+        if zero:
+            nn.init.zeros_(self.norm.weight)
+
+    def forward(self, x):
+        return x + self.drop(self.act(self.norm(self.conv(x))))
+
+class Net(nn.Module):
+    def __init__(self, **options):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.body = Block(8, **options)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x):
+        return self.head(self.body(self.stem(x)).mean((2, 3)))
+
+def net():
+    return Net()
+
+class Renamed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.classifier = nn.Linear(8, 5)
+        self.bn = nn.BatchNorm2d(8)
+        self.kernel = nn.Parameter(torch.randn(8, 8, 3, 3))
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+
+    def forward(self, x):
+        x = self.first(x)
+        y = F.dropout(F.relu(self.bn(F.conv2d(x, self.kernel, padding=1))), 0.1, self.training)
+        return self.classifier((x + y).flatten(2).mean(-1))
+"""
+DEFECTS = {
+    "act": ("act=nn.ReLU", "act=nn.ReLU6", "body.act: the output differs"),
+    "activation": ("act=nn.ReLU", "act=nn.GELU", "body.act: the output differs"),
+    "skip": ("return x + self", "return self", "body: the output differs"),
+    "momentum": ("momentum=0.1", "momentum=0.01", "body.norm: its buffers after a step in train mode differ"),
+    "zero": ("zero=False", "zero=True", "body.norm: its parameters start from other constants"),
+    "rate": ("rate=0.1", "rate=0.2", "body.drop: the output in train mode differs"),
+    "pool": (".mean((2, 3))", ".amax((2, 3))", "head: the output differs"),
+    "detach": ("self.body(self.stem(x))", "self.body(self.stem(x).detach())", "stem: the gradients of its parameters"),
+}
+PATH = "specs/net.arch.yaml"
+
+
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(project.path)
+    return project
+
+
+def recorded(project: Project, build: str = "nets:net", source: str = BLOCKS, shape: str = "B,3,8,8") -> Path:
+    """specs/net.arch.yaml as `archcheck new` writes it."""
+    project.write("nets.py", source)
+    assert main(["new", build, "--input", shape, "--output", PATH]) == 0
+    return project.path / PATH
+
+
+def change(project: Project, old: str, new: str) -> None:
+    """The network becomes another: one in a module of its own, as a process imports a module once."""
+    assert BLOCKS.count(old) == 1
+    project.write("changed.py", BLOCKS.replace(old, new))
+    path = project.path / PATH
+    path.write_text(path.read_text().replace("build: nets:net", "build: changed:net"))
+
+
+def line_of(path: Path, start: str) -> int:
+    lines = path.read_text().splitlines()
+    return next(i for i, line in enumerate(lines, 1) if line.startswith(start) and i > lines.index(section(lines)))
+
+
+def section(lines: list[str]) -> str:
+    return next(line for line in lines if line.startswith("function:"))
+
+
+def test_what_new_records_is_verified(here: Project) -> None:
+    path = recorded(here)
+    assert "\nfunction:  # recorded by archcheck, not written by hand\n  at: {B: " in path.read_text()
+    result = here.run("-v")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f"{PATH}::function PASSED*"])
+
+
+def test_what_is_recorded_is_the_same_every_time(here: Project) -> None:
+    first = recorded(here).read_text()
+    assert main(["new", "nets:net", "--input", "B,3,8,8", "--output", PATH, "--force"]) == 0
+    assert (here.path / PATH).read_text() == first
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_fails_at_the_line_of_the_layer(here: Project, name: str) -> None:
+    old, new, message = DEFECTS[name]
+    path = recorded(here)
+    change(here, old, new)
+    result = here.run("-k", "function")
+    result.assert_outcomes(failed=1)
+    line = line_of(path, f"    {message.split(':')[0]}: ")
+    result.stdout.fnmatch_lines([f"{PATH}:{line}: {message}*"])
+    result.stdout.fnmatch_lines([f"FAILED {PATH}::function - {PATH}:{line}: {message}*"])
+
+
+def test_the_message_says_what_was_expected_what_differs_and_how_to_accept_it(here: Project) -> None:
+    recorded(here)
+    change(here, "act=nn.ReLU", "act=nn.ReLU6")
+    result = here.run("-k", "function")
+    result.stdout.fnmatch_lines(
+        [
+            "specs/net.arch.yaml:*: body.act: the output differs",
+            "  expected  mean *, rms *, check *",
+            "  actual    mean *, rms *, check *",
+            "  module    ReLU6()",
+            "  differs   in the network as a whole: output, large values*",
+            "  accept    pytest --archcheck specs/net.arch.yaml -k function --archcheck-update",
+        ]
+    )
+
+
+def test_a_rewrite_is_green(here: Project) -> None:
+    recorded(here)
+    path = here.path / PATH
+    path.write_text(path.read_text().replace("nets:net", "nets:Renamed"))
+    result = here.run("-v", "-k", "function")
+    result.assert_outcomes(passed=1)
+    assert result.ret == 0
+
+
+def test_the_same_under_xdist(here: Project) -> None:
+    recorded(here)
+    change(here, "act=nn.ReLU", "act=nn.GELU")
+    result = here.run("-k", "function", "-n", "2")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"FAILED {PATH}::function - {PATH}:*: body.act: the output differs*"])
+
+
+def test_an_update_rewrites_the_function_and_nothing_else(here: Project) -> None:
+    path = recorded(here)
+    path.write_text(path.read_text().replace("\noutput: [", "  # mine\noutput: [", 1) + "# the end\n")
+    change(here, "act=nn.ReLU", "act=nn.ReLU6")
+    before = path.read_text()
+    here.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
+    after = path.read_text()
+    assert after != before
+    assert after.split("\nfunction:")[0] == before.split("\nfunction:")[0]
+    assert "  # mine\noutput: [" in after
+    assert after.endswith("# the end\n")
+    here.run("-k", "function").assert_outcomes(passed=1)
+
+
+def test_an_update_changes_the_values_that_differ_and_keeps_comments(here: Project) -> None:
+    path = recorded(here)
+    path.write_text(re.sub(r"(\n    stem: .*)", r"\1  # the stem", path.read_text()))
+    change(here, "act=nn.ReLU", "act=nn.ReLU6")
+    before = path.read_text()
+    here.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
+    changed = [old for old, new in zip(before.splitlines(), path.read_text().splitlines(), strict=True) if old != new]
+    assert changed
+    assert all("large: " in line for line in changed)
+    assert "# the stem" in path.read_text()
+
+
+def test_an_update_of_what_holds_changes_nothing(here: Project) -> None:
+    path = recorded(here)
+    before = path.read_text()
+    assert here.run("--archcheck-update=all").ret == 0
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize("update", ["new", "all"])
+def test_an_update_adds_an_absent_function(here: Project, update: str) -> None:
+    path = recorded(here)
+    whole = path.read_text()
+    path.write_text(whole.split("\nfunction:")[0])
+    here.run("-k", "function", f"--archcheck-update={update}").assert_outcomes(passed=1)
+    assert path.read_text().split() == whole.split()
+
+
+def test_a_function_that_is_off_is_not_added(here: Project) -> None:
+    path = recorded(here)
+    text = path.read_text().split("\nfunction:")[0] + "function: off\n"
+    path.write_text(text)
+    result = here.run("-v", "--archcheck-update=all")
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*::function*")
+    assert path.read_text() == text
+
+
+CHANCE = """
+from torch import nn
+import numpy, random
+
+class Chance(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * (1 + {draw})
+
+def net():
+    return Chance(8, 4)
+"""
+
+
+@pytest.mark.parametrize("draw", ["random.random()", "numpy.random.rand()", "numpy.random.default_rng().random()"])
+def test_chance_that_is_not_torchs_is_told_of_and_not_recorded(
+    here: Project, capsys: pytest.CaptureFixture[str], draw: str
+) -> None:
+    path = recorded(here, source=CHANCE.format(draw=draw), shape="B,8")
+    assert (
+        "archcheck: nets:net: no function is recorded: two runs under the same weights differ, first at output: "
+        "something is drawn by chance"
+    ) in capsys.readouterr().err
+    assert "function" not in path.read_text()
+
+
+def test_a_quantized_network_is_told_of_and_not_recorded(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    source = """
+    import torch
+    from torch import nn
+    def net(): return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)))
+    """
+    path = recorded(here, source=source, shape="B,8")
+    assert (
+        "archcheck: nets:net: no function is recorded: 0._packed_params keeps its weights in _packed_params, "
+        "which can't be filled"
+    ) in capsys.readouterr().err
+    assert "function" not in path.read_text()
+
+
+def test_a_network_that_only_runs_in_eval_mode_is_recorded_without_train_mode(here: Project) -> None:
+    source = """
+    from torch import nn
+    class Net(nn.Linear):
+        def forward(self, x):
+            if self.training:
+                raise NotImplementedError("inference only")
+            return super().forward(x)
+    def net(): return Net(8, 4)
+    """
+    path = recorded(here, source=source, shape="B,8")
+    assert "\n  train: false\n" in path.read_text()
+    here.run("-k", "function").assert_outcomes(passed=1)
+
+
+def test_a_network_that_no_longer_runs_in_train_mode_fails(here: Project) -> None:
+    recorded(here)
+    change(here, "        return x + self", TRAINED)
+    result = here.run("-k", "function")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            f"{PATH}:*: body: stopped in train mode",
+            "  actual    body: NotImplementedError: inference only (changed.py:21)",
+        ]
+    )
+
+
+TRAINED = """\
+        if self.training:
+            raise NotImplementedError("inference only")
+        return x + self"""
+
+
+def test_a_nan_in_the_output_fails(here: Project) -> None:
+    recorded(here)
+    change(here, ".mean((2, 3)))", ".mean((2, 3))).sub(100).log()")
+    result = here.run("-k", "function")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"{PATH}:*: output: the output differs", "  actual    mean nan, rms nan, check nan"])
+
+
+def test_a_nan_is_not_accepted(here: Project) -> None:
+    path = recorded(here)
+    change(here, ".mean((2, 3)))", ".mean((2, 3))).sub(100).log()")
+    before = path.read_text()
+    here.run("-k", "function", "--archcheck-update").assert_outcomes(failed=1)
+    assert path.read_text() == before
+
+
+def starved(project: Project) -> Path:
+    """The network has grown to 160,000 parameters more, and the spec grants it 1 MiB."""
+    path = recorded(project)
+    path.write_text(path.read_text().replace("  at: ", "  budget: {memory: 1 MiB}\n  at: "))
+    change(project, "        self.head = nn.L", "        self.more = nn.Linear(400, 400)\n        self.head = nn.L")
+    return path
+
+
+def test_what_needs_more_than_its_budget_is_skipped_with_the_reason(here: Project) -> None:
+    starved(here)
+    result = here.run("-k", "function", "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(
+        ["SKIPPED * the function needs about *, more than its budget of *; grant it: budget: *"]
+    )
+
+
+def test_strict_makes_what_is_not_measured_fail(here: Project) -> None:
+    starved(here)
+    result = here.run("-k", "function", "--archcheck-strict")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the function needs about *, more than its budget of *"])
+
+
+FAULTS = [
+    ("  at: ", "  gain: {}\n  at: ", r"unknown key 'gain'; did you mean gains\?"),
+    ("  at: ", "  # at: ", r"expected at: {B: 2}, the size that B had"),
+    ("  at: {", "  at: {N: 2, ", r"unknown dimension 'N'"),
+    ("  at: {B: ", "  at: {B: four", r"B: expected a whole number, found 'four"),
+    ("  at: ", "  precision: half\n  at: ", r"precision: expected 'float64' or 'float32', found 'half'"),
+    ("  at: ", "  train: perhaps\n  at: ", r"train: expected "),
+    ("  at: ", "  budget: {memory: lots}\n  at: ", r"memory: expected an amount of memory such as 2 GiB"),
+    ("  at: ", "  gains: {first: 2}\n  at: ", r"expected the number of a weight, found 'first'"),
+    ("    stem: {mean: ", "    stem: {meen: ", r"unknown key 'meen'; "),
+    ("    stem: {mean: ", "    stem: {mean: x", r"mean: expected a number, found 'x[0-9.]+'"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), FAULTS)
+def test_a_mistake_in_the_section_is_a_failing_spec(here: Project, old: str, new: str, message: str) -> None:
+    path = recorded(here)
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    result = here.run()
+    result.assert_outcomes(failed=1)
+    assert re.search(rf"^FAILED {PATH}::spec - {PATH}:\d+: .*{message}", result.stdout.str(), re.MULTILINE)
+
+
+def test_a_live_model_is_held_against_the_spec(here: Project) -> None:
+    path = recorded(here)
+    nets = runpy.run_path("nets.py")
+    assert archcheck.verify(path, nets["net"]()).ok
+    result = archcheck.verify(path, nets["Net"](rate=0.2))
+    assert [f"{one.subject}: {one.problem}" for one in result.outcomes["function"]] == [
+        "body.drop: the output in train mode differs"
+    ]
+
+
+def test_the_text_of_a_verification_has_the_layer_that_differs(here: Project) -> None:
+    path = recorded(here)
+    result = archcheck.verify(path, runpy.run_path("nets.py")["Net"](rate=0.2))
+    message = "body.drop: the output in train mode differs"
+    assert f"{path}:{line_of(path, '    body.drop: ')}: {message}" in str(result)
+    assert message in result._repr_html_()
+
+
+def test_what_could_not_be_measured_is_not_ok(here: Project) -> None:
+    path = starved(here)
+    result = archcheck.verify(path)
+    assert not result.ok
+    assert "function" not in result.outcomes
+    assert "the function needs about" in result.unmeasured["function"]
+    assert "function not measured (the function needs about" in str(result)

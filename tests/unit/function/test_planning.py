@@ -1,0 +1,79 @@
+"""On what a function is recorded: as the spec has it where that's cheap, and on less where it isn't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from torch import nn
+
+from archcheck.function.planning import BATCHES, FunctionPlan, plans
+from archcheck.records import StructureTrace
+from archcheck.trace import trace_structure
+from archcheck.values import InputTree, make_forward_input, parse_input
+
+
+def planned(make: Callable[[], nn.Module], shape: Any, *sizes: Mapping[str, int]) -> FunctionPlan:
+    pattern = parse_input(shape)
+
+    def traced(pattern: InputTree, *sizes: Mapping[str, int]) -> StructureTrace:
+        return trace_structure(make, [make_forward_input(pattern, at) for at in sizes])
+
+    return plans(pattern, traced(pattern, *sizes), traced)[0]
+
+
+def convolution(channels: int) -> Callable[[], nn.Module]:
+    """3 x 3 kernels over images of any size: channels^2 * 9 multiply-adds for each pixel."""
+    return lambda: nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def test_a_small_network_is_recorded_at_the_specs_first_size() -> None:
+    plan = planned(lambda: nn.Linear(8, 4), ["B", 8], {"B": 2}, {"B": 3})
+    assert plan.as_section() == {"at": {"B": max(BATCHES)}}
+    assert plan.macs == max(BATCHES) * 8 * 4
+
+
+def test_without_a_batch_dimension_the_input_is_as_it_is() -> None:
+    assert planned(lambda: nn.Linear(8, 4), [3, 8], {}).as_section() == {}
+
+
+def test_fewer_examples_where_more_are_too_many() -> None:
+    # 32 * 32 * 9 * 160 * 160 = 0.24 G each.
+    assert planned(convolution(32), ["B", 32, 160, 160], {"B": 2}).as_section() == {"at": {"B": 4}}
+
+
+def test_the_specs_smaller_size_where_the_first_is_too_large() -> None:
+    sizes = ({"B": 2, "H": 640}, {"B": 3, "H": 64})
+    assert planned(convolution(64), ["B", 64, "H", "H"], *sizes).as_section() == {"at": {"B": 4, "H": 64}}
+
+
+def test_a_smaller_image_where_the_specs_own_is_too_large() -> None:
+    # 128 * 128 * 9 * 128 * 128 = 2.4 G each, and 1.36 G at 96.
+    plan = planned(convolution(128), ["B", 128, 224, 224], {"B": 2})
+    assert plan.as_section() == {"input": ["B", 128, 64, 64], "at": {"B": 2}}
+
+
+def test_the_specs_own_image_where_no_smaller_one_runs_through_the_same_layers() -> None:
+    net = lambda: nn.Sequential(  # noqa: E731
+        nn.Conv2d(128, 128, 3, padding=1), nn.Flatten(), nn.Linear(128 * 224 * 224, 1)
+    )
+    assert "input" not in planned(net, ["B", 128, 224, 224], {"B": 2}).as_section()
+
+
+def test_one_example_where_two_are_far_too_much() -> None:
+    # 512 * 512 * 9 * 64 * 64 = 9.7 G each, and no image may be smaller.
+    section = planned(convolution(512), ["B", 512, 64, 64], {"B": 2}).as_section()
+    assert section["at"] == {"B": 1}
+
+
+def test_a_very_large_network_gets_more_time_and_memory_and_says_so() -> None:
+    # 400 M parameters of 8 bytes, their gradients and a margin: 4.5 GiB.
+    plan = planned(lambda: nn.Linear(20_000, 20_000, bias=False), ["B", 20_000], {"B": 2})
+    assert plan.as_section()["budget"] == {"time": "8 s", "memory": "6 GiB"}
+
+
+@pytest.mark.parametrize("shape", [{"x": ["B", 8]}, [["B", 8]]])
+def test_several_inputs_have_one_batch(shape: Any) -> None:
+    net = type("Net", (nn.Linear,), {"forward": lambda self, x: nn.Linear.forward(self, x)})
+    assert planned(lambda: net(8, 4), shape, {"B": 2}).as_section() == {"at": {"B": max(BATCHES)}}

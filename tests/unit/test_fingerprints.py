@@ -1,0 +1,139 @@
+"""A spec's function: planned, recorded, and measured as its section says."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from archcheck.errors import NotMeasured
+from archcheck.fingerprints import measure_function, record_section
+from archcheck.sameness import check_function
+from archcheck.spec import SpecFile, parse_spec
+from archcheck.specwriter import format_function
+from archcheck.trace import trace_structure
+from tests.unit.function.running import Applied
+
+Make = Callable[[], nn.Module]
+HEAD = "build: nets:net\ninput: [B, 8]\n"
+
+
+def base() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
+
+
+def section_of(make: Make, text: str = HEAD) -> dict[str, Any]:
+    spec_file = parse_spec(text, "s.yaml")
+    return record_section(spec_file, make, trace_structure(make, spec_file.spec.forward_inputs()))
+
+
+def recorded(make: Make, text: str = HEAD) -> SpecFile:
+    """A spec with the function of a network."""
+    return parse_spec(f"{text}{format_function(section_of(make, text))}\n", "s.yaml")
+
+
+def problems(spec_file: SpecFile, make: Make) -> list[str]:
+    trace = trace_structure(make, spec_file.spec.forward_inputs())
+    _, record = measure_function(spec_file, make, trace)
+    found = check_function(spec_file, record, trace)
+    return [f"{one.subject}: {one.problem}" for one in found]
+
+
+def test_what_is_recorded_holds() -> None:
+    assert problems(recorded(base), base) == []
+
+
+def test_what_is_recorded_does_not_hold_for_another() -> None:
+    other = lambda: nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.GELU(), nn.Linear(16, 4))  # noqa: E731
+    assert problems(recorded(base), other) == ["2: the output differs"]
+
+
+def test_a_section_has_the_kinds_that_a_layer_has() -> None:
+    section = section_of(base)
+    assert list(section["at"]) == ["B"]
+    assert list(section["layers"]) == ["0", "1", "2", "3"]
+    assert list(section["layers"]["1"]) == ["mean", "rms", "eval", "train", "large", "gradient", "buffers", "initial"]
+    assert list(section["layers"]["2"]) == ["mean", "rms", "eval", "train", "large"]
+    assert "inputs" in section["output"]
+
+
+def test_a_recorded_function_is_that_of_the_next_process() -> None:
+    torch.manual_seed(1)
+    random.seed(1)
+    first = section_of(base)
+    torch.manual_seed(2)
+    random.seed(2)
+    assert section_of(base) == first
+
+
+def test_a_network_that_can_not_be_trained_is_recorded_without_train_mode() -> None:
+    make = lambda: nn.Sequential(nn.Linear(8, 4), Applied(lambda x: x[:1]), nn.BatchNorm1d(4))  # noqa: E731
+    section = section_of(make)
+    assert section["train"] is False
+    assert not section["output"].keys() & {"train", "large", "buffers"}
+    assert problems(recorded(make), make) == []
+
+
+def test_single_precision_where_the_section_says_so() -> None:
+    text = HEAD + "function: {at: {B: 2}, precision: float32}\n"
+    section = section_of(base, text)
+    assert (section["at"], section["precision"]) == ({"B": 2}, "float32")
+    assert section["output"]["eval"] == pytest.approx(
+        section_of(base, text.replace("32}", "64}"))["output"]["eval"], 1e-3
+    )
+
+
+def test_the_sections_own_input_is_what_goes_in() -> None:
+    text = "build: nets:net\ninput: [B, 3, 32, 32]\nfunction: {input: [B, 3, 9, 9], at: {B: 2}}\n"
+    section = section_of(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), text)
+    assert section["input"] == ["B", 3, 9, 9]
+
+
+def test_a_network_that_needs_more_than_its_budget_is_not_measured() -> None:
+    # 400,000 parameters of 8 bytes, times 1.5: 4.6 MiB.
+    make = lambda: nn.Sequential(nn.Linear(8, 20_000), nn.Linear(20_000, 11))  # noqa: E731
+    spec_file = parse_spec(HEAD + "function: {at: {B: 4}, budget: {memory: 1 MiB}, output: {eval: 1}}\n", "s.yaml")
+    trace = trace_structure(make, spec_file.spec.forward_inputs())
+    with pytest.raises(
+        NotMeasured, match=r"^the function needs about .*GiB, more than its budget of .*; grant it: budget"
+    ):
+        measure_function(spec_file, make, trace)
+
+
+class Chance(nn.Linear):
+    """Draws by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * random.random()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: Chance(8, 4),
+            r"^two runs under the same weights differ, first at output: something is drawn by chance",
+        ),
+        (
+            lambda: nn.Sequential(nn.Linear(8, 4), Chance(4, 4)),
+            r"^two runs under the same weights differ, first at 1: .* or write `function: off`$",
+        ),
+        (lambda: Applied(lambda x: 3), r"^the network returns no tensor to compare$"),
+        (
+            lambda: nn.Sequential(nn.Linear(8, 4), Applied(torch.log)),
+            r"^under fixed weights 1 isn't finite \(.*eval, train\)$",
+        ),
+        (
+            lambda: torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4))),  # type: ignore[no-untyped-call]
+            r"^0\._packed_params keeps its weights in _packed_params, which can't be filled$",
+        ),
+    ],
+    ids=["chance", "chance in a layer", "no tensor", "not finite", "quantized"],
+)
+def test_what_can_not_be_recorded_says_why(make: Make, message: str) -> None:
+    with pytest.raises(NotMeasured, match=message):
+        section_of(make)

@@ -53,7 +53,7 @@ def _as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) -> nn
 
 
 def measure_function(
-    spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU
+    spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU, *, is_live: bool = False
 ) -> tuple[How, FunctionRecord]:
     """The function as the spec's own section says how, or as it would be recorded; with the network's health.
 
@@ -72,7 +72,7 @@ def measure_function(
             f"the function needs about {needed / 2**20:.0f} MiB, more than its budget of {granted / 2**20:.0f} MiB; "
             f"grant it: budget: {{memory: {math.ceil(needed / 2**20)} MiB}}"
         )
-    how = how_of(spec_file.spec, function, device)
+    how = replace(how_of(spec_file.spec, function, device), knows_starts=not is_live)
     return how, fingerprint(make, how, _examiner(spec_file, make, how))
 
 

@@ -141,7 +141,8 @@ def _run_once(spec_file: SpecFile, measured: Measured) -> tuple[How, FunctionRec
     assert measured.trace is not None
     assert measured.make is not None
     if measured.function is None:
-        measured.function = measure_function(spec_file, measured.make, measured.trace, choose_device(measured.device))
+        device = choose_device(measured.device)
+        measured.function = measure_function(spec_file, measured.make, measured.trace, device, is_live=measured.is_live)
     return measured.function
 
 

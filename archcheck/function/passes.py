@@ -59,16 +59,17 @@ def prepare(make: Callable[[], nn.Module], how: How, salt: str = "") -> Prepared
     Raises:
         NotMeasured: it has weights that can't be filled.
     """
-    with Steady(Draws(salt), traces=True) as steady:
+    steady, is_known = Steady(Draws(salt), traces=True), how.knows_starts
+    with steady:
         model = build_for_real(make, how.seed)
         if sys.getrefcount(model) > _OURS_ALONE:  # somebody else's, too: an attribute of a module, a cached one
-            model = _copied(model)
+            model, is_known = _copied(model), False
     _refuse_unfillable(model)
     if any(is_lazy(param) for param in model.parameters()):
-        _materialize(model, how.inputs)
+        _materialize(model, how.inputs, steady)
     params: dict[str, Tensor] = dict(model.named_parameters())
-    starts = {name: _start(param) for name, param in params.items() if not steady.is_drawn(param)}
-    given = {id(params[name]) for name in starts if not params[name].requires_grad}
+    starts = {name: _start(param, is_known) for name, param in params.items() if not steady.is_drawn(param)}
+    given = {id(params[name]) for name in starts if is_known and not params[name].requires_grad}
     _convert(model, how.dtype, how.device, given)
     filled = {name: param for name, param in params.items() if id(param) not in given}
     return Prepared(model, named_network(model).modules, params, filled, starts)
@@ -99,24 +100,25 @@ def _refuse_unfillable(model: nn.Module) -> None:
             raise NotMeasured(f"{name} is a {kind.removeprefix('torch.')}, which can't be filled with fixed weights")
 
 
-def _materialize(model: nn.Module, inputs: ForwardInput) -> None:
+def _materialize(model: nn.Module, inputs: ForwardInput, steady: Steady) -> None:
     """Lazy modules become what they are by a first forward pass."""
     args, kwargs = make_fixed_inputs(inputs, torch.float32, torch.device("cpu"))
     training = {module: module.training for module in model.modules()}
-    with torch.no_grad(), Steady(Draws()):
+    with torch.no_grad(), steady:
         model.eval()
         model(*args, **kwargs)
     for module in model.modules():
         module.training = training.get(module, module.training)
 
 
-def _start(param: Tensor) -> float | None:
+def _start(param: Tensor, is_known: bool) -> float | None:
+    """A number for the values that a parameter starts from: for a constant, or where it's known that none is drawn."""
     if not param.numel() or param.is_meta or not param.is_floating_point():
         return None
     low, high = (float(one) for one in torch.aminmax(param.detach()))
     if low == high:
         return low
-    found = digest(param)
+    found = digest(param) if is_known else None
     return None if found is None else found.check
 
 
@@ -276,6 +278,7 @@ class How:
     """How a network is run: its inputs, the precision, and what is known about its weights.
 
     exponents: None to choose them. train: whether it can be run in train mode. seed: of what isn't torch's to draw.
+    knows_starts: whether the network's values are those that it's built with, and it's seen how.
     pattern: what the inputs were made of, where that isn't the spec's own.
     """
 
@@ -283,6 +286,7 @@ class How:
     dtype: torch.dtype = torch.float64
     exponents: Mapping[int, int] | None = None
     train: bool = True
+    knows_starts: bool = True
     seed: int = 0
     pattern: InputTree | None = None
     device: torch.device = _CPU

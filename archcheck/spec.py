@@ -484,7 +484,7 @@ def _model_at(loc: Sequence[str | int]) -> type[BaseModel]:
         "claims": Claims, "faster_than": Faster, "better_than": Better, "health": Health, "equivalent_to": EquivalentTo,
         "function": Function, "budget": Budget,
     }  # fmt: skip
-    if loc and loc[0] == "function" and len(loc) > 1 and loc[1] in ("layers", "output"):
+    if loc[:1] == ("function",) and {"layers", "output"} & set(loc[1:3]):  # pydantic puts in which form it tried
         return Digests
     for part in loc[:1] if loc and loc[0] == "layers" else loc:
         model = by_name.get(str(part), model)

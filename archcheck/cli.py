@@ -285,8 +285,10 @@ def _new_spec(target: str, options: argparse.Namespace, folder: Path) -> str:
     _require_passing(spec_file, network.trace)
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            section = recorded_function(spec_file, network.measured, options.depth)
-        text += f"\n{format_function(section)}\n"
+            recorded = recorded_function(spec_file, network.measured, options.depth)
+        text += f"\n{format_function(recorded.section)}\n"
+        for note in recorded.notes:
+            print(f"archcheck: {target}: {note}", file=sys.stderr)
     except NotMeasured as error:
         print(f"archcheck: {target}: no function is recorded: {error}", file=sys.stderr)
     for note in _notes(network.trace, text):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import nn
@@ -18,15 +18,24 @@ from archcheck.function.passes import Examine, How, fingerprint, run_in_eval_mod
 from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, plans
 from archcheck.function.soundness import examiner
 from archcheck.meta.skeleton import copy_for_real
-from archcheck.records import FunctionRecord, StructureTrace
+from archcheck.records import Crash, FunctionRecord, StructureTrace
 from archcheck.runoptions import available_bytes
 from archcheck.sameness import TOLERANCE, Comparison, function_section, layers_of, listed_names
 from archcheck.spec import Function, Spec, SpecFile
 from archcheck.specwriter import default_depth
 from archcheck.trace import trace_structure
-from archcheck.values import BATCH, InputTree, make_forward_input
+from archcheck.values import BATCH, INTEGER_DTYPES, InputPattern, InputTree, iter_input_patterns, make_forward_input
 
 Make = Callable[[], nn.Module]
+
+
+class Recorded(NamedTuple):
+    """A `function` section as a plain value, and what its author should know of it."""
+
+    section: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
 CPU: Final = torch.device("cpu")
 _OTHER_SEED: Final = 1
 
@@ -106,23 +115,44 @@ def needed_bytes(trace: StructureTrace, precision: str) -> int:
     return int(trace.root.num_params * size * 1.5)
 
 
-def record_section(spec_file: SpecFile, make: Make, trace: StructureTrace, depth: int | None = None) -> dict[str, Any]:
-    """A `function` section for the network as it is, as a plain value.
+def record_section(spec_file: SpecFile, make: Make, trace: StructureTrace, depth: int | None = None) -> Recorded:
+    """A `function` section for the network as it is.
 
     Where the spec has one already, the network is run as that says.
 
     Raises:
         NotMeasured: the network can't be run such that it gives the same numbers twice.
     """
-    head, how, record = _run(spec_file, make, trace)
+    refused: list[Crash] = []
+    head, how, record = _run(spec_file, make, trace, refused=refused)
     _require_sound(record)
     _require_repeatable(make, how, record)
     names = listed_names(spec_file, trace, depth if depth is not None else default_depth(trace))
-    return function_section(record, head, names)
+    return Recorded(
+        function_section(record, head, names), tuple(_notes(spec_file.spec, head, refused[0] if refused else None))
+    )
+
+
+def _notes(spec: Spec, head: Mapping[str, Any], refused: Crash | None) -> Iterator[str]:
+    if head.get("train") is False and refused is not None:
+        yield f"the function is recorded without train mode, which stops: {describe_crash(refused)}"
+    blank = [pattern for _, pattern in iter_input_patterns(spec.input) if _is_blank(pattern)]
+    if blank:
+        yield f"an input of {blank[0].dtype} is all zeros for want of a bound; give it one: {{below: 100}}"
+
+
+def _is_blank(pattern: InputPattern) -> bool:
+    return pattern.dtype in INTEGER_DTYPES and pattern.below is None
 
 
 def _run(
-    spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU, *, with_health: bool = False
+    spec_file: SpecFile,
+    make: Make,
+    trace: StructureTrace,
+    device: torch.device = CPU,
+    *,
+    with_health: bool = False,
+    refused: list[Crash] | None = None,
 ) -> tuple[dict[str, Any], How, FunctionRecord]:
     """The first keys of a section, how the network is run by them, and what came of it; in train mode if it can be."""
     tried = []
@@ -133,6 +163,8 @@ def _run(
         if record.stage != "train":
             return head, how, record
         tried.append((head, how))
+        if refused is not None and record.crash is not None:
+            refused.append(record.crash)
     head, how = tried[0]
     how = replace(how, train=False)
     examine = _examiner(spec_file, make, how) if with_health else None

@@ -74,7 +74,9 @@ def _unused(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Misma
         module = first.rpartition(".")[0]
         excuse = _common(unused)
         others = len(unused) - 1
-        problem = "gets no gradient" + (f", nor do {others} more parameters" if others else "")
+        problem = "gets no gradient" + (
+            f", nor do {others} more parameters" if others > 1 else ", nor does 1 more parameter" if others else ""
+        )
         yield Mismatch(
             keys, first, problem, "a gradient in train mode or in eval mode", f"none for {_listed(unused)}",
             module or None,

@@ -94,9 +94,7 @@ class ArchFile(pytest.Module):
     def _section(self, spec_file: SpecFile, check: str, section: str) -> CheckItem:
         loc = spec_file.locate((section,), key=True)
         runners = {"accuracy": _run_accuracy, "claims": _run_claims, "throughput": _run_throughput}
-        run = runners.get(check)
-        if run is None:  # its schema is settled, its check still to come
-            return self._item(check, loc, _pending(section, loc), spec_file)
+        run = runners[check]
         return self._item(check, loc, lambda item: run(item, spec_file, self.measured(spec_file)), spec_file)
 
     def _check(self, spec_file: SpecFile, check: str, section: Keys) -> CheckItem:
@@ -185,14 +183,6 @@ def raise_problems(problems: Sequence[Problem]) -> None:
 
 def _may_be_added(spec_file: SpecFile, check: str) -> bool:
     return any(getattr(spec_file.spec, key) != "off" for key in RECORDED.get(check, ()))
-
-
-def _pending(section: str, loc: SourceLoc) -> Callable[[CheckItem], None]:
-    def run(item: CheckItem) -> None:
-        reason = f"`{section}` is valid, but this version of archcheck can't verify it yet"
-        not_measured(item, loc, reason)
-
-    return run
 
 
 RUNS_KEY = pytest.StashKey["Runs"]()
@@ -375,7 +365,7 @@ def _run(item: CheckItem, spec_file: SpecFile, measured: Measured) -> None:
         if item.name in sections_present(spec_file.spec) or item.name == "spec":
             mismatches = run_check(item.name, spec_file, measured, item.config.rootpath)
         if update in ("new", "all") and measured.trace is not None:
-            item.additions = _additions(item.name, spec_file, measured)
+            item.additions = _additions(item, spec_file, measured)
     if update in ("changed", "all"):
         mismatches = _accept(item, spec_file, measured, mismatches)
     if mismatches:
@@ -406,15 +396,18 @@ def _accept(item: CheckItem, spec_file: SpecFile, measured: Measured, mismatches
     return left
 
 
-def _additions(check: str, spec_file: SpecFile, measured: Measured) -> dict[str, str]:
+def _additions(item: CheckItem, spec_file: SpecFile, measured: Measured) -> dict[str, str]:
     from archcheck.specwriter import format_function, format_sections
 
+    check = item.name
     absent = [key for key in RECORDED.get(check, ()) if not getattr(spec_file.spec, key)]
     if not absent:
         return {}
     assert measured.trace is not None
     if check == "function":
-        return {"function": "\n" + format_function(recorded_function(spec_file, measured))}
+        recorded = recorded_function(spec_file, measured)
+        item.facts["note"] = "; ".join([*filter(None, [item.facts.get("note")]), *recorded.notes])
+        return {"function": "\n" + format_function(recorded.section)}
     sections = format_sections(measured.trace)
     found = {key: sections[key] for key in absent if key in sections}
     if not found:

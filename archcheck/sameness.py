@@ -94,9 +94,7 @@ def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Ite
     whole = rounded(record.root.numbers, precision) | ({"inside": inside[OUTPUT]} if OUTPUT in inside else {})
     gains = {str(position): exponent for position, exponent in sorted(record.exponents.items())}
     section = {**plan, "gains": gains, "layers": {label: row for label, row in layers.items() if row}}
-    kept = {key: value for key, value in section.items() if value}
-    if plan.get("train") is False:
-        kept["train"] = False
+    kept = {key: value for key, value in section.items() if value or key == "train"}
     return {**kept, OUTPUT: whole}
 
 

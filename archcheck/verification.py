@@ -18,6 +18,7 @@ from archcheck.values import Keys
 if TYPE_CHECKING:
     from torch import nn
 
+    from archcheck.fingerprints import Recorded
     from archcheck.function.passes import How
 
 
@@ -159,7 +160,7 @@ def _check_equivalence(spec_file: SpecFile, measured: Measured, rootdir: Path | 
         return [replace(failure, keys=failure.keys if failure.keys[0] == "equivalent_to" else ("equivalent_to",))]
 
 
-def recorded_function(spec_file: SpecFile, measured: Measured, depth: int | None = None) -> dict[str, Any]:
+def recorded_function(spec_file: SpecFile, measured: Measured, depth: int | None = None) -> Recorded:
     """A `function` section for the network as it is. Raises NotMeasured, BuildError."""
     from archcheck.fingerprints import record_section
 

@@ -85,7 +85,7 @@ def measure(name: str) -> list[str]:
         make = builder(spec_file, None)
         trace = trace_structure(make, spec_file.spec.forward_inputs())
         start = time.perf_counter()
-        section = record_section(spec_file, make, trace)
+        section = record_section(spec_file, make, trace).section
         recording = time.perf_counter() - start
         path.write_text(spec_file.document.text + _function_text(section), encoding="utf-8")
         spec_file = read_spec(path)

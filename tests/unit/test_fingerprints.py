@@ -28,7 +28,7 @@ def base() -> nn.Module:
 
 def section_of(make: Make, text: str = HEAD) -> dict[str, Any]:
     spec_file = parse_spec(text, "s.yaml")
-    return record_section(spec_file, make, trace_structure(make, spec_file.spec.forward_inputs()))
+    return record_section(spec_file, make, trace_structure(make, spec_file.spec.forward_inputs())).section
 
 
 def recorded(make: Make, text: str = HEAD) -> SpecFile:

@@ -28,11 +28,13 @@ def main(names: list[str]) -> int:
     """Measure the networks named, or all of them. Returns the number of those over their budget."""
     print(describe_machine(), "\n")
     rows = [measured_alone(name) for name in names or classifier_names()]
-    headers = ["network", "parameters", "at", "input", "record s", "verify s", "of a step", "GiB", "budget"]
+    headers = ["network", "parameters", "at", "input", "record s", "verify s", "of a step", "GiB", "findings", "budget"]
     print(tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True))
     over = [row[0] for row in rows if is_over(row)]
     print(f"\n{len(rows)} networks, over their budget: {', '.join(over) or 'none'}")
-    return len(over)
+    alarms = [row[0] for row in rows if row[-2] != "0"]
+    print(f"differences from what was recorded, or findings of health: {', '.join(alarms) or 'none'}")
+    return len(over) + len(alarms)
 
 
 def is_over(row: list[str]) -> bool:
@@ -55,7 +57,7 @@ def measured_alone(name: str) -> list[str]:
     try:
         row: list[str] = ours.recv()
     except EOFError:
-        row = [name, "-", "died", "-", "inf", "inf", "-", "inf", "-"]
+        row = [name, "-", "died", "-", "inf", "inf", "-", "inf", "-", "-"]
     process.join()
     return row
 
@@ -72,6 +74,8 @@ def measure(name: str) -> list[str]:
 
     from archcheck.fingerprints import CPU, builder, measure_function, record_section
     from archcheck.function.pool import pool
+    from archcheck.health import check_health
+    from archcheck.sameness import check_function
     from archcheck.spec import read_spec
     from archcheck.trace import trace_structure
 
@@ -92,18 +96,22 @@ def measure(name: str) -> list[str]:
         start = time.perf_counter()
         _, record = measure_function(spec_file, make, trace)
         verifying = time.perf_counter() - start
-    del record
+    assert record.health is not None
+    findings = len([*check_function(spec_file, record, trace), *check_health(spec_file, record.health)])
     gib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
-    return _row(name, trace.root.num_params, section, (recording, verifying), gib)
+    figures = [f"{gib:.2f}", str(findings)]
+    return _row(name, trace.root.num_params, section, (recording, verifying), figures)
 
 
-def _row(name: str, num_params: int, section: dict[str, Any], seconds: tuple[float, float], gib: float) -> list[str]:
+def _row(
+    name: str, num_params: int, section: dict[str, Any], seconds: tuple[float, float], more: list[str]
+) -> list[str]:
     recording, verifying = seconds
     at = ", ".join(f"{key}={size}" for key, size in section["at"].items())
     budget = ", ".join(f"{key}: {value}" for key, value in section.get("budget", {}).items())
     side = str(section.get("input", [0, 0, 0, "224"])[-1])
     step = verifying / step_seconds(name)
-    figures = [f"{recording:.2f}", f"{verifying:.2f}", f"{step:.1f}", f"{gib:.2f}"]
+    figures = [f"{recording:.2f}", f"{verifying:.2f}", f"{step:.1f}", *more]
     return [name, f"{num_params:_}", at, side, *figures, budget or "-"]
 
 

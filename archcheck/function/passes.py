@@ -361,7 +361,7 @@ class Passes:
         self._buffers: dict[str, tuple[Tensor, Tensor]] = {}
         self._changed: dict[str, Digest] = {}
         self.gradients: dict[str, Digest] = {}
-        self._inputs: dict[str, Digest] = {}
+        self.input_gradients: dict[str, Digest] = {}
         self._own: dict[str, dict[str, str]] = {}
         self._is_trained: dict[str, bool] = {}
 
@@ -485,7 +485,7 @@ class Passes:
             if made.crash is None:
                 self._backward(made)
         gradients = {f"input {i}": digest(leaf.grad) for i, leaf in enumerate(leaves) if leaf.grad is not None}
-        self._inputs = {key: one for key, one in gradients.items() if one is not None}
+        self.input_gradients = {key: one for key, one in gradients.items() if one is not None}
         made.output = None
         return made
 
@@ -565,8 +565,8 @@ class Passes:
         for (name, index), numbers in calls.items():
             if index == 0:
                 numbers |= self._numbers_within(name, floor)
-        if ("", 0) in calls and self._inputs:
-            calls["", 0]["inputs"] = combine(self._inputs, 0.0)
+        if ("", 0) in calls and self.input_gradients:
+            calls["", 0]["inputs"] = combine(self.input_gradients, 0.0)
         modules = self.network.modules
         return FunctionRecord(
             tuple(CallDigest(*key, type(modules[key[0]]).__name__, numbers) for key, numbers in calls.items()),

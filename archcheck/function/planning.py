@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from archcheck.records import StructureTrace
+from archcheck.records import ForwardRecord, StructureTrace, TensorRecord
 from archcheck.values import BATCH, InputPattern, InputTree, parse_input
 
 TIME_SEC: Final = 2.0
@@ -16,20 +16,22 @@ LARGEST_USUAL: Final = 130_000_000  # parameters: more of them need more of both
 _LARGEST_IN_DOUBLE: Final = 700_000_000  # parameters: 8 GiB
 BATCHES: Final = (8, 4, 2)
 SIDES: Final = (160, 128, 96, 64)  # of a smaller image, where a network takes one
-_USUAL_MACS: Final = 12 * 10**8  # of the whole batch: what takes a fraction of a second
-_MOST_MACS: Final = 10 * 10**9  # what is left of 2 s of two cores in double precision
+_PER_ELEMENT: Final = 60  # multiply-adds that take as long as an element that a layer returns, depthwise above all
+_USUAL_COST: Final = 225 * 10**7  # of the whole batch: what takes a fraction of a second
+_MOST_COST: Final = 15 * 10**9  # what is left of 2 s of two cores in double precision
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionPlan:
     """What goes in where a function is recorded, and in which precision it's computed.
 
-    pattern: of the input; `input` is that as a spec has it, None where it's the spec's own. macs: of the whole batch.
+    pattern: of the input; `input` is that as a spec has it, None where it's the spec's own.
+    cost: of a forward of the whole batch, in multiply-adds.
     """
 
     pattern: InputTree
     at: Mapping[str, int]
-    macs: int
+    cost: int
     input: Any = None
     precision: str = "float64"
     budget: Mapping[str, str] | None = None
@@ -51,26 +53,33 @@ def plans(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> list[F
     `retrace` makes one of others.
     """
     options = [*_at_own_sizes(pattern, trace)]
-    least = min(options, key=lambda one: one.macs)
-    usual = next((one for one in options if one.macs <= _USUAL_MACS), None)
+    least = min(options, key=lambda one: one.cost)
+    usual = next((one for one in options if one.cost <= _USUAL_COST), None)
     if usual is None:
         options += _at_smaller_images(pattern, trace, retrace)
-        usual = next((one for one in options if one.macs <= _USUAL_MACS), min(options, key=lambda one: one.macs))
+        usual = next((one for one in options if one.cost <= _USUAL_COST), min(options, key=lambda one: one.cost))
     chosen = [_of_one(usual), usual, _of_one(least), least]
     different = [one for i, one in enumerate(chosen) if one not in chosen[:i]]
     return [_with_budget(one, trace.root.num_params) for one in different]
 
 
+def cost_of(forward: ForwardRecord, trace: StructureTrace) -> int:
+    """What a forward pass takes, in multiply-adds: its own, and some for each element that a layer makes."""
+    layers = [call for call in forward.calls if not trace.modules[call.name].has_children]
+    made = sum(math.prod(call.output.shape) for call in layers if isinstance(call.output, TensorRecord))
+    return forward.macs + _PER_ELEMENT * made
+
+
 def _of_one(plan: FunctionPlan) -> FunctionPlan:
     """One example where a batch is too much."""
-    if plan.macs <= _MOST_MACS or BATCH not in plan.at:
+    if plan.cost <= _MOST_COST or BATCH not in plan.at:
         return plan
-    return replace(plan, at={**plan.at, BATCH: 1}, macs=plan.macs // plan.at[BATCH])
+    return replace(plan, at={**plan.at, BATCH: 1}, cost=plan.cost // plan.at[BATCH])
 
 
 def _with_budget(plan: FunctionPlan, num_params: int) -> FunctionPlan:
     """More time and memory for what needs it, written down."""
-    scale = max(num_params / LARGEST_USUAL, plan.macs / _MOST_MACS)
+    scale = max(num_params / LARGEST_USUAL, plan.cost / _MOST_COST)
     budget = {"time": f"{math.ceil(TIME_SEC * scale) + 1} s"} if scale > 1 else {}
     precision = "float64" if num_params <= _LARGEST_IN_DOUBLE else "float32"
     if num_params > LARGEST_USUAL:
@@ -84,10 +93,10 @@ def _at_own_sizes(pattern: InputTree, trace: StructureTrace) -> Iterator[Functio
     for forward in trace.forwards:
         batch = forward.sizes.get(BATCH)
         if batch is None:
-            yield FunctionPlan(pattern, dict(forward.sizes), forward.macs)
+            yield FunctionPlan(pattern, dict(forward.sizes), cost_of(forward, trace))
             continue
         for examples in BATCHES:
-            yield FunctionPlan(pattern, {**forward.sizes, BATCH: examples}, forward.macs * examples // batch)
+            yield FunctionPlan(pattern, {**forward.sizes, BATCH: examples}, cost_of(forward, trace) * examples // batch)
 
 
 def _at_smaller_images(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> Iterator[FunctionPlan]:
@@ -105,7 +114,7 @@ def _at_smaller_images(pattern: InputTree, trace: StructureTrace, retrace: Retra
         if forward.crash is not None or [call.name for call in forward.calls] != [call.name for call in first.calls]:
             continue
         for examples in BATCHES if BATCH in first.sizes else ():
-            macs = forward.macs * examples // first.sizes[BATCH]
-            yield FunctionPlan(smaller, {**first.sizes, BATCH: examples}, macs, shape)
+            cost = cost_of(forward, trace) * examples // first.sizes[BATCH]
+            yield FunctionPlan(smaller, {**first.sizes, BATCH: examples}, cost, shape)
         if BATCH not in first.sizes:
-            yield FunctionPlan(smaller, dict(first.sizes), forward.macs, shape)
+            yield FunctionPlan(smaller, dict(first.sizes), cost_of(forward, trace), shape)

@@ -54,10 +54,10 @@ class _Examination:
         found = dict(self._passes.gradients)
         missing = [name for name in params if name not in found or found[name].rms == 0]
         if missing and self._passes.how.train:
-            kept = self._passes.gradients
+            kept = self._passes.gradients, self._passes.input_gradients
             self._passes.step(training=False)
             found |= {name: one for name, one in self._passes.gradients.items() if name in missing}
-            self._passes.gradients = kept
+            self._passes.gradients, self._passes.input_gradients = kept
         none = tuple(name for name in missing if name not in found or found[name].rms == 0)
         return none, tuple(name for name, one in found.items() if not math.isfinite(one.check))
 

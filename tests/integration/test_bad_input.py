@@ -58,7 +58,7 @@ def test_malformed(project: Project, name: str) -> None:
     path.write_bytes(content)
     project.spec("good")
     result = project.run()
-    result.assert_outcomes(passed=4, failed=1)
+    result.assert_outcomes(passed=5, failed=1)
     output = result.stdout.str()
     message = next(text for text in output.splitlines() if text.startswith("specs/aaa.arch.yaml:"))
     found = re.fullmatch(r"specs/aaa\.arch\.yaml:(\d+): (.+)", message)
@@ -87,10 +87,10 @@ def test_a_failed_build_fails_every_item_with_one_message(project: Project, name
     old, new, line, pattern = UNBUILDABLE[name]
     project.broken(old, new)
     result = project.run()
-    result.assert_outcomes(failed=4)
+    result.assert_outcomes(failed=5)
     output = result.stdout.str()
     messages = [text for text in output.splitlines() if re.match(r"specs/small\.arch\.yaml:\d+: build: ", text)]
-    assert len(messages) == 4, output
+    assert len(messages) == 5, output
     assert len(set(messages)) == 1
     assert messages[0].startswith(f"specs/small.arch.yaml:{line}: ")
     assert re.search(pattern, messages[0]), messages[0]
@@ -125,7 +125,7 @@ def test_an_unmatched_layer_names_its_neighbours(project: Project) -> None:
 def test_an_unmatched_glob_fails_shapes_only(project: Project) -> None:
     project.broken("  fc: ", "  head.*: ")
     result = project.run()
-    result.assert_outcomes(passed=3, failed=1)
+    result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["specs/small.arch.yaml:6: head.[*]: no module matches"])
 
 
@@ -134,5 +134,5 @@ def test_a_package_that_exits_on_import_doesnt_end_the_run(project: Project) -> 
     project.broken("nets:small", "exiting:small", name="aaa")
     project.spec()
     result = project.run()
-    result.assert_outcomes(passed=4, failed=4)
+    result.assert_outcomes(passed=5, failed=5)
     result.stdout.fnmatch_lines(["specs/aaa.arch.yaml:1: build: *exit*"])

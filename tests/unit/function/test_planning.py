@@ -31,7 +31,7 @@ def convolution(channels: int) -> Callable[[], nn.Module]:
 def test_a_small_network_is_recorded_at_the_specs_first_size() -> None:
     plan = planned(lambda: nn.Linear(8, 4), ["B", 8], {"B": 2}, {"B": 3})
     assert plan.as_section() == {"at": {"B": max(BATCHES)}}
-    assert plan.macs == max(BATCHES) * 8 * 4
+    assert plan.cost >= max(BATCHES) * 8 * 4
 
 
 def test_without_a_batch_dimension_the_input_is_as_it_is() -> None:

@@ -45,11 +45,11 @@ def test_fewer_examples_where_more_are_too_many() -> None:
 
 def test_the_specs_smaller_size_where_the_first_is_too_large() -> None:
     sizes = ({"B": 2, "H": 640}, {"B": 3, "H": 64})
-    assert planned(convolution(64), ["B", 64, "H", "H"], *sizes).as_section() == {"at": {"B": 4, "H": 64}}
+    assert planned(convolution(64), ["B", 64, "H", "H"], *sizes).as_section() == {"at": {"B": 8, "H": 64}}
 
 
 def test_a_smaller_image_where_the_specs_own_is_too_large() -> None:
-    # 128 * 128 * 9 * 128 * 128 = 2.4 G each, and 1.36 G at 96.
+    # 128 * 128 * 9 * 128 * 128 = 2.4 G each, and 1.36 G at 96; what each element costs comes on top.
     plan = planned(convolution(128), ["B", 128, 224, 224], {"B": 2})
     assert plan.as_section() == {"input": ["B", 128, 64, 64], "at": {"B": 2}}
 

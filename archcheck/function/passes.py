@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -67,6 +68,11 @@ def prepare(make: Callable[[], nn.Module], how: How, salt: str = "") -> Prepared
     _refuse_unfillable(model)
     if any(is_lazy(param) for param in model.parameters()):
         _materialize(model, how.inputs, steady)
+        lazy = [name for name, param in model.named_parameters() if is_lazy(param)]
+        if lazy:
+            raise NotMeasured(
+                f"the forward never reaches {', '.join(lazy)}, which therefore have no shape to be filled"
+            )
     params: dict[str, Tensor] = dict(model.named_parameters())
     starts = {name: _start(param, is_known) for name, param in params.items() if not steady.is_drawn(param)}
     given = {id(params[name]) for name in starts if is_known and not params[name].requires_grad}
@@ -312,7 +318,8 @@ def run_in_eval_mode(make: Callable[[], nn.Module], how: How) -> FunctionRecord:
 @contextmanager
 def isolated(device: torch.device = _CPU) -> Iterator[None]:
     """The caller's torch stays as it is; inside, it computes exactly, and the same way every time."""
-    with preserved_world(), collector_paused():
+    with preserved_world(), collector_paused(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the structure's forward pass has let them be heard
         torch.set_float32_matmul_precision("highest")
         if device.type != "cpu":  # which is deterministic anyway, and would fill all memory first
             torch.use_deterministic_algorithms(True, warn_only=True)

@@ -318,7 +318,7 @@ def test_without_pytest_benchmark_its_options_are_unknown(fast: Fast) -> None:
 def test_benchmarks_may_be_left_out(fast: Fast, duels: Duels) -> None:
     fast.spec("net", SPEC)
     result = fast.run("--benchmark-skip", "-rs")
-    result.assert_outcomes(passed=1, skipped=1)
+    result.assert_outcomes(passed=2, skipped=1)
     result.stdout.fnmatch_lines(["SKIPPED *: Skipping benchmark (--benchmark-skip active)."])
     assert "examples/s" not in result.stdout.str()
 
@@ -326,7 +326,7 @@ def test_benchmarks_may_be_left_out(fast: Fast, duels: Duels) -> None:
 def test_benchmarks_may_be_all_that_runs(fast: Fast, figures: Figures) -> None:
     fast.spec("net", SPEC + "  min_examples_per_sec: 1\n")
     result = fast.run("--benchmark-only", "-rs")
-    result.assert_outcomes(passed=1, skipped=1)
+    result.assert_outcomes(passed=1, skipped=2)
     result.stdout.fnmatch_lines(["SKIPPED *: Skipping non-benchmark (--benchmark-only active)."])
 
 
@@ -599,7 +599,7 @@ def test_nothing_is_checked_out_where_nothing_is_timed(
 ) -> None:
     monkeypatch.setattr("archcheck.speed.checked_out", None)
     fast.spec("net", SPEC)
-    fast.run("-k", "not throughput", "--archcheck-against", "HEAD").assert_outcomes(passed=1)
+    fast.run("-k", "not throughput", "--archcheck-against", "HEAD").assert_outcomes(passed=2)
 
 
 # ------------------------------------------------------------------------------- a revision that can't be measured
@@ -609,7 +609,7 @@ def test_a_revision_that_is_not_there_fails_and_the_others_go_on(fast: Fast, due
     fast.spec("net", SPEC + "output: [B, 2]\n")
     fast.commit()
     result = fast.run("--archcheck-against", "nope")
-    result.assert_outcomes(passed=2, failed=1)
+    result.assert_outcomes(passed=3, failed=1)
     assert message(result) == (
         f"specs/net.arch.yaml:3: --archcheck-against nope: no such revision in {fast.path}; "
         "give a branch, a tag or a commit, such as main or HEAD~1"
@@ -628,7 +628,7 @@ def test_an_empty_revision_is_none(fast: Fast, duels: Duels) -> None:
 def test_a_folder_without_history_has_no_other_revision(fast: Fast, duels: Duels) -> None:
     fast.spec("net", SPEC)
     result = fast.run("--archcheck-against", "main")
-    result.assert_outcomes(passed=1, failed=1)
+    result.assert_outcomes(passed=2, failed=1)
     assert message(result) == (
         f"specs/net.arch.yaml:3: --archcheck-against {fast.path}/specs: not in a git repository, "
         "so there is no other revision; run it inside one"
@@ -1080,14 +1080,14 @@ def test_claims_need_no_benchmark(fast: Fast, duels: Duels) -> None:
 def test_it_is_chosen_like_any_test(fast: Fast, figures: Figures, options: list[str]) -> None:
     fast.spec("net", FLOORED + "output: [B, 2]\n")
     result = fast.run(*options, "-v")
-    result.assert_outcomes(passed=1, deselected=2)
+    result.assert_outcomes(passed=1, deselected=3)
     result.stdout.fnmatch_lines(["specs/net.arch.yaml::throughput PASSED*"])
 
 
 def test_last_failed_times_only_what_failed(fast: Fast, figures: Figures) -> None:
     fast.spec("a", FLOORED)
     fast.spec("b", FLOORED.replace("1000", "2000"))
-    fast.run().assert_outcomes(passed=3, failed=1)
+    fast.run().assert_outcomes(passed=5, failed=1)
     result = fast.run("--lf")
     result.assert_outcomes(failed=1)
     assert figures_row(result, "specs/b.arch.yaml")[5] == "1_000"

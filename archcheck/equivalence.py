@@ -47,14 +47,23 @@ def compare_functions(
             problem = f"{name} stops under fixed weights in {record.stage} mode"
             return [Mismatch(keys, name, problem, "an output", describe_crash(record.crash))]
     precision = str(how.dtype).removeprefix("torch.")
-    expected = {layer.label: layer.numbers for layer in layers_of(theirs)}
-    comparison = Comparison(expected, theirs.root.numbers, ours, TOLERANCE[precision], _KINDS, _notes(ours, theirs))
+    layers = layers_of(theirs)
+    comparison = Comparison(
+        {layer.label: layer.numbers for layer in layers},
+        theirs.root.numbers,
+        ours,
+        TOLERANCE[precision],
+        _KINDS,
+        _notes(ours, theirs),
+        types={layer.label: layer.type_name for layer in layers},
+    )
     kinds = comparison.differing(theirs.root.numbers, ours.root.numbers)
     if not kinds:
         return []
     found = comparison.mismatch(kinds)
     counterpart = found.keys[2] if found.keys[1] == "layers" else "output"
-    return [replace(found, keys=keys, problem=f"{found.problem} from {counterpart} of {names[1]}")]
+    notes = tuple(note for note in found.notes if note[0] != "recorded")  # the problem says it
+    return [replace(found, keys=keys, notes=notes, problem=f"{found.problem} from {counterpart} of {names[1]}")]
 
 
 def _notes(ours: FunctionRecord, theirs: FunctionRecord) -> list[tuple[str, str]]:

@@ -48,6 +48,7 @@ class Layer:
     label: str
     name: str
     index: int
+    type_name: str
     numbers: Mapping[str, float]
 
 
@@ -61,7 +62,7 @@ def layers_of(record: FunctionRecord) -> list[Layer]:
 
 def _layer(call: CallDigest, several: bool) -> Layer:
     label = f"{call.name}[{call.index}]" if several else call.name
-    return Layer(label, call.name, call.index, call.numbers)
+    return Layer(label, call.name, call.index, call.type_name, call.numbers)
 
 
 # ------------------------------------------------------------------------------------------- recording
@@ -215,6 +216,7 @@ class Comparison:
     kinds: Sequence[str] = tuple(KINDS)
     notes: Sequence[tuple[str, str]] = ()
     insides: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
 
     def differing(self, expected: Mapping[str, float], actual: Mapping[str, float]) -> list[str]:
         """The kinds of numbers in which a layer differs from what was recorded."""
@@ -332,8 +334,12 @@ class Comparison:
             if match is not None:
                 found.append((label, layers[match]))
                 position, last = match + 1, i
-        behind = list(self.expected)[last + 1 :]
-        return [*found, (behind[0], layers[position])] if behind and position < len(layers) else found
+        return [*found, *self._parting(list(self.expected)[last + 1 :], layers[position:])]
+
+    def _parting(self, expected: Sequence[str], layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
+        """The first two of one type, as others may have no counterpart; without types, or any alike, the next two."""
+        pairs = [(label, layer) for layer in layers for label in expected if self.types.get(label) == layer.type_name]
+        return pairs[:1] or list(zip(expected[:1], layers[:1], strict=False))
 
 
 def _is_inside(inner: Layer, outer: Layer) -> bool:

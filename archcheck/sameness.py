@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from typing import Any, Final
 
 from archcheck.checks import Edit, Mismatch, describe_crash, matching_modules
@@ -15,6 +16,7 @@ from archcheck.values import Keys, LayerKey, parse_layer_key
 
 TOLERANCE: Final = {"float64": 3e-8, "float32": 3e-3}
 _DIGITS: Final = {"float64": 9, "float32": 4}
+_RESEMBLING: Final = 0.5  # of the names of two types, such as MaxPool2d and AvgPool2d
 _ROUGH: Final = 1e-3  # relative: how near numbers of so few digits come
 _SKETCHED: Final = 4  # digits of what is there to be read by people
 _LEAST: Final = 1e-9  # of the largest number of its kind: what is smaller is noise, and no difference
@@ -337,9 +339,12 @@ class Comparison:
         return [*found, *self._parting(list(self.expected)[last + 1 :], layers[position:])]
 
     def _parting(self, expected: Sequence[str], layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
-        """The first two of one type, as others may have no counterpart; without types, or any alike, the next two."""
-        pairs = [(label, layer) for layer in layers for label in expected if self.types.get(label) == layer.type_name]
-        return pairs[:1] or list(zip(expected[:1], layers[:1], strict=False))
+        """The next two, unless one of them has no counterpart and the one behind it is of a type like the other's."""
+        near = [(expected[:1], layers[:1]), (expected[1:2], layers[:1]), (expected[:1], layers[1:2])]
+        pairs = [pair for labels, those in near for pair in zip(labels, those, strict=False)]
+        likeness = [SequenceMatcher(None, self.types.get(label, ""), layer.type_name).ratio() for label, layer in pairs]
+        best = max(likeness, default=0.0)
+        return [pairs[likeness.index(best) if best > _RESEMBLING else 0]] if pairs else []
 
 
 def _is_inside(inner: Layer, outer: Layer) -> bool:

@@ -133,7 +133,8 @@ def _convert(model: nn.Module, dtype: torch.dtype, device: torch.device, given: 
 
     def converted(value: Any) -> Any:
         if isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and not value.is_meta:
-            return value.detach().to(device, dtype if value.is_floating_point() else value.dtype)
+            made = value.detach().to(device, dtype if value.is_floating_point() else value.dtype)
+            return made.requires_grad_(value.requires_grad)
         if type(value) in (list, tuple):
             return type(value)(converted(item) for item in value)
         return {key: converted(item) for key, item in value.items()} if type(value) is dict else value

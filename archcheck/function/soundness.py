@@ -68,23 +68,30 @@ class _Examination:
 
         An example that comes out alone as it did in the batch shows both at once that there are none.
         """
-        alone = None
+        alone, examples = None, 1
         if self._alone is not None:
-            alone = self._passes.forward(training=False, inputs=self._fewer(1), seed=_OTHER_SEED)
+            alone = self._passes.forward(training=False, inputs=self._fewer(examples), seed=_OTHER_SEED)
             if alone.crash is not None:  # batch norm in train mode refuses a single value
-                alone = self._passes.forward(training=False, inputs=self._fewer(2), seed=_OTHER_SEED)
-            if alone.crash is None and self._alike(first.output, alone.output):
+                examples = 2
+                alone = self._passes.forward(training=False, inputs=self._fewer(examples), seed=_OTHER_SEED)
+            if alone.crash is None and self._has_examples(first, alone) and self._alike(first.output, alone.output):
                 return None, None
         again = self._passes.forward(training=False, seed=_OTHER_SEED)
         unrepeatable = self._first_difference(first.heard, again.heard)
         if alone is None or alone.crash is not None or unrepeatable is not None:
             return unrepeatable, None
-        if self._passes.listener.draws:  # for fewer examples it draws other numbers
+        if self._passes.listener.draws or not self._has_examples(first, alone):  # fewer examples draw other numbers
             return None, None
-        return None, self._mixing(alone)
+        return None, self._mixing(alone, examples)
 
-    def _mixing(self, alone: Pass) -> str:
-        self._passes.listener.share = len(next(tensors_in(self._passes.inputs())))
+    def _has_examples(self, together: Pass, alone: Pass) -> bool:
+        """Whether any output has an axis for examples; a loss, for one, is all of theirs by design."""
+        pairs = zip(tensors_in(together.output), tensors_in(alone.output), strict=False)
+        return any(one.shape != other.shape for one, other in pairs)
+
+    def _mixing(self, alone: Pass, examples: int) -> str:
+        """The first module whose output for some examples isn't what it was among all."""
+        self._passes.listener.share = len(next(tensors_in(self._passes.inputs()))) // examples
         shared = self._passes.forward(training=False)
         self._passes.listener.share = 1
         return self._first_difference(shared.heard, alone.heard) or ""
@@ -106,13 +113,13 @@ class _Examination:
         args, kwargs = self._passes.inputs()
         return cut(args), cut(kwargs)
 
-    def _alike(self, together: Any, alone: Any) -> bool:
-        """Whether outputs are the same, as far as both have them."""
+    def _alike(self, together: Any, alone: Any, *, by_example: bool = True) -> bool:
+        """Whether outputs are the same, as far as both have them; `by_example` leaves out what has no axis for them."""
         ours, theirs = list(tensors_in(together)), list(tensors_in(alone))
         if len(ours) != len(theirs):
             return False
         return all(
-            _has_no_example_axis(one, other) or _close(_cut(one, other.shape), other, self._tolerance)
+            (by_example and one.shape == other.shape) or _close(_cut(one, other.shape), other, self._tolerance)
             for one, other in zip(ours, theirs, strict=True)
         )
 
@@ -139,8 +146,10 @@ class _Examination:
         except Exception as error:
             return failures.text_of(error)
         inputs = self._fewer(1) if self._alone is not None else self._passes.inputs()
-        theirs = twin.forward(training=False, inputs=inputs)
-        if ours.crash is not None or theirs.crash is not None or self._alike(ours.output, theirs.output):
+        with twin.listener.watching(twin.network.modules):
+            theirs = twin.forward(training=False, inputs=inputs)
+        died = ours.crash is not None or theirs.crash is not None
+        if died or self._alike(ours.output, theirs.output, by_example=False):
             return None
         name = self._first_difference(ours.heard, theirs.heard)
         return f"{name or 'the network'} computes with something that is no parameter and no buffer"
@@ -167,11 +176,6 @@ class _Examination:
         twin = Passes(prepare(self._make, replace(self._passes.how, seed=_OTHER_SEED), "twin"), self._passes.how)
         twin.network.model.load_state_dict(model.state_dict(), assign=num_elements > _SHARED_WEIGHTS)
         return twin.without_fills()
-
-
-def _has_no_example_axis(together: Tensor, alone: Tensor) -> bool:
-    """A tensor of the same shape for any number of examples, such as a loss: it is all of theirs by design."""
-    return together.shape == alone.shape
 
 
 def _cut(tensor: Tensor, shape: Any) -> Tensor:

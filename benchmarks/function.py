@@ -27,7 +27,10 @@ LARGEST_USUAL: Final = 130_000_000
 def main(names: list[str]) -> int:
     """Measure the networks named, or all of them. Returns the number of those over their budget."""
     print(describe_machine(), "\n")
-    rows = [measured_alone(name) for name in names or classifier_names()]
+    rows = []
+    for name in names or classifier_names():
+        rows.append(measured_alone(name))
+        print("  ".join(rows[-1]), file=sys.stderr, flush=True)  # all of them take a while
     headers = ["network", "parameters", "at", "input", "record s", "verify s", "of a step", "GiB", "findings", "budget"]
     print(tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True))
     over = [row[0] for row in rows if is_over(row)]

@@ -46,13 +46,12 @@ def compare_functions(
         if record.crash is not None:
             problem = f"{name} stops under fixed weights in {record.stage} mode"
             return [Mismatch(keys, name, problem, "an output", describe_crash(record.crash))]
-    precision = str(how.dtype).removeprefix("torch.")
     layers = layers_of(theirs)
     comparison = Comparison(
         {layer.label: layer.numbers for layer in layers},
         theirs.root.numbers,
         ours,
-        TOLERANCE[precision],
+        TOLERANCE[how.precision],
         _KINDS,
         _notes(ours, theirs),
         types={layer.label: layer.type_name for layer in layers},

@@ -158,7 +158,7 @@ def _run(
     tried = []
     for head, how in _options(spec_file, make, trace):
         how = replace(how, device=device)
-        _require_memory(needed_bytes(trace, str(how.dtype).removeprefix("torch.")))
+        _require_memory(needed_bytes(trace, how.precision))
         record = fingerprint(make, how, _examiner(spec_file, make, how) if with_health else None)
         if record.stage != "train":
             return head, how, record
@@ -212,9 +212,8 @@ def _require_sound(record: FunctionRecord) -> None:
 def _require_repeatable(make: Make, how: How, record: FunctionRecord) -> None:
     """Built and run once more, under other seeds, it must give the same: else something in it is left to chance."""
     again = run_in_eval_mode(make, replace(how, exponents=record.exponents, seed=_OTHER_SEED))
-    precision = str(how.dtype).removeprefix("torch.")
     expected = {layer.label: layer.numbers for layer in layers_of(record)}
-    comparison = Comparison(expected, record.root.numbers, again, TOLERANCE[precision], kinds=("eval",))
+    comparison = Comparison(expected, record.root.numbers, again, TOLERANCE[how.precision], kinds=("eval",))
     kinds = comparison.differing(record.root.numbers, again.root.numbers) if again.crash is None else ["eval"]
     if kinds:
         subject = comparison.mismatch(kinds).subject

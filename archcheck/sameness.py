@@ -219,6 +219,12 @@ class Comparison:
     notes: Sequence[tuple[str, str]] = ()
     insides: Mapping[str, Sequence[float]] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
+    _largest: Mapping[str, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        rows = [*self.expected.values(), self.whole]
+        largest = {kind: max(abs(row.get(kind, 0.0)) for row in rows) for kind in KINDS}
+        object.__setattr__(self, "_largest", largest)  # once: layers are compared by the thousand
 
     def differing(self, expected: Mapping[str, float], actual: Mapping[str, float]) -> list[str]:
         """The kinds of numbers in which a layer differs from what was recorded."""
@@ -227,9 +233,8 @@ class Comparison:
 
     def _alike(self, kind: str, expected: float | None, actual: float | None) -> bool:
         a, b = expected or 0.0, actual or 0.0
-        largest = max((abs(row.get(kind, 0.0)) for row in (*self.expected.values(), self.whole)), default=0.0)
         # A NaN compares false, and is a difference.
-        return abs(a - b) <= max(self.tolerance * abs(a), _LEAST * largest)
+        return abs(a - b) <= max(self.tolerance * abs(a), _LEAST * self._largest[kind])
 
     def mismatch(self, kinds: Sequence[str]) -> Mismatch:
         """What differs in the network as a whole, told of the first layer in which it does."""

@@ -171,7 +171,7 @@ class _Attempt:
         """Every forward pass, each of which may die without harm to the others."""
         with self._watched() as (recorder, state):
             for item in self.ways.inputs:
-                self.forwards.append(self._forward_asbuild_for_real(recorder, state, item))
+                self.forwards.append(self._forward_as_built(recorder, state, item))
             self.macs = self._macs_of_one(recorder, state)
             state.restore(keep_layers=True)
         return self
@@ -188,7 +188,7 @@ class _Attempt:
             stack.enter_context(room_for_depth(modules))
             yield recorder, NetworkState(modules.values(), values=self.device == "cpu")
 
-    def _forward_asbuild_for_real(self, recorder: Recorder, state: NetworkState, item: ForwardInput) -> ForwardRecord:
+    def _forward_as_built(self, recorder: Recorder, state: NetworkState, item: ForwardInput) -> ForwardRecord:
         """A forward pass that knows nothing of those before it; on another instance where it may make a difference."""
         if not self.forwards:
             return self._forward(recorder, item)
@@ -253,7 +253,7 @@ class _Attempt:
         if batch == 1 or (other is not None and first.macs * other.sizes["B"] == other.macs * batch):
             return first.macs // batch
         if self.ways.one_example is not None:
-            error, alone = self.error, self._forward_asbuild_for_real(recorder, state, self.ways.one_example)
+            error, alone = self.error, self._forward_as_built(recorder, state, self.ways.one_example)
             self.error = error  # what happens to one example alone is no finding
             if alone.crash is None:
                 return alone.macs

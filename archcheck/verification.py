@@ -129,7 +129,7 @@ def _with_cause(mismatch: Mismatch, spec_file: SpecFile, measured: Measured) -> 
         return mismatch
     layer, numbers = row
     how, kind = measured.function[0], str(mismatch.keys[-1])
-    tolerance = TOLERANCE[str(how.dtype).removeprefix("torch.")]
+    tolerance = TOLERANCE[how.precision]
     cause = likely_cause(measured.make, how, numbers, layer.pattern, layer.call or 0, kind, tolerance, CAUSE_SEC)
     return mismatch if cause is None else replace(mismatch, notes=(*mismatch.notes, ("cause", cause)))
 

@@ -32,7 +32,7 @@ from archcheck.function.alternatives import (
     the_output,
 )
 from archcheck.function.digests import Digest, tensors_in
-from archcheck.function.first_use import _stir
+from archcheck.function.first_use import stir
 from archcheck.function.passes import How, Listener, Passes, Prepared, isolated, prepare
 from archcheck.meta.state import NetworkState
 from archcheck.meta.watching import eager
@@ -406,7 +406,7 @@ class _Rerun(Passes):
                 if buffer.shape == start.shape and buffer.is_floating_point():
                     buffer.copy_(start)
                     if id(buffer) in self.fills.keys:
-                        _stir(buffer.detach(), self.fills.keys[id(buffer)])
+                        stir(buffer.detach(), self.fills.keys[id(buffer)])
         self._buffers = {name: (buffer, buffer.detach().clone()) for name, buffer, _ in starts}
         return done
 

@@ -95,7 +95,7 @@ class Fills:
         is_matrix = kind == "weight" and len(core(tensor.shape)) > 1
         with torch.no_grad():
             if kind == "state":
-                _stir(tensor.detach(), key)
+                stir(tensor.detach(), key)
             else:
                 _fill_param(tensor, key, self.exponents.get(self._num_weights, 0) if is_matrix else 0)
         if is_matrix:
@@ -110,7 +110,7 @@ def _fill_param(param: Tensor, key: str, exponent: int) -> None:
     fill_weight(flat, param.shape, key, exponent)
 
 
-def _stir(state: Tensor, key: str) -> None:
+def stir(state: Tensor, key: str) -> None:
     """Values of its own for each channel, around the constant that a running statistic starts from."""
     noise = uniform(state.shape, key, state.device).to(state.dtype)
     scale = torch.where(state == 0, torch.ones_like(state), state.abs())

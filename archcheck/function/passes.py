@@ -298,6 +298,11 @@ class How:
     pattern: InputTree | None = None
     device: torch.device = _CPU
 
+    @property
+    def precision(self) -> str:
+        """The dtype as a spec writes it."""
+        return str(self.dtype).removeprefix("torch.")
+
 
 def fingerprint(make: Callable[[], nn.Module], how: How, examine: Examine | None = None) -> FunctionRecord:
     """Build with `make()` and run it; `examine` may run it further, after the step in train mode.

@@ -113,6 +113,10 @@ class _Examination:
         args, kwargs = self._passes.inputs()
         return cut(args), cut(kwargs)
 
+    def _fewest(self) -> tuple[Any, Any]:
+        """One example where there's a batch, else all there is."""
+        return self._fewer(1) if self._alone is not None else self._passes.inputs()
+
     def _alike(self, together: Any, alone: Any, *, by_example: bool = True) -> bool:
         """Whether outputs are the same, as far as both have them; `by_example` leaves out what has no axis for them."""
         ours, theirs = list(tensors_in(together)), list(tensors_in(alone))
@@ -139,15 +143,13 @@ class _Examination:
 
     def _unsaved(self) -> str | None:
         """How the network differs from one that was built anew and given its state_dict, after a step in train mode."""
-        inputs = self._fewer(1) if self._alone is not None else self._passes.inputs()
-        ours = self._passes.forward(training=False, inputs=inputs, reset=False)
+        ours = self._passes.forward(training=False, inputs=self._fewest(), reset=False)
         try:
             twin = self._twin()
         except Exception as error:
             return failures.text_of(error)
-        inputs = self._fewer(1) if self._alone is not None else self._passes.inputs()
         with twin.listener.watching(twin.network.modules):
-            theirs = twin.forward(training=False, inputs=inputs)
+            theirs = twin.forward(training=False, inputs=self._fewest())
         died = ours.crash is not None or theirs.crash is not None
         if died or self._alike(ours.output, theirs.output, by_example=False):
             return None

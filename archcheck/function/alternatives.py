@@ -7,279 +7,44 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-Slot = tuple[int | str, int | None]  # an argument's position or keyword; within it, the position in a list
-Unary = Callable[[Tensor], Any]
-Key = tuple[Any, ...]
-_Join = Callable[[Tensor, Tensor], Tensor]
-Act = Callable[["Called"], Any]
-
-# ------------------------------------------------------------------------------------------- an operation
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A tensor that was there when an operation was called; `key` finds it again in another run."""
-
-    key: Key
-    text: str
-    tensor: Tensor
-
-    @property
-    def is_input(self) -> bool:
-        """Whether it went into a module that was running."""
-        return bool(self.key[0] == "in")
-
-
-@dataclass(frozen=True, slots=True)
-class Called:
-    """An operation as the network called it.
-
-    out: what came out of it, where it has run. fresh: the arguments that no operation nearby has just computed for it.
-    sources: other tensors that were there. found: those that a repair asked for, by key. mode: of the pass. factor,
-    shift: what the layer's output would have to be multiplied by, or what would have to be added to it.
-    """
-
-    func: Any
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    out: Any = None
-    fresh: frozenset[Slot] = frozenset()
-    sources: Sequence[Source] = ()
-    found: Mapping[Key, Tensor] = field(default_factory=dict)
-    mode: str = "eval mode"
-    factor: float | None = None
-    shift: float | None = None
-
-    def run(self) -> Any:
-        """Compute it."""
-        return self.func(*self.args, **self.kwargs)
-
-    @property
-    def name(self) -> str:
-        """What it's called by, however it was written: `add` for `a + b`, `a += b` and `torch.add(a, b)`."""
-        name: str = getattr(self.func, "__name__", "").strip("_")
-        return _SYNONYMS.get(name, name)
-
-    @property
-    def title(self) -> str:
-        """The name, with the slope that some activations have."""
-        slope = self.setting("negative_slope") if self.name == "leaky_relu" else None
-        approximate = self.name == "gelu" and self.setting("approximate") == "tanh"
-        return f"{self.name}({slope:g})" if slope is not None else "gelu(tanh)" if approximate else self.name
-
-    @property
-    def operands(self) -> list[tuple[Slot, Tensor]]:
-        """The tensors among its arguments, weights included."""
-        found: list[tuple[Slot, Tensor]] = []
-        places: Iterable[tuple[int | str, Any]] = (*enumerate(self.args), *self.kwargs.items())
-        for place, value in places:
-            if isinstance(value, Tensor):
-                found.append(((place, None), value))
-            elif isinstance(value, list | tuple):
-                found += [((place, i), one) for i, one in enumerate(value) if isinstance(one, Tensor)]
-        return found
-
-    @property
-    def x(self) -> Tensor:
-        """The first of them."""
-        return self.operands[0][1]
-
-    @property
-    def result(self) -> Tensor:
-        """The first tensor that came out."""
-        return self.out if isinstance(self.out, Tensor) else self.out[0]
-
-    def with_operand(self, slot: Slot, value: Any) -> Called:
-        """The same with another argument."""
-        place, within = slot
-        if within is not None:
-            whole = list(self.args[place] if isinstance(place, int) else self.kwargs[place])
-            whole[within] = value
-            value = whole
-        if isinstance(place, int):
-            return replace(self, args=(*self.args[:place], value, *self.args[place + 1 :]))
-        return replace(self, kwargs={**self.kwargs, place: value})
-
-    def setting(self, name: str) -> Any:
-        """An argument by its name; what torch takes where it isn't given."""
-        if name in self.kwargs:
-            return self.kwargs[name]
-        names = list(_parameters(self.name))
-        if name in names and names.index(name) < len(self.args):
-            return self.args[names.index(name)]
-        return _parameters(self.name).get(name)
-
-    def changed(self, changes: Mapping[str, Any]) -> Called:
-        """The same with other settings."""
-        args, kwargs, names = list(self.args), dict(self.kwargs), list(_parameters(self.name))
-        for name, value in changes.items():
-            if name not in kwargs and name in names and names.index(name) < len(args):
-                args[names.index(name)] = value
-            else:
-                kwargs[name] = value
-        return replace(self, args=tuple(args), kwargs=kwargs)
-
-
-OUTPUT: Final = "the output"
-
-
-def the_output(value: Any) -> Any:
-    """What a layer returns, as if it were an operation's."""
-    return value
-
-
-_ALSO: Final = (
-    "iadd=add radd=add isub=sub subtract=sub multiply=mul imul=mul rmul=mul divide=div truediv=div "
-    "true_divide=div idiv=div itruediv=div rtruediv=rdiv mm=matmul bmm=matmul concat=cat concatenate=cat greater=gt "
-    "greater_equal=ge less=lt less_equal=le"
+from archcheck.function.operations import (
+    EPSILONS,
+    REDUCTIONS,
+    Called,
+    Family,
+    Repair,
+    Slot,
+    Unary,
+    article,
+    done_before,
+    indexed,
+    instead,
+    is_data,
+    missing_around,
+    operand_at,
+    rebuilt,
 )
-_SYNONYMS: Final = MappingProxyType({**dict(pair.split("=") for pair in _ALSO.split()), "the_output": OUTPUT})
-# The parameters of functions, in order, with what is taken where they aren't given; torch's own can't be asked.
-_POOL: Final = "input kernel_size stride=None padding=0"
-_SIGNATURES: Final = MappingProxyType(
-    {
-        "avg_pool": f"{_POOL} ceil_mode=False count_include_pad=True divisor_override=None",
-        "max_pool": f"{_POOL} dilation=1 ceil_mode=False return_indices=False",
-        "lp_pool": "input norm_type kernel_size stride=None ceil_mode=False",
-        "conv": "input weight bias=None stride=1 padding=0 dilation=1 groups=1",
-        "conv_transpose": "input weight bias=None stride=1 padding=0 output_padding=0 groups=1 dilation=1",
-        "adaptive_avg_pool": "input output_size",
-        "adaptive_max_pool": "input output_size return_indices=False",
-        "softmax": "input dim",
-        "log_softmax": "input dim",
-        "batch_norm": "input running_mean running_var weight=None bias=None training=False momentum=0.1 eps=1e-05",
-        "instance_norm": "input running_mean=None running_var=None weight=None bias=None use_input_stats=True "
-        "momentum=0.1 eps=1e-05",
-        "layer_norm": "input normalized_shape weight=None bias=None eps=1e-05",
-        "rms_norm": "input normalized_shape weight=None eps=None",
-        "group_norm": "input num_groups weight=None bias=None eps=1e-05",
-        "local_response_norm": "input size alpha=0.0001 beta=0.75 k=1.0",
-        "normalize": "input p=2.0 dim=1 eps=1e-12",
-        "dropout": "input p=0.5 training=True inplace=False",
-        "interpolate": "input size=None scale_factor=None mode=nearest align_corners=None",
-        "pad": "input pad mode=constant value=None",
-        "leaky_relu": "input negative_slope=0.01 inplace=False",
-        "gelu": "input",
-        "glu": "input dim=-1",
-        "mean": "input dim=None keepdim=False",
-        "var": "input dim=None unbiased=True keepdim=False",
-        "cat": "tensors dim=0",
-        "stack": "tensors dim=0",
-        "chunk": "input chunks dim=0",
-        "split": "input split_size dim=0",
-        "unbind": "input dim=0",
-        "flip": "input dims",
-        "roll": "input shifts dims=None",
-        "cumsum": "input dim",
-        "tril": "input diagonal=0",
-        "triu": "input diagonal=0",
-        "masked_fill": "input mask value",
-        "scaled_dot_product_attention": "query key value attn_mask=None dropout_p=0.0 is_causal=False scale=None",
-        "multi_head_attention_forward": "query key value embed_dim_to_check num_heads in_proj_weight in_proj_bias "
-        "bias_k bias_v add_zero_attn dropout_p out_proj_weight out_proj_bias training=True key_padding_mask=None "
-        "need_weights=True attn_mask=None",
-    }
+from archcheck.function.rearrangements import (
+    exchanged_operands,
+    missing_factor,
+    missing_operand,
+    missing_skip,
+    other_axes,
+    other_index,
+    other_layout,
+    other_number,
+    other_order,
+    other_tensor,
 )
-_REDUCTIONS: Final = ("mean", "sum", "amax", "amin", "max", "min", "median", "logsumexp", "std", "var")
-
-
-def _parameters(name: str) -> dict[str, Any]:
-    """The parameters of a function by its name: those of `conv2d` are those of `conv`."""
-    family = name[:-2] if name.endswith(("1d", "2d", "3d")) else name
-    if name in _REDUCTIONS:
-        family = "var" if name in ("std", "var") else "mean"
-    elif family.endswith("dropout"):
-        family = "dropout"
-    words = [word.partition("=") for word in _SIGNATURES.get(family, "").split()]
-    return {name: _literal(value) for name, _, value in words}
-
-
-def _literal(text: str) -> Any:
-    known = {"": None, "None": None, "True": True, "False": False}
-    if text in known:
-        return known[text]
-    try:
-        return int(text)
-    except ValueError:
-        return float(text) if text[0] in "-0123456789" else text
-
-
-# ------------------------------------------------------------------------------------------- repairs
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """What to compute in an operation's place, and what that says of the network; `needs` are the tensors it takes."""
-
-    text: str
-    act: Act
-    needs: tuple[Key, ...] = ()
-
-
-Family = Callable[[Called], Iterator[Repair]]
-
-
-def _after(text: str, change: Unary) -> Repair:
-    """Something done to what comes out."""
-
-    def act(called: Called) -> Any:
-        out = called.run()
-        if isinstance(out, Tensor):
-            return change(out)
-        return _rebuilt(out, change(out[0]))
-
-    return Repair(text, act)
-
-
-def _rebuilt(out: Any, first: Tensor) -> Any:
-    """What an operation that returns several tensors gives with another first one; `max(dim)` has a type of its own."""
-    parts = (first, *out[1:])
-    return parts if type(out) is tuple else type(out)(parts)
-
-
-def _before(text: str, slot: Slot, change: Unary) -> Repair:
-    """Something done to what goes in."""
-    return Repair(text, lambda called: called.with_operand(slot, change(_at(called, slot))).run())
-
-
-def _at(called: Called, slot: Slot) -> Any:
-    return dict(called.operands)[slot]
-
-
-def _is_data(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() and not isinstance(tensor, nn.Parameter)
-
-
-def _missing(called: Called, what: str, change: Unary, fits: Callable[[Tensor], bool]) -> Iterator[Repair]:
-    """The same done to what comes out, and to each argument that nothing nearby has computed for this alone."""
-    if fits(called.result):
-        where = "at the end" if called.name == OUTPUT else f"after {called.name}"
-        yield _after(f"{what} is missing {where}", change)
-    for slot, tensor in called.operands:
-        if slot in called.fresh and fits(tensor):
-            yield _before(f"{what} is missing before {called.name}", slot, change)
-
-
-def _other(text: str, function: Unary) -> Repair:
-    """Another function of the first tensor."""
-    return Repair(text, lambda called: function(called.x))
-
-
-def article(word: str) -> str:
-    """`a relu`, `an elu`."""
-    return f"{'an' if word[:1] in 'aeio' or word[:3] in ('hsw', 'rms') else 'a'} {word}"
-
 
 # ------------------------------------------------------------------------------------------- functions of one tensor
 
@@ -366,23 +131,23 @@ def other_activation(called: Called) -> Iterator[Repair]:
         return
     now = f"{'an activation: ' if activation else ''}{called.title} now"
     for text, function in (*ACTIVATIONS.items(), *_FUNCTIONS.items()):
-        yield _other(f"{now}, {text} was recorded", function)
-    yield _other(f"{article(called.title)} too many", lambda x: x)
+        yield instead(f"{now}, {text} was recorded", function)
+    yield instead(f"{article(called.title)} too many", lambda x: x)
 
 
 def missing_activation(called: Called) -> Iterator[Repair]:
     """One of the usual activations that got lost; in train mode, a dropout."""
     for text in _COMMON:
-        yield from _missing(called, article(text), ACTIVATIONS[text], _is_data)
+        yield from missing_around(called, article(text), ACTIVATIONS[text], is_data)
     for text, function in _dropouts() if called.mode == "train mode" else ():
-        yield from _missing(called, article(text), function, _is_data)
+        yield from missing_around(called, article(text), function, is_data)
 
 
 def missing_function(called: Called) -> Iterator[Repair]:
     """Another function of one tensor that got lost."""
     for text, function in (*ACTIVATIONS.items(), *_NORMALISATIONS.items(), *_FUNCTIONS.items()):
         if text not in _COMMON:
-            yield from _missing(called, article(text), function, _is_data)
+            yield from missing_around(called, article(text), function, is_data)
 
 
 # ------------------------------------------------------------------------------------------- settings
@@ -401,7 +166,7 @@ def _toggled(name: str) -> Changes:
 def _axes(called: Called) -> Iterator[Mapping[str, Any]]:
     ndim = called.x.ndim
     yield from ({"dim": dim} for dim in range(-1, -ndim - 1, -1))
-    if called.name in _REDUCTIONS:
+    if called.name in REDUCTIONS:
         yield from ({"dim": pair} for pair in itertools.combinations(range(ndim), 2))
 
 
@@ -477,19 +242,18 @@ def _masks(name: str) -> Changes:
     return changes
 
 
-_EPSILONS: Final = (1e-5, 1e-6, 1e-3, 1e-12, 1e-8, 1e-2, 0.0)
 _POOLS: Final = tuple(f"{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3))
 _AVERAGES: Final = _POOLS[:3]
 _NORMS: Final = ("batch_norm", "layer_norm", "group_norm", "rms_norm", "instance_norm", "normalize")
 _DROPOUTS: Final = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 _CONVOLUTIONS: Final = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-_ALONG: Final = ("softmax", "log_softmax", "normalize", "cumsum", "cumprod", "flip", "glu", *_REDUCTIONS)
+_ALONG: Final = ("softmax", "log_softmax", "normalize", "cumsum", "cumprod", "flip", "glu", *REDUCTIONS)
 _SETTINGS: Final[tuple[tuple[tuple[str, ...], Changes], ...]] = (
     (_DROPOUTS, _toggled("training")),
     (("batch_norm",), _toggled("training")),
     (("instance_norm",), _toggled("use_input_stats")),
     (_DROPOUTS, _each("p", *_RATES)),
-    (_NORMS, _each("eps", *_EPSILONS)),
+    (_NORMS, _each("eps", *EPSILONS)),
     (_AVERAGES, _toggled("count_include_pad")),
     (_POOLS, _toggled("ceil_mode")),
     (_POOLS, _kernels),
@@ -581,7 +345,7 @@ def other_pooling(called: Called) -> Iterator[Repair]:
     for other in {"avg", "max"} - {kind}:
         name = f"{adaptive}{other}{pool}{dims}"
         options = {key: called.setting(key) for key in names if called.setting(key) is not None}
-        yield _other(f"{called.name} now, {name} was recorded", partial(getattr(functional, name), **options))
+        yield instead(f"{called.name} now, {name} was recorded", partial(getattr(functional, name), **options))
 
 
 def _along(function: Callable[..., Tensor], dim: Any, keepdim: bool) -> Unary:
@@ -605,7 +369,7 @@ def _reductions(dim: Any, keepdim: bool) -> Iterator[tuple[str, Unary]]:
 
 def other_reduction(called: Called) -> Iterator[Repair]:
     """Another way to make one value of many."""
-    if called.name in _REDUCTIONS and not (called.name in ("max", "min") and len(called.operands) > 1):
+    if called.name in REDUCTIONS and not (called.name in ("max", "min") and len(called.operands) > 1):
         for text, function in _reductions(called.setting("dim"), bool(called.setting("keepdim"))):
             yield _replaced(f"{called.name} now, {text} was recorded", function)
     if called.name == "getitem":
@@ -613,13 +377,13 @@ def other_reduction(called: Called) -> Iterator[Repair]:
         if all(isinstance(one, int) or one == slice(None) for one in index):
             dims = tuple(i for i, one in enumerate(index) if isinstance(one, int))
             for text, function in _reductions(dims[0] if len(dims) == 1 else dims, False):
-                yield _replaced(f"{_indexed(called)} now, {text} was recorded", function)
+                yield _replaced(f"{indexed(called)} now, {text} was recorded", function)
 
 
 def _replaced(text: str, function: Unary) -> Repair:
     def act(called: Called) -> Any:
         out = function(called.x)
-        return _rebuilt(called.run(), out) if called.name in ("max", "min", "median") and _has_dim(called) else out
+        return rebuilt(called.run(), out) if called.name in ("max", "min", "median") and _has_dim(called) else out
 
     return Repair(text, act)
 
@@ -657,7 +421,7 @@ def other_operator(called: Called) -> Iterator[Repair]:
     if called.name in ("tril", "triu"):
         other = "triu" if called.name == "tril" else "tril"
         change = partial(getattr(torch, other), diagonal=called.setting("diagonal") or 0)
-        yield _other(f"{called.name} now, {other} was recorded", change)
+        yield instead(f"{called.name} now, {other} was recorded", change)
 
 
 def _of_arguments(text: str, function: Callable[..., Any]) -> Repair:
@@ -666,7 +430,7 @@ def _of_arguments(text: str, function: Callable[..., Any]) -> Repair:
 
 def _only(text: str, slot: Slot) -> Repair:
     """One of the arguments as it is."""
-    return Repair(text, lambda called: _at(called, slot).expand_as(called.run()))
+    return Repair(text, lambda called: operand_at(called, slot).expand_as(called.run()))
 
 
 def other_normalisation(called: Called) -> Iterator[Repair]:
@@ -686,7 +450,7 @@ def other_normalisation(called: Called) -> Iterator[Repair]:
         yield Repair(f"{called.name} now, {other} was recorded", act)
     elif called.name in ("batch_norm", "group_norm", "instance_norm"):
         for name, function in _channel_norms(weight, bias, options):
-            yield _other(f"{called.name} now, {name} was recorded", function)
+            yield instead(f"{called.name} now, {name} was recorded", function)
 
 
 def _channel_norms(weight: Any, bias: Any, options: Mapping[str, float]) -> Iterator[tuple[str, Unary]]:
@@ -704,7 +468,7 @@ def other_dropout(called: Called) -> Iterator[Repair]:
     """Single elements for whole channels, or the other way round."""
     for other in _DROPOUTS if called.name in _DROPOUTS else ():
         function = partial(getattr(functional, other), p=called.setting("p"), training=bool(called.setting("training")))
-        yield _other(f"{called.name} now, {other} was recorded", function)
+        yield instead(f"{called.name} now, {other} was recorded", function)
 
 
 def other_softmax(called: Called) -> Iterator[Repair]:
@@ -713,11 +477,11 @@ def other_softmax(called: Called) -> Iterator[Repair]:
     if other is None:
         return
     dim = called.setting("dim")
-    yield _other(f"{called.name} now, {other} was recorded", partial(getattr(torch, other), dim=dim))
+    yield instead(f"{called.name} now, {other} was recorded", partial(getattr(torch, other), dim=dim))
     if called.x.ndim > 1 and isinstance(dim, int):
         for text, keep in (("a causal mask", torch.Tensor.tril), ("a mask of what comes before", torch.Tensor.triu)):
             change = partial(_masked, keep=keep)
-            yield _before(f"{text} is missing before {called.name}", called.operands[0][0], change)
+            yield done_before(f"{text} is missing before {called.name}", called.operands[0][0], change)
 
 
 def _masked(scores: Tensor, keep: Callable[[Tensor], Tensor]) -> Tensor:
@@ -727,398 +491,14 @@ def _masked(scores: Tensor, keep: Callable[[Tensor], Tensor]) -> Tensor:
 
 def one_too_many(called: Called) -> Iterator[Repair]:
     """An operation that wasn't there."""
-    floating = _is_data(called.x) and called.result.is_floating_point()
+    floating = is_data(called.x) and called.result.is_floating_point()
     alike = called.x.shape == called.result.shape or called.name == "getitem"
     if alike and floating and called.name not in _NO_FUNCTION:
-        name = f"selection by {_indexed(called)}" if called.name == "getitem" else called.name
-        yield _other(f"{article(name)} too many", lambda x: x)
+        name = f"selection by {indexed(called)}" if called.name == "getitem" else called.name
+        yield instead(f"{article(name)} too many", lambda x: x)
 
 
 _NO_FUNCTION: Final = frozenset({"clone", "contiguous", "detach", "to", "type", "add", "sub", "mul", "div", "cpu"})
-
-
-# ------------------------------------------------------------------------------------------- order
-
-
-def _orders(count: int) -> Iterator[tuple[int, ...]]:
-    """Other orders of a few things, the reverse first."""
-    usual = tuple(range(count))
-    yield usual[::-1]
-    if count <= 4:
-        yield from (order for order in itertools.permutations(usual) if order not in (usual, usual[::-1]))
-    else:
-        yield from ((*usual[:i], usual[i + 1], usual[i], *usual[i + 2 :]) for i in range(count - 1))
-
-
-def other_order(called: Called) -> Iterator[Repair]:
-    """Tensors put together, or taken apart, in another order."""
-    if called.name in ("cat", "stack", "hstack", "vstack") and called.args and isinstance(called.args[0], list | tuple):
-        word = "concatenation" if called.name == "cat" else called.name
-        yield from (_put_in(order, f"{word}: another order") for order in _orders(len(called.args[0])))
-    if called.name == OUTPUT and isinstance(called.out, tuple | list):
-        yield from (_taken_out(order, "the outputs in another order") for order in _orders(len(called.out)))
-    if called.name in ("chunk", "split", "unbind", "tensor_split", "split_with_sizes"):
-        text = "the parts of a split in another order"
-        yield from (_taken_out(order, text) for order in _orders(len(called.out)))
-        yield Repair("the parts of a split interleaved when it was recorded", _interleaved)
-
-
-def _put_in(order: Sequence[int], text: str) -> Repair:
-    def act(called: Called) -> Any:
-        return called.func([called.args[0][i] for i in order], *called.args[1:], **called.kwargs)
-
-    return Repair(text, act)
-
-
-def _taken_out(order: Sequence[int], text: str) -> Repair:
-    def act(called: Called) -> Any:
-        parts = called.run()
-        return tuple(parts[i] for i in order)
-
-    return Repair(text, act)
-
-
-def _interleaved(called: Called) -> Any:
-    count, dim = len(called.run()), called.setting("dim") or 0
-    apart: Tensor = called.x.unflatten(dim, (-1, count))  # type: ignore[no-untyped-call]
-    return apart.unbind(dim + 1 if dim >= 0 else dim)
-
-
-def exchanged_operands(called: Called) -> Iterator[Repair]:
-    """Arguments of one shape that changed places, or one that is transposed."""
-    operands = [(slot, one) for slot, one in called.operands if slot[1] is None]
-    for (one, a), (other, b) in itertools.combinations(operands[:5], 2):
-        if a.shape == b.shape and called.name not in ("add", "mul"):
-            yield _swapped(f"arguments of {called.name} changed places", one, other)
-    if called.name in ("matmul", "linear", "einsum"):
-        for slot, tensor in called.operands:
-            if tensor.ndim > 1 and tensor.shape[-1] == tensor.shape[-2]:
-                yield _before(f"{called.name}: an argument was transposed when it was recorded", slot, _transposed)
-    if called.name == "where" and len(called.args) == 3:
-        yield Repair("the choices of where changed places", lambda it: torch.where(it.args[0], it.args[2], it.args[1]))
-    if called.name in ("masked_fill", "where"):
-        mask: Slot = (1 if called.name == "masked_fill" else 0, None)
-        yield _before(f"the mask of {called.name} the other way round", mask, torch.logical_not)
-
-
-def _transposed(x: Tensor) -> Tensor:
-    return x.mT
-
-
-def _swapped(text: str, one: Slot, other: Slot) -> Repair:
-    def act(called: Called) -> Any:
-        return called.with_operand(one, _at(called, other)).with_operand(other, _at(called, one)).run()
-
-    return Repair(text, act)
-
-
-# ------------------------------------------------------------------------------------------- other tensors
-
-
-def missing_skip(called: Called) -> Iterator[Repair]:
-    """What goes into a module around it, which was added."""
-    yield from _missing_operand(called, [one for one in called.sources if one.is_input], "a skip connection", torch.add)
-
-
-def missing_operand(called: Called) -> Iterator[Repair]:
-    """Another tensor from before that was added; any that was multiplied by."""
-    others = [one for one in called.sources if not one.is_input]
-    yield from _missing_operand(called, others, "a skip connection", torch.add)
-    yield from _missing_operand(called, called.sources, "a product", torch.mul)
-
-
-def _missing_operand(called: Called, sources: Iterable[Source], what: str, join: _Join) -> Iterator[Repair]:
-    for source in sources:
-        begin = f"{what} is missing: {source.text} {'added to' if join is torch.add else 'times'}"
-        if _is_data(called.result) and source.tensor.shape == called.result.shape:
-            yield _joined(f"{begin} {called.name}", source.key, join)
-        for slot, tensor in called.operands:
-            if slot in called.fresh and tensor.shape == source.tensor.shape and _is_data(tensor):
-                yield _joined_before(f"{begin} what goes into {called.name}", source.key, join, slot)
-
-
-def _joined(text: str, key: Key, join: _Join) -> Repair:
-    return Repair(text, lambda called: join(called.run(), called.found[key]), (key,))
-
-
-def _joined_before(text: str, key: Key, join: _Join, slot: Slot) -> Repair:
-    def act(called: Called) -> Any:
-        return called.with_operand(slot, join(_at(called, slot), called.found[key])).run()
-
-    return Repair(text, act, (key,))
-
-
-def other_tensor(called: Called) -> Iterator[Repair]:
-    """An argument that was another tensor."""
-    for slot, tensor in called.operands:
-        for source in called.sources:
-            if source.tensor is not tensor and source.tensor.shape == tensor.shape and _alike(source.tensor, tensor):
-                yield _taking(f"{called.name} took {source.text}{_nth(called, slot)}", slot, source.key)
-
-
-def _taking(text: str, slot: Slot, key: Key) -> Repair:
-    return Repair(text, lambda called: called.with_operand(slot, called.found[key]).run(), (key,))
-
-
-def _alike(one: Tensor, other: Tensor) -> bool:
-    return one.dtype == other.dtype and not isinstance(other, nn.Parameter)
-
-
-def _nth(called: Called, slot: Slot) -> str:
-    data = [one for one, tensor in called.operands if not isinstance(tensor, nn.Parameter)]
-    if len(data) < 2:
-        return " when it was recorded"
-    number = data.index(slot)
-    return f" as its {('first', 'second', 'third')[number] if number < 3 else 'last'} argument when it was recorded"
-
-
-# ------------------------------------------------------------------------------------------- numbers
-
-
-def missing_factor(called: Called) -> Iterator[Repair]:
-    """A factor or a constant that got lost, or crept in."""
-    for number in _factors(called):
-        yield from _missing(called, f"a factor of {number:.4g}", partial(torch.mul, other=number), _is_data)
-    for number in dict.fromkeys((1.0, -1.0, *([called.shift] if called.shift else []))):
-        yield from _missing(called, f"{number:+.4g}", partial(torch.add, other=number), _is_countable)
-
-
-def _is_countable(x: Tensor) -> bool:
-    return not isinstance(x, nn.Parameter) and x.dtype is not torch.bool
-
-
-def _factors(called: Called) -> Iterator[float]:
-    sizes = {size for _, one in called.operands for size in one.shape if size > 1}
-    numbers = [0.5, 2.0, -1.0, 0.1, 10.0, 0.5**0.5, 2**0.5]
-    for size in sorted(sizes):
-        numbers += [size**-0.5, size**0.5, 1 / size, float(size)]
-    if called.factor:
-        numbers += [called.factor, -called.factor]
-    yield from dict.fromkeys(numbers)
-
-
-def other_number(called: Called) -> Iterator[Repair]:
-    """An argument that was another number."""
-    for place, value in enumerate(called.args):
-        if isinstance(value, bool) or not isinstance(value, int | float) or called.name not in _WITH_NUMBERS:
-            continue
-        for other in _numbers(float(value)):
-            yield _with_number(f"{called.name} {value:.4g} now, {other:.4g} was recorded", place, other)
-
-
-def _with_number(text: str, place: int, number: float) -> Repair:
-    return Repair(text, lambda called: called.with_operand((place, None), number).run())
-
-
-_WITH_NUMBERS: Final = frozenset(
-    [
-        "add",
-        "sub",
-        "rsub",
-        "mul",
-        "div",
-        "rdiv",
-        "pow",
-        "clamp",
-        "clamp_min",
-        "clamp_max",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "eq",
-        "ne",
-        "leaky_relu",
-        "elu",
-        "hardtanh",
-        "softplus",
-        "full",
-        "full_like",
-        "threshold",
-        "masked_fill",
-        "lerp",
-        "where",
-        "addcmul",
-        "norm",
-        "celu",
-        "nan_to_num",
-        "lp_pool1d",
-        "lp_pool2d",
-    ]
-)
-
-
-def _numbers(value: float) -> Iterator[float]:
-    numbers = [
-        0.0,
-        1.0,
-        -value,
-        1 - value,
-        value * 2,
-        value / 2,
-        value * 10,
-        value / 10,
-        value + 1,
-        value - 1,
-        value**2,
-    ]
-    numbers += [abs(value) ** 0.5, *_EPSILONS]
-    if value:
-        numbers += [1 / value, abs(value) ** -0.5]
-    yield from (number for number in dict.fromkeys(numbers) if number != value)
-
-
-# ------------------------------------------------------------------------------------------- axes
-
-
-def other_axes(called: Called) -> Iterator[Repair]:
-    """Values of the same shape that lie in another order."""
-    if called.name in ("view", "reshape", "flatten", "unflatten"):
-        yield from _readings(called)
-    if called.name in ("transpose", "permute", "movedim", "swapaxes"):
-        for order in _permutations(called.x.ndim):
-            if tuple(called.x.shape[i] for i in order) == tuple(called.result.shape):
-                text = f"{called.name}: the axes in the order {order} when it was recorded"
-                yield _other(text, partial(torch.permute, dims=order))
-    for text, change, fits in _turns(max(one.ndim for one in (called.result, *(one for _, one in called.operands)))):
-        yield from _missing(called, text, change, fits)
-
-
-def _permutations(ndim: int) -> Iterator[tuple[int, ...]]:
-    usual = tuple(range(ndim))
-    if ndim <= 4:
-        yield from (order for order in itertools.permutations(usual) if order != usual)
-        return
-    for i, j in itertools.combinations(usual, 2):
-        order = list(usual)
-        order[i], order[j] = order[j], order[i]
-        yield tuple(order)
-
-
-def _readings(called: Called) -> Iterator[Repair]:
-    """A reshape that reads axes in another order, before or behind."""
-    shape = tuple(called.result.shape)
-    for i, j in itertools.combinations(range(len(shape)), 2):
-        other = list(shape)
-        other[i], other[j] = other[j], other[i]
-        text = f"{called.name}: into {other}, with axes {i} and {j} exchanged, when it was recorded"
-        yield _other(text, _read_as(other, i, j))
-    for order in _permutations(called.x.ndim):
-        text = f"{called.name}: the axes came in the order {order} when it was recorded"
-        yield _other(text, _read_after(order, shape))
-
-
-def _read_as(shape: Sequence[int], i: int, j: int) -> Unary:
-    return lambda x: x.reshape(tuple(shape)).transpose(i, j)
-
-
-def _read_after(order: Sequence[int], shape: Sequence[int]) -> Unary:
-    return lambda x: x.permute(tuple(order)).reshape(tuple(shape))
-
-
-def _turns(ndim: int) -> Iterator[tuple[str, Unary, Callable[[Tensor], bool]]]:
-    """Changes of the order along axes, with what they can be done to."""
-    for dim in range(ndim):
-        fits = partial(_is_long, dim)
-        yield f"a flip of axis {dim}", partial(torch.flip, dims=(dim,)), fits
-        for shift in (1, -1):
-            yield f"a roll of axis {dim}", partial(torch.roll, shifts=shift, dims=dim), fits
-        yield f"a roll by half of axis {dim}", partial(_half_rolled, dim), fits
-    for i, j in itertools.combinations(range(ndim), 2):
-        yield f"a transpose of axes {i} and {j}", partial(torch.transpose, dim0=i, dim1=j), partial(_is_square, i, j)
-
-
-def _is_long(dim: int, x: Tensor) -> bool:
-    return not isinstance(x, nn.Parameter) and x.ndim > dim and x.shape[dim] > 1
-
-
-def _is_square(i: int, j: int, x: Tensor) -> bool:
-    return _is_long(j, x) and x.shape[i] == x.shape[j]
-
-
-def _half_rolled(dim: int, x: Tensor) -> Tensor:
-    return x.roll(x.shape[dim] // 2, dim)
-
-
-def other_index(called: Called) -> Iterator[Repair]:
-    """Another position, or a window that begins elsewhere."""
-    if called.name != "getitem":
-        return
-    index = called.args[1] if isinstance(called.args[1], tuple) else (called.args[1],)
-    for place, one in enumerate(index):
-        for other in _indices(one):
-            whole = (*index[:place], other, *index[place + 1 :])
-            yield _other(f"{_indexed(called)} now, {_index_text(whole)} was recorded", itemgetter(whole))
-
-
-def _indices(one: Any) -> Iterator[Any]:
-    if isinstance(one, int):
-        yield from (other for other in (-1, 0, 1, -2, one + 1, one - 1) if other != one)
-    elif (
-        isinstance(one, slice) and one != slice(None) and all(isinstance(x, int | None) for x in (one.start, one.stop))
-    ):
-        start, stop = one.start, one.stop
-        if one.step in (None, 1):
-            yield (
-                slice(-stop, None) if start is None and stop else slice(None, -start) if stop is None and start else one
-            )
-            for by in (1, -1):
-                if start is not None and stop is not None and start + by >= 0:
-                    yield slice(start + by, stop + by)
-                elif start is None and stop is not None:
-                    yield slice(1, stop + 1)
-        else:
-            yield slice(None if start else 1, stop, one.step)
-
-
-def _indexed(called: Called) -> str:
-    index = called.args[1] if isinstance(called.args[1], tuple) else (called.args[1],)
-    return _index_text(index)
-
-
-def _index_text(index: tuple[Any, ...]) -> str:
-    return f"x[{', '.join(map(_one_index, index))}]"
-
-
-def _one_index(one: Any) -> str:
-    if isinstance(one, slice):
-        parts = [one.start, one.stop, *([one.step] if one.step is not None else [])]
-        return ":".join("" if part is None else str(part) for part in parts)
-    return "..." if one is Ellipsis else str(one) if isinstance(one, int | None) else "mask"
-
-
-def other_layout(called: Called) -> Iterator[Repair]:
-    """An operation along other axes: batch for time, channels for tokens."""
-    if called.name not in _ALONG_LAYOUT:
-        return
-    for i, j in itertools.combinations(range(called.x.ndim), 2):
-        yield _turned(f"{called.name}: with axes {i} and {j} exchanged when it was recorded", i, j)
-
-
-def _turned(text: str, i: int, j: int) -> Repair:
-    def act(called: Called) -> Any:
-        turned = called
-        for slot, tensor in called.operands:
-            if tensor.ndim > j and not isinstance(tensor, nn.Parameter):
-                turned = turned.with_operand(slot, tensor.transpose(i, j))
-        out = turned.run()
-        return out.transpose(i, j) if isinstance(out, Tensor) else _rebuilt(out, out[0].transpose(i, j))
-
-    return Repair(text, act)
-
-
-_ALONG_LAYOUT: Final = frozenset(
-    [
-        "multi_head_attention_forward",
-        "scaled_dot_product_attention",
-        "lstm",
-        "gru",
-        "rnn_tanh",
-        "layer_norm",
-        "rms_norm",
-        "linear",
-    ]
-)
 
 
 # In the order in which they are tried: mistakes that are often made and cost few runs to undo come first.

@@ -19,20 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from archcheck.function.alternatives import (
-    FAMILIES,
-    Act,
-    Called,
-    Family,
-    Key,
-    Repair,
-    Slot,
-    Source,
-    missing_activation,
-    the_output,
-)
+from archcheck.function.alternatives import FAMILIES, missing_activation
 from archcheck.function.digests import Digest, tensors_in
 from archcheck.function.first_use import stir
+from archcheck.function.operations import Act, Called, Family, Key, Repair, Slot, Source, the_output
 from archcheck.function.passes import How, Listener, Passes, Prepared, isolated, prepare
 from archcheck.meta.state import NetworkState
 from archcheck.meta.watching import eager

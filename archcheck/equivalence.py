@@ -35,7 +35,7 @@ def check_equivalence(spec_file: SpecFile, how: How, ours: FunctionRecord, rootd
 
 def run_like(make: Make, how: How, ours: FunctionRecord) -> FunctionRecord:
     """Another build, run as the first was, with its weights."""
-    return fingerprint(make, replace(how, exponents=ours.exponents))
+    return fingerprint(make, replace(how, exponents=ours.exponents, large=ours.large))
 
 
 def compare_functions(

@@ -14,7 +14,7 @@ from torch import nn
 from archcheck.build import prepare_network
 from archcheck.checks import describe_crash
 from archcheck.errors import NotMeasured
-from archcheck.function.passes import Examine, How, fingerprint, run_in_eval_mode
+from archcheck.function.passes import OTHER_SEED, Examine, How, fingerprint, run_in_eval_mode
 from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, plans
 from archcheck.function.soundness import examiner
 from archcheck.meta.skeleton import copy_for_real
@@ -37,7 +37,6 @@ class Recorded(NamedTuple):
 
 
 CPU: Final = torch.device("cpu")
-_OTHER_SEED: Final = 1
 
 
 def builder(spec_file: SpecFile, rootdir: Path | None, model: nn.Module | None = None) -> Make:
@@ -99,7 +98,7 @@ def how_of(spec: Spec, function: Function, device: torch.device = CPU) -> How:
     """What a section says of how the network is run."""
     gains = {int(position): exponent for position, exponent in function.gains.items()}
     inputs = make_forward_input(spec.function_input, function.at)
-    return How(inputs, getattr(torch, function.precision), gains, function.train, device=device)
+    return How(inputs, getattr(torch, function.precision), gains, float(function.large), function.train, device=device)
 
 
 def _require_memory(needed: int) -> None:
@@ -177,10 +176,10 @@ def _options(spec_file: SpecFile, make: Make, trace: StructureTrace) -> list[tup
     if isinstance(spec.function, Function):
         written = spec_file.document.value["function"]
         kept = {key: written[key] for key in ("input", "at", "precision", "budget") if key in written}
-        return [(kept, replace(how_of(spec, spec.function), exponents=None, train=True))]
+        return [(kept, replace(how_of(spec, spec.function), exponents=None, large=None, train=True))]
 
     def retrace(pattern: InputTree, at: Mapping[str, int]) -> StructureTrace:
-        return trace_structure(make, [make_forward_input(pattern, at)])
+        return trace_structure(make, [make_forward_input(pattern, at)], only_meta=trace.device == "meta")
 
     return [(plan.as_section(), _how(plan)) for plan in plans(spec.input, trace, retrace)]
 
@@ -211,7 +210,7 @@ def _require_sound(record: FunctionRecord) -> None:
 
 def _require_repeatable(make: Make, how: How, record: FunctionRecord) -> None:
     """Built and run once more, under other seeds, it must give the same: else something in it is left to chance."""
-    again = run_in_eval_mode(make, replace(how, exponents=record.exponents, seed=_OTHER_SEED))
+    again = run_in_eval_mode(make, replace(how, exponents=record.exponents, seed=OTHER_SEED))
     expected = {layer.label: layer.numbers for layer in layers_of(record)}
     comparison = Comparison(expected, record.root.numbers, again, TOLERANCE[how.precision], kinds=("eval",))
     kinds = comparison.differing(record.root.numbers, again.root.numbers) if again.crash is None else ["eval"]

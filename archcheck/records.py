@@ -296,13 +296,15 @@ class FunctionRecord:
     """What a network computes for a fixed input under fixed weights.
 
     calls: in the order in which they returned in the eval pass, those of train mode only behind them; the network's own
-    comes last. exponents: by position among the weights, in the order of first use. crash: where a pass died, with
-    `stage`, the pass. weights: the parameters in the order of their first use: name, and the numbers that it got.
+    comes last. exponents: by position among the weights, in the order of first use. large: by what biases and scales
+    were multiplied for large values. crash: where a pass died, with `stage`, the pass. weights: the parameters in the
+    order of their first use: name, and the numbers that it got.
     """
 
     calls: tuple[CallDigest, ...]
     weights: Mapping[str, str] = field(default_factory=dict)
     exponents: Mapping[int, int] = field(default_factory=dict)
+    large: float = 32.0
     health: HealthRecord | None = None
     crash: Crash | None = None
     stage: str = ""

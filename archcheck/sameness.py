@@ -96,7 +96,8 @@ def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Ite
         row |= {"inside": inside[label]} if label in inside else {}
     whole = rounded(record.root.numbers, precision) | ({"inside": inside[OUTPUT]} if OUTPUT in inside else {})
     gains = {str(position): exponent for position, exponent in sorted(record.exponents.items())}
-    section = {**plan, "gains": gains, "layers": {label: row for label, row in layers.items() if row}}
+    large = {"large": int(record.large)} if record.large != Function.model_fields["large"].default else {}
+    section = {**plan, **large, "gains": gains, "layers": {label: row for label, row in layers.items() if row}}
     kept = {key: value for key, value in section.items() if value or key == "train"}
     return {**kept, OUTPUT: whole}
 

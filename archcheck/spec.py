@@ -287,6 +287,9 @@ class Function(Section):
     precision: Literal["float64", "float32"] = "float64"
     train: Flag = Field(default=True, description="false where the network can't be run in train mode")
     budget: Budget | None = None
+    large: PositiveInt = Field(
+        default=32, description="by what biases and scales are multiplied for large values; less where 32 is too much"
+    )
     gains: dict[str, Annotated[int, Field(strict=True)]] = Field(
         default={}, description="of the n-th weight in the order of use: the power of 2 that it's larger by"
     )

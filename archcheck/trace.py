@@ -47,17 +47,22 @@ MAX_REAL_BYTES: Final = 8 * 2**30
 
 
 def trace_structure(
-    make: Callable[[], nn.Module], inputs: Sequence[ForwardInput], one_example: ForwardInput | None = None
+    make: Callable[[], nn.Module],
+    inputs: Sequence[ForwardInput],
+    one_example: ForwardInput | None = None,
+    *,
+    only_meta: bool = False,
 ) -> StructureTrace:
     """Build with `make()` and run one eval-mode forward per input, on the meta device.
 
     `one_example` is the first input at batch size 1, used where the multiply-adds are not proportional to the batch.
+    `only_meta` doesn't try on the CPU what stops there.
 
     Raises:
         BuildError: or whatever else `make()` raises, when it does so on the CPU as well.
     """
     with preserved_world(), collector_paused():
-        ways = _Ways(lambda: build_on_meta(make), lambda: build_for_real(make), inputs, one_example)
+        ways = _Ways(lambda: build_on_meta(make), lambda: build_for_real(make), inputs, one_example, only_meta)
         return _trace(ways.on_meta(), ways)
 
 
@@ -119,6 +124,7 @@ class _Ways:
     for_real: Callable[[], nn.Module]
     inputs: Sequence[ForwardInput]
     one_example: ForwardInput | None
+    only_meta: bool = False
 
 
 def _trace(model: nn.Module, ways: _Ways) -> StructureTrace:
@@ -129,7 +135,7 @@ def _trace(model: nn.Module, ways: _Ways) -> StructureTrace:
     if attempt.error is not None and failures.wants_gradients(attempt.error):
         attempt = _Attempt(model, ways, gradients=True).run()
     error = attempt.error
-    if error is None or failures.is_genuine(error):
+    if error is None or ways.only_meta or failures.is_genuine(error):
         return attempt.trace()
     num_bytes = sum(param.nbytes for param in model.parameters() if not nn.parameter.is_lazy(param))
     if num_bytes > MAX_REAL_BYTES:

@@ -2,7 +2,7 @@
 
 Each network is recorded and verified in a process of its own, whose peak memory is that of the network. Times are in
 seconds of this machine; beside them stands the same process's time for one plain training step in single precision
-(forward, backward, two images of 224 pixels), as a measure of machine and network.
+(forward, backward, two images of 224 pixels, or of 299), as a measure of machine and network.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def measure(name: str) -> list[str]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x.arch.yaml")
-        path.write_text(f"build: torchvision:{name}\ninput: [B, 3, 224, 224]\n", encoding="utf-8")
+        path.write_text(f"build: torchvision:{name}\ninput: [B, 3, {side_of(name)}, {side_of(name)}]\n", encoding="utf-8")
         spec_file = read_spec(path)
         make = builder(spec_file, None)
         trace = trace_structure(make, spec_file.spec.forward_inputs())
@@ -106,13 +106,18 @@ def measure(name: str) -> list[str]:
     return _row(name, trace.root.num_params, section, (recording, verifying), figures)
 
 
+def side_of(name: str) -> int:
+    """Of the images that a network was made for."""
+    return 299 if name == "inception_v3" else 224
+
+
 def _row(
     name: str, num_params: int, section: dict[str, Any], seconds: tuple[float, float], more: list[str]
 ) -> list[str]:
     recording, verifying = seconds
     at = ", ".join(f"{key}={size}" for key, size in section["at"].items())
     budget = ", ".join(f"{key}: {value}" for key, value in section.get("budget", {}).items())
-    side = str(section.get("input", [0, 0, 0, "224"])[-1])
+    side = str(section.get("input", [side_of(name)])[-1])
     step = verifying / step_seconds(name)
     figures = [f"{recording:.2f}", f"{verifying:.2f}", f"{step:.1f}", *more]
     return [name, f"{num_params:_}", at, side, *figures, budget or "-"]
@@ -130,7 +135,7 @@ def step_seconds(name: str) -> float:
     import torchvision
 
     model = torchvision.models.get_model(name, weights=None).train()
-    images = torch.rand(2, 3, 299 if name == "inception_v3" else 224, 299 if name == "inception_v3" else 224)
+    images = torch.rand(2, 3, side_of(name), side_of(name))
     for _ in range(2):
         start = time.perf_counter()
         out = model(images)

@@ -59,19 +59,19 @@ def _parts(value: Any) -> Iterable[Any]:
 
 def digest(value: Any) -> Digest | None:
     """The digest of everything that was returned together; None where there's no tensor with elements in it."""
-    flat = [one for one in map(_flat, tensors_in(value)) if one is not None and one.numel()]
-    if not flat:
+    found = [one for one in map(_flat, tensors_in(value)) if one is not None]
+    if not found:
         return None
+    flat = [one for one, _ in found]
     count = sum(one.numel() for one in flat)
     total = math.fsum(float(one.sum()) for one in flat)
-    norm = math.hypot(*map(_norm, flat))
+    rms = math.hypot(*(norm for _, norm in found)) / math.sqrt(count)
     projection = math.fsum(_project(one, f"check {position}") for position, one in enumerate(flat))
-    rms = norm / math.sqrt(count)
     return Digest(total / count, rms, math.sqrt(3 / count) * projection + _RMS_SHARE * rms)
 
 
-def _flat(tensor: Tensor) -> Tensor | None:
-    """The elements as float64; what has no elements to read is left out."""
+def _flat(tensor: Tensor) -> tuple[Tensor, float] | None:
+    """The elements as float64, and the root of the sum of their squares; None for what has no elements to read."""
     tensor = tensor.detach()
     try:
         if tensor.layout is not torch.strided:
@@ -81,17 +81,15 @@ def _flat(tensor: Tensor) -> Tensor | None:
         flat = tensor.reshape(-1).double()
     except (RuntimeError, NotImplementedError, TypeError):  # nested, quantised
         return None
-    if not math.isfinite(float(torch.dot(flat, flat))):
-        infinite = torch.isinf(flat)
-        if bool(infinite.any()):
-            return torch.cat([flat.masked_fill(infinite, 0), infinite.double()])
-    return flat
-
-
-def _norm(flat: Tensor) -> float:
-    """The root of the sum of squares; the product is the fastest way to it, as long as it doesn't overflow."""
-    square = float(torch.dot(flat, flat))
-    return math.sqrt(square) if math.isfinite(square) else float(torch.linalg.vector_norm(flat))
+    if not flat.numel():
+        return None
+    square = float(torch.dot(flat, flat))  # the fastest way, as long as it doesn't overflow
+    if math.isfinite(square):
+        return flat, math.sqrt(square)
+    infinite = torch.isinf(flat)
+    if bool(infinite.any()):
+        flat = torch.cat([flat.masked_fill(infinite, 0), infinite.double()])
+    return flat, float(torch.linalg.vector_norm(flat))
 
 
 def _project(flat: Tensor, key: str) -> float:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from archcheck.function import grouped
 from archcheck.function.pool import core, fill_weight, uniform
 
 _WIDER: Final = {
@@ -143,7 +144,7 @@ class FirstUse(TorchFunctionMode):
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         try:
-            return func(*args, **kwargs)
+            return _faster().get(func, func)(*args, **kwargs)
         except RuntimeError as error:
             if not self._widen or not any(word in str(error) for word in ("dtype", "Double", "double")):
                 raise
@@ -163,6 +164,11 @@ def _linear() -> frozenset[Any]:
     )
     products = (torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.mm, Tensor.mm, torch.bmm, torch.addmm)
     return frozenset({functional.linear, torch.einsum, functional.bilinear, *convolutions, *products})
+
+
+@cache
+def _faster() -> Mapping[Any, Any]:
+    return MappingProxyType({functional.conv1d: grouped.conv1d, functional.conv2d: grouped.conv2d})
 
 
 @cache

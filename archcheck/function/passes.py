@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,7 +32,12 @@ from archcheck.world import seed_generators
 
 _COUNTER: Final = "num_batches_tracked"
 _CPU: Final = torch.device("cpu")
-LARGE: Final = 32.0  # by which biases and scales are multiplied to reach what only large values reach
+OTHER_SEED: Final = 1  # under which what isn't torch's to draw comes out another way
+LARGE: Final = (32.0, 8.0, 2.0)  # by which biases and scales are multiplied to reach what only large values reach
+_MANY_CALLS: Final = 60  # of modules: with fewer of them rounding errors have no room to grow
+_VERY_MANY: Final = 300  # with more of them it isn't tried how large is too large
+_TREMOR: Final = 1e-10
+_MOST_GROWN: Final = 1e5  # times: a rounding error of 1e-14 then stays below every tolerance
 _NOISE: Final = {torch.float64: 1e-8, torch.float32: 1e-3}  # of the largest gradient: what is smaller is rounding
 
 
@@ -269,12 +274,12 @@ class Listener(Watcher):
 
     def _digest(self, out: Any) -> Digest | None:
         """Containers return what their last layer did: that's read once."""
-        if isinstance(out, Tensor) and out is self._last[0] and _version(out) == self._last[1]:
-            return self._last[2]
         with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.no_grad():
-            found = digest(out if self.share == 1 else [_first_of(one, self.share) for one in tensors_in(out)])
-        self._last = (out, _version(out), found) if isinstance(out, Tensor) else (None, -1, None)
-        return found
+            version = _version(out) if isinstance(out, Tensor) else -1
+            if out is not self._last[0] or version != self._last[1] or out is None:
+                shared = out if self.share == 1 else [_first_of(one, self.share) for one in tensors_in(out)]
+                self._last = (out if isinstance(out, Tensor) else None, version, digest(shared))
+            return self._last[2]
 
 
 # ------------------------------------------------------------------------------------------- the passes
@@ -284,7 +289,8 @@ class Listener(Watcher):
 class How:
     """How a network is run: its inputs, the precision, and what is known about its weights.
 
-    exponents: None to choose them. train: whether it can be run in train mode. seed: of what isn't torch's to draw.
+    exponents, large: None to choose them. train: whether it can be run in train mode. seed: of what isn't torch's to
+    draw.
     knows_starts: whether the network's values are those that it's built with, and it's seen how.
     pattern: what the inputs were made of, where that isn't the spec's own.
     """
@@ -292,6 +298,7 @@ class How:
     inputs: ForwardInput
     dtype: torch.dtype = torch.float64
     exponents: Mapping[int, int] | None = None
+    large: float | None = None
     train: bool = True
     knows_starts: bool = True
     seed: int = 0
@@ -377,6 +384,8 @@ class Passes:
         self.input_gradients: dict[str, Digest] = {}
         self._own: dict[str, dict[str, str]] = {}
         self._is_trained: dict[str, bool] = {}
+        self._vectors: list[tuple[Tensor, Tensor]] = []
+        self._large = LARGE[0]
 
     def run(self, *, only_eval: bool = False) -> FunctionRecord:
         """Eval; train with gradients; train with large values. A pass that dies ends it."""
@@ -405,7 +414,12 @@ class Passes:
     def keeps_state(self) -> bool:
         """Whether the network holds anything that its state_dict may not know of."""
         modules = self.network.modules.values()
-        return any(map(_is_peculiar, modules)) or (self._state is not None and self._state.has_changed())
+        return any(map(_is_peculiar, modules)) or self.has_changed
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether running it has changed anything but parameters and buffers."""
+        return self._state is not None and self._state.has_changed()
 
     def without_fills(self) -> Passes:
         """For a network that has its weights already."""
@@ -480,8 +494,8 @@ class Passes:
 
     # ----------------------------------------------------------------------------------------- gradients
 
-    def step(self, *, training: bool) -> Pass:
-        """A forward pass with gradients, which are `gradients` then."""
+    def step(self, *, training: bool, wanted: Collection[str] | None = None) -> Pass:
+        """A forward pass with gradients, of all parameters or of those `wanted`, which are `gradients` then."""
         args, kwargs = self.inputs()
         leaves: list[Tensor] = []
 
@@ -494,22 +508,22 @@ class Passes:
             return type(value)(map(tracked, value)) if isinstance(value, list | tuple) else value
 
         with torch.enable_grad(), self._gradients_noted():
-            made = self.forward(training=training, inputs=(tracked(args), tracked(kwargs)))
+            made = self.forward(training=training, inputs=(tracked(args), tracked(kwargs)), seed=OTHER_SEED)
             if made.crash is None:
-                self._backward(made)
+                self._backward(made, None if wanted is None else [self.network.params[name] for name in wanted])
         gradients = {f"input {i}": digest(leaf.grad) for i, leaf in enumerate(leaves) if leaf.grad is not None}
         self.input_gradients = {key: one for key, one in gradients.items() if one is not None}
         made.output = None
         return made
 
-    def _backward(self, made: Pass) -> None:
+    def _backward(self, made: Pass, wanted: Sequence[Tensor] | None) -> None:
         outputs = [one for one in tensors_in(made.output) if one.requires_grad]
         if not outputs:
             return
         try:
             with self._modes(note_draws=False):
                 pulls = [self._pull(one, position) for position, one in enumerate(outputs)]
-                torch.autograd.backward(outputs, pulls)
+                torch.autograd.backward(outputs, pulls, inputs=wanted)
         except Exception as error:
             made.crash = Crash("", failures.text_of(error), failures.where(error))
 
@@ -543,16 +557,47 @@ class Passes:
     def _with_large_values(self) -> Pass:
         """Train mode once more with large biases and scales, which reach the bounds that some activations have.
 
-        Every other one is negative, so that units which are always on, as in small networks some are, are off for once.
+        As large as can be: where a network hardly does anything but saturate, its rounding errors grow layer by layer
+        until they are all that's left.
         """
+        params = self.network.params.values()
+        vectors = [one for one in params if len(core(one.shape)) < 2 and id(one) in self.fills.keys]
+        self._vectors = [(one, one.detach().clone()) for one in vectors]
+        for large in self._scales():
+            self._large = large
+            self._enlarge()
+            made = self.forward(training=True)
+            made.output = None
+            if self.how.large is not None or self._is_steady(made):
+                break
+        return made
+
+    def _scales(self) -> Sequence[float]:
+        if self.how.large is not None:
+            return (self.how.large,)
+        return LARGE if len(self.listener.heard) < _VERY_MANY else LARGE[1:]
+
+    def _enlarge(self, tremor: float = 0.0) -> None:
+        """Every other one is negative: units which are always on, as in small networks some are, are off for once."""
         with torch.no_grad():
-            for param in self.network.params.values():
-                if len(core(param.shape)) < 2 and id(param) in self.fills.keys:
-                    flat = param.detach().view(-1)
-                    flat[::2].mul_(-LARGE)
-                    flat[1::2].mul_(LARGE)
-            self._note_versions()
-            return self.forward(training=True)
+            for param, values in self._vectors:
+                made = values * self._large
+                made.view(-1)[::2].neg_()
+                if tremor:
+                    made *= 1 + tremor * uniform(made.shape, "tremor", made.device)
+                param.detach().copy_(made)
+        self._note_versions()
+
+    def _is_steady(self, made: Pass) -> bool:
+        """Whether other rounding errors would make no difference; in what has only few layers they don't."""
+        if made.crash is not None or not made.heard:
+            return True
+        ours = made.heard[-1].digest
+        if ours is None or len(made.heard) < _MANY_CALLS:
+            return ours is None or ours.is_finite
+        self._enlarge(_TREMOR)
+        theirs = self.forward(training=True).heard[-1].digest
+        return theirs is not None and abs(ours.check - theirs.check) <= _MOST_GROWN * _TREMOR * abs(ours.check)
 
     def _note_versions(self) -> None:
         """How often parameters were written to so far, which was our own doing."""
@@ -585,6 +630,7 @@ class Passes:
             tuple(CallDigest(*key, type(modules[key[0]]).__name__, numbers) for key, numbers in calls.items()),
             self._weights(),
             dict(self.fills.exponents),
+            self._large,
             self.health,
             died.crash if died is not None else None,
             "" if died is None else "eval" if died is first else "train" if self.how.train else "backward",
@@ -665,12 +711,26 @@ _SAVING: Final = ("state_dict", "_save_to_state_dict", "_load_from_state_dict", 
 
 def _is_peculiar(module: nn.Module) -> bool:
     """A module with tensors of its own, or with its own ideas of how it's saved."""
-    own = vars(module)
     if module._non_persistent_buffers_set or any(
         getattr(type(module), name) is not getattr(nn.Module, name) for name in _SAVING
     ):
         return True
-    return any(next(tensors_in(own[name]), None) is not None for name in own.keys() - _OF_EVERY_MODULE)
+    return next(_held(module), None) is not None
+
+
+def _held(module: nn.Module) -> Iterator[Tensor]:
+    """Tensors and numbers among a module's own attributes."""
+    for name, value in vars(module).items():
+        if name not in _OF_EVERY_MODULE:
+            yield from tensors_in(value)
+
+
+def numbers_held(model: nn.Module) -> Iterator[Tensor]:
+    """All that a network computes with, as far as its modules know of it."""
+    yield from model.parameters()
+    yield from model.buffers()
+    for module in model.modules():
+        yield from _held(module)
 
 
 def _set_training(model: nn.Module, training: bool) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from archcheck.function.digests import digest, tensors_in
-from archcheck.function.passes import Examine, Heard, Pass, Passes, make_fixed_inputs, prepare
+from archcheck.function.passes import OTHER_SEED, Examine, Heard, Pass, Passes, make_fixed_inputs, numbers_held, prepare
 from archcheck.meta import failures
 from archcheck.records import ForwardInput, HealthRecord
 
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
-_OTHER_SEED: Final = 1  # what isn't torch's to draw comes out another way
-_SHARED_WEIGHTS: Final = 2**26  # elements from which a copy of all weights is one too many
+_MOST_COPIED: Final = 2**26  # weights: a copy of more of them is one too many
 
 
 def examiner(make: Callable[[], nn.Module], alone: ForwardInput | None) -> Examine:
@@ -41,7 +41,7 @@ class _Examination:
         draws = dict(self._passes.listener.draws)
         with torch.no_grad():
             unsaved = self._unregistered() or (self._unsaved() if self._passes.keeps_state else None)
-            unrepeatable, mixing = self._differences(first)
+            unrepeatable, mixing = self._differences(first, step)
         no_gradient, not_finite = self._gradients()
         changed = tuple(dict.fromkeys((*first.changed_inputs, *step.changed_inputs)))
         return HealthRecord(draws, unrepeatable, mixing, changed, no_gradient, not_finite, unsaved)
@@ -55,28 +55,31 @@ class _Examination:
         missing = [name for name in params if name not in found or found[name].rms == 0]
         if missing and self._passes.how.train:
             kept = self._passes.gradients, self._passes.input_gradients
-            self._passes.step(training=False)
-            found |= {name: one for name, one in self._passes.gradients.items() if name in missing}
+            self._passes.step(training=False, wanted=missing)
+            found |= self._passes.gradients
             self._passes.gradients, self._passes.input_gradients = kept
         none = tuple(name for name in missing if name not in found or found[name].rms == 0)
         return none, tuple(name for name, one in found.items() if not math.isfinite(one.check))
 
     # ----------------------------------------------------------------------------------------- another run
 
-    def _differences(self, first: Pass) -> tuple[str | None, str | None]:
+    def _differences(self, first: Pass, step: Pass) -> tuple[str | None, str | None]:
         """The first module that computes something else in a second run, and the first that does so without a batch.
 
-        An example that comes out alone as it did in the batch shows both at once that there are none.
+        An example that comes out alone as it did in the batch shows both at once that there are none. So does, where
+        there's no batch, a step in train mode that gave what eval mode did.
         """
         alone, examples = None, 1
+        if self._alone is None and step.crash is None and self._first_difference(first.heard, step.heard) is None:
+            return None, None
         if self._alone is not None:
-            alone = self._passes.forward(training=False, inputs=self._fewer(examples), seed=_OTHER_SEED)
+            alone = self._passes.forward(training=False, inputs=self._fewer(examples), seed=OTHER_SEED)
             if alone.crash is not None:  # batch norm in train mode refuses a single value
                 examples = 2
-                alone = self._passes.forward(training=False, inputs=self._fewer(examples), seed=_OTHER_SEED)
+                alone = self._passes.forward(training=False, inputs=self._fewer(examples), seed=OTHER_SEED)
             if alone.crash is None and self._has_examples(first, alone) and self._alike(first.output, alone.output):
                 return None, None
-        again = self._passes.forward(training=False, seed=_OTHER_SEED)
+        again = self._passes.forward(training=False, seed=OTHER_SEED)
         unrepeatable = self._first_difference(first.heard, again.heard)
         if alone is None or alone.crash is not None or unrepeatable is not None:
             return unrepeatable, None
@@ -143,11 +146,15 @@ class _Examination:
 
     def _unsaved(self) -> str | None:
         """How the network differs from one that was built anew and given its state_dict, after a step in train mode."""
-        ours = self._passes.forward(training=False, inputs=self._fewest(), reset=False)
         try:
-            twin = self._twin()
+            twin = self._twin(copied=False)
+            if not self._passes.has_changed and _hold_the_same(self._passes.network.model, twin.network.model):
+                return None
+            if sum(one.numel() for one in twin.network.params.values()) <= _MOST_COPIED:
+                twin = self._twin(copied=True)
         except Exception as error:
             return failures.text_of(error)
+        ours = self._passes.forward(training=False, inputs=self._fewest(), reset=False)
         with twin.listener.watching(twin.network.modules):
             theirs = twin.forward(training=False, inputs=self._fewest())
         died = ours.crash is not None or theirs.crash is not None
@@ -172,12 +179,24 @@ class _Examination:
                         return f"{where} holds a {type(one).__name__} that is no part of the network"
         return None
 
-    def _twin(self) -> Passes:
-        model = self._passes.network.model
-        num_elements = sum(one.numel() for one in model.parameters())
-        twin = Passes(prepare(self._make, replace(self._passes.how, seed=_OTHER_SEED), "twin"), self._passes.how)
-        twin.network.model.load_state_dict(model.state_dict(), assign=num_elements > _SHARED_WEIGHTS)
+    def _twin(self, *, copied: bool) -> Passes:
+        """The network built anew, with this one's state_dict; copies of its values, or the very same."""
+        how = self._passes.how
+        twin = Passes(prepare(self._make, replace(how, seed=OTHER_SEED), "twin"), how)
+        twin.network.model.load_state_dict(self._passes.network.model.state_dict(), assign=not copied)
         return twin.without_fills()
+
+
+def _hold_the_same(ours: nn.Module, theirs: nn.Module) -> bool:
+    """Whether two networks hold the same numbers in all their modules, parameters, buffers and what else there is."""
+    pairs = zip_longest(numbers_held(ours), numbers_held(theirs))
+    return all(one is not None and other is not None and _equal(one, other) for one, other in pairs)
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    if one.dtype is not other.dtype or one.shape != other.shape:
+        return False
+    return one.data_ptr() == other.data_ptr() != 0 or torch.equal(one, other)
 
 
 def _cut(tensor: Tensor, shape: Any) -> Tensor:

@@ -19,6 +19,7 @@ from archcheck.function.pool import core, pour, uniform
 aten = torch.ops.aten
 
 _EXTREMES: Final = (0.9999, 0.0001)
+_FEW: Final = 64
 
 
 class Draws:
@@ -26,7 +27,8 @@ class Draws:
 
     Torch's own generator moves along, and which draw it is, is told by its state. So code that puts the state back to
     run again (gradient checkpointing does) draws again what it drew. Of the first several numbers one is nearly 1 and
-    one nearly 0, so that every dropout drops something, and a single one is in the middle.
+    one nearly 0, so that every dropout drops something; of a few numbers, such as one for each example, always, so that
+    each block that examples skip at random is skipped by one and not by another. A single one is in the middle.
     """
 
     def __init__(self, salt: str = "") -> None:
@@ -41,12 +43,12 @@ class Draws:
         made: Tensor = (uniform(shape, f"draw{self._salt} {count} {rank}", torch.device(device or "cpu")) + 1) / 2
         if rank == 0 and count == 1:
             return torch.full_like(made, 0.5)
-        for position, extreme in enumerate(_EXTREMES[: count if rank == 0 else 0]):
-            made.view(-1)[position] = extreme
+        for position, extreme in enumerate(_EXTREMES[:count] if rank == 0 or 1 < count <= _FEW else ()):
+            made.view(-1)[(rank + position) % count] = extreme
         return made
 
     def _rank(self, count: int) -> int:
-        state = zlib.crc32(bytes(torch.default_generator.get_state().untyped_storage()))
+        state = zlib.crc32(bytes(torch.default_generator.get_state().tolist()))
         torch.randint(2, (), generator=torch.default_generator)
         rank = self._ranks.setdefault((state, count), self._next.get(count, 0))
         self._next[count] = max(self._next.get(count, 0), rank + 1)
@@ -280,6 +282,10 @@ class Steady(TorchDispatchMode):
                 del self.undrawn[id(args[0])]
             elif _is_in_place(func) and self._is_patient(args[0]):
                 return args[0]  # the arithmetic behind a draw: trunc_normal_ has some
+            elif _is_beyond(func, args):
+                return (
+                    args[0].new_zeros((), dtype=torch.bool).expand(args[0].shape)
+                )  # as it draws what is out of bounds
         if rule is None:
             if torch.Tag.nondeterministic_seeded in func.tags:
                 self._tell(func, args)
@@ -314,6 +320,11 @@ def _scribble(param: Tensor) -> Tensor:
     if param.is_contiguous() and param.is_floating_point():
         pour(param.detach().view(-1), f"undrawn {core(param.shape)}")
     return param
+
+
+def _is_beyond(func: Any, args: Any) -> bool:
+    """Whether a comparison asks for undrawn values that there aren't: they lie between -1 and 1."""
+    return (func is aten.lt.Scalar and args[1] <= -1) or (func is aten.gt.Scalar and args[1] >= 1)
 
 
 def _is_in_place(func: Any) -> bool:

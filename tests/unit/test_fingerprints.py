@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from archcheck.errors import NotMeasured
 from archcheck.fingerprints import measure_function, record_section
 from archcheck.sameness import check_function
-from archcheck.spec import SpecFile, parse_spec
+from archcheck.spec import Function, SpecFile, parse_spec
 from archcheck.specwriter import format_function
 from archcheck.trace import trace_structure
-from tests.unit.function.running import Applied
+from tests.unit.function.running import Applied, clipped
 
 Make = Callable[[], nn.Module]
 HEAD = "build: nets:net\ninput: [B, 8]\n"
@@ -76,6 +76,35 @@ def test_a_network_that_can_not_be_trained_is_recorded_without_train_mode() -> N
     assert section["train"] is False
     assert not section["output"].keys() & {"train", "large", "buffers"}
     assert problems(recorded(make), make) == []
+
+
+def test_less_large_values_where_rounding_errors_would_grow_are_in_the_section() -> None:
+    head = "build: nets:net\ninput: [B, 8, 6, 6]\n"
+    spec_file = recorded(lambda: clipped(50), head)
+    function = spec_file.spec.function
+    assert isinstance(function, Function)
+    assert function.large == 8
+    assert problems(spec_file, lambda: clipped(50)) == []
+    assert "large" not in section_of(lambda: clipped(3), head)
+
+
+def test_a_size_that_a_network_refuses_is_found_out_without_its_weights() -> None:
+    real = []
+
+    class OneSize(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 64, 3, padding=1)
+            self.convs = nn.Sequential(*(nn.Conv2d(64, 64, 3, padding=1) for _ in range(3)))
+            real.append(self.conv.weight.device.type != "meta")
+
+        def forward(self, x: Tensor) -> Tensor:
+            torch._assert(x.shape[-1] == 224, "another size")
+            return self.convs(self.conv(x)).mean((2, 3))
+
+    section = section_of(OneSize, "build: nets:net\ninput: [B, 3, 224, 224]\n")
+    assert "input" not in section
+    assert real.count(True) == 2  # recorded, and once more to see that it's the same
 
 
 def test_single_precision_where_the_section_says_so() -> None:

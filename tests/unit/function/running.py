@@ -37,7 +37,7 @@ def held_against(record: FunctionRecord, make: Make, pattern: Any = ROWS, **how:
     """Where and how a network differs from a record, in the words of the message; None where it doesn't."""
     numbers = numbers_of(record)
     whole = numbers.pop("output")
-    now = fingerprint(make, replace(How(inputs_of(pattern), **how), exponents=record.exponents))
+    now = fingerprint(make, replace(How(inputs_of(pattern), **how), exponents=record.exponents, large=record.large))
     assert now.crash is None, now.crash
     comparison = Comparison(numbers, whole, now, TOLERANCE["float64"])
     kinds = comparison.differing(whole, now.root.numbers)
@@ -93,3 +93,10 @@ class Applied(nn.Module):
 def between(*layers: Callable[[], nn.Module]) -> Make:
     """What builds: a linear layer, some layers of 16 units, another linear layer. The first of them is called `1`."""
     return lambda: nn.Sequential(nn.Linear(8, 16), *(layer() for layer in layers), nn.Linear(16, 4))
+
+
+def clipped(blocks: int, last: type[nn.Module] = nn.ReLU6) -> nn.Module:
+    """Convolutions whose outputs are clipped, as those of MobileNets are: all that happens to large values."""
+    kinds = [*[nn.ReLU6] * (blocks - 1), last]
+    layers = [(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), kind()) for kind in kinds]
+    return nn.Sequential(*(layer for block in layers for layer in block))

@@ -24,6 +24,7 @@ from tests.unit.function.running import (
     Computed,
     Make,
     between,
+    clipped,
     difference,
     held_against,
     numbers_of,
@@ -139,6 +140,32 @@ def test_a_mistake_in_the_first_of_150_layers_is_seen_and_named(name: str) -> No
     first = nn.Sigmoid if "tanh" in name else nn.Tanh
     subject = "1" if "plain" in name else "1.act"
     assert held_against(deep_record(name)[0], lambda: make(first), pattern) == (subject, OUTPUT)
+
+
+@contextmanager
+def other_rounding() -> Iterator[None]:
+    """Every sum of a convolution is rounded another way, by more than any two machines differ."""
+
+    def hook(module: nn.Module, args: Any, out: Tensor) -> Tensor | None:
+        with torch._C.DisableTorchFunction():
+            return out * (1 + 1e-14) if isinstance(module, nn.Conv2d) and len(out) % 2 == 0 else None
+
+    handle = nn.modules.module.register_module_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize(("blocks", "large"), [(18, 32), (40, 8), (60, 2)])
+def test_values_are_as_large_as_rounding_allows(blocks: int, large: int) -> None:
+    record = recorded(lambda: clipped(blocks), [2, 8, 6, 6])
+    assert record.large == large
+    with other_rounding():
+        assert held_against(record, lambda: clipped(blocks), [2, 8, 6, 6]) is None
+    found = held_against(record, lambda: clipped(blocks, nn.ReLU), [2, 8, 6, 6])
+    assert found is not None
+    assert found[0] == str(3 * blocks - 1)
 
 
 # ------------------------------------------------------------------------------------------- defects

@@ -45,7 +45,7 @@ def test_fewer_examples_where_more_are_too_many() -> None:
 
 def test_the_specs_smaller_size_where_the_first_is_too_large() -> None:
     sizes = ({"B": 2, "H": 640}, {"B": 3, "H": 64})
-    assert planned(convolution(64), ["B", 64, "H", "H"], *sizes).as_section() == {"at": {"B": 8, "H": 64}}
+    assert planned(convolution(64), ["B", 64, "H", "H"], *sizes).as_section() == {"at": {"B": 4, "H": 64}}
 
 
 def test_a_smaller_image_where_the_specs_own_is_too_large() -> None:
@@ -68,9 +68,9 @@ def test_one_example_where_two_are_far_too_much() -> None:
 
 
 def test_a_very_large_network_gets_more_time_and_memory_and_says_so() -> None:
-    # 400 M parameters of 8 bytes, their gradients and a margin: 4.5 GiB.
+    # 400 M parameters of 8 bytes, their gradients and a margin: 4.5 GiB; at 12 ns each, and a margin: 6 s and more.
     plan = planned(lambda: nn.Linear(20_000, 20_000, bias=False), ["B", 20_000], {"B": 2})
-    assert plan.as_section()["budget"] == {"time": "8 s", "memory": "6 GiB"}
+    assert plan.as_section()["budget"] == {"time": "7 s", "memory": "6 GiB"}
 
 
 @pytest.mark.parametrize("shape", [{"x": ["B", 8]}, [["B", 8]]])

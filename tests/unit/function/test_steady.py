@@ -183,3 +183,47 @@ def test_outside_of_it_torch_draws_as_ever() -> None:
         torch.rand(4)
     torch.manual_seed(5)
     assert torch.equal(torch.rand(4), expected)
+
+
+def test_of_a_few_numbers_one_keeps_and_one_drops_whichever_draw_it_is() -> None:
+    draws = Draws()
+    for _ in range(20):
+        dropped = draws.unit((4, 1), "cpu") < 0.5  # as `rand() < rate`: at any rate from 0.0002 to 0.9998
+        numbers = draws.unit((4, 1), "cpu").flatten().tolist()
+        assert max(numbers) > 0.9998
+        assert min(numbers) < 0.0002
+        assert bool(dropped.any())
+        assert not bool(dropped.all())
+
+
+def test_each_block_that_examples_skip_at_random_gets_its_gradient_in_train_mode() -> None:
+    def forward(net: Any, x: Tensor) -> Tensor:
+        for block in net.blocks:
+            x = x + block(x)
+        return x
+
+    def blocks() -> nn.Module:
+        kept = nn.ModuleList(nn.Sequential(nn.Linear(8, 8), Skipped(0.5)) for _ in range(12))
+        return Computed(forward, blocks=kept)
+
+    record = recorded(blocks, [2, 8])
+    assert all("gradient" in call.numbers for call in record.calls if call.type_name == "Linear")
+
+
+def test_weights_that_are_drawn_again_until_they_are_within_bounds_take_one_draw() -> None:
+    param, asked = nn.Parameter(torch.empty(30, 30)), []
+
+    class Noted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = param
+            nn.init.trunc_normal_(param, std=0.02)
+            asked.extend([bool((param < -1).any()), bool((param > 1).any()), bool((param > 0).any())])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ self.weight
+
+    with Steady(Draws(), traces=True) as steady:
+        Noted()
+    assert asked == [False, False, True]
+    assert steady.is_drawn(param)

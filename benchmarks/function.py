@@ -87,7 +87,8 @@ def measure(name: str) -> list[str]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x.arch.yaml")
-        path.write_text(f"build: torchvision:{name}\ninput: [B, 3, {side_of(name)}, {side_of(name)}]\n", encoding="utf-8")
+        side = side_of(name)
+        path.write_text(f"build: torchvision:{name}\ninput: [B, 3, {side}, {side}]\n", encoding="utf-8")
         spec_file = read_spec(path)
         make = builder(spec_file, None)
         trace = trace_structure(make, spec_file.spec.forward_inputs())

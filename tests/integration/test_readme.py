@@ -4,7 +4,6 @@ A fenced block is one of these; comments before it, which readers don't see, say
 
     <!-- file: PATH -->    its text is written to PATH
     <!-- edit: PATH -->    a diff: lines of PATH are replaced
-    <!-- same: PATH -->    PATH has exactly this text by now
     <!-- exit: N -->       the command of this console block ends with status N instead of 0
     ```console             `$ command`, and below it what it prints; `...` stands for anything, alone on a line for
                            any number of lines; empty lines don't matter
@@ -104,8 +103,6 @@ class Reader:
         elif block.mark == "edit":
             text = self._path(block).read_text(encoding="utf-8")
             self._path(block).write_text(edited(text, block.text), encoding="utf-8")
-        elif block.mark == "same":
-            assert self._path(block).read_text(encoding="utf-8") == block.text, f"README.md:{block.line}"
 
     def _path(self, block: Block) -> Path:
         return self.folder / block.value
@@ -151,7 +148,7 @@ def test_every_command_does_what_the_readme_shows(tmp_path: Path) -> None:
 
 
 def test_every_block_is_written_run_or_compared() -> None:
-    idle = [block for block in blocks() if not block.commands and block.mark not in ("file", "edit", "same")]
+    idle = [block for block in blocks() if not block.commands and block.mark not in ("file", "edit")]
     assert [block.language for block in idle] == ["ini"]
     assert README.count("\n```") == 2 * len(blocks())
 

@@ -68,7 +68,7 @@ def test_one_example_where_two_are_far_too_much() -> None:
 
 
 def test_a_very_large_network_gets_more_time_and_memory_and_says_so() -> None:
-    # 400 M parameters of 8 bytes, their gradients and a margin: 4.5 GiB; at 12 ns each, and a margin: 6 s and more.
+    # 400 M parameters of 8 bytes, their gradients and a margin: 4.5 GiB; at 12 ns each, and a margin: 6.4 s.
     plan = planned(lambda: nn.Linear(20_000, 20_000, bias=False), ["B", 20_000], {"B": 2})
     assert plan.as_section()["budget"] == {"time": "7 s", "memory": "6 GiB"}
 

@@ -269,7 +269,7 @@ class Digests(Section):
     buffers: Number | None = _key("check of the buffers in it that a step in train mode changes")
     initial: Number | None = _key("check of the constants that the parameters in it start from")
     inputs: Number | None = _key("check of the gradients of the network's inputs")
-    inside: list[Number] = Field(default=[], description="`eval` of the calls before it that have no line of their own")
+    inside: list[Number] = Field(default=[], description="a number for each call before it that has no line of its own")
 
 
 class Budget(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -76,6 +77,52 @@ def test_a_network_that_can_not_be_trained_is_recorded_without_train_mode() -> N
     assert section["train"] is False
     assert not section["output"].keys() & {"train", "large", "buffers"}
     assert problems(recorded(make), make) == []
+
+
+class Nested(nn.Module):
+    """Two blocks, each with a line in a spec that has one level; what is in them has none."""
+
+    def __init__(self, **changed: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.first, self.second = self.block({}), self.block(changed)
+
+    @staticmethod
+    def block(changed: dict[str, Callable[[], nn.Module]]) -> nn.Module:
+        usual = {"fc": lambda: nn.Linear(8, 8), "norm": lambda: nn.BatchNorm1d(8), "act": nn.GELU, "drop": nn.Dropout}
+        return nn.Sequential(OrderedDict({name: make() for name, make in {**usual, **changed}.items()}))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.second(self.first(x))
+        return out
+
+
+def scaled_norm() -> nn.Module:
+    norm = nn.BatchNorm1d(8)
+    nn.init.constant_(norm.weight, 0.5)
+    return norm
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"act": lambda: nn.GELU("tanh")}, "second.act: the output differs"),
+        ({"norm": lambda: nn.BatchNorm1d(8, eps=1e-4)}, "second.norm: the output differs"),
+        ({"drop": lambda: nn.Dropout(0.4)}, "second.drop: the output in train mode differs"),
+        (
+            {"norm": lambda: nn.BatchNorm1d(8, momentum=0.2)},
+            "second.norm: its buffers after a step in train mode differ",
+        ),
+        ({"norm": scaled_norm}, "second.norm: its parameters start from other constants"),
+    ],
+)
+def test_what_has_no_line_of_its_own_is_named(changed: dict[str, Callable[[], nn.Module]], message: str) -> None:
+    plain = parse_spec(HEAD, "s.yaml")
+    trace = trace_structure(Nested, plain.spec.forward_inputs())
+    section = record_section(plain, Nested, trace, depth=1).section
+    assert list(section["layers"]) == ["first", "second"]
+    spec_file = parse_spec(f"{HEAD}{format_function(section)}\n", "s.yaml")
+    assert problems(spec_file, Nested) == []
+    assert problems(spec_file, lambda: Nested(**changed)) == [message]
 
 
 def test_less_large_values_where_rounding_errors_would_grow_are_in_the_section() -> None:

@@ -20,7 +20,7 @@ from archcheck.function.soundness import examiner
 from archcheck.meta.skeleton import copy_for_real
 from archcheck.records import Crash, FunctionRecord, StructureTrace
 from archcheck.runoptions import available_bytes
-from archcheck.sameness import TOLERANCE, Comparison, function_section, layers_of, listed_names
+from archcheck.sameness import PLANNED, TOLERANCE, Comparison, function_section, layers_of, listed_names
 from archcheck.spec import Function, Spec, SpecFile
 from archcheck.specwriter import default_depth
 from archcheck.trace import trace_structure
@@ -175,7 +175,7 @@ def _options(spec_file: SpecFile, make: Make, trace: StructureTrace) -> list[tup
     spec = spec_file.spec
     if isinstance(spec.function, Function):
         written = spec_file.document.value["function"]
-        kept = {key: written[key] for key in ("input", "at", "precision", "budget") if key in written}
+        kept = {key: written[key] for key in PLANNED if key in written}
         return [(kept, replace(how_of(spec, spec.function), exponents=None, large=None, train=True))]
 
     def retrace(pattern: InputTree, at: Mapping[str, int]) -> StructureTrace:

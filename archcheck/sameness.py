@@ -44,6 +44,7 @@ _SHORT: Final = {
 }
 _OF_PARAMETERS: Final = ("buffers", "initial", "gradient")  # absent where there are none
 OUTPUT: Final = "output"
+PLANNED: Final = ("input", "at", "precision", "budget")  # what an author may choose of how a function is recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def _edits(spec_file: SpecFile, record: FunctionRecord, trace: StructureTrace) -
     if not all(math.isfinite(number) for key, number in record.root.numbers.items() if key != "large"):
         return ()
     written = spec_file.document.value["function"]
-    head = {key: written[key] for key in ("input", "at", "precision", "budget", "train") if key in written}
+    head = {key: written[key] for key in (*PLANNED, "train") if key in written}
     labels = {layer.label: layer.name for layer in layers_of(record)}
     names: Iterable[str] = {labels[label] for label in function.layers if label in labels}
     if not function.layers.keys() <= labels.keys():

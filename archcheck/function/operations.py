@@ -14,6 +14,8 @@ Unary = Callable[[Tensor], Any]
 Key = tuple[Any, ...]
 Act = Callable[["Called"], Any]
 
+EPSILONS: Final = (1e-5, 1e-6, 1e-3, 1e-12, 1e-8, 1e-2, 0.0)
+
 # ------------------------------------------------------------------------------------------- an operation
 
 
@@ -221,9 +223,6 @@ def _one_index(one: Any) -> str:
         parts = [one.start, one.stop, *([one.step] if one.step is not None else [])]
         return ":".join("" if part is None else str(part) for part in parts)
     return "..." if one is Ellipsis else str(one) if isinstance(one, int | None) else "mask"
-
-
-EPSILONS: Final = (1e-5, 1e-6, 1e-3, 1e-12, 1e-8, 1e-2, 0.0)
 
 
 # ------------------------------------------------------------------------------------------- repairs

@@ -154,13 +154,13 @@ def _convert(model: nn.Module, dtype: torch.dtype, device: torch.device, given: 
         param.data, param.grad = made.contiguous(), None
     for module in model.modules():
         if not isinstance(module, torch.jit.ScriptModule):
-            for name in vars(module).keys() - _OF_EVERY_MODULE:
+            for name in vars(module).keys() - OF_EVERY_MODULE:
                 vars(module)[name] = converted(vars(module)[name])
             # Copies: a module-level instance, or a table that is shared, keeps its own.
             module._buffers |= {n: converted(b).clone() for n, b in module._buffers.items() if b is not None}
 
 
-_OF_EVERY_MODULE: Final = frozenset(vars(nn.Module()))
+OF_EVERY_MODULE: Final = frozenset(vars(nn.Module())) | {"forward"}  # which is listened to
 
 
 def make_fixed_inputs(
@@ -289,10 +289,9 @@ class Listener(Watcher):
 class How:
     """How a network is run: its inputs, the precision, and what is known about its weights.
 
-    exponents, large: None to choose them. train: whether it can be run in train mode. seed: of what isn't torch's to
-    draw.
-    knows_starts: whether the network's values are those that it's built with, and it's seen how.
-    pattern: what the inputs were made of, where that isn't the spec's own.
+    exponents, large: None to choose them. train: whether it can be run in train mode. knows_starts: whether the
+    network's values are those that it's built with, and it's seen how. seed: of what isn't torch's to draw. pattern:
+    what the inputs were made of, where that isn't the spec's own.
     """
 
     inputs: ForwardInput
@@ -446,7 +445,7 @@ class Passes:
         seed_generators(self.how.seed if seed is None else seed)
         self._draws = Draws()
         self.listener.begin()
-        _set_training(self.network.model, training)
+        self.network.model.train(training)
         made, versions = Pass(), {name: (one, _version(one)) for name, one in named_tensors(args, kwargs)}
         try:
             with self._modes(note_draws):
@@ -715,26 +714,8 @@ def _is_peculiar(module: nn.Module) -> bool:
         getattr(type(module), name) is not getattr(nn.Module, name) for name in _SAVING
     ):
         return True
-    return next(_held(module), None) is not None
-
-
-def _held(module: nn.Module) -> Iterator[Tensor]:
-    """Tensors and numbers among a module's own attributes."""
-    for name, value in vars(module).items():
-        if name not in _OF_EVERY_MODULE:
-            yield from tensors_in(value)
-
-
-def numbers_held(model: nn.Module) -> Iterator[Tensor]:
-    """All that a network computes with, as far as its modules know of it."""
-    yield from model.parameters()
-    yield from model.buffers()
-    for module in model.modules():
-        yield from _held(module)
-
-
-def _set_training(model: nn.Module, training: bool) -> None:
-    model.train(training)
+    own = vars(module)
+    return any(next(tensors_in(own[name]), None) is not None for name in own.keys() - OF_EVERY_MODULE)
 
 
 Examine = Callable[[Passes, Pass, Pass], HealthRecord]

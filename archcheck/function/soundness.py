@@ -5,19 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import zip_longest
+from types import CodeType, FunctionType, MethodType
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from archcheck.function.digests import digest, tensors_in
-from archcheck.function.passes import OTHER_SEED, Examine, Heard, Pass, Passes, make_fixed_inputs, numbers_held, prepare
+from archcheck.function.passes import (
+    OF_EVERY_MODULE,
+    OTHER_SEED,
+    Examine,
+    Heard,
+    Pass,
+    Passes,
+    make_fixed_inputs,
+    prepare,
+)
 from archcheck.meta import failures
 from archcheck.records import ForwardInput, HealthRecord
 
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
 _MOST_COPIED: Final = 2**26  # weights: a copy of more of them is one too many
+_MAX_DEPTH: Final = 8  # of what is compared part by part
+_PLAIN: Final = (int, float, complex, str, bytes, type(None), set, frozenset, type, torch.dtype, torch.device, CodeType)
+_NOTHING: Final = object()
 
 
 def examiner(make: Callable[[], nn.Module], alone: ForwardInput | None) -> Examine:
@@ -188,15 +202,50 @@ class _Examination:
 
 
 def _hold_the_same(ours: nn.Module, theirs: nn.Module) -> bool:
-    """Whether two networks hold the same numbers in all their modules, parameters, buffers and what else there is."""
-    pairs = zip_longest(numbers_held(ours), numbers_held(theirs))
-    return all(one is not None and other is not None and _equal(one, other) for one, other in pairs)
+    """Whether two networks surely compute with the same: their parameters, buffers, and all that their modules hold."""
 
+    def held(model: nn.Module) -> list[Any]:
+        others = [{k: v for k, v in vars(one).items() if k not in OF_EVERY_MODULE} for one in model.modules()]
+        return [*model.parameters(), *model.buffers(), *map(type, model.modules()), *others]
 
-def _equal(one: Tensor, other: Tensor) -> bool:
-    if one.dtype is not other.dtype or one.shape != other.shape:
+    try:
+        return _same(held(ours), held(theirs))
+    except Exception:  # an object that can't be compared may be another
         return False
-    return one.data_ptr() == other.data_ptr() != 0 or torch.equal(one, other)
+
+
+def _same(one: Any, other: Any, depth: int = 0) -> bool:
+    """Whether two values are surely the same; False where that can't be told."""
+    if one is other or isinstance(one, nn.Module):  # modules are compared one by one
+        return True
+    if type(one) is not type(other) or depth > _MAX_DEPTH:
+        return False
+    if isinstance(one, Tensor):
+        alike = one.dtype is other.dtype and one.shape == other.shape
+        return alike and (one.data_ptr() == other.data_ptr() != 0 or torch.equal(one, other))
+    if isinstance(one, list | tuple):
+        pairs = zip_longest(one, other, fillvalue=_NOTHING)
+        return all(_same(a, b, depth + 1) for a, b in pairs)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key], depth + 1) for key in one)
+    if isinstance(one, _PLAIN):
+        return bool(one == other)
+    parts = _parts_of(one), _parts_of(other)
+    return None not in parts and _same(*parts, depth + 1)
+
+
+def _parts_of(value: Any) -> Any:
+    """What a function, an array or an object is made of; None where that's unknown."""
+    if isinstance(value, FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [value.__code__, value.__defaults__, value.__kwdefaults__, cells]
+    if isinstance(value, MethodType):
+        return [value.__func__, value.__self__]
+    if isinstance(value, partial):
+        return [value.func, value.args, value.keywords]
+    if hasattr(value, "__array__"):
+        return value.tolist()
+    return getattr(value, "__dict__", None)
 
 
 def _cut(tensor: Tensor, shape: Any) -> Tensor:

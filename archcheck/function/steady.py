@@ -19,7 +19,7 @@ from archcheck.function.pool import core, pour, uniform
 aten = torch.ops.aten
 
 _EXTREMES: Final = (0.9999, 0.0001)
-_FEW: Final = 64
+_FEW: Final = 64  # numbers: one for each example, or for each head
 
 
 class Draws:
@@ -283,9 +283,8 @@ class Steady(TorchDispatchMode):
             elif _is_in_place(func) and self._is_patient(args[0]):
                 return args[0]  # the arithmetic behind a draw: trunc_normal_ has some
             elif _is_beyond(func, args):
-                return (
-                    args[0].new_zeros((), dtype=torch.bool).expand(args[0].shape)
-                )  # as it draws what is out of bounds
+                # What draws again as long as values are out of bounds, such as trunc_normal_, needn't look at them all.
+                return args[0].new_zeros((), dtype=torch.bool).expand(args[0].shape)
         if rule is None:
             if torch.Tag.nondeterministic_seeded in func.tags:
                 self._tell(func, args)

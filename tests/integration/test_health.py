@@ -395,6 +395,71 @@ UNSAVED = {
         "state_dict: doesn't bring the network back", BACK,
         "head computes with something that is no parameter and no buffer",
     ),
+    "statistics-in-an-object": Planted(
+        """
+        class Mean:
+            def __init__(self):
+                self.values = torch.zeros(16)
+
+        class Center(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.width, self.mean = 16, Mean()
+            def forward(self, x):
+                if self.training:
+                    self.mean.values = 0.9 * self.mean.values + 0.1 * x.detach().mean(0)
+                return x - self.mean.values
+
+        class Net(Base):
+            def more(self):
+                self.center = Center()
+            def forward(self, x):
+                return self.head(self.center(self.stem(x)).relu())
+        """,
+        "state_dict: doesn't bring the network back", BACK,
+        "center computes with something that is no parameter and no buffer",
+    ),
+    "an-order-drawn-by-numpy": Planted(
+        """
+        import numpy as np
+
+        class Shuffled(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.width, self.order = 16, np.random.permutation(16)
+            def forward(self, x):
+                return x[:, torch.from_numpy(self.order)]
+
+        class Net(Base):
+            def more(self):
+                self.shuffled = Shuffled()
+            def forward(self, x):
+                return self.head(self.shuffled(self.stem(x)).relu())
+        """,
+        "state_dict: doesn't bring the network back", BACK,
+        "shuffled computes with something that is no parameter and no buffer",
+    ),
+    "a-number-that-only-a-function-knows": Planted(
+        """
+        import random
+
+        class Scaled(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.width, scale = 16, random.random()
+                self.scaled = lambda x: x * scale
+            def forward(self, x):
+                return self.scaled(x)
+
+        class Net(Base):
+            def more(self):
+                self.gain = Scaled()
+            def forward(self, x):
+                return self.head(self.gain(self.stem(x)).relu())
+        """,
+        "state_dict: doesn't bring the network back", BACK,
+        "gain computes with something that is no parameter and no buffer",
+    ),
     "layers-in-a-plain-list": Planted(
         """
         class Net(Base):

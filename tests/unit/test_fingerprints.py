@@ -147,7 +147,8 @@ def test_a_size_that_a_network_refuses_is_found_out_without_its_weights() -> Non
 
         def forward(self, x: Tensor) -> Tensor:
             torch._assert(x.shape[-1] == 224, "another size")
-            return self.convs(self.conv(x)).mean((2, 3))
+            out: Tensor = self.convs(self.conv(x))
+            return out.mean((2, 3))
 
     section = section_of(OneSize, "build: nets:net\ninput: [B, 3, 224, 224]\n")
     assert "input" not in section

@@ -97,6 +97,6 @@ def between(*layers: Callable[[], nn.Module]) -> Make:
 
 def clipped(blocks: int, last: type[nn.Module] = nn.ReLU6) -> nn.Module:
     """Convolutions whose outputs are clipped, as those of MobileNets are: all that happens to large values."""
-    kinds = [*[nn.ReLU6] * (blocks - 1), last]
+    kinds: list[type[nn.Module]] = [*[nn.ReLU6] * (blocks - 1), last]
     layers = [(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), kind()) for kind in kinds]
     return nn.Sequential(*(layer for block in layers for layer in block))

@@ -144,11 +144,11 @@ def test_a_mistake_in_the_first_of_150_layers_is_seen_and_named(name: str) -> No
 
 @contextmanager
 def other_rounding() -> Iterator[None]:
-    """Every sum of a convolution is rounded another way, by more than any two machines differ."""
+    """Every sum of a convolution is rounded another way, as on another machine."""
 
-    def hook(module: nn.Module, args: Any, out: Tensor) -> Tensor | None:
+    def hook(module: nn.Module, args: Any, out: Tensor) -> Any:
         with torch._C.DisableTorchFunction():
-            return out * (1 + 1e-14) if isinstance(module, nn.Conv2d) and len(out) % 2 == 0 else None
+            return out * (1 + 1e-14) if isinstance(module, nn.Conv2d) else None
 
     handle = nn.modules.module.register_module_forward_hook(hook)
     try:

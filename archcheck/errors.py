@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archcheck.source import SourceLoc
+    from archcheck.spec.document import SourceLoc
 
 
 class ArchcheckError(Exception):

@@ -9,17 +9,17 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archcheck.checks import CHECKS, Mismatch, crash_mismatch, describe_crash
 from archcheck.errors import BuildError, NotMeasured, UsageError
-from archcheck.records import FunctionRecord, StructureTrace
-from archcheck.spec import Function, Spec, SpecFile, read_spec
-from archcheck.values import Keys
+from archcheck.spec.models import Function, Spec, SpecFile, read_spec
+from archcheck.spec.values import Keys
+from archcheck.structure.compare import CHECKS, Mismatch, crash_mismatch, describe_crash
+from archcheck.structure.records import FunctionRecord, StructureTrace
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from archcheck.fingerprints import Recorded
-    from archcheck.function.passes import How
+    from archcheck.function.fingerprint.passes import How
+    from archcheck.function.measure import Recorded
 
 
 STRUCTURE = frozenset(CHECKS)
@@ -43,8 +43,8 @@ class Measured:
 
 def measure(spec_file: SpecFile, rootdir: Path | None = None, model: nn.Module | None = None) -> Measured:
     """Build the spec's network (or take `model`) and trace it at every size; `rootdir` is put on `sys.path`."""
-    from archcheck.fingerprints import builder
-    from archcheck.trace import trace_model, trace_structure
+    from archcheck.function.measure import builder
+    from archcheck.structure.trace import trace_model, trace_structure
 
     spec = spec_file.spec
     inputs, one_example = spec.forward_inputs(), spec.one_example()
@@ -102,8 +102,8 @@ def run_check(check: str, spec_file: SpecFile, measured: Measured, rootdir: Path
 
 def _check_run(check: str, spec_file: SpecFile, measured: Measured) -> list[Mismatch]:
     """What only a run with values can tell. Raises NotMeasured."""
-    from archcheck.health import check_health
-    from archcheck.sameness import check_function
+    from archcheck.checks.health import check_health
+    from archcheck.function.comparison import check_function
 
     assert measured.trace is not None
     try:
@@ -121,8 +121,8 @@ def _check_run(check: str, spec_file: SpecFile, measured: Measured) -> list[Mism
 
 def _with_cause(mismatch: Mismatch, spec_file: SpecFile, measured: Measured) -> Mismatch:
     """The likely cause as a note, found by undoing one operation after the other."""
-    from archcheck.function.causes import likely_cause
-    from archcheck.sameness import TOLERANCE, recorded_row
+    from archcheck.function.comparison import TOLERANCE, recorded_row
+    from archcheck.function.diagnosis.likely_cause import likely_cause
 
     row = recorded_row(spec_file.spec, mismatch.keys)
     if row is None or measured.function is None or measured.make is None:
@@ -136,7 +136,7 @@ def _with_cause(mismatch: Mismatch, spec_file: SpecFile, measured: Measured) -> 
 
 def _run_once(spec_file: SpecFile, measured: Measured) -> tuple[How, FunctionRecord]:
     """The network run with fixed weights, once for all the checks of a spec. Raises NotMeasured, BuildError."""
-    from archcheck.fingerprints import measure_function
+    from archcheck.function.measure import measure_function
     from archcheck.training.devices import choose_device
 
     assert measured.trace is not None
@@ -149,7 +149,7 @@ def _run_once(spec_file: SpecFile, measured: Measured) -> tuple[How, FunctionRec
 
 def _check_equivalence(spec_file: SpecFile, measured: Measured, rootdir: Path | None) -> list[Mismatch]:
     """Raises NotMeasured."""
-    from archcheck.equivalence import check_equivalence
+    from archcheck.function.equivalence import check_equivalence
 
     assert spec_file.spec.equivalent_to is not None
     try:
@@ -162,7 +162,7 @@ def _check_equivalence(spec_file: SpecFile, measured: Measured, rootdir: Path | 
 
 def recorded_function(spec_file: SpecFile, measured: Measured, depth: int | None = None) -> Recorded:
     """A `function` section for the network as it is. Raises NotMeasured, BuildError."""
-    from archcheck.fingerprints import record_section
+    from archcheck.function.measure import record_section
 
     assert measured.trace is not None
     assert measured.make is not None
@@ -182,7 +182,7 @@ def _untold_crash(spec: Spec, trace: StructureTrace) -> list[Mismatch]:
 def _check_recipe(spec_file: SpecFile, rootdir: Path | None) -> list[Mismatch]:
     if spec_file.spec.training is None:
         return []
-    from archcheck.trainer import check_recipe
+    from archcheck.training.trainer import check_recipe
 
     return check_recipe(spec_file, rootdir)
 
@@ -221,7 +221,7 @@ class Verification:
         return self.ok
 
     def __str__(self) -> str:
-        from archcheck.render import format_verification
+        from archcheck.report.mismatches import format_verification
 
         return format_verification(self)
 
@@ -229,7 +229,7 @@ class Verification:
         return str(self)
 
     def _repr_html_(self) -> str:
-        from archcheck.render import format_verification_html
+        from archcheck.report.mismatches import format_verification_html
 
         return format_verification_html(self)
 

@@ -130,7 +130,7 @@ def _compare(original: _Snapshot | None, changed: _Snapshot | None) -> set[str]:
 
 
 def _record_spec(family: Family, folder: Path) -> Path:
-    from archcheck.cli import main as archcheck
+    from archcheck.cli.command_line import main as archcheck
 
     (folder / "net.py").write_text(family.source, encoding="utf-8")
     inputs = [word for text in family.inputs for word in ("--input", text)]

@@ -34,12 +34,12 @@ from structure import describe_machine
 from tabulate import tabulate
 
 import archcheck
-from archcheck.gates.duel import LEAST_PROCESSES, ReferenceRun, run_beside_reference
-from archcheck.gates.interval import change_interval, judge
-from archcheck.gates.workers import KEPT_MEMORY, WorkerFailed
-from archcheck.runoptions import RunOptions
-from archcheck.spec import read_spec
-from archcheck.speed import SAYS, Speed
+from archcheck.spec.models import read_spec
+from archcheck.throughput.regression.interval import change_interval, judge
+from archcheck.throughput.regression.paired_benchmark import LEAST_PROCESSES, ReferenceRun, run_beside_reference
+from archcheck.throughput.regression.workers import KEPT_MEMORY, WorkerFailed
+from archcheck.throughput.session import SAYS, Speed
+from archcheck.training.options import RunOptions
 
 MAX_REGRESSION: Final = 0.075
 PEER_LIMIT: Final = 1.10  # the `median:10%` that pytest-benchmark's manual shows
@@ -233,9 +233,9 @@ def calibrate(repo: Path, percents: Sequence[float]) -> dict[str, Any]:
     """The images that make a step slower by so many percent each; in this process, with one thread."""
     import torch
 
-    from archcheck.plan import resolve_plan
+    from archcheck.network.torch_state import seeded
+    from archcheck.throughput.plan import resolve_plan
     from archcheck.throughput.workload import Workload
-    from archcheck.world import seeded
 
     spec_file = read_spec(repo / "specs" / "net.arch.yaml", "specs/net.arch.yaml")
     plan, device = resolve_plan(spec_file.spec, "quick"), torch.device("cpu")
@@ -373,7 +373,7 @@ def measure_spread(network: str, number: int) -> str:
         text = run_beside_reference(request, None).reference
         for _ in range(math.ceil(number / LEAST_PROCESSES)):
             for title, kept in (("kept", KEPT_MEMORY), ("as glibc has it", {})):
-                with mock.patch("archcheck.gates.workers.KEPT_MEMORY", kept):
+                with mock.patch("archcheck.throughput.regression.workers.KEPT_MEMORY", kept):
                     found.setdefault(title, []).extend(run_beside_reference(request, text).log_ratios)
     rows = [[title, len(logs), f"{100 * statistics.stdev(logs):.2f}"] for title, logs in found.items()]
     return tabulate(rows, ["memory", "processes", "std % of step / reference"], tablefmt="github")

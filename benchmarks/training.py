@@ -27,21 +27,21 @@ from structure import describe_machine
 from tabulate import tabulate
 from torch import Tensor, nn
 
-from archcheck.build import prepare_network
-from archcheck.calibrate import Choices, Setting, choose_setting, measure_settings
 from archcheck.data.batches import Batches
 from archcheck.data.splits import Arrays, DataPair
 from archcheck.data.transforms import make_transform
 from archcheck.errors import ArchcheckError, UsageError
-from archcheck.recipe import Recipe, resolve_recipe
-from archcheck.records import EpochRecord, TrainingRecord
-from archcheck.runoptions import RunOptions
-from archcheck.spec import Named, SpecFile, parse_spec, read_spec
-from archcheck.tolerance import lower_bound
-from archcheck.trainer import DataStore, Trainer, data_context
+from archcheck.network.build import prepare_network
+from archcheck.spec.models import Named, SpecFile, parse_spec, read_spec
+from archcheck.structure.records import EpochRecord, TrainingRecord
+from archcheck.training.calibration import Choices, Setting, choose_setting, measure_settings
 from archcheck.training.components import build_loss, build_optimizer, initialise
 from archcheck.training.devices import choose_device, device_name, synchronize
 from archcheck.training.loop import Progress, Watchers, train
+from archcheck.training.options import RunOptions
+from archcheck.training.recipe import Recipe, resolve_recipe
+from archcheck.training.tolerance_bound import lower_bound
+from archcheck.training.trainer import DataStore, Trainer, data_context
 
 SPECS: Final = Path(__file__).resolve().parent.parent / "specs"
 LEAST_OF_D2L: Final = 1.7

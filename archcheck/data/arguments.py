@@ -7,9 +7,9 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from archcheck.build import check_arguments
 from archcheck.errors import BuildError, DataError
-from archcheck.wording import shown
+from archcheck.network.build import check_arguments
+from archcheck.text.words import shown
 
 # What arguments must be beyond their types, by their names: all functions mean the same by one.
 _BOUNDS: Mapping[str, tuple[Callable[[Any], bool], str]] = types.MappingProxyType(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archcheck.build import one_line, raised_at
+from archcheck.network.build import one_line, raised_at
 
 
 def one_line_with_place(error: BaseException, rootdir: Path | None = None) -> str:

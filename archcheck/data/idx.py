@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from archcheck.build import one_line
 from archcheck.errors import DataError
+from archcheck.network.build import one_line
 
 _UNSIGNED_BYTE = 8
 _MAX_BYTES = 1 << 30  # a file that unpacks to more is none of ours, and would fill the memory

@@ -6,7 +6,6 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archcheck.build import did_you_mean
 from archcheck.data.arguments import check_call
 from archcheck.data.context import DataContext as DataContext
 from archcheck.data.digits import digits
@@ -17,7 +16,8 @@ from archcheck.data.table import table
 from archcheck.data.targets import load_data_target, resolve_data_target
 from archcheck.data.torchvision_sets import cifar10
 from archcheck.errors import DataError
-from archcheck.spec import Named
+from archcheck.network.build import did_you_mean
+from archcheck.spec.models import Named
 
 # A loader takes the context by position, and what a spec may say of the data set by keyword.
 LOADERS: Mapping[str, Callable[..., DataPair]] = types.MappingProxyType(

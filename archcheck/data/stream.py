@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from archcheck.build import one_line
 from archcheck.data.failures import one_line_with_place
 from archcheck.data.images import is_pil_image, pixels
 from archcheck.data.randomness import derive_seed, own_random_state
 from archcheck.errors import ArchcheckError, DataError
-from archcheck.runoptions import num_cpus
-from archcheck.wording import a
+from archcheck.network.build import one_line
+from archcheck.text.words import a
+from archcheck.training.options import num_cpus
 
 MAX_WORKERS = 4
 Batch: TypeAlias = tuple[Any, Tensor]

@@ -16,7 +16,7 @@ from archcheck.data.context import DataContext
 from archcheck.data.images import ImageEntry, load_images
 from archcheck.data.splits import DataPair
 from archcheck.errors import DataError
-from archcheck.wording import clip
+from archcheck.text.words import clip
 
 
 @dataclass(frozen=True, slots=True)

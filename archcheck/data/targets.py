@@ -8,15 +8,15 @@ from typing import Any
 
 from torch.utils.data import IterableDataset, TensorDataset
 
-from archcheck.build import check_arguments, importing, one_line, resolve_target
 from archcheck.data.context import DataContext
 from archcheck.data.failures import one_line_with_place
 from archcheck.data.randomness import derive_seed, own_random_state
 from archcheck.data.splits import Arrays, DataPair, Split
 from archcheck.data.stream import first_item, plain_targets
 from archcheck.errors import BuildError, DataError
-from archcheck.target import Target, parse_target
-from archcheck.wording import a
+from archcheck.network.build import check_arguments, importing, one_line, resolve_target
+from archcheck.spec.target import Target, parse_target
+from archcheck.text.words import a
 
 _EXPECTED = "expected (train, test), two data sets with __len__ and __getitem__"
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from archcheck.build import one_line
 from archcheck.data.context import DataContext
 from archcheck.data.splits import Arrays, DataPair, head_of
 from archcheck.errors import DataError, NotMeasured
+from archcheck.network.build import one_line
 
 
 def cifar10(context: DataContext, /, *, head: int | None = None) -> DataPair:

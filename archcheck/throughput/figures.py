@@ -11,19 +11,19 @@ from typing import TypeAlias
 
 import torch
 
-from archcheck.build import prepare_network
 from archcheck.errors import ArchcheckError
-from archcheck.plan import SpeedPlan
-from archcheck.records import SpeedRecord
-from archcheck.spec import SpecFile
+from archcheck.network.build import prepare_network
+from archcheck.network.torch_state import seeded
+from archcheck.spec.models import SpecFile
+from archcheck.spec.values import BATCH, input_names
+from archcheck.structure.records import SpeedRecord
+from archcheck.structure.trace import trace_structure
 from archcheck.throughput.memory import measure_peak_memory_bytes
 from archcheck.throughput.peak import measure_peak_macs_per_sec
+from archcheck.throughput.plan import SpeedPlan
 from archcheck.throughput.workload import Workload, steps_for
-from archcheck.trace import trace_structure
 from archcheck.training.devices import device_name, release
 from archcheck.training.faults import blaming
-from archcheck.values import BATCH, input_names
-from archcheck.world import seeded
 
 ROUNDS_SEC = 1.0
 LEAST_ROUNDS, MOST_ROUNDS = 5, 2_000

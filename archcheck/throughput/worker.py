@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from archcheck.gates.workers import PROTOCOL
+from archcheck.throughput.regression.workers import PROTOCOL
 
 
 def main() -> None:
@@ -41,20 +41,20 @@ def _serve(request: Mapping[str, Any], requests: IO[str], answers: IO[str]) -> N
     except BrokenPipeError:
         raise
     except Exception as error:  # ours, or of a revision that does things in another way
-        from archcheck.build import one_line
+        from archcheck.network.build import one_line
 
         _say(answers, {"error": "Crash", "message": f"measuring raised {one_line(error)}"})
 
 
 def _answers(request: Mapping[str, Any], requests: IO[str]) -> Iterator[dict[str, Any]]:
     """An answer when all is ready, then one for each line that comes in."""
-    from archcheck.plan import resolve_plan
-    from archcheck.spec import read_spec
+    from archcheck.network.torch_state import seeded
+    from archcheck.spec.models import read_spec
+    from archcheck.throughput.plan import resolve_plan
     from archcheck.throughput.provenance import wrong_code
     from archcheck.throughput.workload import Workload
     from archcheck.training.devices import choose_device
     from archcheck.training.faults import RunFailed
-    from archcheck.world import seeded
 
     spec_file = read_spec(Path(request["spec"]), request["shown"])
     rootdir = Path(request["rootdir"]) if request["rootdir"] else None

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archcheck.meta.inputs import make_inputs
-from archcheck.plan import SpeedPlan
-from archcheck.spec import SpecFile
+from archcheck.spec.models import SpecFile
+from archcheck.structure.meta.inputs import make_inputs
 from archcheck.throughput.clock import Clock
-from archcheck.trainer import build_own_network
+from archcheck.throughput.plan import SpeedPlan
 from archcheck.training.faults import RunFailed, blaming
 from archcheck.training.forward import Forward
 from archcheck.training.metrics import takes_classes
 from archcheck.training.step import TrainingStep
+from archcheck.training.trainer import build_own_network
 
 WARM_UP_SEC = 0.3
 LEAST_WARM_UP_STEPS = 2

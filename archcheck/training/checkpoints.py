@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from archcheck.build import one_line
 from archcheck.errors import UsageError
-from archcheck.files import written_at_once
-from archcheck.records import EpochRecord
+from archcheck.network.build import one_line
+from archcheck.structure.records import EpochRecord
+from archcheck.system.files import written_at_once
 
 
 class Checkpoints:

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.nn.modules.loss import _Loss
 
-from archcheck.build import check_arguments, did_you_mean
-from archcheck.checks import Mismatch
 from archcheck.errors import BuildError
-from archcheck.recipe import Recipe
-from archcheck.spec import Named
+from archcheck.network.build import check_arguments, did_you_mean
+from archcheck.spec.models import Named
+from archcheck.structure.compare import Mismatch
+from archcheck.training.recipe import Recipe
 
 # Stepped after every batch rather than every epoch, as their documentation asks.
 _STEPPED_PER_BATCH = ("OneCycleLR", "CyclicLR")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from archcheck.errors import NotMeasured
-from archcheck.runoptions import parse_device
+from archcheck.training.options import parse_device
 
 
 def choose_device(name: str) -> torch.device:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from archcheck.build import one_line, raised_at
-from archcheck.records import TrainingFault
+from archcheck.network.build import one_line, raised_at
+from archcheck.structure.records import TrainingFault
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archcheck.recipe import Recipe
+from archcheck.spec.values import iter_input_patterns
 from archcheck.training.faults import RunFailed, blaming
-from archcheck.values import iter_input_patterns
+from archcheck.training.recipe import Recipe
 
 
 class Forward:

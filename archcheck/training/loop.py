@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from archcheck.data.batches import Batches
 from archcheck.errors import DataError
-from archcheck.learning import is_confirmed
-from archcheck.recipe import Recipe
-from archcheck.records import EpochRecord, TrainingRecord
+from archcheck.structure.records import EpochRecord, TrainingRecord
+from archcheck.training.accuracy import is_confirmed
+from archcheck.training.compatibility import Contract
 from archcheck.training.components import Schedule, build_schedule
-from archcheck.training.contract import Contract
 from archcheck.training.devices import device_name, synchronize
 from archcheck.training.faults import RunFailed, blaming
 from archcheck.training.interrupts import Interrupts
 from archcheck.training.metrics import ignored_label, make_metric
+from archcheck.training.recipe import Recipe
 from archcheck.training.step import TrainingStep
 
 EXPLODED = 1_000  # times the first loss: no run comes back from there

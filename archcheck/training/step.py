@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archcheck.recipe import Recipe
 from archcheck.training.components import build_loss, build_optimizer, initialise, may_be_fused
 from archcheck.training.faults import RunFailed, blaming
 from archcheck.training.forward import Forward
+from archcheck.training.recipe import Recipe
 
 
 class TrainingStep:

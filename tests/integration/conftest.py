@@ -10,18 +10,18 @@ import yaml  # noqa: F401
 
 # pytester forgets what a run inside it has imported. What is imported here stays, which saves a second each time, and
 # torchvision can't be imported twice in one process.
-import archcheck.build
-import archcheck.calibrate
-import archcheck.gates.history
-import archcheck.gates.storage
-import archcheck.session
-import archcheck.specwriter
-import archcheck.speed
-import archcheck.summarize
+import archcheck.network.build
+import archcheck.pytest_plugin.session
+import archcheck.recording.spec_writer
+import archcheck.structure.summary
+import archcheck.structure.trace
 import archcheck.throughput.figures
+import archcheck.throughput.regression.benchmark_storage
+import archcheck.throughput.regression.history
+import archcheck.throughput.session
 import archcheck.throughput.workload
-import archcheck.trace
-import archcheck.trainer  # noqa: F401
+import archcheck.training.calibration
+import archcheck.training.trainer  # noqa: F401
 
 # Named one by one, as other plugins that happen to be installed would be imported anew in every run.
 PLUGINS = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archcheck.cli import main
+from archcheck.cli.command_line import main
 from tests.integration.conftest import SMALL, Project
 
 

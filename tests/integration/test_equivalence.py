@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import archcheck
-from archcheck.cli import main
+from archcheck.cli.command_line import main
 from tests.integration.conftest import Project
 
 NETS = """

@@ -25,8 +25,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from archcheck import cli
-from archcheck.spec import Better, Claims, Faster, Health, Layer, Parameters, Quick, Spec, Throughput
+from archcheck.cli import command_line as cli
+from archcheck.spec.models import Better, Claims, Faster, Health, Layer, Parameters, Quick, Spec, Throughput
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

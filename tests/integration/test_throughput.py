@@ -23,10 +23,10 @@ from typing import Any
 import pytest
 import torch
 
-from archcheck.gates.duel import Comparison, ReferenceRun, run_duel
-from archcheck.gates.interval import judge, ratio_interval
-from archcheck.gates.workers import Request, WorkerFailed
-from archcheck.records import SpeedRecord
+from archcheck.structure.records import SpeedRecord
+from archcheck.throughput.regression.interval import judge, ratio_interval
+from archcheck.throughput.regression.paired_benchmark import Comparison, ReferenceRun, run_duel
+from archcheck.throughput.regression.workers import Request, WorkerFailed
 from tests.integration.conftest import Project
 
 NETS = """
@@ -178,14 +178,14 @@ def fast(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> F
 @pytest.fixture
 def duels(monkeypatch: pytest.MonkeyPatch) -> Duels:
     fake = Duels()
-    monkeypatch.setattr("archcheck.speed.run_duel", fake)
+    monkeypatch.setattr("archcheck.throughput.session.run_duel", fake)
     return fake
 
 
 @pytest.fixture
 def yardstick(monkeypatch: pytest.MonkeyPatch) -> Yardstick:
     fake = Yardstick()
-    monkeypatch.setattr("archcheck.speed.run_beside_reference", fake)
+    monkeypatch.setattr("archcheck.throughput.session.run_beside_reference", fake)
     return fake
 
 
@@ -598,7 +598,7 @@ def test_the_revision_is_checked_out_once_and_gone_afterwards(fast: Fast, duels:
 def test_nothing_is_checked_out_where_nothing_is_timed(
     fast: Fast, duels: Duels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archcheck.speed.checked_out", None)
+    monkeypatch.setattr("archcheck.throughput.session.checked_out", None)
     fast.spec("net", SPEC)
     fast.run("-k", "not throughput", "--archcheck-against", "HEAD").assert_outcomes(passed=2)
 
@@ -1133,8 +1133,8 @@ def net():
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """One pair of processes and a few turns."""
-    monkeypatch.setattr("archcheck.gates.duel.MEASURE_SEC", 0.1)
-    monkeypatch.setattr("archcheck.gates.duel.LEAST_PROCESSES", 1)
+    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.MEASURE_SEC", 0.1)
+    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.LEAST_PROCESSES", 1)
 
 
 def test_a_change_that_costs_time_fails(fast: Fast, brief: None) -> None:
@@ -1223,7 +1223,7 @@ def test_a_process_that_is_killed_fails_its_item_and_no_other(
     def only_a(left: Request, right: Request, limit: float) -> Comparison:
         return run_duel(left, right, limit) if "a.arch" in left.shown else duels(left, right, limit)
 
-    monkeypatch.setattr("archcheck.speed.run_duel", only_a)
+    monkeypatch.setattr("archcheck.throughput.session.run_duel", only_a)
     result = fast.run("-k", "throughput", "--archcheck-against", "HEAD")
     result.assert_outcomes(passed=1, failed=1)
     assert message(result, "a: throughput").splitlines()[-1] == (

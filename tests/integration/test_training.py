@@ -842,7 +842,7 @@ SHUFFLED = """
 import torch
 from archcheck.data.registry import load_dataset, DataContext
 from archcheck.data.splits import Arrays, DataPair
-from archcheck.spec import Named
+from archcheck.spec.models import Named
 from pathlib import Path
 def data():
     pair = load_dataset(Named(name="fashion-mnist-mini"), DataContext(Path("."), None, None, False, None, None))

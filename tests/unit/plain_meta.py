@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archcheck.records import MappingRecord, OpaqueRecord, SequenceRecord, TensorRecord, ValueRecord
+from archcheck.structure.records import MappingRecord, OpaqueRecord, SequenceRecord, TensorRecord, ValueRecord
 
 
 class PlainForward(NamedTuple):

@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import nn
 
-from archcheck.build import build_network, prepare_network, resolve_target
 from archcheck.errors import BuildError
+from archcheck.network.build import build_network, prepare_network, resolve_target
 
 NET = """\
 from torch import nn
@@ -137,7 +137,7 @@ def test_a_timm_model() -> None:
 def test_torchvision_is_only_imported_where_it_is_needed(folder: Path) -> None:
     write(folder, model=NET)
     program = (
-        "import sys; from pathlib import Path; from archcheck.build import build_network\n"
+        "import sys; from pathlib import Path; from archcheck.network.build import build_network\n"
         f"build_network('model.py:Net', {{}}, Path({str(folder)!r}))\n"
         "print([name for name in ('torchvision', 'timm') if name in sys.modules])"
     )
@@ -403,7 +403,7 @@ def test_a_failed_import_can_be_repeated_and_leaves_nothing(folder: Path) -> Non
 
 
 def test_error_raised_within_archcheck_is_at_the_users_line(tmp_path: Path) -> None:
-    (tmp_path / "asks.py").write_text("from archcheck.target import parse_target\n\ndef net():\n    parse_target('')\n")
+    (tmp_path / "asks.py").write_text("from archcheck.spec.target import parse_target\n\ndef net():\n    parse_target('')\n")
 
     with pytest.raises(BuildError, match=r"building asks\.py:net raised") as caught:
         build_network("asks.py:net", {}, tmp_path, tmp_path)
@@ -412,9 +412,9 @@ def test_error_raised_within_archcheck_is_at_the_users_line(tmp_path: Path) -> N
 
 
 def test_networks_that_come_with_archcheck_are_user_code() -> None:
-    import archcheck.build
-    import archcheck.meta.modes
+    import archcheck.network.build
+    import archcheck.structure.meta.modes
     import archcheck.zoo
 
-    assert not archcheck.build._is_ours(archcheck.zoo.__file__)
-    assert archcheck.build._is_ours(archcheck.meta.modes.__file__)
+    assert not archcheck.network.build._is_ours(archcheck.zoo.__file__)
+    assert archcheck.network.build._is_ours(archcheck.structure.meta.modes.__file__)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from archcheck.dims import format_shape, infer_shape, parse_dim, parse_shape
 from archcheck.errors import DimError
+from archcheck.spec.dims import format_shape, infer_shape, parse_dim, parse_shape
 
 SIZES = {"B": 2, "H": 30, "W": 8}
 

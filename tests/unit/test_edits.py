@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from archcheck.checks import Edit
-from archcheck.edits import apply_edits
 from archcheck.errors import UsageError
-from archcheck.source import parse_document
+from archcheck.recording.edits import apply_edits
+from archcheck.spec.document import parse_document
+from archcheck.structure.compare import Edit
 
 HEAD = "build: m:f\ninput: [B, 1, 28, 28]\n"
 BLOCK = (

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.errors import NotMeasured
-from archcheck.fingerprints import measure_function, record_section
-from archcheck.sameness import check_function
-from archcheck.spec import Function, SpecFile, parse_spec
-from archcheck.specwriter import format_function
-from archcheck.trace import trace_structure
+from archcheck.function.comparison import check_function
+from archcheck.function.measure import measure_function, record_section
+from archcheck.recording.spec_writer import format_function
+from archcheck.spec.models import Function, SpecFile, parse_spec
+from archcheck.structure.trace import trace_structure
 from tests.unit.function.running import Applied, clipped
 
 Make = Callable[[], nn.Module]

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from archcheck.learning import (
+from archcheck.spec.models import Better, parse_spec
+from archcheck.structure.records import EpochRecord, TrainingFault, TrainingRecord
+from archcheck.training.accuracy import (
     as_stopped,
     check_accuracy,
     check_better_than,
@@ -16,9 +18,7 @@ from archcheck.learning import (
     is_confirmed,
     run_notes,
 )
-from archcheck.recipe import Recipe, resolve_recipe
-from archcheck.records import EpochRecord, TrainingFault, TrainingRecord
-from archcheck.spec import Better, parse_spec
+from archcheck.training.recipe import Recipe, resolve_recipe
 
 SPEC = "build: m:f\ninput: [B, 2]\ntraining: {dataset: d, epochs: EPOCHS, accuracy: 0.8}\n"
 

@@ -13,11 +13,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from archcheck.meta.modes import ForwardMode
-from archcheck.meta.ops import shortcuts
-from archcheck.meta.tensors import REFUSED
-from archcheck.records import ForwardInput, TensorInput
-from archcheck.trace import build_on_meta, trace_structure
+from archcheck.structure.meta.modes import ForwardMode
+from archcheck.structure.meta.ops import shortcuts
+from archcheck.structure.meta.tensors import REFUSED
+from archcheck.structure.records import ForwardInput, TensorInput
+from archcheck.structure.trace import build_on_meta, trace_structure
 
 from .plain_meta import plain_call, plain_forward
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from archcheck.plan import SpeedPlan, resolve_plan
-from archcheck.recipe import RecipeKind
-from archcheck.spec import parse_spec
+from archcheck.spec.models import parse_spec
+from archcheck.throughput.plan import SpeedPlan, resolve_plan
+from archcheck.training.recipe import RecipeKind
 
 IMAGES = "input: [B, 3, 8, 8]\n"
 TRAINED = IMAGES + "training: {dataset: d, batch_size: 32, resize: 16, precision: bf16}\n"

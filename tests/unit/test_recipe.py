@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from archcheck.recipe import Recipe, resolve_recipe
-from archcheck.spec import Named, parse_spec
+from archcheck.spec.models import Named, parse_spec
+from archcheck.training.recipe import Recipe, resolve_recipe
 
 HEAD = "build: m:f\nargs: {width: 8, depth: 2}\ninput: [B, 3, 32, 32]\n"
 BOTH = """\

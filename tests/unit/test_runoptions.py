@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archcheck.errors import UsageError
-from archcheck.runoptions import parse_bytes, parse_device, parse_seed
+from archcheck.training.options import parse_bytes, parse_device, parse_seed
 
 
 @pytest.mark.parametrize(

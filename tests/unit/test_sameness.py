@@ -7,9 +7,17 @@ from collections.abc import Mapping
 
 import pytest
 
-from archcheck.records import CallDigest, CallRecord, Crash, ForwardRecord, FunctionRecord, ModuleRecord, StructureTrace
-from archcheck.sameness import check_function, function_section, layers_of, rounded
-from archcheck.spec import parse_spec
+from archcheck.function.comparison import check_function, function_section, layers_of, rounded
+from archcheck.spec.models import parse_spec
+from archcheck.structure.records import (
+    CallDigest,
+    CallRecord,
+    Crash,
+    ForwardRecord,
+    FunctionRecord,
+    ModuleRecord,
+    StructureTrace,
+)
 
 Numbers = Mapping[str, float]
 HEAD = "build: nets:net\ninput: [B, 8]\nfunction:\n  at: {B: 4}\n  layers:\n"

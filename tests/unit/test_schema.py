@@ -11,8 +11,8 @@ import pytest
 
 import archcheck
 from archcheck.errors import SpecError
-from archcheck.source import parse_document, read_document
-from archcheck.spec import parse_spec, spec_json_schema
+from archcheck.spec.document import parse_document, read_document
+from archcheck.spec.models import parse_spec, spec_json_schema
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = Path(archcheck.__file__).parent / "schema" / "arch.schema.json"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from archcheck.errors import SpecError
-from archcheck.source import MAX_BYTES, MAX_DEPTH, Document, SourceLoc, parse_document, read_document
+from archcheck.spec.document import MAX_BYTES, MAX_DEPTH, Document, SourceLoc, parse_document, read_document
 
 
 def parse(text: str) -> Document:

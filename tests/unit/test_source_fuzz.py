@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archcheck.errors import SpecError
-from archcheck.source import Document, parse_document
+from archcheck.spec.document import Document, parse_document
 
 SEEDS = (
     """\

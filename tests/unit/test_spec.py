@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from archcheck.errors import SpecError, UsageError
-from archcheck.records import TensorInput
-from archcheck.spec import parse_spec
-from archcheck.values import parse_input_option, parse_layer_key
+from archcheck.spec.models import parse_spec
+from archcheck.spec.values import parse_input_option, parse_layer_key
+from archcheck.structure.records import TensorInput
 
 HEAD = "build: nets:net\ninput: [B, 3]\n"
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archcheck.errors import SpecError
-from archcheck.spec import parse_spec
+from archcheck.spec.models import parse_spec
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.arch.yaml"))
 TEXTS = [path.read_text() for path in SPECS]

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from archcheck.errors import BuildError
-from archcheck.target import parse_target
+from archcheck.spec.target import parse_target
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from archcheck.errors import UsageError
-from archcheck.tolerance import LEAST_STD, lower_bound, one_sided_factor, spread
+from archcheck.training.tolerance_bound import LEAST_STD, lower_bound, one_sided_factor, spread
 
 # ISO 16269-6, one-sided factors for unknown standard deviation, confidence 95 %.
 TABLE = [

@@ -23,9 +23,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-import archcheck.trace
+import archcheck.structure.trace
 from archcheck.errors import BuildError, UsageError
-from archcheck.records import (
+from archcheck.spec.target import parse_target
+from archcheck.structure.records import (
     ForwardInput,
     MappingRecord,
     OpaqueRecord,
@@ -34,8 +35,7 @@ from archcheck.records import (
     TensorInput,
     TensorRecord,
 )
-from archcheck.target import parse_target
-from archcheck.trace import build_on_meta, trace_model, trace_structure
+from archcheck.structure.trace import build_on_meta, trace_model, trace_structure
 
 Forward = Callable[[Any, Tensor], Any]
 
@@ -722,7 +722,7 @@ def test_error_on_both_is_reported_as_on_meta() -> None:
 
 
 def test_big_network_is_not_run_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archcheck.trace, "MAX_REAL_BYTES", 10)
+    monkeypatch.setattr(archcheck.structure.trace, "MAX_REAL_BYTES", 10)
 
     crash = traced(lambda m, x: m.body(x) * x.sum().item(), body=linear).forwards[0].crash
 
@@ -1025,8 +1025,8 @@ def test_common_networks_import_nothing_more() -> None:
         import torch
         from torch import nn
         before = set(sys.modules)
-        from archcheck.records import ForwardInput, TensorInput
-        from archcheck.trace import trace_structure
+        from archcheck.structure.records import ForwardInput, TensorInput
+        from archcheck.structure.trace import trace_structure
         def lenet():
             return nn.Sequential(
                 nn.Conv2d(1, 6, 5, padding=2), nn.Sigmoid(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(),

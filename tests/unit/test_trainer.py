@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from archcheck import trainer
 from archcheck.data.context import DataContext
 from archcheck.data.registry import load_dataset
 from archcheck.data.splits import DataPair
-from archcheck.runoptions import RunOptions
-from archcheck.spec import Named, parse_spec
+from archcheck.spec.models import Named, parse_spec
+from archcheck.training import trainer
+from archcheck.training.options import RunOptions
 
 HEAD = "build: archcheck.zoo.lenet:lenet5\ninput: [B, 1, 28, 28]\n"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from archcheck.world import cpu_by_default, preserved_state, seed_generators
+from archcheck.network.torch_state import cpu_by_default, preserved_state, seed_generators
 
 GETTERS: dict[str, Callable[[], Any]] = {
     "dtype": torch.get_default_dtype,

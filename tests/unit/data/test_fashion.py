@@ -19,7 +19,7 @@ from archcheck.data.idx import read_idx
 from archcheck.data.registry import DataContext, load_dataset
 from archcheck.data.splits import Arrays
 from archcheck.errors import DataError, NotMeasured
-from archcheck.spec import Named
+from archcheck.spec.models import Named
 
 NAMES = [
     f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")

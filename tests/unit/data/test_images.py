@@ -17,7 +17,7 @@ from torchvision.transforms.v2 import functional as v2f
 from archcheck.data.registry import DataContext, load_dataset
 from archcheck.data.splits import Arrays, DataPair
 from archcheck.errors import DataError, NotMeasured
-from archcheck.spec import Named
+from archcheck.spec.models import Named
 
 MakeContext = Callable[..., DataContext]
 WriteImage = Callable[..., Path]

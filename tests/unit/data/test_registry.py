@@ -18,7 +18,7 @@ from torchvision import datasets
 from archcheck.data.registry import DataContext, check_dataset, load_dataset
 from archcheck.data.splits import Arrays
 from archcheck.errors import DataError, NotMeasured
-from archcheck.spec import Named
+from archcheck.spec.models import Named
 
 MakeContext = Callable[..., DataContext]
 

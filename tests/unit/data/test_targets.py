@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 from archcheck.data.registry import DataContext, check_dataset, load_dataset
 from archcheck.data.splits import Arrays, DataPair
 from archcheck.errors import DataError
-from archcheck.spec import Named
+from archcheck.spec.models import Named
 
 MakeContext = Callable[..., DataContext]
 

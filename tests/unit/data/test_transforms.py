@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as v2f
 from archcheck.data.splits import Arrays
 from archcheck.data.transforms import BatchTransform, check_transforms, make_transform, measure_normalization
 from archcheck.errors import DataError
-from archcheck.spec import Named, Normalize
+from archcheck.spec.models import Named, Normalize
 
 
 def images(num: int = 20, channels: int = 3, size: tuple[int, int] = (6, 8)) -> Tensor:

@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archcheck.function.passes import How, Passes, fingerprint, isolated, prepare
-from archcheck.records import ForwardInput, FunctionRecord
-from archcheck.sameness import TOLERANCE, Comparison, layers_of, rounded
-from archcheck.values import make_forward_input, parse_input
+from archcheck.function.comparison import TOLERANCE, Comparison, layers_of, rounded
+from archcheck.function.fingerprint.passes import How, Passes, fingerprint, isolated, prepare
+from archcheck.spec.values import make_forward_input, parse_input
+from archcheck.structure.records import ForwardInput, FunctionRecord
 
 Make = Callable[[], nn.Module]
 ROWS = [4, 8]  # four examples of eight features

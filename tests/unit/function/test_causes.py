@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from archcheck.function.causes import likely_cause
-from archcheck.function.passes import How, fingerprint
-from archcheck.sameness import TOLERANCE, Comparison
+from archcheck.function.comparison import TOLERANCE, Comparison
+from archcheck.function.diagnosis.likely_cause import likely_cause
+from archcheck.function.fingerprint.passes import How, fingerprint
 from tests.unit.function.running import IMAGES, ROWS, WORDS, Computed, Make, inputs_of, numbers_of
 
 LOOSE = TOLERANCE["float64"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from archcheck.function.digests import Digest, combine, combine_starts, digest, tensors_in
+from archcheck.function.fingerprint.digests import Digest, combine, combine_starts, digest, tensors_in
 
 
 def found(value: Any) -> Digest:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from archcheck.function.first_use import Fills, choose_exponent
+from archcheck.function.fingerprint.weight_filler import Fills, choose_exponent
 from tests.unit.function.running import IMAGES, ROWS, Computed, Make, difference, recorded
 
 

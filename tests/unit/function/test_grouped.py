@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from archcheck.function import grouped
+from archcheck.function.fingerprint import grouped_convolution as grouped
 
 CASES: list[dict[str, Any]] = [
     {},

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.errors import NotMeasured
-from archcheck.meta.skeleton import copy_for_real
-from archcheck.records import FunctionRecord
+from archcheck.structure.meta.model_copy import copy_for_real
+from archcheck.structure.records import FunctionRecord
 from tests.unit.function.running import (
     IMAGES,
     ROWS,

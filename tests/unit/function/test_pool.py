@@ -9,7 +9,7 @@ import zlib
 import pytest
 import torch
 
-from archcheck.function.pool import LENGTH, core, fill_weight, pool, start_of, uniform
+from archcheck.function.fingerprint.number_pool import LENGTH, core, fill_weight, pool, start_of, uniform
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.checkpoint import checkpoint
 
-from archcheck.function.steady import Draws, Steady
+from archcheck.function.fingerprint.deterministic_random import Draws, Steady
 from tests.unit.function.running import WORDS, Applied, Computed, Make, difference, drawn_in, held_against, recorded
 
 DRAWS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {

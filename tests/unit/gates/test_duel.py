@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from archcheck.gates.duel import ReferenceRun, run_beside_reference, run_duel
-from archcheck.gates.workers import Request, WorkerFailed
+from archcheck.throughput.regression.paired_benchmark import ReferenceRun, run_beside_reference, run_duel
+from archcheck.throughput.regression.workers import Request, WorkerFailed
 
 STEP_SEC = 0.005
 STARTING_SEC = 2.0
@@ -79,7 +79,7 @@ class Process:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
     machine.batch_sizes["one"] = 1
-    monkeypatch.setattr("archcheck.gates.duel.started", machine.started)
+    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.started", machine.started)
     monkeypatch.setattr(time, "perf_counter", lambda: machine.now)
     return machine
 

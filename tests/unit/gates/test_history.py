@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from archcheck.gates.history import format_history
-from archcheck.gates.saved import SavedRun
+from archcheck.throughput.regression.history import format_history
+from archcheck.throughput.regression.saved_runs import SavedRun
 
 CPU = {
     "device": "cpu", "cpu": "Intel Xeon", "threads": 1, "torch": "2.15.0", "precision": "fp32", "mode": "train",

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from archcheck.gates.interval import Interval, change_interval, judge, ratio_interval, student_quantile
+from archcheck.throughput.regression.interval import Interval, change_interval, judge, ratio_interval, student_quantile
 
 
 @pytest.mark.parametrize(

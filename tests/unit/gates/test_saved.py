@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from archcheck.gates.saved import SavedRun, explain_absence, find_baseline, read_saved
+from archcheck.throughput.regression.saved_runs import SavedRun, explain_absence, find_baseline, read_saved
 
 NAME = "specs/lenet5.arch.yaml::throughput"
 FINGERPRINT = {

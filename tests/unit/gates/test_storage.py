@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pytest_benchmark.storage.file import FileStorage
 
-from archcheck.gates.storage import SafeStorage, make_safe
+from archcheck.throughput.regression.benchmark_storage import SafeStorage, make_safe
 
 RUN = {"benchmarks": [], "datetime": "2026-11-22T08:50:12+00:00"}
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from archcheck.checks import Mismatch
-from archcheck.gates.duel import Comparison
-from archcheck.gates.interval import Interval, Verdict
-from archcheck.gates.verdicts import (
+from archcheck.spec.models import Faster
+from archcheck.structure.compare import Mismatch
+from archcheck.structure.records import SpeedRecord
+from archcheck.throughput.regression.interval import Interval, Verdict
+from archcheck.throughput.regression.paired_benchmark import Comparison
+from archcheck.throughput.regression.verdicts import (
     Floor,
     check_faster,
     check_floors,
@@ -19,8 +21,6 @@ from archcheck.gates.verdicts import (
     format_macs_rate,
     format_range,
 )
-from archcheck.records import SpeedRecord
-from archcheck.spec import Faster
 
 MEASURED = (("measured", "train, batch 64, fp32 on cpu, 1 thread"),)
 

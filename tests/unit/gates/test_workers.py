@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from archcheck.gates.workers import Request, Worker, WorkerFailed, started
+from archcheck.throughput.regression.workers import Request, Worker, WorkerFailed, started
 
 NETS = """
 import os, signal, subprocess, sys, time
@@ -169,7 +169,7 @@ def test_a_process_that_dies_is_told_with_how(tmp_path: Path, build: str, end: s
 
 
 def test_one_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archcheck.gates.workers.READY_SEC", 0.01)
+    monkeypatch.setattr("archcheck.throughput.regression.workers.READY_SEC", 0.01)
     message = "the process that measures specs/Raising.arch.yaml gives no answer within 0 s"
     told = pytest.raises(WorkerFailed, match=f"^{re.escape(message)}$")
     with started(request_of(tmp_path, "Raising")) as (worker,), told:
@@ -197,7 +197,7 @@ def test_an_exception_in_the_block_ends_all_of_them(tmp_path: Path, monkeypatch:
 PARENT = """
 import sys
 from pathlib import Path
-from archcheck.gates.workers import Request, started
+from archcheck.throughput.regression.workers import Request, started
 
 spec = Path(sys.argv[1])
 with started(Request(spec, spec.name, None, "full", "cpu", 1)) as (worker,):
@@ -236,7 +236,7 @@ def test_a_fork_that_outlives_its_process_is_not_waited_for(tmp_path: Path) -> N
     folder = tmp_path
     script = textwrap.dedent(f"""
         from pathlib import Path
-        from archcheck.gates import workers
+        from archcheck.throughput.regression import workers
         workers.READY_SEC = 4.0
         spec = Path({str(request_of(folder, "forking", f"{{folder: {folder}}}").spec)!r})
         with workers.started(workers.Request(spec, spec.name, None, "full", "cpu", 1)) as (worker,):

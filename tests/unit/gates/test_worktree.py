@@ -18,7 +18,7 @@ from typing import IO
 import pytest
 
 from archcheck.errors import UsageError
-from archcheck.gates.worktree import Revision, checked_out
+from archcheck.throughput.regression.worktree import Revision, checked_out
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
@@ -436,7 +436,7 @@ def test_a_cleanup_without_git_hides_no_exception(
 HOLD = """
 import sys
 from pathlib import Path
-from archcheck.gates.worktree import checked_out
+from archcheck.throughput.regression.worktree import checked_out
 with checked_out("v1", Path(sys.argv[1])) as revision:
     print(revision.there, flush=True)
     sys.stdin.read()

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from archcheck.plan import resolve_plan
-from archcheck.spec import parse_spec
+from archcheck.network.torch_state import seeded
+from archcheck.spec.models import parse_spec
+from archcheck.throughput.plan import resolve_plan
 from archcheck.throughput.reference import Reference, Unreadable, record_reference
 from archcheck.throughput.workload import Workload
-from archcheck.world import seeded
 
 CPU = torch.device("cpu")
 HERE = "tests.unit.throughput.test_reference"

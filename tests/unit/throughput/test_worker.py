@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from archcheck.gates.workers import Request
+from archcheck.throughput.regression.workers import Request
 
 NETS = """
 import threading, time

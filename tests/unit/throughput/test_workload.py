@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archcheck.plan import resolve_plan
-from archcheck.spec import parse_spec
+from archcheck.network.torch_state import seeded
+from archcheck.spec.models import parse_spec
 from archcheck.throughput.memory import resident_bytes
+from archcheck.throughput.plan import resolve_plan
 from archcheck.throughput.workload import Workload, steps_for
 from archcheck.training.faults import RunFailed
-from archcheck.world import seeded
 
 CPU = torch.device("cpu")
 HERE = "tests.unit.throughput.test_workload"

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from archcheck.errors import UsageError
-from archcheck.records import EpochRecord
+from archcheck.structure.records import EpochRecord
 from archcheck.training.checkpoints import Checkpoints
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from archcheck.training.contract import Contract
+from archcheck.training.compatibility import Contract
 from archcheck.training.faults import RunFailed
 from tests.unit.training.conftest import make_recipe
 

@@ -28,7 +28,12 @@ __all__ = [
     "verify",
 ]
 
-_LAZY = {"Summary": "summarize", "summary": "summarize", "Verification": "verification", "verify": "verification"}
+_LAZY = {
+    "Summary": "structure.summary",
+    "summary": "structure.summary",
+    "Verification": "verification",
+    "verify": "verification",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from archcheck.errors import BuildError, NotMeasured, UsageError
-from archcheck.spec.models import Function, Spec, SpecFile, read_spec
-from archcheck.spec.values import Keys
-from archcheck.structure.compare import CHECKS, Mismatch, crash_mismatch, describe_crash
-from archcheck.structure.records import FunctionRecord, StructureTrace
+from archcheck.checks.shapes import CHECKS
+from archcheck.errors import BuildError, NotMeasured
+from archcheck.findings import Keys, Mismatch
+from archcheck.function.records import FunctionRecord
+from archcheck.network.build import build_failure, require_module
+from archcheck.spec.models import Function, Spec
+from archcheck.spec.spec_file import SpecFile, read_spec
+from archcheck.structure.crashes import crash_mismatch, describe_crash
+from archcheck.structure.records import StructureTrace
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from archcheck.function.fingerprint.passes import How
+    from archcheck.function.fingerprint.passes import FingerprintConfig
     from archcheck.function.measure import Recorded
 
 
@@ -37,7 +41,7 @@ class Measured:
     failure: Mismatch | None = None
     make: Callable[[], nn.Module] | None = None
     is_live: bool = False
-    function: tuple[How, FunctionRecord] | None = None
+    function: tuple[FingerprintConfig, FunctionRecord] | None = None
     device: str = "cpu"
 
 
@@ -55,15 +59,6 @@ def measure(spec_file: SpecFile, rootdir: Path | None = None, model: nn.Module |
         return Measured(trace_structure(make, inputs, one_example), make=make)
     except BuildError as error:
         return Measured(failure=build_failure(spec.args, ("args",), error))
-
-
-def build_failure(args: Mapping[str, Any], place: Keys, error: BuildError) -> Mismatch:
-    """Why a network can't be built, at the argument at fault where it is one; `place` is where `args` are written."""
-    keys: Keys = ("build",)
-    if error.arg and args:
-        keys = (*place, error.arg) if error.arg in args else place
-    notes = (("raised", error.where),) if error.where else ()
-    return Mismatch(keys, "build", str(error), notes=notes)
 
 
 def sections_present(spec: Spec) -> dict[str, Keys]:
@@ -134,7 +129,7 @@ def _with_cause(mismatch: Mismatch, spec_file: SpecFile, measured: Measured) -> 
     return mismatch if cause is None else replace(mismatch, notes=(*mismatch.notes, ("cause", cause)))
 
 
-def _run_once(spec_file: SpecFile, measured: Measured) -> tuple[How, FunctionRecord]:
+def _run_once(spec_file: SpecFile, measured: Measured) -> tuple[FingerprintConfig, FunctionRecord]:
     """The network run with fixed weights, once for all the checks of a spec. Raises NotMeasured, BuildError."""
     from archcheck.function.measure import measure_function
     from archcheck.training.devices import choose_device
@@ -262,11 +257,3 @@ def verify_spec(spec_file: SpecFile, rootdir: Path, model: nn.Module | None = No
         except NotMeasured as error:
             result.unmeasured[check] = str(error)
     return result
-
-
-def require_module(model: object) -> None:
-    """Raise UsageError for anything that is no network."""
-    from torch import nn
-
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"expected a torch.nn.Module, found {type(model).__name__}")

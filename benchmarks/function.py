@@ -79,7 +79,7 @@ def measure(name: str) -> list[str]:
     from archcheck.function.comparison import check_function
     from archcheck.function.fingerprint.number_pool import pool
     from archcheck.function.measure import CPU, builder, measure_function, record_section
-    from archcheck.spec.models import read_spec
+    from archcheck.spec.spec_file import read_spec
     from archcheck.structure.trace import trace_structure
 
     pool(CPU)  # made once in a run

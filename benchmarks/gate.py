@@ -34,11 +34,11 @@ from structure import describe_machine
 from tabulate import tabulate
 
 import archcheck
-from archcheck.spec.models import read_spec
+from archcheck.spec.spec_file import read_spec
 from archcheck.throughput.regression.interval import change_interval, judge
 from archcheck.throughput.regression.paired_benchmark import LEAST_PROCESSES, ReferenceRun, run_beside_reference
 from archcheck.throughput.regression.workers import KEPT_MEMORY, WorkerFailed
-from archcheck.throughput.session import SAYS, Speed
+from archcheck.throughput.session import SAYS, SpeedSession
 from archcheck.training.options import RunOptions
 
 MAX_REGRESSION: Final = 0.075
@@ -341,7 +341,7 @@ def _read_report(report: Path) -> tuple[str, float]:
 
 def ask_gate2(project: Project, then: ReferenceRun | None) -> tuple[Outcome, ReferenceRun | None]:
     """The tree as it is against a saved run, without verdict where there's none; and what would be saved of it."""
-    speed = Speed(RunOptions(device="cpu"), project.repo)
+    speed = SpeedSession(RunOptions(device="cpu"), project.repo)
     spec_file = read_spec(project.repo / project.spec, str(project.spec))
     request = speed.request(spec_file, speed.plan(spec_file))
     began, limit = time.perf_counter(), 1 + MAX_REGRESSION
@@ -367,7 +367,7 @@ def ask_gate2(project: Project, then: ReferenceRun | None) -> tuple[Outcome, Ref
 def measure_spread(network: str, number: int) -> str:
     """How far fresh processes that run the same step are apart, with their memory kept and as glibc has it."""
     with new_project(network) as project:
-        speed = Speed(RunOptions(device="cpu"), project.repo)
+        speed = SpeedSession(RunOptions(device="cpu"), project.repo)
         spec_file = read_spec(project.repo / project.spec, str(project.spec))
         request, found = speed.request(spec_file, speed.plan(spec_file)), dict[str, list[float]]()
         text = run_beside_reference(request, None).reference

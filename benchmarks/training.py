@@ -32,14 +32,15 @@ from archcheck.data.splits import Arrays, DataPair
 from archcheck.data.transforms import make_transform
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.network.build import prepare_network
-from archcheck.spec.models import Named, SpecFile, parse_spec, read_spec
-from archcheck.structure.records import EpochRecord, TrainingRecord
+from archcheck.spec.models import Named
+from archcheck.spec.spec_file import SpecFile, parse_spec, read_spec
 from archcheck.training.calibration import Choices, Setting, choose_setting, measure_settings
 from archcheck.training.components import build_loss, build_optimizer, initialise
 from archcheck.training.devices import choose_device, device_name, synchronize
 from archcheck.training.loop import Progress, Watchers, train
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe, resolve_recipe
+from archcheck.training.records import EpochRecord, TrainingRecord
 from archcheck.training.tolerance_bound import lower_bound
 from archcheck.training.trainer import DataStore, Trainer, data_context
 

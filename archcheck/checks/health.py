@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from archcheck.recording.spec_writer import format_flow
-from archcheck.spec.models import Health, SpecFile
-from archcheck.spec.values import Keys, parse_layer_key
-from archcheck.structure.compare import Mismatch
-from archcheck.structure.records import HealthRecord
+from archcheck.findings import Keys, Mismatch
+from archcheck.function.records import HealthRecord
+from archcheck.spec.layer_keys import parse_layer_key
+from archcheck.spec.models import Health
+from archcheck.spec.spec_file import SpecFile
+from archcheck.text.yaml_flow import format_flow
 
 _SHOWN = 4
 

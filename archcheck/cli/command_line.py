@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any
 from archcheck import __version__
 from archcheck.errors import ArchcheckError, NotMeasured, SpecError, UsageError
 from archcheck.recording.edits import format_diff, write_atomically
-from archcheck.recording.spec_writer import format_flow, format_function, format_spec
-from archcheck.report.mismatches import format_difference, format_layers, format_mismatches
-from archcheck.spec.models import SUFFIX, SpecFile, parse_spec, read_spec, spec_json_schema
+from archcheck.recording.spec_writer import format_function, format_spec
+from archcheck.report.mismatches import format_difference, format_mismatches
+from archcheck.spec.inputs import parse_input_option
+from archcheck.spec.json_schema import spec_json_schema
+from archcheck.spec.spec_file import SUFFIX, SpecFile, parse_spec, read_spec
 from archcheck.spec.target import Target, parse_target
-from archcheck.spec.values import parse_input_option
 from archcheck.structure.diff import format_comparison
+from archcheck.structure.layer_table import format_layers
 from archcheck.structure.records import StructureTrace
+from archcheck.text.yaml_flow import format_flow
 from archcheck.verification import STRUCTURE, Measured, measure, recorded_function, run_check, sections_present
 
 if TYPE_CHECKING:
@@ -409,10 +412,10 @@ def _bench(options: argparse.Namespace) -> int:
     """Time every spec; one that can't be timed doesn't keep the others from it."""
     from archcheck.report.terminal import format_speed_table
     from archcheck.throughput.figures import time_plainly
-    from archcheck.throughput.session import Speed, SpeedRefused, speed_facts
+    from archcheck.throughput.session import SpeedRefused, SpeedSession, speed_facts
     from archcheck.training.options import RunOptions
 
-    speed, timed, status = Speed(RunOptions(options.train, options.device), Path.cwd()), [], 0
+    speed, timed, status = SpeedSession(RunOptions(options.train, options.device), Path.cwd()), [], 0
     for name in options.specs:
         try:
             spec_file = read_spec(Path(name))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from archcheck.errors import DataError
-from archcheck.network.build import one_line
+from archcheck.network.exceptions import one_line
 
 _UNSIGNED_BYTE = 8
 _MAX_BYTES = 1 << 30  # a file that unpacks to more is none of ours, and would fill the memory

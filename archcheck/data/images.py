@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from archcheck.data.context import DataContext
 from archcheck.data.splits import Arrays, Split
 from archcheck.errors import DataError
-from archcheck.network.build import one_line
+from archcheck.network.exceptions import one_line
 
 _MODES = {1: "L", 3: "RGB"}
 

@@ -16,8 +16,8 @@ from archcheck.data.table import table
 from archcheck.data.targets import load_data_target, resolve_data_target
 from archcheck.data.torchvision_sets import cifar10
 from archcheck.errors import DataError
-from archcheck.network.build import did_you_mean
 from archcheck.spec.models import Named
+from archcheck.text.words import did_you_mean
 
 # A loader takes the context by position, and what a spec may say of the data set by keyword.
 LOADERS: Mapping[str, Callable[..., DataPair]] = types.MappingProxyType(

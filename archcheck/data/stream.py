@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from archcheck.data.failures import one_line_with_place
 from archcheck.data.images import is_pil_image, pixels
 from archcheck.data.randomness import derive_seed, own_random_state
 from archcheck.errors import ArchcheckError, DataError
-from archcheck.network.build import one_line
+from archcheck.network.exceptions import one_line, one_line_with_place
+from archcheck.system.processors import num_cpus
 from archcheck.text.words import a
-from archcheck.training.options import num_cpus
 
 MAX_WORKERS = 4
 Batch: TypeAlias = tuple[Any, Tensor]

@@ -9,12 +9,13 @@ from typing import Any
 from torch.utils.data import IterableDataset, TensorDataset
 
 from archcheck.data.context import DataContext
-from archcheck.data.failures import one_line_with_place
 from archcheck.data.randomness import derive_seed, own_random_state
 from archcheck.data.splits import Arrays, DataPair, Split
 from archcheck.data.stream import first_item, plain_targets
 from archcheck.errors import BuildError, DataError
-from archcheck.network.build import check_arguments, importing, one_line, resolve_target
+from archcheck.network.build import check_arguments, resolve_target
+from archcheck.network.exceptions import one_line, one_line_with_place
+from archcheck.network.imports import importing
 from archcheck.spec.target import Target, parse_target
 from archcheck.text.words import a
 

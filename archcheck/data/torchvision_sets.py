@@ -11,7 +11,7 @@ import torch
 from archcheck.data.context import DataContext
 from archcheck.data.splits import Arrays, DataPair, head_of
 from archcheck.errors import DataError, NotMeasured
-from archcheck.network.build import one_line
+from archcheck.network.exceptions import one_line
 
 
 def cifar10(context: DataContext, /, *, head: int | None = None) -> DataPair:

@@ -16,9 +16,8 @@ from archcheck.data.randomness import derive_seed
 from archcheck.data.splits import Arrays, Split, is_image_batch
 from archcheck.data.stream import Ask, fetch_batch, first_item
 from archcheck.errors import DataError
-from archcheck.network.build import did_you_mean
 from archcheck.spec.models import Named, Normalize
-from archcheck.text.words import a
+from archcheck.text.words import a, did_you_mean
 
 MAX_MEASURED = 2000  # items of a streamed data set that its mean and standard deviation are taken from
 _CHUNK = 4096

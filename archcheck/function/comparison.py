@@ -8,11 +8,14 @@ from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from typing import Any, Final
 
-from archcheck.recording.spec_writer import default_depth
-from archcheck.spec.models import Digests, Function, Spec, SpecFile
-from archcheck.spec.values import Keys, LayerKey, parse_layer_key
-from archcheck.structure.compare import Edit, Mismatch, describe_crash, matching_modules
-from archcheck.structure.records import CallDigest, FunctionRecord, StructureTrace
+from archcheck.findings import Edit, Keys, Mismatch
+from archcheck.function.records import CallDigest, FunctionRecord
+from archcheck.spec.layer_keys import LayerKey, parse_layer_key
+from archcheck.spec.models import Digests, Function, Spec
+from archcheck.spec.spec_file import SpecFile
+from archcheck.structure.crashes import describe_crash
+from archcheck.structure.layer_selection import default_depth, matching_modules
+from archcheck.structure.records import StructureTrace
 
 TOLERANCE: Final = {"float64": 3e-8, "float32": 3e-3}
 _DIGITS: Final = {"float64": 9, "float32": 4}
@@ -48,7 +51,7 @@ PLANNED: Final = ("input", "at", "precision", "budget")  # what an author may ch
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class DigestedLayer:
     """A call with the name that messages and specs call it by."""
 
     label: str
@@ -58,7 +61,7 @@ class Layer:
     numbers: Mapping[str, float]
 
 
-def layers_of(record: FunctionRecord) -> list[Layer]:
+def layers_of(record: FunctionRecord) -> list[DigestedLayer]:
     """The calls of a record, inner ones before those around them; the network itself is not among them."""
     times: dict[str, int] = {}
     for call in record.calls:
@@ -66,9 +69,9 @@ def layers_of(record: FunctionRecord) -> list[Layer]:
     return [_layer(call, times[call.name] > 1) for call in record.calls if call.name]
 
 
-def _layer(call: CallDigest, several: bool) -> Layer:
+def _layer(call: CallDigest, several: bool) -> DigestedLayer:
     label = f"{call.name}[{call.index}]" if several else call.name
-    return Layer(label, call.name, call.index, call.type_name, call.numbers)
+    return DigestedLayer(label, call.name, call.index, call.type_name, call.numbers)
 
 
 # ------------------------------------------------------------------------------------------- recording
@@ -107,10 +110,10 @@ def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Ite
     return {**kept, OUTPUT: whole}
 
 
-def calls_inside(record: FunctionRecord, labels: Iterable[str]) -> dict[str, list[Layer]]:
+def calls_inside(record: FunctionRecord, labels: Iterable[str]) -> dict[str, list[DigestedLayer]]:
     """The calls that are not among `labels`, by the one that returns next after them, or the output."""
-    listed, found = set(labels), dict[str, list[Layer]]()
-    waiting: list[Layer] = []
+    listed, found = set(labels), dict[str, list[DigestedLayer]]()
+    waiting: list[DigestedLayer] = []
     for layer in layers_of(record):
         if layer.label in listed:
             found[layer.label], waiting = waiting, []
@@ -119,7 +122,7 @@ def calls_inside(record: FunctionRecord, labels: Iterable[str]) -> dict[str, lis
     return {**found, OUTPUT: waiting}
 
 
-def _sketch(layer: Layer, precision: str) -> float:
+def _sketch(layer: DigestedLayer, precision: str) -> float:
     return float(f"{_summary(layer.numbers):.{_INSIDE[precision]}g}")
 
 
@@ -304,7 +307,7 @@ class Comparison:
 
     # ----------------------------------------------------------------------------------------- which layer
 
-    def first_layer(self, kind: str) -> tuple[str, Layer] | None:
+    def first_layer(self, kind: str) -> tuple[str, DigestedLayer] | None:
         """The first layer that differs in `kind`, by its recorded name and as it is now; None for none but the whole.
 
         Gradients come from behind: the last one that is missing is the first that went wrong.
@@ -316,10 +319,10 @@ class Comparison:
             return (innermost[-1] if kind == "gradient" else innermost[0]) if innermost else None
         return pairs[0] if pairs else None
 
-    def _differs(self, label: str, layer: Layer, kind: str) -> bool:
+    def _differs(self, label: str, layer: DigestedLayer, kind: str) -> bool:
         return not self._alike(kind, self.expected[label].get(kind), layer.numbers.get(kind))
 
-    def pairs(self) -> list[tuple[str, Layer]]:
+    def pairs(self) -> list[tuple[str, DigestedLayer]]:
         """Recorded layers and those of now, in the order in which these return."""
         layers = layers_of(self.record)
         expected = {(key.pattern, key.call or 0): label for label, key in self._keys()}
@@ -342,13 +345,13 @@ class Comparison:
     def _keys(self) -> Iterator[tuple[str, LayerKey]]:
         return ((label, parse_layer_key(label)) for label in self.expected)
 
-    def _pairs_by_execution(self, layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
+    def _pairs_by_execution(self, layers: Sequence[DigestedLayer]) -> list[tuple[str, DigestedLayer]]:
         """Layers under other names: those that compute the same, one after the other, and the two that run next.
 
         Where layers are packed otherwise some have no counterpart, and are no difference; what is behind the last that
         has one is where the two part.
         """
-        found: list[tuple[str, Layer]] = []
+        found: list[tuple[str, DigestedLayer]] = []
         position, last = 0, -1
         for i, (label, row) in enumerate(self.expected.items()):
             ahead = range(position, len(layers))
@@ -360,7 +363,7 @@ class Comparison:
                 position, last = match + 1, i
         return [*found, *self._parting(list(self.expected)[last + 1 :], layers[position:])]
 
-    def _parting(self, expected: Sequence[str], layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
+    def _parting(self, expected: Sequence[str], layers: Sequence[DigestedLayer]) -> list[tuple[str, DigestedLayer]]:
         """The next two, unless one of them has no counterpart and the one behind it is of a type like the other's."""
         near = [(expected[:1], layers[:1]), (expected[1:2], layers[:1]), (expected[:1], layers[1:2])]
         pairs = [pair for labels, those in near for pair in zip(labels, those, strict=False)]
@@ -369,7 +372,7 @@ class Comparison:
         return [pairs[likeness.index(best) if best > _RESEMBLING else 0]] if pairs else []
 
 
-def _is_inside(inner: Layer, outer: Layer) -> bool:
+def _is_inside(inner: DigestedLayer, outer: DigestedLayer) -> bool:
     return inner.name != outer.name and inner.name.startswith(outer.name + ".")
 
 

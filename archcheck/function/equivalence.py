@@ -6,21 +6,23 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from archcheck.findings import Keys, Mismatch
 from archcheck.function.comparison import TOLERANCE, Comparison, layers_of
-from archcheck.function.fingerprint.passes import How, fingerprint
+from archcheck.function.fingerprint.passes import FingerprintConfig, fingerprint
 from archcheck.function.measure import Make
+from archcheck.function.records import FunctionRecord
 from archcheck.network.build import prepare_network
-from archcheck.spec.models import SpecFile
-from archcheck.spec.values import Keys
-from archcheck.structure.compare import Mismatch, describe_crash
-from archcheck.structure.records import FunctionRecord
+from archcheck.spec.spec_file import SpecFile
+from archcheck.structure.crashes import describe_crash
 
 # What makes two builds one function. How each keeps its statistics, and what it starts from, is its own affair.
 _KINDS = ("eval", "train", "large", "gradient", "inputs")
 _SHOWN = 3
 
 
-def check_equivalence(spec_file: SpecFile, how: How, ours: FunctionRecord, rootdir: Path | None) -> list[Mismatch]:
+def check_equivalence(
+    spec_file: SpecFile, how: FingerprintConfig, ours: FunctionRecord, rootdir: Path | None
+) -> list[Mismatch]:
     """The first pair of layers in which a spec's network, run in some way, and its `equivalent_to` differ.
 
     Raises:
@@ -33,13 +35,13 @@ def check_equivalence(spec_file: SpecFile, how: How, ours: FunctionRecord, rootd
     return compare_functions(ours, run_like(theirs, how, ours), how, (spec_file.name, other.build), ("equivalent_to",))
 
 
-def run_like(make: Make, how: How, ours: FunctionRecord) -> FunctionRecord:
+def run_like(make: Make, how: FingerprintConfig, ours: FunctionRecord) -> FunctionRecord:
     """Another build, run as the first was, with its weights."""
     return fingerprint(make, replace(how, exponents=ours.exponents, large=ours.large))
 
 
 def compare_functions(
-    ours: FunctionRecord, theirs: FunctionRecord, how: How, names: tuple[str, str], keys: Keys
+    ours: FunctionRecord, theirs: FunctionRecord, how: FingerprintConfig, names: tuple[str, str], keys: Keys
 ) -> list[Mismatch]:
     """At most one mismatch; `names` are what the two are called, `keys` where it is told."""
     for record, name in zip((ours, theirs), names, strict=True):

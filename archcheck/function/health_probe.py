@@ -17,15 +17,16 @@ from archcheck.function.fingerprint.digests import digest, tensors_in
 from archcheck.function.fingerprint.passes import (
     OF_EVERY_MODULE,
     OTHER_SEED,
+    CallOutput,
     Examine,
-    Heard,
     Pass,
     Passes,
     make_fixed_inputs,
     prepare,
 )
+from archcheck.function.records import HealthRecord
+from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
-from archcheck.structure.records import ForwardInput, HealthRecord
 
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
 _MOST_COPIED: Final = 2**26  # weights: a copy of more of them is one too many
@@ -144,7 +145,7 @@ class _Examination:
             for one, other in zip(ours, theirs, strict=True)
         )
 
-    def _first_difference(self, ours: list[Heard], theirs: list[Heard]) -> str | None:
+    def _first_difference(self, ours: list[CallOutput], theirs: list[CallOutput]) -> str | None:
         """The first module that computed something else in two passes, inner ones before those around them."""
         found = {(one.name, one.index): one.digest for one in theirs}
         for one in ours:

@@ -13,25 +13,21 @@ from torch import nn
 
 from archcheck.errors import NotMeasured
 from archcheck.function.comparison import PLANNED, TOLERANCE, Comparison, function_section, layers_of, listed_names
-from archcheck.function.fingerprint.passes import OTHER_SEED, Examine, How, fingerprint, run_in_eval_mode
+from archcheck.function.fingerprint.passes import OTHER_SEED, Examine, FingerprintConfig, fingerprint, run_in_eval_mode
 from archcheck.function.health_probe import examiner
 from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, plans
+from archcheck.function.records import FunctionRecord
 from archcheck.network.build import prepare_network
-from archcheck.recording.spec_writer import default_depth
-from archcheck.spec.models import Function, Spec, SpecFile
-from archcheck.spec.values import (
-    BATCH,
-    INTEGER_DTYPES,
-    InputPattern,
-    InputTree,
-    iter_input_patterns,
-    make_forward_input,
-)
-from archcheck.structure.compare import describe_crash
+from archcheck.spec.dims import BATCH
+from archcheck.spec.inputs import INTEGER_DTYPES, InputPattern, InputTree, iter_input_patterns, make_forward_input
+from archcheck.spec.models import Function, Spec
+from archcheck.spec.spec_file import SpecFile
+from archcheck.structure.crashes import describe_crash
+from archcheck.structure.layer_selection import default_depth
 from archcheck.structure.meta.model_copy import copy_for_real
-from archcheck.structure.records import Crash, FunctionRecord, StructureTrace
+from archcheck.structure.records import Crash, StructureTrace
 from archcheck.structure.trace import trace_structure
-from archcheck.training.options import available_bytes
+from archcheck.system.memory import available_bytes
 
 Make = Callable[[], nn.Module]
 
@@ -69,7 +65,7 @@ def _as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) -> nn
 
 def measure_function(
     spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU, *, is_live: bool = False
-) -> tuple[How, FunctionRecord]:
+) -> tuple[FingerprintConfig, FunctionRecord]:
     """The function as the spec's own section says how, or as it would be recorded; with the network's health.
 
     Raises:
@@ -91,7 +87,7 @@ def measure_function(
     return how, fingerprint(make, how, _examiner(spec_file, make, how))
 
 
-def _examiner(spec_file: SpecFile, make: Make, how: How) -> Examine | None:
+def _examiner(spec_file: SpecFile, make: Make, how: FingerprintConfig) -> Examine | None:
     """What looks after the network's health, unless the spec doesn't want that."""
     if spec_file.spec.health == "off":
         return None
@@ -101,11 +97,13 @@ def _examiner(spec_file: SpecFile, make: Make, how: How) -> Examine | None:
     return examiner(make, make_forward_input(pattern, {**sizes, BATCH: 1}) if is_batched else None)
 
 
-def how_of(spec: Spec, function: Function, device: torch.device = CPU) -> How:
+def how_of(spec: Spec, function: Function, device: torch.device = CPU) -> FingerprintConfig:
     """What a section says of how the network is run."""
     gains = {int(position): exponent for position, exponent in function.gains.items()}
     inputs = make_forward_input(spec.function_input, function.at)
-    return How(inputs, getattr(torch, function.precision), gains, float(function.large), function.train, device=device)
+    return FingerprintConfig(
+        inputs, getattr(torch, function.precision), gains, float(function.large), function.train, device=device
+    )
 
 
 def _require_memory(needed: int) -> None:
@@ -159,7 +157,7 @@ def _run(
     *,
     with_health: bool = False,
     refused: list[Crash] | None = None,
-) -> tuple[dict[str, Any], How, FunctionRecord]:
+) -> tuple[dict[str, Any], FingerprintConfig, FunctionRecord]:
     """The first keys of a section, how the network is run by them, and what came of it; in train mode if it can be."""
     tried = []
     for head, how in _options(spec_file, make, trace):
@@ -177,7 +175,7 @@ def _run(
     return {**head, "train": False}, how, fingerprint(make, how, examine)
 
 
-def _options(spec_file: SpecFile, make: Make, trace: StructureTrace) -> list[tuple[dict[str, Any], How]]:
+def _options(spec_file: SpecFile, make: Make, trace: StructureTrace) -> list[tuple[dict[str, Any], FingerprintConfig]]:
     """The ways to run the network, the first that can be trained is the best; the section's own if there's one."""
     spec = spec_file.spec
     if isinstance(spec.function, Function):
@@ -191,12 +189,12 @@ def _options(spec_file: SpecFile, make: Make, trace: StructureTrace) -> list[tup
     return [(plan.as_section(), _how(plan)) for plan in plans(spec.input, trace, retrace)]
 
 
-def _how(plan: FunctionPlan) -> How:
+def _how(plan: FunctionPlan) -> FingerprintConfig:
     inputs = make_forward_input(plan.pattern, plan.at)
-    return How(inputs, getattr(torch, plan.precision), pattern=plan.pattern)
+    return FingerprintConfig(inputs, getattr(torch, plan.precision), pattern=plan.pattern)
 
 
-def run_best(spec_file: SpecFile, make: Make, trace: StructureTrace) -> tuple[How, FunctionRecord]:
+def run_best(spec_file: SpecFile, make: Make, trace: StructureTrace) -> tuple[FingerprintConfig, FunctionRecord]:
     """The network run in the way that shows most of it, without its health."""
     _, how, record = _run(spec_file, make, trace)
     return how, record
@@ -215,7 +213,7 @@ def _require_sound(record: FunctionRecord) -> None:
             raise NotMeasured(f"under fixed weights {name} isn't finite ({', '.join(bad)})")
 
 
-def _require_repeatable(make: Make, how: How, record: FunctionRecord) -> None:
+def _require_repeatable(make: Make, how: FingerprintConfig, record: FunctionRecord) -> None:
     """Built and run once more, under other seeds, it must give the same: else something in it is left to chance."""
     again = run_in_eval_mode(make, replace(how, exponents=record.exponents, seed=OTHER_SEED))
     expected = {layer.label: layer.numbers for layer in layers_of(record)}

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 
-class Watcher(ABC):
+class ForwardWatcher(ABC):
     """Watches the calls of one network's modules; what is noted of them is its subclasses' affair."""
 
     def __init__(self) -> None:

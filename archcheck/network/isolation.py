@@ -14,7 +14,7 @@ from archcheck.network.torch_state import cpu_by_default, preserved_state
 
 
 @contextmanager
-def preserved_world() -> Iterator[None]:
+def isolated_torch() -> Iterator[None]:
     """Undo whatever a constructor or a forward pass does to torch's settings and to the random generators."""
     state = torch._C._get_torch_function_state()
     try:

@@ -24,7 +24,7 @@ class Archcheck:
 
     def verify(self, spec: str | os.PathLike[str], model: nn.Module | None = None) -> Verification:
         """`archcheck.verify`; a relative path counts from the test's folder, or else from pytest's rootdir."""
-        from archcheck.spec.models import read_spec
+        from archcheck.spec.spec_file import read_spec
         from archcheck.verification import verify_spec
 
         __tracebackhide__ = True

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from archcheck.errors import ArchcheckError, NotMeasured, Problem, SpecError, UsageError
+from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError, UsageError
+from archcheck.findings import Edit, Keys, Mismatch
 from archcheck.report.mismatches import format_mismatches, headline
-from archcheck.spec.document import SourceLoc
-from archcheck.spec.models import Faster, SpecFile, read_spec, spec_name
-from archcheck.spec.values import Keys
-from archcheck.structure.compare import Edit, Mismatch, crash_mismatch
-from archcheck.structure.records import TrainingRecord
+from archcheck.spec.models import Faster
+from archcheck.spec.spec_file import SpecFile, read_spec, spec_name
+from archcheck.structure.crashes import crash_mismatch
 from archcheck.throughput.session import (
     Saved,
-    Speed,
     SpeedRefused,
     SpeedResult,
+    SpeedSession,
     faster_claims_of,
     measure_faster_claim,
     measure_throughput,
 )
-from archcheck.training.session import Runs, better_claims_of, measure_accuracy, measure_claim
+from archcheck.training.records import TrainingRecord
+from archcheck.training.session import TrainingSession, better_claims_of, measure_accuracy, measure_claim
 from archcheck.verification import Measured, measure, recorded_function, run_check, sections_present
 
 if TYPE_CHECKING:
@@ -185,11 +185,11 @@ def _may_be_added(spec_file: SpecFile, check: str) -> bool:
     return any(getattr(spec_file.spec, key) != "off" for key in RECORDED.get(check, ()))
 
 
-RUNS_KEY = pytest.StashKey["Runs"]()
-SPEED_KEY = pytest.StashKey[Speed]()
+RUNS_KEY = pytest.StashKey["TrainingSession"]()
+SPEED_KEY = pytest.StashKey[SpeedSession]()
 
 
-def runs_of(config: pytest.Config) -> Runs:
+def runs_of(config: pytest.Config) -> TrainingSession:
     """The training runs of this session."""
     return config.stash[RUNS_KEY]
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archcheck.report.terminal import format_seconds
-from archcheck.spec.models import spec_name
-from archcheck.training.accuracy import format_rate
+from archcheck.spec.spec_file import spec_name
+from archcheck.text.units import format_rate, format_seconds
 
 if TYPE_CHECKING:
     from archcheck.training.loop import Progress

@@ -15,15 +15,17 @@ from typing import Any
 import pytest
 
 from archcheck.errors import ArchcheckError, UsageError
+from archcheck.findings import Edit
 from archcheck.pytest_plugin.items import RUNS_KEY, SPEED_KEY, ArchFile, CheckItem, shown_path
 from archcheck.pytest_plugin.progress import showing
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.report.terminal import Row, add_report, format_speeds, format_summary, format_trainings
-from archcheck.spec.models import SUFFIX
-from archcheck.structure.compare import Edit
-from archcheck.throughput.session import Speed
-from archcheck.training.options import RunOptions, num_cpus, parse_bytes, parse_device, parse_seed
-from archcheck.training.session import Runs
+from archcheck.spec.spec_file import SUFFIX
+from archcheck.system.processors import num_cpus
+from archcheck.text.units import parse_bytes
+from archcheck.throughput.session import SpeedSession
+from archcheck.training.options import RunOptions, parse_device, parse_seed
+from archcheck.training.session import TrainingSession
 
 
 def choose_paths(config: pytest.Config) -> None:
@@ -120,8 +122,8 @@ class ArchcheckSession:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         options = train_options(config)
-        config.stash[RUNS_KEY] = Runs(options, config.rootpath, partial(showing, config))
-        config.stash[SPEED_KEY] = Speed(options, config.rootpath, config.getoption("archcheck_against"))
+        config.stash[RUNS_KEY] = TrainingSession(options, config.rootpath, partial(showing, config))
+        config.stash[SPEED_KEY] = SpeedSession(options, config.rootpath, config.getoption("archcheck_against"))
         config.add_cleanup(config.stash[SPEED_KEY].close)
         self._is_worker = hasattr(config, "workerinput")
         self._rows: dict[str, Row] = {}

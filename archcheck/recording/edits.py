@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from archcheck.errors import SpecError, UsageError
-from archcheck.recording.spec_writer import format_block, format_flow
-from archcheck.spec.document import Document, parse_document, resolve_scalar
-from archcheck.spec.models import SpecFile, TrainingKeys, parse_spec
-from archcheck.spec.values import Keys
-from archcheck.structure.compare import Edit
-from archcheck.structure.patterns import format_key, format_pattern
+from archcheck.findings import Edit, Keys
+from archcheck.recording.spec_writer import format_block
+from archcheck.spec.document import Document, parse_document
+from archcheck.spec.models import TrainingKeys
+from archcheck.spec.spec_file import SpecFile, parse_spec
+from archcheck.structure.patterns import format_pattern
 from archcheck.system.files import written_at_once
 from archcheck.text.words import key_text
+from archcheck.text.yaml_flow import format_flow, format_key
+from archcheck.text.yaml_scalars import resolve_scalar
 
 # The order of a spec's keys, by which a section that is added finds its place.
 SECTION_ORDER = (

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archcheck.errors import UsageError
-from archcheck.report.mismatches import describe_stop
-from archcheck.spec.document import resolve_scalar
-from archcheck.structure.patterns import format_key, format_pattern, infer_calls, infer_output
+from archcheck.structure.crashes import describe_stop
+from archcheck.structure.layer_selection import default_depth
+from archcheck.structure.patterns import format_pattern, infer_calls, infer_output
 from archcheck.structure.records import StructureTrace
+from archcheck.text.yaml_flow import format_flow, format_key
 
-ROWS_AT_MOST = 40  # what still reads as a table; decides the depth where none is asked for
 WIDEST_COLUMN = 60  # a longer cell stands out by itself and doesn't move the others
 CALLS_AT_MOST = 8  # of a module whose calls differ: more of them would bury the table
 
 _CALL = re.compile(r"\[\d+\]")
-_PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+*()-]*")
 
 
 def format_spec(head: Mapping[str, str], trace: StructureTrace, depth: int | None = None) -> str:
@@ -81,15 +79,6 @@ def _format_parameters(trace: StructureTrace) -> str:
     return "{" + ", ".join(f"{key}: {count:_}" for key, count in parts.items()) + "}"
 
 
-def default_depth(trace: StructureTrace) -> int:
-    """The deepest level of modules whose table still reads at a glance."""
-    names = {call.name for call in trace.forwards[0].calls if call.name}
-    levels = [name.count(".") + 1 for name in names]
-    deepest = max(levels, default=1)
-    fitting = [depth for depth in range(1, deepest + 1) if sum(level <= depth for level in levels) <= ROWS_AT_MOST]
-    return max(fitting, default=1)
-
-
 def layer_lines(trace: StructureTrace, depth: int | None = None) -> list[str]:
     """The rows of the layer table, columns aligned."""
     limit = depth if depth is not None else default_depth(trace)
@@ -139,22 +128,3 @@ def _aligned(cells: Sequence[tuple[str, str, str, str]]) -> list[str]:
             padded += value if last else f"{value}, ".ljust(widths[i] + 2)
         lines.append(f"  {key:<{key_width}} {{{padded}}}")
     return lines
-
-
-def format_flow(value: Any) -> str:
-    """A plain value as flow-style YAML on one line, such that our own reader gives the same value back."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{format_key(str(key))}: {format_flow(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(format_flow(item) for item in value) + "]"
-    if isinstance(value, str):
-        is_plain = _PLAIN_TEXT.fullmatch(value) and resolve_scalar(value) == value
-        return value if is_plain else json.dumps(value, ensure_ascii=False)
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value) if isinstance(value, int) else _format_float(value)
-
-
-def _format_float(value: float) -> str:
-    special = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
-    return special.get(repr(value), repr(value))

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from archcheck.plugin import CHECKS
-from archcheck.report.mismatches import format_count, format_macs, format_table
-from archcheck.throughput.regression.verdicts import format_macs_rate
-from archcheck.training.accuracy import format_rate
+from archcheck.text.tables import format_table
+from archcheck.text.units import format_bytes, format_count, format_macs, format_macs_rate, format_rate, format_seconds
 
 VERDICTS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
 
@@ -62,13 +61,6 @@ def format_summary(rows: Sequence[Row]) -> str:
     return "\n".join([format_table(cells, headers, align, "simple"), *notes])
 
 
-def format_seconds(seconds: float) -> str:
-    """A duration as people say it."""
-    if seconds < 100:
-        return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3600:.1f} h"
-
-
 def format_trainings(rows: Sequence[Row]) -> str:
     """A line for each network that was trained; nothing where none was."""
     trained = [(row.spec, row.training) for row in sorted(rows, key=lambda row: row.spec) if row.training]
@@ -114,13 +106,3 @@ def _speed_cells(speed: Mapping[str, Any]) -> list[str]:
 
 def _format_against(speed: Mapping[str, Any]) -> str:
     return f"{speed['speedup']:.2f}x {speed['against']}" if "against" in speed else "-"
-
-
-def format_bytes(number: int | None) -> str:
-    """`158 MB`, `-` where nobody knows."""
-    if number is None:
-        return "-"
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number} B"

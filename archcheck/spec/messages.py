@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from archcheck.errors import Problem
+from archcheck.findings import Keys
 from archcheck.spec.document import Document
-from archcheck.spec.values import Keys
 from archcheck.text.words import key_text, shown, unknown
 
 KnownKeys = Callable[[Sequence[str | int]], Iterable[str]]

@@ -6,31 +6,18 @@ whole can tell (dimension names, sizes). Both report with positions, all at once
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from archcheck.errors import DimError, Problem, SpecError
-from archcheck.spec.dims import Dim
-from archcheck.spec.document import Document, SourceLoc, parse_document, read_document
-from archcheck.spec.messages import in_order, problems_of
+from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
+from archcheck.spec.inputs import ForwardInput, input_names, make_forward_input, parse_input
 from archcheck.spec.values import (
-    BATCH,
-    DEFAULT_BATCH_SIZES,
-    Keys,
     Macs,
     fail,
-    input_names,
-    iter_input_patterns,
-    iter_tensor_patterns,
-    make_forward_input,
     parse_build,
     parse_count,
-    parse_input,
     parse_macs,
     parse_memory,
     parse_output,
@@ -38,11 +25,7 @@ from archcheck.spec.values import (
     parse_seconds,
     parse_size_list,
 )
-from archcheck.structure.records import ForwardInput
-from archcheck.text.words import key_text, shown, unknown
-
-SUFFIX = ".arch.yaml"
-
+from archcheck.text.words import shown
 
 # ------------------------------------------------------------------------------------------- field types
 
@@ -394,215 +377,4 @@ class Spec(Section):
 # ------------------------------------------------------------------------------------------- whole files
 
 
-@dataclass(frozen=True, slots=True)
-class SpecFile:
-    """A valid spec with the text it was read from."""
-
-    path: Path
-    document: Document
-    spec: Spec
-
-    @property
-    def name(self) -> str:
-        """The name written in the spec, or else the file's."""
-        return self.spec.name or spec_name(self.path)
-
-    def locate(self, keys: Keys, *, key: bool = False) -> SourceLoc:
-        """Where a value of the spec (or its key) is written, or the nearest section around it."""
-        return self.document.locate(self.written(keys), key=key)
-
-    def written(self, keys: Keys) -> Keys:
-        """The keys as the file has them: in a layer's short form the output is the layer's value itself."""
-        if keys[:1] != ("layers",) or len(keys) < 3 or keys[2] != "output":
-            return keys
-        short = isinstance(self.document.value["layers"][keys[1]], list)
-        return (*keys[:2], *keys[3:]) if short else keys
-
-
-def spec_name(path: Path) -> str:
-    """The file's name without its ending."""
-    return path.name.removesuffix(SUFFIX)
-
-
-def read_spec(path: Path, shown: str | None = None) -> SpecFile:
-    """Read and validate a spec file; `shown` is how messages call it. Raises SpecError with every problem found."""
-    return _validated(path, read_document(path, shown or str(path)))
-
-
-def parse_spec(text: str, shown: str = "<spec>", path: Path | None = None) -> SpecFile:
-    """Validate the text of a spec. Raises SpecError with every problem found.
-
-    `shown` is what messages call it; files that it names count from the folder of `path`.
-    """
-    return _validated(path or Path(shown), parse_document(text, shown))
-
-
-def _validated(path: Path, document: Document) -> SpecFile:
-    try:
-        spec = Spec.model_validate(document.value)
-    except ValidationError as error:
-        found = list(problems_of(document, error.errors(include_url=False), _known_keys))
-        elsewhere = _problems_elsewhere(path, document, [keys for keys, _ in found])
-        raise SpecError(in_order([*(problem for _, problem in found), *elsewhere])) from None
-    spec_file = SpecFile(path, document, spec)
-    problems = _problems_of_the_whole(spec_file)
-    if problems:
-        raise SpecError(problems)
-    return spec_file
-
-
-def _problems_of_the_whole(spec_file: SpecFile) -> list[Problem]:
-    spec = spec_file.spec
-    found = [*_check_dimensions(spec), *_check_training(spec), *_check_function(spec)]
-    # What is missing from a section is told at its name, what is wrong at the value.
-    return in_order(Problem(spec_file.locate(keys, key=keys == ("training",)), message) for keys, message in found)
-
-
-def _problems_elsewhere(path: Path, document: Document, found: Sequence[Keys]) -> list[Problem]:
-    """What the whole can still tell of a spec without its broken parts, so that one look tells everything."""
-    value = dict(document.value)
-    for keys in found:
-        layers = value.get("layers")
-        if len(keys) > 1 and keys[0] == "layers" and isinstance(layers, dict):
-            value["layers"] = {name: layer for name, layer in layers.items() if name != keys[1]}
-        elif keys:
-            value.pop(str(keys[0]), None)
-    broken_sizes = any(keys[:1] == ("sizes",) for keys in found)
-    if "input" not in value or broken_sizes:
-        return []  # nothing can be told without the dimensions
-    spec = Spec.model_validate({"build": "module:callable", **value})
-    return _problems_of_the_whole(SpecFile(path, document, spec))
-
-
-def _known_keys(loc: Sequence[str | int]) -> Iterable[str]:
-    """The keys that may stand at a place of a spec."""
-    return _model_at(loc).model_fields
-
-
-def _model_at(loc: Sequence[str | int]) -> type[BaseModel]:
-    """The model whose keys stand at a location."""
-    model: type[BaseModel] = Spec
-    by_name: dict[str, type[BaseModel]] = {
-        "layers": Layer, "parameters": Parameters, "training": Training, "quick": Quick, "throughput": Throughput,
-        "claims": Claims, "faster_than": Faster, "better_than": Better, "health": Health, "equivalent_to": EquivalentTo,
-        "function": Function, "budget": Budget,
-    }  # fmt: skip
-    if loc[:1] == ("function",) and {"layers", "output"} & set(loc[1:3]):  # pydantic puts in which form it tried
-        return Digests
-    for part in loc[:1] if loc and loc[0] == "layers" else loc:
-        model = by_name.get(str(part), model)
-    return model
-
-
 # ------------------------------------------------------------------------------------------- the whole
-
-
-def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
-    """What no single value can tell: every dimension is known, has sizes, and has a value at each of them."""
-    names = input_names(spec.input)
-    problems = [*_check_sizes(spec, names), *_check_parameters(spec), *_check_empty_layers(spec)]
-    free = [(keys, dim) for keys, dim in _all_dims(spec) if dim.names or not dim.text.isdecimal()]
-    for keys, dim in free:
-        unknown = sorted(dim.names - names.keys())
-        if unknown:
-            known = f"the input has {', '.join(names)}" if names else "the input has no free dimension"
-            problems.append((keys, f"unknown dimension {unknown[0]} in {dim.text}; {known}"))
-    return problems or _check_values(spec, free)
-
-
-def _check_sizes(spec: Spec, names: Mapping[str, None]) -> Iterator[tuple[Keys, str]]:
-    for name in spec.sizes:
-        if name not in names:
-            yield ("sizes", name), unknown("dimension", name, names) if names else f"the input has no dimension {name}"
-    for keys, pattern in iter_input_patterns(spec.input):
-        for name in sorted({name for dim in pattern.dims for name in dim.names} - spec.sizes.keys() - {BATCH}):
-            yield ("input", *keys), f"free dimension {name} has no sizes; expected sizes: {{{name}: [224, 96]}}"
-    lengths = {name: len(sizes) for name, sizes in spec.sizes.items() if name != BATCH}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-        yield ("sizes",), f"sizes go together, one of each at a time, so the lists need one length: {listed}"
-    if len(set(spec.sizes.get(BATCH, DEFAULT_BATCH_SIZES))) < 2:
-        yield ("sizes", BATCH), "the batch is tried at two sizes at least, such as B: [2, 3]"
-
-
-def _check_parameters(spec: Spec) -> Iterator[tuple[Keys, str]]:
-    if spec.parameters is not None and not spec.parameters.model_fields_set:
-        yield ("parameters",), "expected a count, or a map with total, trainable or buffers"
-
-
-def _check_empty_layers(spec: Spec) -> Iterator[tuple[Keys, str]]:
-    for name, layer in spec.layers.items():
-        if not layer.model_fields_set:
-            yield ("layers", name), f"{key_text(name)}: expected a shape such as [B, 64], or type, output or parameters"
-
-
-def _check_training(spec: Spec) -> Iterator[tuple[Keys, str]]:
-    if spec.training is not None and spec.training.dataset is None:
-        yield ("training",), "training: expected a dataset, such as dataset: fashion-mnist"
-
-
-def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
-    """Its input has the dimensions that `at` has sizes for, and the weights' positions are numbers."""
-    if not isinstance(spec.function, Function):
-        return
-    names = input_names(spec.function_input)
-    for name in spec.function.at:
-        if name not in names:
-            yield ("function", "at", name), unknown("dimension", name, names) if names else f"no free dimension {name}"
-    missing = [name for name in names if name not in spec.function.at]
-    if missing:
-        yield ("function",), f"expected at: {{{missing[0]}: 2}}, the size that {missing[0]} had"
-    for position in spec.function.gains:
-        if not position.isdecimal():
-            yield ("function", "gains", position), f"expected the number of a weight, found {shown(position)}"
-
-
-def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:
-    """Every dimension of every pattern with its place in the spec."""
-    patterns: list[tuple[Keys, tuple[Dim, ...]]] = [
-        (("input", *path), pattern.dims) for path, pattern in iter_input_patterns(spec.input)
-    ]
-    for name, layer in spec.layers.items():
-        patterns += [(("layers", name, "output", *path), one.dims) for path, one in iter_tensor_patterns(layer.output)]
-    patterns += [(("output", *path), pattern.dims) for path, pattern in iter_tensor_patterns(spec.output)]
-    for keys, dims in patterns:
-        for position, dim in enumerate(dims):
-            yield (*keys, position), dim
-
-
-def _check_values(spec: Spec, free: Sequence[tuple[Keys, Dim]]) -> list[tuple[Keys, str]]:
-    """Every dimension must have a value at every size, before anything is built."""
-    first: dict[Dim, Keys] = {}
-    for keys, dim in free:
-        first.setdefault(dim, keys)
-    problems: dict[Keys, str] = {}
-    for sizes in spec.bindings():
-        for dim, keys in first.items():
-            try:
-                dim.evaluate(sizes)
-            except DimError as error:
-                problems.setdefault(keys, str(error))
-    return list(problems.items())
-
-
-def spec_json_schema() -> dict[str, Any]:
-    """The JSON Schema of a spec file, for editors."""
-    schema: dict[str, Any] = _without_noise(Spec.model_json_schema(mode="validation"))
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "archcheck spec", **schema}
-
-
-def _without_noise(schema: Any) -> Any:
-    """Without the titles that repeat a key's name, and the null that stands for an absent key."""
-    if isinstance(schema, list):
-        return [_without_noise(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    properties = schema.get("properties")
-    kept = {key: value for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
-    if "default" in kept and kept["default"] in (None, {}, []):
-        del kept["default"]
-    cleaned = {key: _without_noise(value) for key, value in kept.items() if key != "properties"}
-    if properties is not None:
-        # The names below are a spec's own keys: none of them is a keyword of the schema.
-        cleaned["properties"] = {name: _without_noise(value) for name, value in properties.items()}
-    return cleaned

@@ -15,22 +15,11 @@ from typing import Any, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
-from archcheck.errors import ArchcheckError, DimError, UsageError
+from archcheck.errors import ArchcheckError, DimError
+from archcheck.findings import Keys
 from archcheck.spec.dims import Dim, format_shape, parse_dim, parse_shape
 from archcheck.spec.target import parse_target
-from archcheck.structure.records import ForwardInput, InputValue, TensorInput
-from archcheck.text.words import clip, shown, unknown
-
-BATCH = "B"
-DEFAULT_BATCH_SIZES = (2, 3)
-DTYPES = (
-    "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
-    "complex128",
-)  # fmt: skip
-INTEGER_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
-
-Keys: TypeAlias = tuple[str | int, ...]
-
+from archcheck.text.words import shown
 
 # ------------------------------------------------------------------------------------------- shape patterns
 
@@ -49,21 +38,7 @@ class TensorPattern:
         return tuple(dim.evaluate(sizes) for dim in self.dims)
 
 
-@dataclass(frozen=True, slots=True)
-class InputPattern:
-    """One input tensor: its sizes, dtype and, for integers, the exclusive upper bound of its values."""
-
-    dims: tuple[Dim, ...]
-    dtype: str = "float32"
-    below: int | None = None
-
-    def make(self, sizes: Mapping[str, int]) -> TensorInput:
-        """The tensor to make at the given values of the free dimensions."""
-        return TensorInput(tuple(dim.evaluate(sizes) for dim in self.dims), self.dtype, self.below)
-
-
 ValuePattern: TypeAlias = "TensorPattern | tuple[ValuePattern, ...] | dict[str, ValuePattern] | None"
-InputTree: TypeAlias = "InputPattern | tuple[InputTree, ...] | dict[str, InputTree]"
 
 
 def fail(message: str, path: Keys = ()) -> PydanticCustomError:
@@ -120,36 +95,6 @@ def parse_output(value: Any) -> ValuePattern:
     if value is None:
         raise fail("expected a shape such as [B, 10], found nothing")
     return _parse_pattern(value)
-
-
-def _parse_input_tensor(value: Mapping[str, Any], path: Keys) -> InputPattern:
-    for key in value:
-        if key not in ("shape", "dtype", "below"):
-            raise fail(unknown("key", key, ("shape", "dtype", "below")), (*path, key))
-    if not isinstance(value["shape"], list):
-        raise fail(f"expected a shape such as [B, 12], found {shown(value['shape'])}", (*path, "shape"))
-    below = value.get("below")
-    dtype = value.get("dtype", "float32" if below is None else "int64")
-    if dtype not in DTYPES:
-        raise fail(unknown("dtype", str(dtype), DTYPES), (*path, "dtype"))
-    if below is not None and (not isinstance(below, int) or isinstance(below, bool) or below < 1):
-        raise fail(f"expected a whole number of at least 1, found {shown(below)}", (*path, "below"))
-    if below is not None and dtype not in INTEGER_DTYPES:
-        raise fail(f"only integer inputs have a bound, {dtype} has none; integers: dtype: int64", (*path, "below"))
-    return InputPattern(_parse_dims(value["shape"], (*path, "shape")), dtype, below)
-
-
-def parse_input(value: Any, path: Keys = ()) -> InputTree:
-    """One tensor, a list of positional inputs, or a map of keyword inputs (nested further where the network asks)."""
-    if isinstance(value, dict) and "shape" in value:
-        return _parse_input_tensor(value, path)
-    if isinstance(value, dict) and value:
-        return {str(key): parse_input(item, (*path, key)) for key, item in value.items()}
-    if isinstance(value, list) and any(isinstance(item, (list, dict)) for item in value):
-        return tuple(parse_input(item, (*path, position)) for position, item in enumerate(value))
-    if isinstance(value, list):
-        return InputPattern(_parse_dims(value, path))
-    raise fail(f"expected a shape such as [B, 3, 224, 224], a list or a map of them, found {shown(value)}", path)
 
 
 # ------------------------------------------------------------------------------------------- scalars
@@ -250,37 +195,6 @@ def parse_count(value: Any) -> int:
 # ------------------------------------------------------------------------------------------- inputs to make
 
 
-def make_forward_input(tree: InputTree, sizes: Mapping[str, int]) -> ForwardInput:
-    """The arguments for one forward pass: one tensor or a list of them by position, a map by keyword."""
-    if isinstance(tree, dict):
-        return ForwardInput(kwargs={key: _make_input(item, sizes) for key, item in tree.items()}, sizes=sizes)
-    items = tree if isinstance(tree, tuple) else (tree,)
-    return ForwardInput(args=tuple(_make_input(item, sizes) for item in items), sizes=sizes)
-
-
-def _make_input(tree: InputTree, sizes: Mapping[str, int]) -> InputValue:
-    if isinstance(tree, InputPattern):
-        return tree.make(sizes)
-    if isinstance(tree, dict):
-        return {key: _make_input(item, sizes) for key, item in tree.items()}
-    return tuple(_make_input(item, sizes) for item in tree)
-
-
-def input_names(tree: InputTree) -> dict[str, None]:
-    """The free dimensions of the inputs, in order of appearance."""
-    dims = [dim for _, pattern in iter_input_patterns(tree) for dim in pattern.dims]
-    return dict.fromkeys(name for dim in dims for name in sorted(dim.names))
-
-
-def iter_input_patterns(tree: InputTree, path: Keys = ()) -> Iterator[tuple[Keys, InputPattern]]:
-    """Every tensor among the inputs, with the way to it."""
-    if isinstance(tree, InputPattern):
-        yield path, tree
-        return
-    for key, item in tree.items() if isinstance(tree, dict) else enumerate(tree):
-        yield from iter_input_patterns(item, (*path, key))
-
-
 def iter_tensor_patterns(pattern: ValuePattern, path: Keys = ()) -> Iterator[tuple[Keys, TensorPattern]]:
     """Every tensor of a pattern with its path inside the value."""
     if isinstance(pattern, TensorPattern):
@@ -293,77 +207,4 @@ def iter_tensor_patterns(pattern: ValuePattern, path: Keys = ()) -> Iterator[tup
 # ------------------------------------------------------------------------------------------- layer names
 
 
-@dataclass(frozen=True, slots=True)
-class LayerKey:
-    """A key of `layers`: a module's name or a glob, and the call it speaks of where it ends in `[k]`."""
-
-    text: str
-    pattern: str
-    call: int | None
-
-    @property
-    def is_glob(self) -> bool:
-        """True where the key may speak of several modules."""
-        return "*" in self.pattern or "?" in self.pattern
-
-    def matches(self, name: str) -> bool:
-        """True for a module's dotted name; `*` and `?` stay within one part of the path, `**` crosses dots."""
-        return _glob(self.pattern).fullmatch(name) is not None if self.is_glob else name == self.pattern
-
-
-@functools.lru_cache(maxsize=4096)
-def parse_layer_key(text: str) -> LayerKey:
-    """A key such as `b2.*` or `attn[1]` in its parts."""
-    match = re.fullmatch(r"(.+)\[(\d{1,9})\]", text)
-    return LayerKey(text, match[1], int(match[2])) if match else LayerKey(text, text, None)
-
-
-@functools.lru_cache(maxsize=4096)
-def _glob(pattern: str) -> re.Pattern[str]:
-    pieces = re.split(r"(\*\*\.|\*\*|\*|\?)", pattern)
-    known = {"**.": r"(?:.*\.)?", "**": ".*", "*": r"[^.]*", "?": r"[^.]"}
-    return re.compile("".join(known.get(piece, re.escape(piece)) for piece in pieces))
-
-
 # ------------------------------------------------------------------------------------------- the command line's form
-
-_INPUT_TEXT = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?P<shape>[^:<]*)(?::(?P<dtype>\w+))?(?:<(?P<below>[\d_]+))?")
-
-
-def parse_input_option(texts: Sequence[str]) -> Any:
-    """`B,12:int64<100`, repeated, as the value of a spec's `input` key; `name=B,12` gives a keyword its name.
-
-    Raises:
-        UsageError: the text can't be understood.
-    """
-    values: list[tuple[str | None, Any]] = [_parse_input_item(text) for text in texts]
-    named = {name: value for name, value in values if name is not None}
-    if named and len(named) != len(values):
-        raise UsageError("inputs are named all or none, each by its own name: --input ids=B,12 --input mask=B,12")
-    if named:
-        return named
-    return values[0][1] if len(values) == 1 else [value for _, value in values]
-
-
-def _parse_input_item(text: str) -> tuple[str | None, Any]:
-    match = _INPUT_TEXT.fullmatch(text.strip().replace(" ", ""))
-    if match is None:
-        raise UsageError(f"input {clip(text)!r}: expected sizes such as B,3,224,224 or B,12:int64<100")
-    sizes = match["shape"].strip("[]()")
-    shape = [int(size) if size.isdecimal() else size for size in sizes.split(",")] if sizes else []
-    if match["dtype"] is None and match["below"] is None:
-        return match["name"], shape
-    value: dict[str, Any] = {"shape": shape}
-    if match["dtype"]:
-        value["dtype"] = match["dtype"]
-    if match["below"]:
-        value["below"] = int(match["below"].replace("_", ""))
-    return match["name"], value
-
-
-def parse_input_text(texts: Sequence[str]) -> InputTree:
-    """The inputs that `--input` options describe. Raises UsageError where they can't be understood."""
-    try:
-        return parse_input(parse_input_option(texts))
-    except PydanticCustomError as error:
-        raise UsageError(f"input: {error.message()}") from None

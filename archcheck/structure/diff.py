@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from archcheck.report.mismatches import describe_stop, explain, format_table
-from archcheck.structure.compare import describe_crash
+from archcheck.structure.crashes import describe_crash, describe_stop, explain
 from archcheck.structure.patterns import format_calls, format_output
 from archcheck.structure.records import StructureTrace
+from archcheck.text.tables import format_table
 
 # Below this share of common names the two are taken for one network under other names, and matched by execution.
 SAME_NAMES = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class LayerCall:
     """One call of a module, as far as two networks can be compared by it."""
 
     name: str
@@ -36,8 +36,8 @@ class Layer:
 class Divergence:
     """A layer that differs, or that only one side has."""
 
-    left: Layer | None
-    right: Layer | None
+    left: LayerCall | None
+    right: LayerCall | None
 
     @property
     def name(self) -> str:
@@ -73,7 +73,7 @@ def _alike(pair: Divergence, by_name: bool) -> bool:
     return pair.left.signature == pair.right.signature and (not by_name or pair.left.name == pair.right.name)
 
 
-def layers_of(trace: StructureTrace) -> list[Layer]:
+def layers_of(trace: StructureTrace) -> list[LayerCall]:
     """Every call of the first forward, in the order in which they returned."""
     outputs = format_calls(trace)
     forward = trace.forwards[0]
@@ -86,11 +86,11 @@ def layers_of(trace: StructureTrace) -> list[Layer]:
         name = f"{call.name}[{call.index}]" if times[call.name] > 1 else call.name
         module = trace.modules[call.name]
         order = call.finished if call.finished is not None else position
-        layers.append(Layer(name, module.type_name, output, module.num_params, not module.has_children, order))
+        layers.append(LayerCall(name, module.type_name, output, module.num_params, not module.has_children, order))
     return sorted(layers, key=lambda layer: layer.order)
 
 
-def _paired(ours: list[Layer], theirs: list[Layer]) -> Iterator[Divergence]:
+def _paired(ours: list[LayerCall], theirs: list[LayerCall]) -> Iterator[Divergence]:
     """Layers of one name side by side; what only one side has, where it runs."""
     matcher = SequenceMatcher(None, [one.name for one in ours], [one.name for one in theirs], autojunk=False)
     moved = {one.name: one for one in theirs}
@@ -103,7 +103,7 @@ def _paired(ours: list[Layer], theirs: list[Layer]) -> Iterator[Divergence]:
         yield from (Divergence(None, b) for b in theirs[other_start:other_end] if b.name not in seen_right)
 
 
-def _paired_by_execution(ours: list[Layer], theirs: list[Layer]) -> Iterator[Divergence]:
+def _paired_by_execution(ours: list[LayerCall], theirs: list[LayerCall]) -> Iterator[Divergence]:
     """Leaf layers matched by what they are and when they run, whatever their names."""
     ours = [layer for layer in ours if layer.is_leaf]
     theirs = [layer for layer in theirs if layer.is_leaf]
@@ -142,7 +142,7 @@ def format_comparison(left: StructureTrace, right: StructureTrace, names: tuple[
     return "\n\n".join(parts), True
 
 
-def _cell(layer: Layer | None, other: Layer | None) -> str:
+def _cell(layer: LayerCall | None, other: LayerCall | None) -> str:
     """What one side has, told only as far as it differs."""
     if layer is None:
         return "-"

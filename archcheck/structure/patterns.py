@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archcheck.spec.dims import infer_shape
-from archcheck.spec.values import BATCH
+from archcheck.spec.dim_inference import infer_shape
+from archcheck.spec.dims import BATCH
 from archcheck.structure.records import (
     MappingRecord,
     OpaqueRecord,
@@ -17,6 +15,7 @@ from archcheck.structure.records import (
     TensorRecord,
     ValueRecord,
 )
+from archcheck.text.yaml_flow import format_key
 
 
 def named_items(value: ValueRecord) -> Mapping[str, ValueRecord] | None:
@@ -31,14 +30,6 @@ def named_items(value: ValueRecord) -> Mapping[str, ValueRecord] | None:
 def format_sizes(shape: Sequence[int]) -> str:
     """Sizes as a shape is written."""
     return f"[{', '.join(map(str, shape))}]"
-
-
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
-
-
-def format_key(key: str) -> str:
-    """A mapping key as YAML, quoted where it could be read as anything else."""
-    return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
 
 
 def format_pattern(pattern: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -43,27 +43,6 @@ ValueRecord: TypeAlias = TensorRecord | SequenceRecord | MappingRecord | OpaqueR
 
 
 # ---------------------------------------------------------------------------------------------- what goes in
-
-
-@dataclass(frozen=True, slots=True)
-class TensorInput:
-    """A tensor to make: its sizes, its dtype and, for integers, the exclusive upper bound of its values."""
-
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-    below: int | None = None
-
-
-InputValue: TypeAlias = "TensorInput | Sequence[InputValue] | Mapping[str, InputValue]"
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardInput:
-    """The arguments of one forward pass, and the values of the free dimensions they were made with."""
-
-    args: tuple[InputValue, ...] = ()
-    kwargs: Mapping[str, InputValue] = field(default_factory=dict)
-    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 # ---------------------------------------------------------------------------------------------- what was seen
@@ -165,151 +144,7 @@ class StructureTrace:
 # ---------------------------------------------------------------------------------------------- a training run
 
 
-@dataclass(frozen=True, slots=True)
-class EpochRecord:
-    """One epoch of training: mean loss, accuracy on both sets, and the training steps' wall-clock rate.
-
-    Accuracies are top-1 from 0 to 1, or R² where the loss is a regression's. `first_step_sec` is what the rate leaves
-    out: the run's first step with its compilation and allocations, 0 in every epoch but the first.
-    """
-
-    epoch: int
-    loss: float
-    train_accuracy: float
-    test_accuracy: float
-    examples_per_sec: float
-    duration_sec: float
-    first_step_sec: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingFault:
-    """Why a run ended before its time, in one line; `key` is the part of the recipe that it is about."""
-
-    message: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRecord:
-    """A training run: its curve and its circumstances.
-
-    `kind` is the recipe's, quick or full. `reached` is true where the run stopped early, the minimum reached and
-    confirmed. `fault` is None for a run that came to its end.
-    """
-
-    epochs: tuple[EpochRecord, ...]
-    kind: str
-    seed: int
-    device: str
-    precision: str
-    num_threads: int = 1
-    metric: str = "accuracy"
-    reached: bool = False
-    fault: TrainingFault | None = None
-
-    @property
-    def final_accuracy(self) -> float | None:
-        """The last epoch's accuracy on the test set; None where no epoch came to its end."""
-        return self.epochs[-1].test_accuracy if self.epochs else None
-
-    @property
-    def examples_per_sec(self) -> float | None:
-        """The rate over all epochs, by wall clock."""
-        rated = [epoch for epoch in self.epochs if epoch.examples_per_sec > 0]
-        spent = sum(epoch.duration_sec for epoch in rated)
-        return sum(epoch.examples_per_sec * epoch.duration_sec for epoch in rated) / spent if spent else None
-
-
 # ---------------------------------------------------------------------------------------------- speed
 
 
-@dataclass(frozen=True, slots=True)
-class SpeedRecord:
-    """How fast a network is: medians of one step's time, and what goes with it.
-
-    macs_per_sec: a step of training counts as three forward passes, since its backward pass computes two products for
-    each of the forward's; None where nobody knows the multiply-adds. utilization: of `peak_macs_per_sec`, the device's
-    own best at multiplying matrices at that moment. peak_memory_bytes: the most that is held during a step, None where
-    the device doesn't tell. compile_sec: what the first step took longer, where it compiled. num_threads: of the CPU,
-    None on other devices.
-    """
-
-    mode: str
-    device: str
-    num_threads: int | None
-    precision: str
-    batch_size: int
-    examples_per_sec: float
-    step_sec: float
-    macs_per_sec: float | None
-    peak_macs_per_sec: float
-    peak_memory_bytes: int | None
-    compile_sec: float
-
-    @property
-    def utilization(self) -> float | None:
-        """From 0 to 1."""
-        return None if self.macs_per_sec is None else self.macs_per_sec / self.peak_macs_per_sec
-
-
 # ---------------------------------------------------------------------------------------------- a function
-
-
-@dataclass(frozen=True, slots=True)
-class CallDigest:
-    """What one call of a module computed; `index` counts the calls of the same module from 0.
-
-    `numbers` has, as far as there are any: mean and rms of the output; checks of the output in eval mode (`eval`), in
-    train mode (`train`) and in train mode with large biases and scales (`large`); and of what is the module's own or
-    lies below it: the gradients of its parameters (`gradient`), its buffers after a step (`buffers`), the constants
-    that its parameters start from (`initial`). The network itself has `inputs`, the gradients of its inputs, too.
-    """
-
-    name: str
-    index: int
-    type_name: str
-    numbers: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class HealthRecord:
-    """What is unusual about how a network runs; empty where nothing is.
-
-    draws: what drew random numbers in eval mode, by the module that did. unrepeatable, mixing: the first module whose
-    output differed in a second run, or without the other examples of the batch ("" is the network itself).
-    changed_inputs: positions or names of inputs that were written to. no_gradient, not_finite: parameters.
-    unsaved: how a network that was rebuilt from its state_dict differs.
-    """
-
-    draws: Mapping[str, str] = field(default_factory=dict)
-    unrepeatable: str | None = None
-    mixing: str | None = None
-    changed_inputs: tuple[str, ...] = ()
-    no_gradient: tuple[str, ...] = ()
-    not_finite: tuple[str, ...] = ()
-    unsaved: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionRecord:
-    """What a network computes for a fixed input under fixed weights.
-
-    calls: in the order in which they returned in the eval pass, those of train mode only behind them; the network's own
-    comes last. exponents: by position among the weights, in the order of first use. large: by what biases and scales
-    were multiplied for large values. crash: where a pass died, with `stage`, the pass. weights: the parameters in the
-    order of their first use: name, and the numbers that it got.
-    """
-
-    calls: tuple[CallDigest, ...]
-    weights: Mapping[str, str] = field(default_factory=dict)
-    exponents: Mapping[int, int] = field(default_factory=dict)
-    large: float = 32.0
-    health: HealthRecord | None = None
-    crash: Crash | None = None
-    stage: str = ""
-
-    @property
-    def root(self) -> CallDigest:
-        """The network's own."""
-        return self.calls[-1]

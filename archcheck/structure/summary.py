@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archcheck.errors import DimError, UsageError
-from archcheck.spec.values import BATCH, DEFAULT_BATCH_SIZES, input_names, make_forward_input, parse_input_text
-from archcheck.structure.records import ForwardInput, InputValue, StructureTrace, TensorInput
+from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
+from archcheck.spec.inputs import (
+    ForwardInput,
+    InputValue,
+    TensorInput,
+    input_names,
+    make_forward_input,
+    parse_input_text,
+)
+from archcheck.structure.records import StructureTrace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +40,7 @@ class Summary:
         return self.trace.macs
 
     def __str__(self) -> str:
-        from archcheck.report.mismatches import format_layers
+        from archcheck.structure.layer_table import format_layers
 
         return format_layers(self.trace, self.depth)
 
@@ -40,7 +48,7 @@ class Summary:
         return str(self)
 
     def _repr_html_(self) -> str:
-        from archcheck.report.mismatches import format_layers_html
+        from archcheck.structure.layer_table import format_layers_html
 
         return format_layers_html(self.trace, self.depth)
 
@@ -57,8 +65,8 @@ def summary(model: nn.Module, input: Any, *, depth: int | None = None) -> Summar
     Raises:
         UsageError: the model can't be copied, or the input can't be understood.
     """
+    from archcheck.network.build import require_module
     from archcheck.structure.trace import trace_model
-    from archcheck.verification import require_module
 
     require_module(model)
     inputs, one_example = _forward_inputs(input)

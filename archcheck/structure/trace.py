@@ -2,8 +2,9 @@
 
     build on meta -> forward on meta, once per input -> records
 
-Nothing is allocated or initialised, and the common operations are computed from shapes alone (`archcheck.structure.meta`). What
-needs values (data-dependent control flow, operations without a meta kernel) runs once more, for real, on the CPU.
+Nothing is allocated or initialised, and the common operations are computed from shapes alone
+(`archcheck.structure.meta`). What needs values (data-dependent control flow, operations without a meta kernel) runs
+once more, for real, on the CPU.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import torch
 from torch import nn
 
 from archcheck.errors import BuildError
-from archcheck.network.isolation import collector_paused, preserved_world, room_for_depth
+from archcheck.network.isolation import collector_paused, isolated_torch, room_for_depth
 from archcheck.network.torch_state import seed_generators
+from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
 from archcheck.structure.meta.inputs import make_inputs
 from archcheck.structure.meta.model_copy import copy_for_real, copy_to_meta, has_real_parameters, is_scripted, unwrapped
@@ -28,7 +30,6 @@ from archcheck.structure.meta.network_state import NetworkState
 from archcheck.structure.meta.recorder import Recorder
 from archcheck.structure.records import (
     Crash,
-    ForwardInput,
     ForwardRecord,
     MappingRecord,
     SequenceRecord,
@@ -61,7 +62,7 @@ def trace_structure(
     Raises:
         BuildError: or whatever else `make()` raises, when it does so on the CPU as well.
     """
-    with preserved_world(), collector_paused():
+    with isolated_torch(), collector_paused():
         ways = _Ways(lambda: build_on_meta(make), lambda: build_for_real(make), inputs, one_example, only_meta)
         return _trace(ways.on_meta(), ways)
 
@@ -74,7 +75,7 @@ def trace_model(
     Raises:
         UsageError: the network can't be copied.
     """
-    with preserved_world(), collector_paused():
+    with isolated_torch(), collector_paused():
         model = unwrapped(model)
         ways = _Ways(lambda: copy_to_meta(model), lambda: copy_for_real(model), inputs, one_example)
         return _trace(model if is_scripted(every_module(model)) else ways.on_meta(), ways)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def unknown(what: str, found: str, known: Sequence[str] | Mapping[str, object]) -> str:
@@ -43,3 +44,16 @@ def a(value: object) -> str:
     """`a list`, `an int`, `None`: what kind of value was found."""
     name = type(value).__name__
     return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`: did you mean 'fc1'?` where one of the known words is close, else nothing."""
+    spelt = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), list(spelt), n=1)
+    return f": did you mean {spelt[close[0]]!r}?" if close else ""
+
+
+def listed(names: Sequence[str], limit: int = 12) -> str:
+    """`a, b, … (14 in all)`: the first of some names, and how many there are."""
+    shown = ", ".join(names[:limit])
+    return f"{shown}, … ({len(names)} in all)" if len(names) > limit else shown or "no modules inside it"

@@ -14,16 +14,17 @@ import torch
 from archcheck.errors import ArchcheckError
 from archcheck.network.build import prepare_network
 from archcheck.network.torch_state import seeded
-from archcheck.spec.models import SpecFile
-from archcheck.spec.values import BATCH, input_names
-from archcheck.structure.records import SpeedRecord
+from archcheck.spec.dims import BATCH
+from archcheck.spec.inputs import input_names
+from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.trace import trace_structure
 from archcheck.throughput.memory import measure_peak_memory_bytes
 from archcheck.throughput.peak import measure_peak_macs_per_sec
 from archcheck.throughput.plan import SpeedPlan
+from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.workload import Workload, steps_for
 from archcheck.training.devices import device_name, release
-from archcheck.training.faults import blaming
+from archcheck.training.faults import attributing
 
 ROUNDS_SEC = 1.0
 LEAST_ROUNDS, MOST_ROUNDS = 5, 2_000
@@ -90,7 +91,7 @@ def _time(workload: Workload, time_rounds: TimeRounds, rootdir: Path | None) -> 
     first_step_sec, step_sec = workload.warm_up()
     peak = measure_peak_macs_per_sec(device, precision, PEAK_SEC)
     number = steps_for(ROUNDS_SEC, step_sec, least=LEAST_ROUNDS, most=MOST_ROUNDS)
-    with blaming("build", "a step", rootdir):
+    with attributing("build", "a step", rootdir):
         rounds = time_rounds(lambda: workload.run(1), number)
         memory = measure_peak_memory_bytes(workload.step, device, workload.resident())
     peak = max(peak, measure_peak_macs_per_sec(device, precision, PEAK_SEC))

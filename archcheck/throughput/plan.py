@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from archcheck.findings import Keys
+from archcheck.spec.dims import BATCH
+from archcheck.spec.inputs import (
+    ForwardInput,
+    InputValue,
+    TensorInput,
+    input_names,
+    iter_input_patterns,
+    make_forward_input,
+)
 from archcheck.spec.models import Named, Spec, Throughput, Training
-from archcheck.spec.values import BATCH, Keys, input_names, iter_input_patterns, make_forward_input
-from archcheck.structure.records import ForwardInput, InputValue, TensorInput
 from archcheck.training.recipe import Recipe, RecipeKind, resolve_recipe
 
 Mode: TypeAlias = Literal["train", "inference"]

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from archcheck.network.build import one_line
+from archcheck.network.exceptions import one_line
 from archcheck.throughput.clock import Clock
 from archcheck.training.devices import synchronize
 

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from archcheck.errors import ArchcheckError, BuildError, NotMeasured, SpecError, UsageError
-from archcheck.spec.models import Faster, SpecFile, read_spec
-from archcheck.spec.values import Keys
-from archcheck.structure.compare import Mismatch
-from archcheck.structure.records import SpeedRecord
+from archcheck.findings import Keys, Mismatch
+from archcheck.network.build import build_failure
+from archcheck.spec.lookup import find_spec
+from archcheck.spec.models import Faster
+from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.throughput.plan import SpeedPlan, resolve_plan
+from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.interval import Interval, Verdict, change_interval, judge
-from archcheck.throughput.regression.paired_benchmark import run_beside_reference, run_duel
+from archcheck.throughput.regression.paired_benchmark import run_beside_reference, run_paired
 from archcheck.throughput.regression.saved_runs import VERSION, SavedRun, explain_absence, find_baseline, read_saved
 from archcheck.throughput.regression.verdicts import (
     Floor,
@@ -32,8 +34,7 @@ from archcheck.throughput.regression.verdicts import (
 from archcheck.throughput.regression.workers import Request, WorkerFailed
 from archcheck.throughput.regression.worktree import Revision, checked_out
 from archcheck.training.options import RunOptions
-from archcheck.training.session import claims_of, find_spec
-from archcheck.verification import build_failure
+from archcheck.training.session import claims_of
 
 if TYPE_CHECKING:
     import torch
@@ -97,7 +98,7 @@ def speed_facts(record: SpeedRecord) -> dict[str, Any]:
     return asdict(record) | {"utilization": record.utilization}
 
 
-class Speed:
+class SpeedSession:
     """Measures specs as a session's options say.
 
     against: the revision to compare with, checked out when it's first needed; `close` removes it.
@@ -209,7 +210,7 @@ class SpeedRefused(Exception):  # noqa: N818 - a verdict, not a fault
 
 
 def measure_throughput(
-    speed: Speed, spec_file: SpecFile, plan: SpeedPlan, time_rounds: TimeRounds, saved: Saved
+    speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, time_rounds: TimeRounds, saved: Saved
 ) -> SpeedResult:
     """Time a spec and hold it against all that there is to hold it against.
 
@@ -238,7 +239,7 @@ def measure_throughput(
     return result
 
 
-def _measure_for_later(speed: Speed, spec_file: SpecFile, plan: SpeedPlan, result: SpeedResult) -> None:
+def _measure_for_later(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, result: SpeedResult) -> None:
     """Give a run that is going to be saved what later ones are measured by."""
     beside = run_beside_reference(speed.request(spec_file, plan), None)
     result.reference, result.log_ratios = beside.reference, beside.log_ratios
@@ -252,7 +253,7 @@ def _refuse(failed: WorkerFailed) -> NoReturn:
     raise SpeedRefused(Mismatch(keys, str(keys[-1]), str(failed))) from None
 
 
-def _hold_against_floors(speed: Speed, spec_file: SpecFile, plan: SpeedPlan, result: SpeedResult) -> bool:
+def _hold_against_floors(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, result: SpeedResult) -> bool:
     """Whether there is a minimum for this device; what falls short of it is measured again first."""
     rate, utilization = (_floor(speed, spec_file, key, result) for key in ("min_examples_per_sec", "min_utilization"))
     if utilization is not None and not result.record.utilization:
@@ -276,7 +277,7 @@ def _plain_rounds(function: Callable[[], object], number: int) -> list[float]:
     return time_plainly(function, number)
 
 
-def _floor(speed: Speed, spec_file: SpecFile, key: str, result: SpeedResult) -> Floor | None:
+def _floor(speed: SpeedSession, spec_file: SpecFile, key: str, result: SpeedResult) -> Floor | None:
     from archcheck.throughput.machine import key_for_device
 
     value = getattr(spec_file.spec.throughput, key, None)
@@ -293,7 +294,7 @@ def _floor(speed: Speed, spec_file: SpecFile, key: str, result: SpeedResult) -> 
 
 
 def _hold_against_revision(
-    speed: Speed, spec_file: SpecFile, plan: SpeedPlan, revision: Revision, result: SpeedResult
+    speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, revision: Revision, result: SpeedResult
 ) -> None:
     here = speed.request(spec_file, plan, tree=revision.here)
     there = _request_there(here, plan, revision)
@@ -301,7 +302,7 @@ def _hold_against_revision(
         result.unmeasured = there
         return
     try:
-        comparison = run_duel(here, there, 1 + plan.max_regression)
+        comparison = run_paired(here, there, 1 + plan.max_regression)
     except WorkerFailed as failed:
         if failed.shown != there.shown and failed.kind != "Foreign":
             raise
@@ -369,7 +370,9 @@ def _settle(
 # ------------------------------------------------------------------------------------------- saved runs
 
 
-def _hold_against_saved(speed: Speed, spec_file: SpecFile, plan: SpeedPlan, saved: Saved, result: SpeedResult) -> None:
+def _hold_against_saved(
+    speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, saved: Saved, result: SpeedResult
+) -> None:
     runs, problems = _saved_runs(saved)
     baseline = find_baseline(runs, result.fingerprint)
     if baseline is None:
@@ -407,7 +410,7 @@ def faster_claims_of(spec_file: SpecFile) -> list[tuple[Keys, Faster]]:
     return claims_of(spec_file, "faster_than", Faster)
 
 
-def measure_faster_claim(speed: Speed, spec_file: SpecFile, keys: Keys, claim: Faster) -> list[Mismatch]:
+def measure_faster_claim(speed: SpeedSession, spec_file: SpecFile, keys: Keys, claim: Faster) -> list[Mismatch]:
     """Let two specs take turns, each at its own batch size, and compare their examples per second.
 
     Raises:
@@ -419,7 +422,7 @@ def measure_faster_claim(speed: Speed, spec_file: SpecFile, keys: Keys, claim: F
         return [Mismatch((*keys, "spec"), "faster_than", str(error).splitlines()[0])]
     theirs, ours = (speed.request(one, speed.plan(one)) for one in (other, spec_file))
     try:
-        comparison = run_duel(theirs, ours, claim.by)
+        comparison = run_paired(theirs, ours, claim.by)
     except WorkerFailed as failed:
         return [Mismatch(keys, "faster_than", f"{failed.shown} can't be measured: {failed}")]
     if comparison.verdict == "open":

@@ -41,7 +41,7 @@ def _serve(request: Mapping[str, Any], requests: IO[str], answers: IO[str]) -> N
     except BrokenPipeError:
         raise
     except Exception as error:  # ours, or of a revision that does things in another way
-        from archcheck.network.build import one_line
+        from archcheck.network.exceptions import one_line
 
         _say(answers, {"error": "Crash", "message": f"measuring raised {one_line(error)}"})
 
@@ -49,7 +49,7 @@ def _serve(request: Mapping[str, Any], requests: IO[str], answers: IO[str]) -> N
 def _answers(request: Mapping[str, Any], requests: IO[str]) -> Iterator[dict[str, Any]]:
     """An answer when all is ready, then one for each line that comes in."""
     from archcheck.network.torch_state import seeded
-    from archcheck.spec.models import read_spec
+    from archcheck.spec.spec_file import read_spec
     from archcheck.throughput.plan import resolve_plan
     from archcheck.throughput.provenance import wrong_code
     from archcheck.throughput.workload import Workload

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archcheck.spec.models import SpecFile
+from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.meta.inputs import make_inputs
 from archcheck.throughput.clock import Clock
 from archcheck.throughput.plan import SpeedPlan
-from archcheck.training.faults import RunFailed, blaming
+from archcheck.training.faults import RunFailed, attributing
 from archcheck.training.forward import Forward
 from archcheck.training.metrics import takes_classes
 from archcheck.training.step import TrainingStep
@@ -44,7 +44,7 @@ class Workload:
         recipe = plan.recipe
         self.batch_size = recipe.batch_size
         self.network = build_own_network(spec_file, recipe, rootdir)
-        with blaming("batch_size", "making a batch", rootdir):
+        with attributing("batch_size", "making a batch", rootdir):
             self.inputs = _make_batch(plan, device)
         self._values: list[tuple[Tensor, Tensor]] = []  # of parameters, to be put back after each turn
         if plan.mode == "inference":
@@ -70,7 +70,7 @@ class Workload:
 
     def warm_up(self) -> tuple[float, float]:
         """Take steps until they are as fast as they get. Returns the seconds of the first, and of one of the last."""
-        with blaming("build", "a step", self._rootdir):
+        with attributing("build", "a step", self._rootdir):
             first = self.run(1)
             spent = [self.run(1) for _ in range(LEAST_WARM_UP_STEPS)]
             while sum(spent) < WARM_UP_SEC:

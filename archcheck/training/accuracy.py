@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean
 
-from archcheck.report.mismatches import format_table
+from archcheck.findings import Keys, Mismatch
 from archcheck.spec.models import Better
-from archcheck.spec.values import Keys
-from archcheck.structure.compare import Mismatch
-from archcheck.structure.records import EpochRecord, TrainingRecord
+from archcheck.text.tables import format_table
+from archcheck.text.units import format_gap, format_rate
 from archcheck.training.recipe import Recipe
+from archcheck.training.records import EpochRecord, TrainingRecord
 
 
 def is_confirmed(recipe: Recipe, epochs: Sequence[EpochRecord]) -> bool:
@@ -87,21 +87,6 @@ def format_curve(record: TrainingRecord) -> str:
 def _cells(epoch: EpochRecord) -> list[str]:
     accuracies = f"{epoch.train_accuracy:.3f}", f"{epoch.test_accuracy:.3f}"
     return [str(epoch.epoch), f"{epoch.loss:.4f}", *accuracies, format_rate(epoch.examples_per_sec)]
-
-
-def format_rate(examples_per_sec: float | None) -> str:
-    """Examples per second to three digits: `11_600`, `42.3`; `-` where only the first step was taken."""
-    if not examples_per_sec:
-        return "-"
-    if examples_per_sec < 100:
-        return f"{examples_per_sec:.3g}"
-    digits = len(str(int(examples_per_sec))) - 3
-    return f"{int(round(examples_per_sec, -digits)):_}"
-
-
-def format_gap(gap: float) -> str:
-    """A difference of accuracies, never so rounded that it vanishes."""
-    return f"{gap:.3f}" if gap >= 0.0005 else f"{gap:.1g}"
 
 
 def _count(number: int, what: str) -> str:

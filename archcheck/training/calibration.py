@@ -13,15 +13,16 @@ from typing import Any, Literal, Protocol
 import torch
 
 from archcheck.errors import UsageError
-from archcheck.network.build import one_line
+from archcheck.findings import Edit
+from archcheck.network.exceptions import one_line
 from archcheck.network.torch_state import neutral
 from archcheck.recording.edits import apply_edits
-from archcheck.report.mismatches import format_table
-from archcheck.spec.models import Spec, SpecFile, read_spec
-from archcheck.structure.compare import Edit
-from archcheck.structure.records import TrainingFault, TrainingRecord
+from archcheck.spec.models import Spec
+from archcheck.spec.spec_file import SpecFile, read_spec
+from archcheck.text.tables import format_table
 from archcheck.training.faults import RunFailed
 from archcheck.training.recipe import Recipe
+from archcheck.training.records import TrainingFault, TrainingRecord
 from archcheck.training.tolerance_bound import CONFIDENCE, COVERAGE, LEAST_STD, lower_bound, one_sided_factor
 
 PAYS = 1.05  # what a setting must gain over the plainest to be worth a line in the spec

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from archcheck.errors import UsageError
-from archcheck.network.build import one_line
-from archcheck.structure.records import EpochRecord
+from archcheck.network.exceptions import one_line
 from archcheck.system.files import written_at_once
+from archcheck.training.records import EpochRecord
 
 
 class Checkpoints:

@@ -7,13 +7,13 @@ from typing import Any
 from torch import Tensor
 
 from archcheck.data.splits import label_range
-from archcheck.spec.values import InputPattern
+from archcheck.spec.inputs import InputPattern
 from archcheck.training.faults import RunFailed
 from archcheck.training.metrics import ignored_label, takes_classes
 from archcheck.training.recipe import Recipe
 
 
-class Contract:
+class CompatibilityCheck:
     """What inputs, outputs and targets have to be.
 
     num_classes: of the data set, None where nobody knows.

@@ -12,9 +12,10 @@ from torch import nn
 from torch.nn.modules.loss import _Loss
 
 from archcheck.errors import BuildError
-from archcheck.network.build import check_arguments, did_you_mean
+from archcheck.findings import Mismatch
+from archcheck.network.build import check_arguments
 from archcheck.spec.models import Named
-from archcheck.structure.compare import Mismatch
+from archcheck.text.words import did_you_mean
 from archcheck.training.recipe import Recipe
 
 # Stepped after every batch rather than every epoch, as their documentation asks.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from archcheck.network.build import one_line, raised_at
-from archcheck.structure.records import TrainingFault
+from archcheck.network.exceptions import one_line, raised_at
+from archcheck.training.records import TrainingFault
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -23,7 +23,7 @@ class RunFailed(Exception):  # noqa: N818 - a finding, not a fault of ours
 
 
 @contextmanager
-def blaming(key: str, doing: str, rootdir: Path | None = None) -> Iterator[None]:
+def attributing(key: str, doing: str, rootdir: Path | None = None) -> Iterator[None]:
     """Turn whatever is raised inside into a finding about `key`: `DOING raised TYPE: MESSAGE (FILE:LINE)`."""
     try:
         yield

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archcheck.spec.values import iter_input_patterns
-from archcheck.training.faults import RunFailed, blaming
+from archcheck.spec.inputs import iter_input_patterns
+from archcheck.training.faults import RunFailed, attributing
 from archcheck.training.recipe import Recipe
 
 
@@ -28,10 +28,10 @@ class Forward:
         self._keyword = next(iter(recipe.input)) if isinstance(recipe.input, dict) and len(recipe.input) == 1 else None
         dtypes = [getattr(torch, pattern.dtype) for _, pattern in iter_input_patterns(recipe.input)]
         self._dtype = next((dtype for dtype in dtypes if dtype.is_floating_point), torch.float32)
-        with blaming("build", f"moving the network to {device}", rootdir):
+        with attributing("build", f"moving the network to {device}", rootdir):
             network.to(device)
         if recipe.memory_format == "channels_last":
-            with blaming("memory_format", "channels_last", rootdir):
+            with attributing("memory_format", "channels_last", rootdir):
                 network.to(memory_format=torch.channels_last)
         self._materialise(example)
         self._compiled: Any = network
@@ -42,7 +42,7 @@ class Forward:
         The compiled form shares the network's parameters; evaluation goes by the network itself, whose last batch has
         another size.
         """
-        with blaming("compile", "torch.compile", self._rootdir):
+        with attributing("compile", "torch.compile", self._rootdir):
             self._compiled = _compiled(self.network) if self.recipe.compile else self.network
 
     def __call__(self, inputs: Any) -> Tensor:
@@ -58,7 +58,7 @@ class Forward:
         blamed = ("build", "the forward pass") if forward is self.network else ("compile", "the compiled forward pass")
         # Without the cache: within another autocast, it would keep the weights of the first step for all others.
         cast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False)
-        with blaming(*blamed, self._rootdir), cast:
+        with attributing(*blamed, self._rootdir), cast:
             outputs = _tensor_of(self._called(forward, self._laid_out(inputs)))
         return outputs.float() if outputs.is_floating_point() else outputs
 

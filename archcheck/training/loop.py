@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from archcheck.data.batches import Batches
 from archcheck.errors import DataError
-from archcheck.structure.records import EpochRecord, TrainingRecord
 from archcheck.training.accuracy import is_confirmed
-from archcheck.training.compatibility import Contract
+from archcheck.training.compatibility import CompatibilityCheck
 from archcheck.training.components import Schedule, build_schedule
 from archcheck.training.devices import device_name, synchronize
-from archcheck.training.faults import RunFailed, blaming
+from archcheck.training.faults import RunFailed, attributing
 from archcheck.training.interrupts import Interrupts
 from archcheck.training.metrics import ignored_label, make_metric
 from archcheck.training.recipe import Recipe
+from archcheck.training.records import EpochRecord, TrainingRecord
 from archcheck.training.step import TrainingStep
 
 EXPLODED = 1_000  # times the first loss: no run comes back from there
@@ -69,7 +69,7 @@ def train(
 
     The caller seeds the random generators and restores the global state.
     """
-    run = _Run(network, train_set, test_set, recipe, Contract(recipe, num_classes), rootdir, watchers)
+    run = _Run(network, train_set, test_set, recipe, CompatibilityCheck(recipe, num_classes), rootdir, watchers)
     fault = None
     try:
         with torch.enable_grad(), run.interrupts:
@@ -97,7 +97,7 @@ def start_training(
     train_set: Batches,
     test_set: Batches,
     recipe: Recipe,
-    contract: Contract,
+    contract: CompatibilityCheck,
     rootdir: Path | None = None,
 ) -> TrainingStep:
     """What a step of training takes, once it's clear that data, network and recipe go together.
@@ -129,7 +129,7 @@ def fetched(batches: Batches, epoch: int, rootdir: Path | None) -> Generator[tup
 
 def _next(iterator: Iterator[tuple[Any, Tensor]], rootdir: Path | None) -> tuple[Any, Tensor] | None:
     try:
-        with blaming("dataset", "the data set", rootdir):
+        with attributing("dataset", "the data set", rootdir):
             return next(iterator, None)
     except RunFailed as failed:
         if isinstance(failed.__cause__, DataError):
@@ -145,7 +145,7 @@ class _Run:
     train_set: Batches
     test_set: Batches
     recipe: Recipe
-    _contract: Contract
+    _contract: CompatibilityCheck
     rootdir: Path | None
     watchers: Watchers
     epochs: list[EpochRecord] = field(default_factory=list)
@@ -162,7 +162,7 @@ class _Run:
         self._step = start_training(
             self.network, self.train_set, self.test_set, self.recipe, self._contract, self.rootdir
         )
-        with blaming("scheduler", self._scheduler_name, self.rootdir):
+        with attributing("scheduler", self._scheduler_name, self.rootdir):
             self._schedule = build_schedule(self.recipe, self._step.optimizer, len(self.train_set))
         self._watch = _LossWatch(self.train_set.device)
         self._clock = _Clock(self.train_set.device, self.train_set.batch_size)
@@ -180,7 +180,7 @@ class _Run:
                 return
             if epoch < self.recipe.epochs:
                 self._check_budget(epoch)
-            with blaming("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
+            with attributing("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
                 self._schedule.after_epoch(test_loss)
 
     @property
@@ -200,7 +200,7 @@ class _Run:
             loss_sum += loss
             metric.update(outputs, targets)
             self._watch.look(loss, epoch, number)
-            with blaming("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
+            with attributing("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
                 self._schedule.after_batch()
             self._clock.tick()
             self.interrupts.check()

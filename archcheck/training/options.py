@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,6 @@ from typing import Literal, TypeAlias
 from archcheck.errors import UsageError
 
 TrainKind: TypeAlias = Literal["auto", "quick", "full", "off"]
-
-_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
-_BINARY_UNITS = {"ki": 1024, "mi": 1024**2, "gi": 1024**3, "ti": 1024**4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +49,3 @@ def parse_seed(seed: int | None) -> int | None:
     if seed is not None and not 0 <= seed < 2**32:
         raise UsageError(f"expected a seed from 0 to {2**32 - 1}, found {seed}")
     return seed
-
-
-def parse_bytes(text: str) -> int:
-    """`500 MB`, `2 GiB`, `1_000_000`: an amount of memory in bytes. Raises UsageError."""
-    match = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)\s*([kmgt]i?)?b?", text.strip().lower())
-    if match is None:
-        raise UsageError(f"expected an amount of memory such as 500 MB or 2 GiB, found {text!r}")
-    return int(float(match[1].replace("_", "")) * (_UNITS | _BINARY_UNITS)[match[2] or ""])
-
-
-def num_cpus() -> int:
-    """The processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def available_bytes() -> int | None:
-    """The memory that can be had without swapping; None where the system doesn't tell."""
-    try:
-        with open("/proc/meminfo", encoding="utf-8") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from archcheck.findings import Keys
 from archcheck.spec.models import Named, Normalize, Spec, Training, TrainingKeys
-from archcheck.spec.values import Keys
 
 RecipeKind: TypeAlias = Literal["quick", "full"]
 

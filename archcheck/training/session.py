@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from archcheck.errors import BuildError, DataError, NotMeasured, SpecError, UsageError
-from archcheck.spec.models import SUFFIX, Better, SpecFile, read_spec, spec_name
-from archcheck.spec.values import Keys
-from archcheck.structure.compare import Mismatch
-from archcheck.structure.records import TrainingRecord
+from archcheck.findings import Keys, Mismatch
+from archcheck.network.build import build_failure
+from archcheck.spec.lookup import find_spec
+from archcheck.spec.models import Better
+from archcheck.spec.spec_file import SpecFile
 from archcheck.training.accuracy import as_stopped, check_accuracy, check_better_than
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe
-from archcheck.verification import build_failure
+from archcheck.training.records import TrainingRecord
 
 if TYPE_CHECKING:
     from archcheck.training.trainer import DataStore
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 ClaimT = TypeVar("ClaimT")
 
 
-class RunRefused(Exception):  # noqa: N818 - a verdict, not a fault
+class TrainingRefused(Exception):  # noqa: N818 - a verdict, not a fault
     """No run came about: what is wrong with the spec or its data."""
 
     def __init__(self, spec_file: SpecFile, mismatch: Mismatch) -> None:
@@ -32,7 +33,7 @@ class RunRefused(Exception):  # noqa: N818 - a verdict, not a fault
         self.mismatch = mismatch
 
 
-class Runs:
+class TrainingSession:
     """Trains specs as a session's options say, and remembers what came of it.
 
     watching: gives, for a label, a context whose value is told a run's progress.
@@ -52,7 +53,7 @@ class Runs:
         recipe = choose_recipe(spec_file.spec, self._options)
         wrong = check_recipe(spec_file, self._rootdir)
         if wrong:
-            raise RunRefused(spec_file, wrong[0])
+            raise TrainingRefused(spec_file, wrong[0])
         return recipe
 
     def train(self, spec_file: SpecFile, recipe: Recipe, *, keep_best: bool = True) -> TrainingRecord:
@@ -76,14 +77,14 @@ class Runs:
         try:
             trainer = Trainer(spec_file, recipe, self._options, self._rootdir, self._store)
         except DataError as error:
-            raise RunRefused(spec_file, data_mismatch(recipe, error, "dataset")) from None
+            raise TrainingRefused(spec_file, data_mismatch(recipe, error, "dataset")) from None
         try:
             with self._watching(spec_file.document.path) as watch:
                 return trainer.train(on_progress=watch, keep_best=keep_best)
         except DataError as error:
-            raise RunRefused(spec_file, data_mismatch(recipe, error)) from None
+            raise TrainingRefused(spec_file, data_mismatch(recipe, error)) from None
         except BuildError as error:
-            raise RunRefused(spec_file, _not_built(recipe, error)) from None
+            raise TrainingRefused(spec_file, _not_built(recipe, error)) from None
 
 
 def _not_built(recipe: Recipe, error: BuildError) -> Mismatch:
@@ -95,7 +96,7 @@ def _not_built(recipe: Recipe, error: BuildError) -> Mismatch:
 # ------------------------------------------------------------------------------------------- accuracy
 
 
-def measure_accuracy(runs: Runs, spec_file: SpecFile) -> tuple[TrainingRecord | None, list[Mismatch]]:
+def measure_accuracy(runs: TrainingSession, spec_file: SpecFile) -> tuple[TrainingRecord | None, list[Mismatch]]:
     """Train a spec and hold it against its minimum.
 
     Raises:
@@ -107,7 +108,7 @@ def measure_accuracy(runs: Runs, spec_file: SpecFile) -> tuple[TrainingRecord | 
             command = f"archcheck calibrate {shlex.quote(spec_file.document.path)}"
             raise NotMeasured(f"the {recipe.kind} recipe has no `accuracy` to reach; {command} measures one")
         record = runs.train(spec_file, recipe)
-    except RunRefused as refused:
+    except TrainingRefused as refused:
         return None, [refused.mismatch]
     return record, check_accuracy(recipe, record)
 
@@ -130,7 +131,7 @@ def better_claims_of(spec_file: SpecFile) -> list[tuple[Keys, Better]]:
     return claims_of(spec_file, "better_than", Better)
 
 
-def measure_claim(runs: Runs, spec_file: SpecFile, keys: Keys, claim: Better) -> list[Mismatch]:
+def measure_claim(runs: TrainingSession, spec_file: SpecFile, keys: Keys, claim: Better) -> list[Mismatch]:
     """Train both specs of a claim, each to the end of its recipe, and compare them.
 
     Raises:
@@ -148,12 +149,12 @@ def measure_claim(runs: Runs, spec_file: SpecFile, keys: Keys, claim: Better) ->
         ]
     except (SpecError, UsageError) as error:
         return [Mismatch((*keys, "spec"), "better_than", str(error).splitlines()[0])]
-    except RunRefused as refused:
+    except TrainingRefused as refused:
         return [Mismatch(keys, "better_than", f"can't be trained: {refused}")]
     return check_better_than(keys, claim, *records)
 
 
-def _claimed(runs: Runs, spec_file: SpecFile, claim: Better) -> Recipe:
+def _claimed(runs: TrainingSession, spec_file: SpecFile, claim: Better) -> Recipe:
     if spec_file.spec.training is None:
         raise UsageError(f"{spec_file.document.path} has no `training` to be compared by")
     recipe = runs.choose(spec_file)
@@ -163,35 +164,3 @@ def _claimed(runs: Runs, spec_file: SpecFile, claim: Better) -> Recipe:
         )
         raise NotMeasured(reason)
     return recipe
-
-
-def find_spec(spec_file: SpecFile, name: str) -> SpecFile:
-    """Another spec by its path, or by its name in the same folder.
-
-    Raises:
-        UsageError: there is none, or more than one.
-        SpecError: it isn't a valid spec.
-    """
-    folder, shown = spec_file.path.parent, Path(spec_file.document.path).parent
-    for path in (name, f"{name}{SUFFIX}"):
-        if path.endswith(SUFFIX) and (folder / path).is_file():
-            return read_spec(folder / path, str(shown / path))
-    found = [one for path in sorted(folder.glob(f"*{SUFFIX}")) if (one := _named(path, shown, name)) is not None]
-    if len(found) == 1:
-        return found[0]
-    names = [spec_name(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
-    raise UsageError(f"{'no' if not found else 'more than one'} spec {name!r} in {shown}{_did_you_mean(name, names)}")
-
-
-def _named(path: Path, shown: Path, name: str) -> SpecFile | None:
-    try:
-        spec_file = read_spec(path, str(shown / path.name))
-    except SpecError:
-        return None  # told by its own items
-    return spec_file if spec_file.spec.name == name else None
-
-
-def _did_you_mean(name: str, names: Sequence[str]) -> str:
-    from archcheck.network.build import did_you_mean
-
-    return did_you_mean(name, names)

@@ -16,19 +16,19 @@ from archcheck.data.registry import DataContext, check_dataset, load_dataset
 from archcheck.data.splits import DataPair
 from archcheck.data.transforms import check_transforms, make_transform
 from archcheck.errors import DataError, NotMeasured
+from archcheck.findings import Keys, Mismatch
 from archcheck.network.build import prepare_network
 from archcheck.network.torch_state import neutral, seeded
-from archcheck.spec.models import Named, Spec, SpecFile, spec_name
-from archcheck.spec.values import Keys
-from archcheck.structure.compare import Mismatch
-from archcheck.structure.records import TrainingRecord
+from archcheck.spec.models import Named, Spec
+from archcheck.spec.spec_file import SpecFile, spec_name
 from archcheck.training.checkpoints import Checkpoints
-from archcheck.training.compatibility import Contract
+from archcheck.training.compatibility import CompatibilityCheck
 from archcheck.training.components import check_components
 from archcheck.training.devices import choose_device, synchronize
 from archcheck.training.loop import Progress, Watchers, start_training, train
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe, resolve_recipe
+from archcheck.training.records import TrainingRecord
 
 
 def choose_recipe(spec: Spec, options: RunOptions) -> Recipe:
@@ -133,7 +133,7 @@ class Trainer:
         recipe = recipe or self.recipe
         with seeded(recipe.seed, self.device, self.options.num_threads):
             train_set, test_set = self._batches(recipe)
-            contract = Contract(recipe, self.num_classes)
+            contract = CompatibilityCheck(recipe, self.num_classes)
             step = start_training(self._build(recipe), train_set, test_set, recipe, contract, self.rootdir)
             step.network.train()
         batches = _endless(train_set)

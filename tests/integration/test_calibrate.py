@@ -12,8 +12,7 @@ import torch
 
 from archcheck.cli.command_line import main
 from archcheck.errors import UsageError
-from archcheck.spec.models import SpecFile, read_spec
-from archcheck.structure.records import EpochRecord, TrainingFault, TrainingRecord
+from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.training.calibration import (
     CalibrationRuns,
     Choices,
@@ -28,6 +27,7 @@ from archcheck.training.calibration import (
 )
 from archcheck.training.faults import RunFailed
 from archcheck.training.recipe import Recipe, resolve_recipe
+from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
 from tests.integration.conftest import Project
 
 HEAD = "build: nets:small\ninput: [B, 1, 28, 28]\n"

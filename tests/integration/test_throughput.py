@@ -23,9 +23,9 @@ from typing import Any
 import pytest
 import torch
 
-from archcheck.structure.records import SpeedRecord
+from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.interval import judge, ratio_interval
-from archcheck.throughput.regression.paired_benchmark import Comparison, ReferenceRun, run_duel
+from archcheck.throughput.regression.paired_benchmark import Comparison, ReferenceRun, run_paired
 from archcheck.throughput.regression.workers import Request, WorkerFailed
 from tests.integration.conftest import Project
 
@@ -104,7 +104,7 @@ class Fast(Project):
 
 
 class Duels:
-    """Stands for `run_duel`: the ratios of the times that it finds, one duel after the other, the last one for good."""
+    """Stands for `run_paired`: the ratios of the times that it finds, one run after the other."""
 
     def __init__(self) -> None:
         self.found: list[float | WorkerFailed] = [1.0]
@@ -1221,7 +1221,7 @@ def test_a_process_that_is_killed_fails_its_item_and_no_other(
     fast.write("fast.py", NETS + DYING)
 
     def only_a(left: Request, right: Request, limit: float) -> Comparison:
-        return run_duel(left, right, limit) if "a.arch" in left.shown else duels(left, right, limit)
+        return run_paired(left, right, limit) if "a.arch" in left.shown else duels(left, right, limit)
 
     monkeypatch.setattr("archcheck.throughput.session.run_duel", only_a)
     result = fast.run("-k", "throughput", "--archcheck-against", "HEAD")

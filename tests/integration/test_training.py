@@ -175,7 +175,7 @@ def failing_text(result: pytest.RunResult, check: str = "accuracy") -> str:
     result.assert_outcomes(failed=1)
     output = result.stdout.str()
     assert "Traceback" not in output
-    assert "archcheck/items.py" not in output
+    assert "archcheck/pytest_plugin" not in output
     (text,) = re.findall(rf"^_+ toy: {check} _+\n((?:[^=\n].*\n)+)", output, re.MULTILINE)
     line, *notes = str(text).splitlines()
     assert all(note.startswith("  ") for note in notes)

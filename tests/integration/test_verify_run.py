@@ -199,7 +199,7 @@ def test_failures_without_a_terminal_and_without_tracebacks(project: Project) ->
         output = project.run(f"--tb={style}").stdout.str()
         assert "specs/small.arch.yaml:5: pool: output shape differs" in output
         assert "Traceback" not in output
-        assert "archcheck/items.py" not in output
+        assert "archcheck/pytest_plugin" not in output
 
 
 def test_a_users_autouse_fixtures_do_no_harm(project: Project) -> None:

@@ -19,10 +19,10 @@ from torch.nn import functional
 from archcheck.function.diagnosis.op_calls import (
     EPSILONS,
     REDUCTIONS,
-    Called,
-    Family,
-    Repair,
+    OpCall,
     Slot,
+    Substitution,
+    SubstitutionRule,
     Unary,
     article,
     done_before,
@@ -124,7 +124,7 @@ def _dropouts() -> Iterator[tuple[str, Unary]]:
 _COMMON: Final = ("relu", "gelu", "silu", "sigmoid", "tanh")
 
 
-def other_activation(called: Called) -> Iterator[Repair]:
+def other_activation(called: OpCall) -> Iterator[Substitution]:
     """Another activation than was recorded, or one too many."""
     activation = any(name.partition("(")[0] == called.name for name in ACTIVATIONS) or called.name in _OTHER_ACTIVATIONS
     if not activation and called.name not in _FUNCTIONS:
@@ -135,7 +135,7 @@ def other_activation(called: Called) -> Iterator[Repair]:
     yield instead(f"{article(called.title)} too many", lambda x: x)
 
 
-def missing_activation(called: Called) -> Iterator[Repair]:
+def missing_activation(called: OpCall) -> Iterator[Substitution]:
     """One of the usual activations that got lost; in train mode, a dropout."""
     for text in _COMMON:
         yield from missing_around(called, article(text), ACTIVATIONS[text], is_data)
@@ -143,7 +143,7 @@ def missing_activation(called: Called) -> Iterator[Repair]:
         yield from missing_around(called, article(text), function, is_data)
 
 
-def missing_function(called: Called) -> Iterator[Repair]:
+def missing_function(called: OpCall) -> Iterator[Substitution]:
     """Another function of one tensor that got lost."""
     for text, function in (*ACTIVATIONS.items(), *_NORMALISATIONS.items(), *_FUNCTIONS.items()):
         if text not in _COMMON:
@@ -152,7 +152,7 @@ def missing_function(called: Called) -> Iterator[Repair]:
 
 # ------------------------------------------------------------------------------------------- settings
 
-Changes = Callable[[Called], Iterable[Mapping[str, Any]]]
+Changes = Callable[[OpCall], Iterable[Mapping[str, Any]]]
 
 
 def _each(name: str, *values: Any) -> Changes:
@@ -163,7 +163,7 @@ def _toggled(name: str) -> Changes:
     return lambda called: [{name: not called.setting(name)}]
 
 
-def _axes(called: Called) -> Iterator[Mapping[str, Any]]:
+def _axes(called: OpCall) -> Iterator[Mapping[str, Any]]:
     ndim = called.x.ndim
     yield from ({"dim": dim} for dim in range(-1, -ndim - 1, -1))
     if called.name in REDUCTIONS:
@@ -177,7 +177,7 @@ def _scalar(value: Any) -> int | None:
     return only if isinstance(only, int) else None
 
 
-def _convolutions(called: Called) -> Iterator[Mapping[str, Any]]:
+def _convolutions(called: OpCall) -> Iterator[Mapping[str, Any]]:
     """Other paddings, dilations and strides, those of the same output first."""
     stride, padding, dilation = (_scalar(called.setting(name)) for name in ("stride", "padding", "dilation"))
     sizes = called.operands[1][1].shape[2:]
@@ -193,7 +193,7 @@ def _convolutions(called: Called) -> Iterator[Mapping[str, Any]]:
         yield {"dilation": other, "padding": other * (sizes[0] - 1) // 2, "stride": step}
 
 
-def _kernels(called: Called) -> Iterator[Mapping[str, Any]]:
+def _kernels(called: OpCall) -> Iterator[Mapping[str, Any]]:
     for kernel in (2, 3, 4, 5, 7):
         for padding in range(kernel // 2 + 1):
             stride = called.setting("stride") or called.setting("kernel_size")
@@ -203,7 +203,7 @@ def _kernels(called: Called) -> Iterator[Mapping[str, Any]]:
     yield {"divisor_override": None}
 
 
-def _modes(_: Called) -> Iterator[Mapping[str, Any]]:
+def _modes(_: OpCall) -> Iterator[Mapping[str, Any]]:
     for mode in ("nearest", "bilinear", "bicubic", "linear", "area", "nearest-exact", "trilinear"):
         if mode in ("nearest", "area", "nearest-exact"):
             yield {"mode": mode, "align_corners": None}
@@ -212,7 +212,7 @@ def _modes(_: Called) -> Iterator[Mapping[str, Any]]:
             yield {"mode": mode, "align_corners": True}
 
 
-def _pads(called: Called) -> Iterator[Mapping[str, Any]]:
+def _pads(called: OpCall) -> Iterator[Mapping[str, Any]]:
     yield from ({"mode": mode} for mode in ("constant", "reflect", "replicate", "circular"))
     yield from ({"mode": "constant", "value": value} for value in (0.0, 1.0, -math.inf))
     pads = tuple(called.setting("pad"))
@@ -223,8 +223,8 @@ def _pads(called: Called) -> Iterator[Mapping[str, Any]]:
             yield {"pad": (*pads[:i], *pair, *pads[i + 2 :])}
 
 
-def _divisors(name: str, size: Callable[[Called], int]) -> Changes:
-    def changes(called: Called) -> Iterator[Mapping[str, Any]]:
+def _divisors(name: str, size: Callable[[OpCall], int]) -> Changes:
+    def changes(called: OpCall) -> Iterator[Mapping[str, Any]]:
         yield from ({name: number} for number in range(1, size(called) + 1) if size(called) % number == 0)
 
     return changes
@@ -233,7 +233,7 @@ def _divisors(name: str, size: Callable[[Called], int]) -> Changes:
 def _masks(name: str) -> Changes:
     """No mask, or its opposite."""
 
-    def changes(called: Called) -> Iterator[Mapping[str, Any]]:
+    def changes(called: OpCall) -> Iterator[Mapping[str, Any]]:
         mask = called.setting(name)
         if isinstance(mask, Tensor):
             yield {name: None}
@@ -281,20 +281,20 @@ _SETTINGS: Final[tuple[tuple[tuple[str, ...], Changes], ...]] = (
 )
 
 
-def other_settings(called: Called) -> Iterator[Repair]:
+def other_settings(called: OpCall) -> Iterator[Substitution]:
     """An operation with another argument than was recorded."""
     for names, changes in _SETTINGS:
         if called.name in names:
             yield from _all_changed(called, changes)
 
 
-def other_convolution(called: Called) -> Iterator[Repair]:
+def other_convolution(called: OpCall) -> Iterator[Substitution]:
     """A convolution with another stride, padding or dilation."""
     if called.name in _CONVOLUTIONS:
         yield from _all_changed(called, _convolutions)
 
 
-def _all_changed(called: Called, changes: Changes) -> Iterator[Repair]:
+def _all_changed(called: OpCall, changes: Changes) -> Iterator[Substitution]:
     for change in changes(called):
         told = {name: value for name, value in change.items() if _differs(called.setting(name), value)}
         if told:
@@ -305,11 +305,11 @@ def _differs(one: Any, other: Any) -> bool:
     return one is not other if isinstance(one, Tensor) or isinstance(other, Tensor) else bool(one != other)
 
 
-def _changed(text: str, change: Mapping[str, Any]) -> Repair:
-    return Repair(text, lambda called: called.changed(change).run())
+def _changed(text: str, change: Mapping[str, Any]) -> Substitution:
+    return Substitution(text, lambda called: called.changed(change).run())
 
 
-def _changed_text(called: Called, change: Mapping[str, Any]) -> str:
+def _changed_text(called: OpCall, change: Mapping[str, Any]) -> str:
     if "training" in change:
         if called.name == "batch_norm":
             whose = "its running statistics" if change["training"] else "the batch's statistics"
@@ -335,7 +335,7 @@ def _shown(value: Any) -> str:
 # ------------------------------------------------------------------------------------------- one operation for another
 
 
-def other_pooling(called: Called) -> Iterator[Repair]:
+def other_pooling(called: OpCall) -> Iterator[Substitution]:
     """A maximum for an average, or the other way round."""
     kind, pool, dims = called.name.rpartition("_pool")[0].removeprefix("adaptive_"), "_pool", called.name[-2:]
     if pool not in called.name or kind not in ("avg", "max", "lp"):
@@ -367,7 +367,7 @@ def _reductions(dim: Any, keepdim: bool) -> Iterator[tuple[str, Unary]]:
         yield "the first position", lambda x: x[..., 0, 0]
 
 
-def other_reduction(called: Called) -> Iterator[Repair]:
+def other_reduction(called: OpCall) -> Iterator[Substitution]:
     """Another way to make one value of many."""
     if called.name in REDUCTIONS and not (called.name in ("max", "min") and len(called.operands) > 1):
         for text, function in _reductions(called.setting("dim"), bool(called.setting("keepdim"))):
@@ -380,15 +380,15 @@ def other_reduction(called: Called) -> Iterator[Repair]:
                 yield _replaced(f"{indexed(called)} now, {text} was recorded", function)
 
 
-def _replaced(text: str, function: Unary) -> Repair:
-    def act(called: Called) -> Any:
+def _replaced(text: str, function: Unary) -> Substitution:
+    def act(called: OpCall) -> Any:
         out = function(called.x)
         return rebuilt(called.run(), out) if called.name in ("max", "min", "median") and _has_dim(called) else out
 
-    return Repair(text, act)
+    return Substitution(text, act)
 
 
-def _has_dim(called: Called) -> bool:
+def _has_dim(called: OpCall) -> bool:
     return called.setting("dim") is not None
 
 
@@ -409,7 +409,7 @@ _COMPARISONS: Final = MappingProxyType({"gt": ">", "ge": ">=", "lt": "<", "le": 
 _EXTRA: Final = MappingProxyType({"add": "sum", "sub": "difference", "mul": "product", "div": "quotient"})
 
 
-def other_operator(called: Called) -> Iterator[Repair]:
+def other_operator(called: OpCall) -> Iterator[Substitution]:
     """A sum for a product and the like; and one that is too many."""
     if called.name in _ARITHMETIC and len(called.args) == 2:
         for text, function in _BINARY.items():
@@ -424,30 +424,30 @@ def other_operator(called: Called) -> Iterator[Repair]:
         yield instead(f"{called.name} now, {other} was recorded", change)
 
 
-def _of_arguments(text: str, function: Callable[..., Any]) -> Repair:
-    return Repair(text, lambda called: function(*called.args))
+def _of_arguments(text: str, function: Callable[..., Any]) -> Substitution:
+    return Substitution(text, lambda called: function(*called.args))
 
 
-def _only(text: str, slot: Slot) -> Repair:
+def _only(text: str, slot: Slot) -> Substitution:
     """One of the arguments as it is."""
-    return Repair(text, lambda called: operand_at(called, slot).expand_as(called.run()))
+    return Substitution(text, lambda called: operand_at(called, slot).expand_as(called.run()))
 
 
-def other_normalisation(called: Called) -> Iterator[Repair]:
+def other_normalisation(called: OpCall) -> Iterator[Substitution]:
     """One normalisation for another, with the same scale and shift."""
     weight, bias, eps = (called.setting(name) for name in ("weight", "bias", "eps"))
     options = {"eps": 1e-5 if eps is None else eps}
     if called.name in ("layer_norm", "rms_norm"):
         other = "rms_norm" if called.name == "layer_norm" else "layer_norm"
 
-        def act(it: Called) -> Any:
+        def act(it: OpCall) -> Any:
             shape, weight, bias = it.setting("normalized_shape"), it.setting("weight"), it.setting("bias")
             if other == "layer_norm":
                 return functional.layer_norm(it.x, shape, weight, None, **options)
             made = functional.rms_norm(it.x, shape, weight, **options)
             return made if bias is None else made + bias
 
-        yield Repair(f"{called.name} now, {other} was recorded", act)
+        yield Substitution(f"{called.name} now, {other} was recorded", act)
     elif called.name in ("batch_norm", "group_norm", "instance_norm"):
         for name, function in _channel_norms(weight, bias, options):
             yield instead(f"{called.name} now, {name} was recorded", function)
@@ -464,14 +464,14 @@ def _channel_norms(weight: Any, bias: Any, options: Mapping[str, float]) -> Iter
         yield f"group_norm of {groups}", partial(functional.group_norm, num_groups=groups, **scaled)
 
 
-def other_dropout(called: Called) -> Iterator[Repair]:
+def other_dropout(called: OpCall) -> Iterator[Substitution]:
     """Single elements for whole channels, or the other way round."""
     for other in _DROPOUTS if called.name in _DROPOUTS else ():
         function = partial(getattr(functional, other), p=called.setting("p"), training=bool(called.setting("training")))
         yield instead(f"{called.name} now, {other} was recorded", function)
 
 
-def other_softmax(called: Called) -> Iterator[Repair]:
+def other_softmax(called: OpCall) -> Iterator[Substitution]:
     """With or without the logarithm; over scores that are masked or aren't."""
     other = {"softmax": "log_softmax", "log_softmax": "softmax"}.get(called.name)
     if other is None:
@@ -489,7 +489,7 @@ def _masked(scores: Tensor, keep: Callable[[Tensor], Tensor]) -> Tensor:
     return scores.masked_fill(mask, -math.inf)
 
 
-def one_too_many(called: Called) -> Iterator[Repair]:
+def one_too_many(called: OpCall) -> Iterator[Substitution]:
     """An operation that wasn't there."""
     floating = is_data(called.x) and called.result.is_floating_point()
     alike = called.x.shape == called.result.shape or called.name == "getitem"
@@ -502,7 +502,7 @@ _NO_FUNCTION: Final = frozenset({"clone", "contiguous", "detach", "to", "type", 
 
 
 # In the order in which they are tried: mistakes that are often made and cost few runs to undo come first.
-FAMILIES: Final[tuple[Family, ...]] = (
+FAMILIES: Final[tuple[SubstitutionRule, ...]] = (
     other_settings,
     other_pooling,
     other_order,

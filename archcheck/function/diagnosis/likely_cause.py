@@ -20,9 +20,25 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from archcheck.function.diagnosis.alternatives import FAMILIES, missing_activation
-from archcheck.function.diagnosis.op_calls import Act, Called, Family, Key, Repair, Slot, Source, the_output
+from archcheck.function.diagnosis.op_calls import (
+    Act,
+    Key,
+    OpCall,
+    Slot,
+    Source,
+    Substitution,
+    SubstitutionRule,
+    the_output,
+)
 from archcheck.function.fingerprint.digests import Digest, tensors_in
-from archcheck.function.fingerprint.passes import How, Listener, Passes, Prepared, isolated, prepare
+from archcheck.function.fingerprint.passes import (
+    DigestingWatcher,
+    FingerprintConfig,
+    Passes,
+    PreparedNetwork,
+    isolated,
+    prepare,
+)
 from archcheck.function.fingerprint.weight_filler import stir
 from archcheck.network.forward_watcher import eager
 from archcheck.network.isolation import room_for_depth
@@ -38,7 +54,7 @@ _RETURN: Final = sys.maxsize  # the position of what a layer returns, behind all
 
 def likely_cause(
     make: Callable[[], nn.Module],
-    how: How,
+    how: FingerprintConfig,
     expected: Mapping[str, float],
     layer: str,
     index: int,
@@ -101,7 +117,7 @@ class _Seen:
     """An operation of the pass; `inside`: it ran in a module within the layer. site: the code that called it."""
 
     position: int
-    called: Called
+    called: OpCall
     module: str
     inside: bool
     running: tuple[Key, ...]
@@ -192,7 +208,7 @@ class _Operations(TorchFunctionMode):
             raise _Stopped
         position = self.position
         self.position += 1
-        called = Called(func, args, kwargs or {}, found=self.plan.found, mode=self.mode)
+        called = OpCall(func, args, kwargs or {}, found=self.plan.found, mode=self.mode)
         act = self.plan.acts.get(position)
         out = called.run() if act is None else replaced(called, act)
         self.plan.note(("op", position), out)
@@ -200,7 +216,7 @@ class _Operations(TorchFunctionMode):
             self._note(position, replace(called, out=out))
         return out
 
-    def _note(self, position: int, called: Called) -> None:
+    def _note(self, position: int, called: OpCall) -> None:
         assert self.notes is not None
         running = tuple((frame.name, frame.index) for frame in self.frames)
         module = self.frames[-1].name if self.frames else ""
@@ -210,7 +226,7 @@ class _Operations(TorchFunctionMode):
             self.notes.sources.append((position, Source(("op", position, 0), text, called.out)))
 
 
-def replaced(called: Called, act: Act) -> Any:
+def replaced(called: OpCall, act: Act) -> Any:
     """What an operation gives that is done in another way; written where it would have been, for one in place."""
     name = getattr(called.func, "__name__", "")
     in_place = (name.endswith("_") and not name.endswith("__")) or called.kwargs.get("inplace") is True
@@ -228,7 +244,7 @@ def _has_tensor(out: Any) -> bool:
     return isinstance(out, Tensor) or (isinstance(out, tuple | list) and bool(out) and isinstance(out[0], Tensor))
 
 
-_OF_TORCH: Final = ("overrides.py", "functional.py", "_tensor.py", "_jit_internal.py", "causes.py")
+_OF_TORCH: Final = ("overrides.py", "functional.py", "_tensor.py", "_jit_internal.py", "likely_cause.py")
 
 
 def _site() -> Key:
@@ -239,7 +255,7 @@ def _site() -> Key:
     return (frame.f_code, frame.f_lasti)
 
 
-class _Ear(Listener):
+class CallProbe(DigestingWatcher):
     """Hears one call of one module, and ends the pass there; what needn't run again is taken from the notes."""
 
     def __init__(self, wanted: _Wanted, operations: _Operations) -> None:
@@ -320,7 +336,7 @@ class _Ear(Listener):
 
     def _finish(self, out: Any) -> Any:
         act = self.operations.plan.acts.get(_RETURN)
-        called = Called(the_output, (out,), {}, found=self.operations.plan.found, mode=self.operations.mode)
+        called = OpCall(the_output, (out,), {}, found=self.operations.plan.found, mode=self.operations.mode)
         if act is not None:
             out = replaced(called, act)
         self.digest = self._digest(out)
@@ -360,11 +376,11 @@ def _copied(value: Any) -> Any:
 class _Rerun(Passes):
     """One kind of pass of one network, as often as is wanted."""
 
-    def __init__(self, network: Prepared, how: How, wanted: _Wanted, end: float) -> None:
+    def __init__(self, network: PreparedNetwork, how: FingerprintConfig, wanted: _Wanted, end: float) -> None:
         super().__init__(network, how)
         self.wanted, self.end = wanted, end
         self.operations = _Operations("eval mode" if wanted.kind == "eval" else "train mode", end)
-        self.ear = _Ear(wanted, self.operations)
+        self.ear = CallProbe(wanted, self.operations)
         self.listener = self.ear
 
     @contextmanager
@@ -476,7 +492,7 @@ class _Search:
     def _fits(self, plan: _Plan) -> bool:
         return self.wanted.fits(self.rerun.attempt(plan))
 
-    def _tried(self, tier: Sequence[_Seen], families: Sequence[Family]) -> Iterator[str]:
+    def _tried(self, tier: Sequence[_Seen], families: Sequence[SubstitutionRule]) -> Iterator[str]:
         """The repairs of some operations that fit: of single ones, then of all that the same code called."""
         for family in families:
             if family is missing_activation:  # by now nothing simpler fits
@@ -495,7 +511,7 @@ def _same(one: Digest, other: Digest | None) -> bool:
     return other is not None and abs(one.check - other.check) <= _NOISE * abs(one.check)
 
 
-def _proposed(family: Callable[[Called], Iterator[Repair]], called: Called) -> Iterator[Repair]:
+def _proposed(family: Callable[[OpCall], Iterator[Substitution]], called: OpCall) -> Iterator[Substitution]:
     """The repairs of a family; none where an operation was called in a way that it doesn't know."""
     with suppress(Exception):
         yield from family(called)
@@ -553,22 +569,22 @@ def _exchanges(tier: Sequence[_Seen]) -> Iterator[tuple[str, _Plan]]:
 
 
 def _exchanged(earlier: int, later: int, slot: Slot) -> _Plan:
-    waiting: list[Called] = []
+    waiting: list[OpCall] = []
 
-    def first(called: Called) -> Any:
+    def first(called: OpCall) -> Any:
         waiting[:] = [called]
         return dict(called.operands)[slot]
 
     return _Plan({earlier: first, later: lambda called: waiting[0].with_operand(slot, called.run()).run()})
 
 
-def _together(family: Callable[[Called], Iterator[Repair]], tier: Sequence[_Seen]) -> Iterator[tuple[str, _Plan]]:
+def _together(family: Callable[[OpCall], Iterator[Substitution]], tier: Sequence[_Seen]) -> Iterator[tuple[str, _Plan]]:
     """The same repair at all operations that one place in the code called."""
     places: dict[Key, list[_Seen]] = {}
     for one in tier:
         places.setdefault((one.called.name, one.site), []).append(one)
     for several in (place for place in places.values() if len(place) > 1):
-        repairs: dict[str, dict[int, Repair]] = {}
+        repairs: dict[str, dict[int, Substitution]] = {}
         for one in several:
             for repair in _proposed(family, one.called):
                 repairs.setdefault(repair.text, {})[one.position] = repair

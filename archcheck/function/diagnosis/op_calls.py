@@ -12,7 +12,7 @@ from torch import Tensor, nn
 Slot = tuple[int | str, int | None]  # an argument's position or keyword; within it, the position in a list
 Unary = Callable[[Tensor], Any]
 Key = tuple[Any, ...]
-Act = Callable[["Called"], Any]
+Act = Callable[["OpCall"], Any]
 
 EPSILONS: Final = (1e-5, 1e-6, 1e-3, 1e-12, 1e-8, 1e-2, 0.0)
 
@@ -34,7 +34,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class OpCall:
     """An operation as the network called it.
 
     out: what came out of it, where it has run. fresh: the arguments that no operation nearby has just computed for it.
@@ -92,7 +92,7 @@ class Called:
         """The first tensor that came out."""
         return self.out if isinstance(self.out, Tensor) else self.out[0]
 
-    def with_operand(self, slot: Slot, value: Any) -> Called:
+    def with_operand(self, slot: Slot, value: Any) -> OpCall:
         """The same with another argument."""
         place, within = slot
         if within is not None:
@@ -112,7 +112,7 @@ class Called:
             return self.args[names.index(name)]
         return _parameters(self.name).get(name)
 
-    def changed(self, changes: Mapping[str, Any]) -> Called:
+    def changed(self, changes: Mapping[str, Any]) -> OpCall:
         """The same with other settings."""
         args, kwargs, names = list(self.args), dict(self.kwargs), list(_parameters(self.name))
         for name, value in changes.items():
@@ -207,7 +207,7 @@ def _literal(text: str) -> Any:
         return float(text) if text[0] in "-0123456789" else text
 
 
-def indexed(called: Called) -> str:
+def indexed(called: OpCall) -> str:
     """The index of a selection as code: `x[:, 0]`."""
     index = called.args[1] if isinstance(called.args[1], tuple) else (called.args[1],)
     return index_text(index)
@@ -229,7 +229,7 @@ def _one_index(one: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
+class Substitution:
     """What to compute in an operation's place, and what that says of the network; `needs` are the tensors it takes."""
 
     text: str
@@ -237,19 +237,19 @@ class Repair:
     needs: tuple[Key, ...] = ()
 
 
-Family = Callable[[Called], Iterator[Repair]]
+SubstitutionRule = Callable[[OpCall], Iterator[Substitution]]
 
 
-def _after(text: str, change: Unary) -> Repair:
+def _after(text: str, change: Unary) -> Substitution:
     """Something done to what comes out."""
 
-    def act(called: Called) -> Any:
+    def act(called: OpCall) -> Any:
         out = called.run()
         if isinstance(out, Tensor):
             return change(out)
         return rebuilt(out, change(out[0]))
 
-    return Repair(text, act)
+    return Substitution(text, act)
 
 
 def rebuilt(out: Any, first: Tensor) -> Any:
@@ -258,12 +258,12 @@ def rebuilt(out: Any, first: Tensor) -> Any:
     return parts if type(out) is tuple else type(out)(parts)
 
 
-def done_before(text: str, slot: Slot, change: Unary) -> Repair:
+def done_before(text: str, slot: Slot, change: Unary) -> Substitution:
     """Something done to what goes in."""
-    return Repair(text, lambda called: called.with_operand(slot, change(operand_at(called, slot))).run())
+    return Substitution(text, lambda called: called.with_operand(slot, change(operand_at(called, slot))).run())
 
 
-def operand_at(called: Called, slot: Slot) -> Any:
+def operand_at(called: OpCall, slot: Slot) -> Any:
     """The tensor that went in there."""
     return dict(called.operands)[slot]
 
@@ -273,7 +273,7 @@ def is_data(tensor: Tensor) -> bool:
     return tensor.is_floating_point() and not isinstance(tensor, nn.Parameter)
 
 
-def missing_around(called: Called, what: str, change: Unary, fits: Callable[[Tensor], bool]) -> Iterator[Repair]:
+def missing_around(called: OpCall, what: str, change: Unary, fits: Callable[[Tensor], bool]) -> Iterator[Substitution]:
     """The same done to what comes out, and to each argument that nothing nearby has computed for this alone."""
     if fits(called.result):
         where = "at the end" if called.name == OUTPUT else f"after {called.name}"
@@ -283,9 +283,9 @@ def missing_around(called: Called, what: str, change: Unary, fits: Callable[[Ten
             yield done_before(f"{what} is missing before {called.name}", slot, change)
 
 
-def instead(text: str, function: Unary) -> Repair:
+def instead(text: str, function: Unary) -> Substitution:
     """Another function of the first tensor."""
-    return Repair(text, lambda called: function(called.x))
+    return Substitution(text, lambda called: function(called.x))
 
 
 def article(word: str) -> str:

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from archcheck.function.diagnosis.op_calls import (
     EPSILONS,
     OUTPUT,
-    Called,
     Key,
-    Repair,
+    OpCall,
     Slot,
     Source,
+    Substitution,
     Unary,
     done_before,
     index_text,
@@ -45,7 +45,7 @@ def _orders(count: int) -> Iterator[tuple[int, ...]]:
         yield from ((*usual[:i], usual[i + 1], usual[i], *usual[i + 2 :]) for i in range(count - 1))
 
 
-def other_order(called: Called) -> Iterator[Repair]:
+def other_order(called: OpCall) -> Iterator[Substitution]:
     """Tensors put together, or taken apart, in another order."""
     if called.name in ("cat", "stack", "hstack", "vstack") and called.args and isinstance(called.args[0], list | tuple):
         word = "concatenation" if called.name == "cat" else called.name
@@ -55,31 +55,31 @@ def other_order(called: Called) -> Iterator[Repair]:
     if called.name in ("chunk", "split", "unbind", "tensor_split", "split_with_sizes"):
         text = "the parts of a split in another order"
         yield from (_taken_out(order, text) for order in _orders(len(called.out)))
-        yield Repair("the parts of a split interleaved when it was recorded", _interleaved)
+        yield Substitution("the parts of a split interleaved when it was recorded", _interleaved)
 
 
-def _put_in(order: Sequence[int], text: str) -> Repair:
-    def act(called: Called) -> Any:
+def _put_in(order: Sequence[int], text: str) -> Substitution:
+    def act(called: OpCall) -> Any:
         return called.func([called.args[0][i] for i in order], *called.args[1:], **called.kwargs)
 
-    return Repair(text, act)
+    return Substitution(text, act)
 
 
-def _taken_out(order: Sequence[int], text: str) -> Repair:
-    def act(called: Called) -> Any:
+def _taken_out(order: Sequence[int], text: str) -> Substitution:
+    def act(called: OpCall) -> Any:
         parts = called.run()
         return tuple(parts[i] for i in order)
 
-    return Repair(text, act)
+    return Substitution(text, act)
 
 
-def _interleaved(called: Called) -> Any:
+def _interleaved(called: OpCall) -> Any:
     count, dim = len(called.run()), called.setting("dim") or 0
     apart: Tensor = called.x.unflatten(dim, (-1, count))  # type: ignore[no-untyped-call]
     return apart.unbind(dim + 1 if dim >= 0 else dim)
 
 
-def exchanged_operands(called: Called) -> Iterator[Repair]:
+def exchanged_operands(called: OpCall) -> Iterator[Substitution]:
     """Arguments of one shape that changed places, or one that is transposed."""
     operands = [(slot, one) for slot, one in called.operands if slot[1] is None]
     for (one, a), (other, b) in itertools.combinations(operands[:5], 2):
@@ -90,7 +90,9 @@ def exchanged_operands(called: Called) -> Iterator[Repair]:
             if tensor.ndim > 1 and tensor.shape[-1] == tensor.shape[-2]:
                 yield done_before(f"{called.name}: an argument was transposed when it was recorded", slot, _transposed)
     if called.name == "where" and len(called.args) == 3:
-        yield Repair("the choices of where changed places", lambda it: torch.where(it.args[0], it.args[2], it.args[1]))
+        yield Substitution(
+            "the choices of where changed places", lambda it: torch.where(it.args[0], it.args[2], it.args[1])
+        )
     if called.name in ("masked_fill", "where"):
         mask: Slot = (1 if called.name == "masked_fill" else 0, None)
         yield done_before(f"the mask of {called.name} the other way round", mask, torch.logical_not)
@@ -100,29 +102,29 @@ def _transposed(x: Tensor) -> Tensor:
     return x.mT
 
 
-def _swapped(text: str, one: Slot, other: Slot) -> Repair:
-    def act(called: Called) -> Any:
+def _swapped(text: str, one: Slot, other: Slot) -> Substitution:
+    def act(called: OpCall) -> Any:
         return called.with_operand(one, operand_at(called, other)).with_operand(other, operand_at(called, one)).run()
 
-    return Repair(text, act)
+    return Substitution(text, act)
 
 
 # ------------------------------------------------------------------------------------------- other tensors
 
 
-def missing_skip(called: Called) -> Iterator[Repair]:
+def missing_skip(called: OpCall) -> Iterator[Substitution]:
     """What goes into a module around it, which was added."""
     yield from _missing_operand(called, [one for one in called.sources if one.is_input], "a skip connection", torch.add)
 
 
-def missing_operand(called: Called) -> Iterator[Repair]:
+def missing_operand(called: OpCall) -> Iterator[Substitution]:
     """Another tensor from before that was added; any that was multiplied by."""
     others = [one for one in called.sources if not one.is_input]
     yield from _missing_operand(called, others, "a skip connection", torch.add)
     yield from _missing_operand(called, called.sources, "a product", torch.mul)
 
 
-def _missing_operand(called: Called, sources: Iterable[Source], what: str, join: _Join) -> Iterator[Repair]:
+def _missing_operand(called: OpCall, sources: Iterable[Source], what: str, join: _Join) -> Iterator[Substitution]:
     for source in sources:
         begin = f"{what} is missing: {source.text} {'added to' if join is torch.add else 'times'}"
         if is_data(called.result) and source.tensor.shape == called.result.shape:
@@ -132,18 +134,18 @@ def _missing_operand(called: Called, sources: Iterable[Source], what: str, join:
                 yield _joined_before(f"{begin} what goes into {called.name}", source.key, join, slot)
 
 
-def _joined(text: str, key: Key, join: _Join) -> Repair:
-    return Repair(text, lambda called: join(called.run(), called.found[key]), (key,))
+def _joined(text: str, key: Key, join: _Join) -> Substitution:
+    return Substitution(text, lambda called: join(called.run(), called.found[key]), (key,))
 
 
-def _joined_before(text: str, key: Key, join: _Join, slot: Slot) -> Repair:
-    def act(called: Called) -> Any:
+def _joined_before(text: str, key: Key, join: _Join, slot: Slot) -> Substitution:
+    def act(called: OpCall) -> Any:
         return called.with_operand(slot, join(operand_at(called, slot), called.found[key])).run()
 
-    return Repair(text, act, (key,))
+    return Substitution(text, act, (key,))
 
 
-def other_tensor(called: Called) -> Iterator[Repair]:
+def other_tensor(called: OpCall) -> Iterator[Substitution]:
     """An argument that was another tensor."""
     for slot, tensor in called.operands:
         for source in called.sources:
@@ -151,15 +153,15 @@ def other_tensor(called: Called) -> Iterator[Repair]:
                 yield _taking(f"{called.name} took {source.text}{_nth(called, slot)}", slot, source.key)
 
 
-def _taking(text: str, slot: Slot, key: Key) -> Repair:
-    return Repair(text, lambda called: called.with_operand(slot, called.found[key]).run(), (key,))
+def _taking(text: str, slot: Slot, key: Key) -> Substitution:
+    return Substitution(text, lambda called: called.with_operand(slot, called.found[key]).run(), (key,))
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
     return one.dtype == other.dtype and not isinstance(other, nn.Parameter)
 
 
-def _nth(called: Called, slot: Slot) -> str:
+def _nth(called: OpCall, slot: Slot) -> str:
     data = [one for one, tensor in called.operands if not isinstance(tensor, nn.Parameter)]
     if len(data) < 2:
         return " when it was recorded"
@@ -170,7 +172,7 @@ def _nth(called: Called, slot: Slot) -> str:
 # ------------------------------------------------------------------------------------------- numbers
 
 
-def missing_factor(called: Called) -> Iterator[Repair]:
+def missing_factor(called: OpCall) -> Iterator[Substitution]:
     """A factor or a constant that got lost, or crept in."""
     for number in _factors(called):
         yield from missing_around(called, f"a factor of {number:.4g}", partial(torch.mul, other=number), is_data)
@@ -182,7 +184,7 @@ def _is_countable(x: Tensor) -> bool:
     return not isinstance(x, nn.Parameter) and x.dtype is not torch.bool
 
 
-def _factors(called: Called) -> Iterator[float]:
+def _factors(called: OpCall) -> Iterator[float]:
     sizes = {size for _, one in called.operands for size in one.shape if size > 1}
     numbers = [0.5, 2.0, -1.0, 0.1, 10.0, 0.5**0.5, 2**0.5]
     for size in sorted(sizes):
@@ -192,7 +194,7 @@ def _factors(called: Called) -> Iterator[float]:
     yield from dict.fromkeys(numbers)
 
 
-def other_number(called: Called) -> Iterator[Repair]:
+def other_number(called: OpCall) -> Iterator[Substitution]:
     """An argument that was another number."""
     for place, value in enumerate(called.args):
         if isinstance(value, bool) or not isinstance(value, int | float) or called.name not in _WITH_NUMBERS:
@@ -201,8 +203,8 @@ def other_number(called: Called) -> Iterator[Repair]:
             yield _with_number(f"{called.name} {value:.4g} now, {other:.4g} was recorded", place, other)
 
 
-def _with_number(text: str, place: int, number: float) -> Repair:
-    return Repair(text, lambda called: called.with_operand((place, None), number).run())
+def _with_number(text: str, place: int, number: float) -> Substitution:
+    return Substitution(text, lambda called: called.with_operand((place, None), number).run())
 
 
 _WITH_NUMBERS: Final = frozenset(
@@ -266,7 +268,7 @@ def _numbers(value: float) -> Iterator[float]:
 # ------------------------------------------------------------------------------------------- axes
 
 
-def other_axes(called: Called) -> Iterator[Repair]:
+def other_axes(called: OpCall) -> Iterator[Substitution]:
     """Values of the same shape that lie in another order."""
     if called.name in ("view", "reshape", "flatten", "unflatten"):
         yield from _readings(called)
@@ -290,7 +292,7 @@ def _permutations(ndim: int) -> Iterator[tuple[int, ...]]:
         yield tuple(order)
 
 
-def _readings(called: Called) -> Iterator[Repair]:
+def _readings(called: OpCall) -> Iterator[Substitution]:
     """A reshape that reads axes in another order, before or behind."""
     shape = tuple(called.result.shape)
     for i, j in itertools.combinations(range(len(shape)), 2):
@@ -335,7 +337,7 @@ def _half_rolled(dim: int, x: Tensor) -> Tensor:
     return x.roll(x.shape[dim] // 2, dim)
 
 
-def other_index(called: Called) -> Iterator[Repair]:
+def other_index(called: OpCall) -> Iterator[Substitution]:
     """Another position, or a window that begins elsewhere."""
     if called.name != "getitem":
         return
@@ -366,7 +368,7 @@ def _indices(one: Any) -> Iterator[Any]:
             yield slice(None if start else 1, stop, one.step)
 
 
-def other_layout(called: Called) -> Iterator[Repair]:
+def other_layout(called: OpCall) -> Iterator[Substitution]:
     """An operation along other axes: batch for time, channels for tokens."""
     if called.name not in _ALONG_LAYOUT:
         return
@@ -374,8 +376,8 @@ def other_layout(called: Called) -> Iterator[Repair]:
         yield _turned(f"{called.name}: with axes {i} and {j} exchanged when it was recorded", i, j)
 
 
-def _turned(text: str, i: int, j: int) -> Repair:
-    def act(called: Called) -> Any:
+def _turned(text: str, i: int, j: int) -> Substitution:
+    def act(called: OpCall) -> Any:
         turned = called
         for slot, tensor in called.operands:
             if tensor.ndim > j and not isinstance(tensor, nn.Parameter):
@@ -383,7 +385,7 @@ def _turned(text: str, i: int, j: int) -> Repair:
         out = turned.run()
         return out.transpose(i, j) if isinstance(out, Tensor) else rebuilt(out, out[0].transpose(i, j))
 
-    return Repair(text, act)
+    return Substitution(text, act)
 
 
 _ALONG_LAYOUT: Final = frozenset(

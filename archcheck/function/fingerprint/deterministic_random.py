@@ -22,7 +22,7 @@ _EXTREMES: Final = (0.9999, 0.0001)
 _FEW: Final = 64  # numbers: one for each example, or for each head
 
 
-class Draws:
+class DrawSequence:
     """Numbers between 0 and 1: for the first draw of so many, for the second, and so on.
 
     Torch's own generator moves along, and which draw it is, is told by its state. So code that puts the state back to
@@ -83,7 +83,9 @@ def _out_of_place(values: _Values) -> _Rule:
 
 
 def _like(values: _Values) -> _Rule:
-    def rule(draws: Draws, tensor: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+    def rule(
+        draws: DrawSequence, tensor: Tensor, *args: Any, dtype: Any = None, device: Any = None, **_: Any
+    ) -> Tensor:
         return values(draws, tensor, *args).to(dtype=dtype or tensor.dtype, device=device or tensor.device)
 
     return rule
@@ -92,7 +94,7 @@ def _like(values: _Values) -> _Rule:
 def _made(values: _Values) -> _Rule:
     """A factory: its last positional argument is the shape."""
 
-    def rule(draws: Draws, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+    def rule(draws: DrawSequence, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
         *numbers, shape = args
         return values(draws.unit(shape, device), *numbers).to(dtype or torch.get_default_dtype())
 
@@ -103,24 +105,24 @@ def _whole(unit: Tensor, low: int, high: int) -> Tensor:
     return (low + (unit * (high - low)).floor()).clamp(max=high - 1)
 
 
-def _integers(draws: Draws, like: Tensor, low: int, high: int | None = None) -> Tensor:
+def _integers(draws: DrawSequence, like: Tensor, low: int, high: int | None = None) -> Tensor:
     return _whole(draws.like(like), low, high) if high is not None else _whole(draws.like(like), 0, low)
 
 
-def _uniform(draws: Draws, like: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
+def _uniform(draws: DrawSequence, like: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
     return low + (high - low) * draws.like(like)
 
 
-def _gaussian(draws: Draws, like: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+def _gaussian(draws: DrawSequence, like: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     return mean + std * draws.normal(like)
 
 
-def _bernoulli(draws: Draws, like: Tensor, p: Any = 0.5) -> Tensor:
+def _bernoulli(draws: DrawSequence, like: Tensor, p: Any = 0.5) -> Tensor:
     drawn: Tensor = draws.like(like) >= 1 - p  # as `rand() > p` and `(keep + rand()).floor()`, which people write
     return drawn.double()
 
 
-def _dropout(draws: Draws, tensor: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
+def _dropout(draws: DrawSequence, tensor: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
     if train is False:
         return tensor.clone(), torch.ones_like(tensor, dtype=torch.bool)
     mask = draws.like(tensor) >= p
@@ -128,18 +130,24 @@ def _dropout(draws: Draws, tensor: Tensor, p: float, train: bool | None) -> tupl
 
 
 def _rrelu(
-    draws: Draws, tensor: Tensor, noise: Tensor, low: float = 1 / 8, high: float = 1 / 3, train: bool = False, *_: Any
+    draws: DrawSequence,
+    tensor: Tensor,
+    noise: Tensor,
+    low: float = 1 / 8,
+    high: float = 1 / 3,
+    train: bool = False,
+    *_: Any,
 ) -> Tensor:
     slope = low + (high - low) * draws.like(tensor) if train else torch.full_like(tensor, (low + high) / 2)
     noise.copy_(torch.where(tensor <= 0, slope, torch.ones_like(slope)))
     return tensor * noise
 
 
-def _permutation(draws: Draws, size: int, *, device: Any = None, **_: Any) -> Tensor:
+def _permutation(draws: DrawSequence, size: int, *, device: Any = None, **_: Any) -> Tensor:
     return draws.unit((size,), device).argsort()
 
 
-def _multinomial(draws: Draws, weights: Tensor, count: int, replacement: bool = False, **_: Any) -> Tensor:
+def _multinomial(draws: DrawSequence, weights: Tensor, count: int, replacement: bool = False, **_: Any) -> Tensor:
     """With replacement, where each number falls among the weights; without, by a race of exponential times."""
     if not replacement:
         return (torch.log(draws.like(weights)) / weights).topk(count, dim=-1).indices
@@ -148,33 +156,33 @@ def _multinomial(draws: Draws, weights: Tensor, count: int, replacement: bool = 
     return torch.searchsorted(bounds, unit).clamp(max=weights.shape[-1] - 1)
 
 
-def _dirichlet(draws: Draws, alpha: Tensor, *_: Any) -> Tensor:
+def _dirichlet(draws: DrawSequence, alpha: Tensor, *_: Any) -> Tensor:
     drawn = _gamma(draws, alpha)
     return drawn / drawn.sum(-1, keepdim=True)
 
 
-def _gamma(draws: Draws, alpha: Tensor, *_: Any) -> Tensor:
+def _gamma(draws: DrawSequence, alpha: Tensor, *_: Any) -> Tensor:
     """Of the right mean; nothing here depends on the distribution."""
     return alpha * (0.5 + draws.like(alpha))
 
 
-def _poisson(draws: Draws, rate: Tensor, *_: Any) -> Tensor:
+def _poisson(draws: DrawSequence, rate: Tensor, *_: Any) -> Tensor:
     return (rate + rate.sqrt() * draws.normal(rate)).round().clamp(min=0)
 
 
-def _binomial(draws: Draws, count: Tensor, prob: Tensor, *_: Any) -> Tensor:
+def _binomial(draws: DrawSequence, count: Tensor, prob: Tensor, *_: Any) -> Tensor:
     return torch.minimum((2 * count * prob * draws.like(count)).round(), count)
 
 
-def _exponential(draws: Draws, like: Tensor, rate: float = 1.0) -> Tensor:
+def _exponential(draws: DrawSequence, like: Tensor, rate: float = 1.0) -> Tensor:
     return -torch.log1p(-draws.like(like)) / rate
 
 
-def _cauchy(draws: Draws, like: Tensor, median: float = 0.0, sigma: float = 1.0) -> Tensor:
+def _cauchy(draws: DrawSequence, like: Tensor, median: float = 0.0, sigma: float = 1.0) -> Tensor:
     return median + sigma * torch.tan(math.pi * (draws.like(like) - 0.5))
 
 
-def _geometric(draws: Draws, like: Tensor, p: float) -> Tensor:
+def _geometric(draws: DrawSequence, like: Tensor, p: float) -> Tensor:
     return (torch.log(draws.like(like)) / math.log1p(-p)).ceil().clamp(min=1)
 
 
@@ -200,7 +208,7 @@ def _rules() -> Mapping[Any, _Rule]:
         aten.randn.default: _made(_normal),
         aten.randint.default: _made(lambda unit, high: _whole(unit, 0, high)),
         aten.randint.low: _made(_whole),
-        aten.rand_like.default: _like(Draws.like),
+        aten.rand_like.default: _like(DrawSequence.like),
         aten.randn_like.default: _like(_gaussian),
         aten.randint_like.default: _like(_integers),
         aten.randint_like.low_dtype: _like(_integers),
@@ -227,7 +235,7 @@ _UNSET: Final = frozenset({"empty", "empty_like", "empty_strided", "new_empty", 
 _PATIENCE: Final = 3  # draws of one parameter: who draws more often than that waits for something
 
 
-class Steady(TorchDispatchMode):
+class DeterministicRandom(TorchDispatchMode):
     """Random numbers are replaced, of whatever calls below autograd draws them; `note` is told what drew them.
 
     `touch` is told of every tensor that goes into a call. Parameters aren't drawn as they are meant to be, since they
@@ -237,7 +245,7 @@ class Steady(TorchDispatchMode):
 
     def __init__(
         self,
-        draws: Draws,
+        draws: DrawSequence,
         note: Callable[[str], None] | None = None,
         touch: Callable[[Any], object] | None = None,
         *,

@@ -15,27 +15,20 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from archcheck.errors import NotMeasured, UsageError
-from archcheck.function.fingerprint.deterministic_random import Draws, Steady
+from archcheck.function.fingerprint.deterministic_random import DeterministicRandom, DrawSequence
 from archcheck.function.fingerprint.digests import Digest, combine, combine_starts, digest, tensors_in
 from archcheck.function.fingerprint.number_pool import core, uniform
-from archcheck.function.fingerprint.weight_filler import Fills, FirstUse, choose_exponent
-from archcheck.network.forward_watcher import Watcher, eager
-from archcheck.network.isolation import collector_paused, preserved_world, room_for_depth
+from archcheck.function.fingerprint.weight_filler import FillOnFirstUse, WeightFiller, choose_exponent
+from archcheck.function.records import CallDigest, FunctionRecord, HealthRecord
+from archcheck.network.forward_watcher import ForwardWatcher, eager
+from archcheck.network.isolation import collector_paused, isolated_torch, room_for_depth
 from archcheck.network.torch_state import seed_generators
-from archcheck.spec.values import InputTree
+from archcheck.spec.inputs import ForwardInput, InputTree, InputValue, TensorInput
 from archcheck.structure.meta import failures
 from archcheck.structure.meta.model_copy import copy_for_real
 from archcheck.structure.meta.module_tree import named_network
 from archcheck.structure.meta.network_state import NetworkState
-from archcheck.structure.records import (
-    CallDigest,
-    Crash,
-    ForwardInput,
-    FunctionRecord,
-    HealthRecord,
-    InputValue,
-    TensorInput,
-)
+from archcheck.structure.records import Crash
 from archcheck.structure.trace import build_for_real
 
 _COUNTER: Final = "num_batches_tracked"
@@ -53,7 +46,7 @@ _NOISE: Final = {torch.float64: 1e-8, torch.float32: 1e-3}  # of the largest gra
 
 
 @dataclass(slots=True)
-class Prepared:
+class PreparedNetwork:
     """A network whose weights wait to be filled.
 
     filled: the parameters that get fixed values: all but those which are given and not trained, such as a filter.
@@ -67,13 +60,13 @@ class Prepared:
     starts: dict[str, float | None] = field(default_factory=dict)
 
 
-def prepare(make: Callable[[], nn.Module], how: How, salt: str = "") -> Prepared:
+def prepare(make: Callable[[], nn.Module], how: FingerprintConfig, salt: str = "") -> PreparedNetwork:
     """Build a network without drawing its weights, in the precision that it's run in.
 
     Raises:
         NotMeasured: it has weights that can't be filled.
     """
-    steady, is_known = Steady(Draws(salt), traces=True), how.knows_starts
+    steady, is_known = DeterministicRandom(DrawSequence(salt), traces=True), how.knows_starts
     with steady:
         model = build_for_real(make, how.seed)
         if sys.getrefcount(model) > _OURS_ALONE:  # somebody else's, too: an attribute of a module, a cached one
@@ -91,7 +84,7 @@ def prepare(make: Callable[[], nn.Module], how: How, salt: str = "") -> Prepared
     given = {id(params[name]) for name in starts if is_known and not params[name].requires_grad}
     _convert(model, how.dtype, how.device, given)
     filled = {name: param for name, param in params.items() if id(param) not in given}
-    return Prepared(model, named_network(model).modules, params, filled, starts)
+    return PreparedNetwork(model, named_network(model).modules, params, filled, starts)
 
 
 _OURS_ALONE: Final = 2  # references to what nobody else holds: a variable's, and a call's argument
@@ -119,7 +112,7 @@ def _refuse_unfillable(model: nn.Module) -> None:
             raise NotMeasured(f"{name} is a {kind.removeprefix('torch.')}, which can't be filled with fixed weights")
 
 
-def _materialize(model: nn.Module, inputs: ForwardInput, steady: Steady) -> None:
+def _materialize(model: nn.Module, inputs: ForwardInput, steady: DeterministicRandom) -> None:
     """Lazy modules become what they are by a first forward pass."""
     args, kwargs = make_fixed_inputs(inputs, torch.float32, torch.device("cpu"))
     training = {module: module.training for module in model.modules()}
@@ -221,7 +214,7 @@ _FEWEST_IN_ROW: Final = 3
 
 
 @dataclass(slots=True)
-class Heard:
+class CallOutput:
     """One call of a module in one pass."""
 
     name: str
@@ -229,12 +222,12 @@ class Heard:
     digest: Digest | None = None
 
 
-class Listener(Watcher):
+class DigestingWatcher(ForwardWatcher):
     """Takes the digest of what every call of a module returns, in the order in which they return."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard: list[Heard] = []
+        self.heard: list[CallOutput] = []
         self.draws: dict[str, str] = {}
         self.share = 1  # of the examples, what is read: all, or the first of so many
         self.is_listening = True  # no more while gradients are computed, when checkpointed layers run again
@@ -275,7 +268,7 @@ class Listener(Watcher):
                 raise
             finally:
                 self._running.pop()
-            self.heard.append(Heard(name, index, self._digest(out)))
+            self.heard.append(CallOutput(name, index, self._digest(out)))
             return out
 
         return forward
@@ -294,7 +287,7 @@ class Listener(Watcher):
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class FingerprintConfig:
     """How a network is run: its inputs, the precision, and what is known about its weights.
 
     exponents, large: None to choose them. train: whether it can be run in train mode. knows_starts: whether the
@@ -318,7 +311,9 @@ class How:
         return str(self.dtype).removeprefix("torch.")
 
 
-def fingerprint(make: Callable[[], nn.Module], how: How, examine: Examine | None = None) -> FunctionRecord:
+def fingerprint(
+    make: Callable[[], nn.Module], how: FingerprintConfig, examine: Examine | None = None
+) -> FunctionRecord:
     """Build with `make()` and run it; `examine` may run it further, after the step in train mode.
 
     Raises:
@@ -329,7 +324,7 @@ def fingerprint(make: Callable[[], nn.Module], how: How, examine: Examine | None
         return Passes(prepare(make, how), how, examine).run()
 
 
-def run_in_eval_mode(make: Callable[[], nn.Module], how: How) -> FunctionRecord:
+def run_in_eval_mode(make: Callable[[], nn.Module], how: FingerprintConfig) -> FunctionRecord:
     """The first pass only. Raises as `fingerprint`."""
     with isolated(how.device):
         return Passes(prepare(make, how), how).run(only_eval=True)
@@ -338,7 +333,7 @@ def run_in_eval_mode(make: Callable[[], nn.Module], how: How) -> FunctionRecord:
 @contextmanager
 def isolated(device: torch.device = _CPU) -> Iterator[None]:
     """The caller's torch stays as it is; inside, it computes exactly, and the same way every time."""
-    with preserved_world(), collector_paused(), warnings.catch_warnings():
+    with isolated_torch(), collector_paused(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the structure's forward pass has let them be heard
         torch.set_float32_matmul_precision("highest")
         if device.type != "cpu":  # which is deterministic anyway, and would fill all memory first
@@ -360,7 +355,7 @@ def _first_of(tensor: Tensor, share: int) -> Tensor:
 class Pass:
     """What was heard in a pass."""
 
-    heard: list[Heard] = field(default_factory=list)
+    heard: list[CallOutput] = field(default_factory=list)
     output: Any = None
     changed_inputs: tuple[str, ...] = ()
     crash: Crash | None = None
@@ -376,15 +371,15 @@ def named_tensors(args: Any, kwargs: Any) -> Iterator[tuple[str, Tensor]]:
 class Passes:
     """The passes of one network."""
 
-    def __init__(self, network: Prepared, how: How, examine: Examine | None = None) -> None:
+    def __init__(self, network: PreparedNetwork, how: FingerprintConfig, examine: Examine | None = None) -> None:
         self.network, self.how = network, how
         self._examine = examine
         self.health: HealthRecord | None = None
-        self.fills = Fills(_fillable(network.filled), _states(network.model), how.exponents or {})
-        self.listener = Listener()
+        self.fills = WeightFiller(_fillable(network.filled), _states(network.model), how.exponents or {})
+        self.listener = DigestingWatcher()
         self._state: NetworkState | None = None
         self._versions: dict[str, int] = {}
-        self._draws = Draws()
+        self._draws = DrawSequence()
         self._buffers: dict[str, tuple[Tensor, Tensor]] = {}
         self._changed: dict[str, Digest] = {}
         self.gradients: dict[str, Digest] = {}
@@ -430,7 +425,7 @@ class Passes:
 
     def without_fills(self) -> Passes:
         """For a network that has its weights already."""
-        self.fills = Fills((), (), {})
+        self.fills = WeightFiller((), (), {})
         return self
 
     def inputs(self) -> tuple[Any, Any]:
@@ -451,7 +446,7 @@ class Passes:
         if reset:
             self._reset()
         seed_generators(self.how.seed if seed is None else seed)
-        self._draws = Draws()
+        self._draws = DrawSequence()
         self.listener.begin()
         self.network.model.train(training)
         made, versions = Pass(), {name: (one, _version(one)) for name, one in named_tensors(args, kwargs)}
@@ -474,8 +469,8 @@ class Passes:
             default = torch.get_default_dtype()
             stack.callback(torch.set_default_dtype, default)
             torch.set_default_dtype(self.how.dtype)
-            stack.enter_context(Steady(self._draws, note, self.fills.touch))
-            stack.enter_context(FirstUse(self.fills, widen=widen, adjust=adjust))
+            stack.enter_context(DeterministicRandom(self._draws, note, self.fills.touch))
+            stack.enter_context(FillOnFirstUse(self.fills, widen=widen, adjust=adjust))
             yield
 
     def _adjust(self, weight: Tensor, out: Any) -> bool:

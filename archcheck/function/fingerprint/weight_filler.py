@@ -37,7 +37,7 @@ _WANTED: Final = 0.5
 _MOST: Final = 2  # that a weight is raised by at once: a large leap saturates the next layer
 
 
-class Fills:
+class WeightFiller:
     """The fixed numbers that a network's parameters and buffers get, one after the other.
 
     A tensor's numbers depend on its shape and on how many of that shape were used before it. So the order in which
@@ -118,10 +118,12 @@ def stir(state: Tensor, key: str) -> None:
     state.add_(noise * scale, alpha=_STATE_SPREAD)
 
 
-class FirstUse(TorchFunctionMode):
+class FillOnFirstUse(TorchFunctionMode):
     """Fills weights as they are used, and computes in double precision whatever the network asks for."""
 
-    def __init__(self, fills: Fills, *, widen: bool, adjust: Callable[[Tensor, Any], bool] | None = None) -> None:
+    def __init__(
+        self, fills: WeightFiller, *, widen: bool, adjust: Callable[[Tensor, Any], bool] | None = None
+    ) -> None:
         super().__init__()
         self._fills = fills
         self._widen = widen

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archcheck.structure.records import ForwardInput, InputValue, TensorInput
+from archcheck.spec.inputs import ForwardInput, InputValue, TensorInput
 
 
 def make_inputs(item: ForwardInput, device: str) -> tuple[list[Any], dict[str, Any]]:

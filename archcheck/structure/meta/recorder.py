@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from archcheck.network.forward_watcher import Watcher, eager
+from archcheck.network.forward_watcher import ForwardWatcher, eager
 from archcheck.structure.meta.layers import SHORTCUTS
 from archcheck.structure.meta.modes import is_transformed
 from archcheck.structure.meta.tensors import REFUSED
@@ -30,7 +30,7 @@ _set_state = torch._C._set_torch_function_state
 _OFF: Final = torch._C._TorchFunctionState.ALL_DISABLED
 
 
-class Recorder(Watcher):
+class Recorder(ForwardWatcher):
     """Watches one network.
 
     `macs` is the running total of the forward pass in `forward`; `uncounted` names the operations of all passes whose

@@ -7,10 +7,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from archcheck.report.mismatches import format_table
+from archcheck.text.tables import format_table
+from archcheck.text.units import format_rate
 from archcheck.text.words import key_text
 from archcheck.throughput.regression.saved_runs import SavedRun, plain
-from archcheck.training.accuracy import format_rate
 
 BAR_WIDTH = 30
 HEADERS = (

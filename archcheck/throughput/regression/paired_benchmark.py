@@ -35,7 +35,7 @@ class Comparison:
     duration_sec: float
 
 
-def run_duel(left: Request, right: Request, limit: float, budget_sec: float = BUDGET_SEC) -> Comparison:
+def run_paired(left: Request, right: Request, limit: float, budget_sec: float = BUDGET_SEC) -> Comparison:
     """The time of an example on the left over that on the right, against a limit.
 
     Fresh processes take turns, pair after pair, until the verdict is clear or the budget is spent.

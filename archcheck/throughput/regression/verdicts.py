@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archcheck.findings import Keys, Mismatch
 from archcheck.spec.models import Faster
-from archcheck.spec.values import Keys
-from archcheck.structure.compare import Mismatch
-from archcheck.structure.records import SpeedRecord
+from archcheck.text.units import format_macs_rate, format_rate
+from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.interval import Interval
 from archcheck.throughput.regression.paired_benchmark import Comparison
-from archcheck.training.accuracy import format_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +94,3 @@ def format_range(interval: Interval) -> str:
 def format_factor(interval: Interval) -> str:
     """`1.961x (99 % sure: 1.902 to 2.022)`."""
     return f"{interval.ratio:.3f}x (99 % sure: {interval.low:.3f} to {interval.high:.3f})"
-
-
-def format_macs_rate(macs_per_sec: float | None) -> str:
-    """`12.3 GMAC/s`."""
-    if macs_per_sec is None:
-        return "-"
-    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if float(f"{macs_per_sec:.3g}") >= size:
-            return f"{float(f'{macs_per_sec / size:.3g}'):g} {unit}MAC/s"
-    return f"{macs_per_sec:.3g} MAC/s"

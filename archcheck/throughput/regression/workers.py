@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from archcheck.errors import ArchcheckError
-from archcheck.spec.values import Keys
+from archcheck.findings import Keys
 from archcheck.training.recipe import RecipeKind
 
 PROTOCOL = 1

@@ -24,7 +24,7 @@ from archcheck.data.batches import Batches, free_memory_bytes
 from archcheck.data.splits import Arrays, Split
 from archcheck.data.transforms import BatchTransform, horizontal_flip
 from archcheck.errors import DataError
-from archcheck.training.options import num_cpus
+from archcheck.system.processors import num_cpus
 
 NUM = 23
 

@@ -9,7 +9,7 @@ import pytest
 from torch import nn
 
 from archcheck.function.planning import BATCHES, FunctionPlan, plans
-from archcheck.spec.values import InputTree, make_forward_input, parse_input
+from archcheck.spec.inputs import InputTree, make_forward_input, parse_input
 from archcheck.structure.records import StructureTrace
 from archcheck.structure.trace import trace_structure
 

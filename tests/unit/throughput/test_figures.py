@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.errors import BuildError
-from archcheck.spec.models import parse_spec
-from archcheck.structure.records import SpeedRecord
+from archcheck.spec.spec_file import parse_spec
 from archcheck.throughput.figures import measure_figures, time_plainly
 from archcheck.throughput.plan import resolve_plan
+from archcheck.throughput.records import SpeedRecord
 from archcheck.training.faults import RunFailed
 
 CPU = torch.device("cpu")

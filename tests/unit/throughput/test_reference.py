@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from archcheck.network.torch_state import seeded
-from archcheck.spec.models import parse_spec
+from archcheck.spec.spec_file import parse_spec
 from archcheck.throughput.plan import resolve_plan
 from archcheck.throughput.reference import Reference, Unreadable, record_reference
 from archcheck.throughput.workload import Workload

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.network.torch_state import seeded
-from archcheck.spec.models import parse_spec
+from archcheck.spec.spec_file import parse_spec
 from archcheck.throughput.memory import resident_bytes
 from archcheck.throughput.plan import resolve_plan
 from archcheck.throughput.workload import Workload, steps_for

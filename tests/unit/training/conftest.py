@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from archcheck.data.batches import Batches
 from archcheck.data.splits import Arrays
 from archcheck.data.transforms import BatchTransform
-from archcheck.spec.models import parse_spec
-from archcheck.structure.records import TrainingRecord
+from archcheck.spec.spec_file import parse_spec
 from archcheck.training.loop import Watchers, train
 from archcheck.training.recipe import Recipe, resolve_recipe
+from archcheck.training.records import TrainingRecord
 
 MakeRecipe = Callable[..., Recipe]
 

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from archcheck.errors import UsageError
-from archcheck.structure.records import EpochRecord
 from archcheck.training.checkpoints import Checkpoints
+from archcheck.training.records import EpochRecord
 
 
 def epoch(accuracy: float) -> EpochRecord:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from archcheck.training.faults import RunFailed, blaming, is_out_of_memory
+from archcheck.training.faults import RunFailed, attributing, is_out_of_memory
 
 
 def failure(error: BaseException) -> RunFailed:
     root = Path(__file__).parents[3]
-    with pytest.raises(RunFailed, match=r"\w") as failed, blaming("build", "the forward pass", root):
+    with pytest.raises(RunFailed, match=r"\w") as failed, attributing("build", "the forward pass", root):
         raise error
     return failed.value
 
@@ -48,5 +48,5 @@ def test_findings_go_through_as_they_are() -> None:
 
 
 def test_an_interrupt_is_the_users() -> None:
-    with pytest.raises(KeyboardInterrupt, match="by hand"), blaming("build", "the forward pass"):
+    with pytest.raises(KeyboardInterrupt, match="by hand"), attributing("build", "the forward pass"):
         raise KeyboardInterrupt("by hand")

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archcheck.spec.models import SpecFile, parse_spec
-from archcheck.structure.records import EpochRecord, TrainingFault, TrainingRecord
+from archcheck.spec.spec_file import SpecFile, parse_spec
 from archcheck.training.loop import Progress, Watchers
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe
+from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
 from archcheck.training.tolerance_bound import lower_bound
 from archcheck.training.trainer import Trainer, choose_recipe
 
@@ -222,7 +222,8 @@ def test_numpys_random_numbers_are_seeded_too(tmp_path: Path) -> None:
     )
     (tmp_path / "mlp.arch.yaml").write_text(MLP.format(build="x").replace("torch.nn:x", "nets.py:Net"))
     script = (
-        "import sys, pathlib\nfrom archcheck.spec.models import read_spec\nfrom archcheck.training.options import RunOptions\n"
+        "import sys, pathlib\nfrom archcheck.spec.spec_file import read_spec\n"
+        "from archcheck.training.options import RunOptions\n"
         "from archcheck.training.trainer import Trainer, choose_recipe\n"
         "spec_file, options = read_spec(pathlib.Path('mlp.arch.yaml')), RunOptions(device='cpu')\n"
         "trainer = Trainer(spec_file, choose_recipe(spec_file.spec, options), options)\n"

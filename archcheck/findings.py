@@ -1,0 +1,37 @@
+"""What a check says of a network: mismatches, and the edits by which an update accepts them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Keys: TypeAlias = tuple[str | int, ...]
+AFTER_ALL = 1 << 60  # sorts what has no place in the order of execution behind everything that has one
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A value of the spec to replace: where it stands, and what was measured instead (text is written as it is)."""
+
+    keys: Keys
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One line of a spec that isn't true, with what would make it so.
+
+    `keys` is its place in the spec, `subject` what it speaks of, `module` the module to describe beside it, `notes`
+    further labelled lines. `edits` are the changes by which an update would accept what was measured; empty where an
+    update can't. `order` sorts mismatches so that the first one explains the others.
+    """
+
+    keys: Keys
+    subject: str
+    problem: str
+    expected: str | None = None
+    actual: str | None = None
+    module: str | None = None
+    notes: tuple[tuple[str, str], ...] = ()
+    edits: tuple[Edit, ...] = ()
+    order: int = AFTER_ALL

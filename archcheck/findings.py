@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from archcheck.errors import BuildError
 
 Keys: TypeAlias = tuple[str | int, ...]
 AFTER_ALL = 1 << 60  # sorts what has no place in the order of execution behind everything that has one
@@ -35,3 +38,12 @@ class Mismatch:
     notes: tuple[tuple[str, str], ...] = ()
     edits: tuple[Edit, ...] = ()
     order: int = AFTER_ALL
+
+
+def build_failure(args: Mapping[str, Any], place: Keys, error: BuildError) -> Mismatch:
+    """Why a network can't be built, at the argument at fault where it is one; `place` is where `args` are written."""
+    keys: Keys = ("build",)
+    if error.arg and args:
+        keys = (*place, error.arg) if error.arg in args else place
+    notes = (("raised", error.where),) if error.where else ()
+    return Mismatch(keys, "build", str(error), notes=notes)

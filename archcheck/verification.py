@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from archcheck.checks.shapes import CHECKS
 from archcheck.errors import BuildError, NotMeasured
-from archcheck.findings import Keys, Mismatch
+from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.function.records import FunctionRecord
-from archcheck.network.build import build_failure, require_module
 from archcheck.spec.models import Function, Spec
 from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.structure.crashes import crash_mismatch, describe_crash
@@ -247,6 +246,8 @@ def verify(spec: str | os.PathLike[str], model: nn.Module | None = None) -> Veri
 def verify_spec(spec_file: SpecFile, rootdir: Path, model: nn.Module | None = None) -> Verification:
     """`verify` for a spec that was read already."""
     if model is not None:
+        from archcheck.network.build import require_module
+
         require_module(model)
     measured = measure(spec_file, rootdir, model)
     checks: Sequence[str] = ["spec", *sections_present(spec_file.spec)]

@@ -21,7 +21,6 @@ from typing import Any
 from torch import nn
 
 from archcheck.errors import BuildError, UsageError
-from archcheck.findings import Keys, Mismatch
 from archcheck.network.imports import (
     _attribute,
     _file,
@@ -221,15 +220,6 @@ def _library(distribution: str, module: str) -> Any:
 # between them then work, relative ones included. Two folders may hold modules of one name. The first of them stays in
 # `sys.modules`; whenever files of another folder are imported or called, what is theirs takes its place meanwhile.
 # Modules that something other than a build target has imported are never touched.
-
-
-def build_failure(args: Mapping[str, Any], place: Keys, error: BuildError) -> Mismatch:
-    """Why a network can't be built, at the argument at fault where it is one; `place` is where `args` are written."""
-    keys: Keys = ("build",)
-    if error.arg and args:
-        keys = (*place, error.arg) if error.arg in args else place
-    notes = (("raised", error.where),) if error.where else ()
-    return Mismatch(keys, "build", str(error), notes=notes)
 
 
 def require_module(model: object) -> None:

@@ -442,6 +442,8 @@ class _Builder:
         offset = min(error.problem_mark.index + self._shift, len(self._text))
         if self._text[offset : offset + 1] == "\t":
             return offset, "not valid YAML: a tab can't indent or separate here, use spaces"
+        if "nesting depth" in error.problem:  # newer releases of libyaml have a bound of their own
+            return offset, f"nested too deeply: more than {MAX_DEPTH} levels"
         message = f"not valid YAML: {error.problem}"
         if error.context:
             begun, _ = self._lines.at(error.context_mark.index + self._shift)

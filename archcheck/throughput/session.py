@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from archcheck.errors import ArchcheckError, BuildError, NotMeasured, SpecError, UsageError
-from archcheck.findings import Keys, Mismatch
-from archcheck.network.build import build_failure
+from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.spec.lookup import find_spec
 from archcheck.spec.models import Faster
 from archcheck.spec.spec_file import SpecFile, read_spec

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from archcheck.errors import BuildError, DataError, NotMeasured, SpecError, UsageError
-from archcheck.findings import Keys, Mismatch
-from archcheck.network.build import build_failure
+from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.spec.lookup import find_spec
 from archcheck.spec.models import Better
 from archcheck.spec.spec_file import SpecFile

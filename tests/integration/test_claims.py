@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 from tests.integration.test_training import SETS, TOYS, failing_text, scripted
 
 CLAIM = "claims:\n  better_than: {spec: OTHER, by: 0.2}\n"

@@ -10,7 +10,7 @@ import pytest
 
 import archcheck
 from archcheck.cli.command_line import main
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 BLOCKS = """
 import numpy

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 import archcheck
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 HEADER = """\
 import random

@@ -27,7 +27,7 @@ from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.interval import judge, ratio_interval
 from archcheck.throughput.regression.paired_benchmark import Comparison, ReferenceRun, run_paired
 from archcheck.throughput.regression.workers import Request, WorkerFailed
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 NETS = """
 import torch

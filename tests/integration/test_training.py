@@ -19,7 +19,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 # `Scripted` is right about the first share of the examples, another one in each epoch: what a run comes to is known by
 # hand. Its inputs are the examples' positions, from 0 up to 1.

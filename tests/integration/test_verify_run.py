@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 
 def test_a_true_spec_passes_with_an_item_for_every_promise(project: Project) -> None:

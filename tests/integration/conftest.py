@@ -10,12 +10,17 @@ import torchvision  # noqa: F401
 import yaml  # noqa: F401
 
 import archcheck
-from tests.integration.project import Project
+from tests.integration.project import Once, Project
 
 # pytester forgets what a run inside it has imported, so that the next run would import it again. What is imported here
 # stays, which saves most of the time of each run; and torchvision can't be imported twice in one process.
 for module in pkgutil.walk_packages(archcheck.__path__, "archcheck."):
     importlib.import_module(module.name)
+
+
+@pytest.fixture(scope="module")
+def once() -> Once:
+    return Once()
 
 
 @pytest.fixture

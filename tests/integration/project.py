@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -40,6 +42,26 @@ output: [B, 10]
 parameters: 11_926
 macs: 129_360
 """
+
+
+Made = TypeVar("Made")
+
+
+class Once:
+    """Keeps what the first test that needs it makes, such as the result of a run, for the others that look at it too.
+
+    A run of pytest needs fixtures of one test's own, so that no fixture of a module can make it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+
+    def __call__(self, name: str, make: Callable[[], Made]) -> Made:
+        """Return what is kept under a name; make it where nothing is."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        made: Made = self._kept[name]
+        return made
 
 
 class Project:

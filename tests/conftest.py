@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -15,8 +16,10 @@ from tests.preloaded import PreloadedPopen
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-@pytest.fixture
-def preloaded_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def preloaded_workers() -> Iterator[None]:
     """The processes that measure start with torch imported."""
-    started_by = SimpleNamespace(PIPE=subprocess.PIPE, Popen=PreloadedPopen)
-    monkeypatch.setattr("archcheck.throughput.regression.workers.subprocess", started_by)
+    starting = SimpleNamespace(PIPE=subprocess.PIPE, Popen=PreloadedPopen)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("archcheck.throughput.regression.workers.subprocess", starting)
+        yield

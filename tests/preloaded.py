@@ -100,9 +100,12 @@ class PreloadedPopen:
             raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
         return self._process.exitcode
 
-    def communicate(self, timeout: float | None = None) -> tuple[str, None]:
-        """Return all that it writes to standard output, once it has ended."""
+    def communicate(self, input: str = "", timeout: float | None = None) -> tuple[str, None]:  # noqa: A002 - as there
+        """Write to its standard input. Return all that it writes to standard output, once it has ended."""
         assert self.stdout is not None
+        if self.stdin is not None:
+            self.stdin.write(input)
+            self.stdin.close()
         output = self.stdout.read()
         self.wait(timeout)
         return output, None
@@ -144,7 +147,7 @@ def _run(streams: Sequence[int], command: list[str], cwd: str, env: Mapping[str,
         os.dup2(stream, number)
         os.close(stream)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - for good
-    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115 - for good
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", 1, closefd=False)  # noqa: SIM115 - for good
     if new_session:
         os.setsid()
     os.chdir(cwd)

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -18,6 +17,7 @@ from archcheck.report.mismatches import format_mismatches, headline
 from archcheck.spec.models import Faster
 from archcheck.spec.spec_file import SpecFile, read_spec, spec_name
 from archcheck.structure.crashes import crash_mismatch
+from archcheck.text.paths import path_from
 from archcheck.throughput.session import (
     Saved,
     SpeedRefused,
@@ -70,7 +70,7 @@ class ArchFile(pytest.Module):
 
     def collect(self) -> Iterator[CheckItem]:
         """The items of the file, in the order of DESIGN's table: the spec itself first."""
-        shown = shown_path(self.path, self.config.invocation_params.dir)
+        shown = path_from(self.path, self.config.invocation_params.dir)
         try:
             spec_file = read_spec(self.path, shown)
         except SpecError as error:
@@ -164,14 +164,6 @@ class CheckItem(pytest.Function):
         if crash is not None:
             crash.path, crash.lineno, crash.message = error.loc.path, error.loc.line, error.summary
         return text
-
-
-def shown_path(path: Path, start: Path) -> str:
-    """A path as messages call it: from where pytest was started."""
-    try:
-        return os.path.relpath(path, start)
-    except ValueError:  # another drive
-        return str(path)
 
 
 def raise_problems(problems: Sequence[Problem]) -> None:

@@ -16,12 +16,13 @@ import pytest
 
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.findings import Edit
-from archcheck.pytest_plugin.items import RUNS_KEY, SPEED_KEY, ArchFile, CheckItem, shown_path
+from archcheck.pytest_plugin.items import RUNS_KEY, SPEED_KEY, ArchFile, CheckItem
 from archcheck.pytest_plugin.progress import showing
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.report.terminal import Row, add_report, format_speeds, format_summary, format_trainings
 from archcheck.spec.spec_file import SUFFIX
 from archcheck.system.processors import num_cpus
+from archcheck.text.paths import path_from
 from archcheck.text.units import parse_bytes
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.options import RunOptions, parse_device, parse_seed
@@ -41,7 +42,7 @@ def choose_paths(config: pytest.Config) -> None:
         return  # a worker parses the command line anew; what there is to say, the controller has said
     start, skipped = config.invocation_params.dir, config.getini("norecursedirs")
     if not any(_has_spec(Path(start, argument.split("::")[0]), skipped) for argument in config.args):
-        looked = ", ".join(shown_path(Path(start, argument), start) for argument in config.args)
+        looked = ", ".join(path_from(Path(start, argument), start) for argument in config.args)
         raise pytest.UsageError(
             f"no spec file (*{SUFFIX}) in {looked}; write one: archcheck new module:callable --input B,3,224,224 "
             f"--output specs/, or say where they are: archcheck_paths in {config.inipath or 'pytest.ini'}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from archcheck.errors import Problem, SourceLoc, SpecError
+from archcheck.text.words import quoted
 from archcheck.text.yaml_scalars import resolve_scalar
 
 MAX_BYTES = 1 << 20
@@ -305,7 +306,7 @@ class _Builder:
         if kind == "AliasEvent":
             return self._alias(event, depth)
         if event.tag is not None:
-            self._report(event.start_mark.index, f"tags are not allowed: {_shown(event.tag)}")
+            self._report(event.start_mark.index, f"tags are not allowed: {quoted(event.tag)}")
         if event.anchor is not None:
             return self._anchored(event, depth)
         return self._plain(event, depth, kind)
@@ -358,7 +359,7 @@ class _Builder:
                 continue
             if key in node.parts:
                 first_line, _ = self._lines.at(node.parts[key][0])
-                self._report(event.start_mark.index, f"duplicate key {_shown(key)}, first on line {first_line}")
+                self._report(event.start_mark.index, f"duplicate key {quoted(key)}, first on line {first_line}")
                 continue
             value[key] = part
             node.parts[key] = (start, end, part_node)
@@ -377,7 +378,7 @@ class _Builder:
             return None
         key: str = event.value
         if event.tag is not None:
-            self._report(index, f"tags are not allowed: {_shown(event.tag)}")
+            self._report(index, f"tags are not allowed: {quoted(event.tag)}")
         elif event.anchor is not None:
             self._report(index, f"expected text as a key, found the anchor &{event.anchor}")
         elif not key and not event.style:
@@ -459,9 +460,4 @@ def _kind(value: object) -> str:
         return "a list"
     if value is None:
         return "nothing"
-    return f"{'text' if isinstance(value, str) else 'the value'} {_shown(str(value))}"
-
-
-def _shown(text: str) -> str:
-    """Text in quotes for a message: on one line, and not too long."""
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    return f"{'text' if isinstance(value, str) else 'the value'} {quoted(str(value))}"

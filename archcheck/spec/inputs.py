@@ -13,7 +13,7 @@ from archcheck.errors import UsageError
 from archcheck.findings import Keys
 from archcheck.spec.dims import Dim
 from archcheck.spec.values import _parse_dims, fail
-from archcheck.text.words import clip, shown, unknown
+from archcheck.text.words import quoted, shown, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def parse_input_option(texts: Sequence[str]) -> Any:
 def _parse_input_item(text: str) -> tuple[str | None, Any]:
     match = _INPUT_TEXT.fullmatch(text.strip().replace(" ", ""))
     if match is None:
-        raise UsageError(f"input {clip(text)!r}: expected sizes such as B,3,224,224 or B,12:int64<100")
+        raise UsageError(f"input {quoted(text)}: expected sizes such as B,3,224,224 or B,12:int64<100")
     sizes = match["shape"].strip("[]()")
     shape = [int(size) if size.isdecimal() else size for size in sizes.split(",")] if sizes else []
     if match["dtype"] is None and match["below"] is None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from archcheck.errors import SourceLoc, SpecError
-from archcheck.spec.document import MAX_BYTES, MAX_DEPTH, Document, parse_document, read_document
+from archcheck.spec.document import MAX_BYTES, Document, parse_document, read_document
+from archcheck.spec.document_builder import MAX_DEPTH
 
 
 def parse(text: str) -> Document:

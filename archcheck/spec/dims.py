@@ -1,4 +1,4 @@
-"""Shape patterns: parse `[B, 64, H/4, W/4]`, evaluate it at sizes, and infer it from shapes that were seen.
+"""Shape patterns: parse `[B, 64, H/4, W/4]` and evaluate it at sizes.
 
 A dimension is arithmetic on names and whole numbers with `+ - * / // ceil()` and parentheses. It is computed exactly,
 in fractions: only its final value has to be whole, so that `H/4*W/4` and `ceil(H/4)` mean what they say.
@@ -17,6 +17,9 @@ from typing import NoReturn, TypeAlias
 
 from archcheck.errors import DimError
 from archcheck.text.words import quoted
+
+BATCH = "B"  # the name of the batch dimension
+DEFAULT_BATCH_SIZES = (2, 3)
 
 MAX_CHARS = 200
 MAX_DEPTH = 20
@@ -52,7 +55,7 @@ class Dim:
         return self.text
 
     def evaluate(self, sizes: Mapping[str, int]) -> int:
-        """The dimension at the given values of the names.
+        """Return the dimension at the given values of the names.
 
         Raises:
             DimError: a name has no value, or the result is no possible size of a tensor.
@@ -176,7 +179,7 @@ class _Parser:
         return self._tokens[self._position] if self._position < len(self._tokens) else None
 
     def _take(self, *wanted: str) -> str | None:
-        """The next token, where it is one of those wanted."""
+        """Return the next token and go past it, where it is one of those wanted; else None."""
         token = self._peek()
         if token not in wanted:
             return None
@@ -261,23 +264,5 @@ def parse_shape(values: Sequence[int | str]) -> ShapePattern:
 
 
 def format_shape(dims: Iterable[Dim | int | str]) -> str:
-    """A shape as it is written in a spec: `[B, 64, H/4, W/4]`."""
+    """Return a shape as it is written in a spec: `[B, 64, H/4, W/4]`."""
     return f"[{', '.join(map(str, dims))}]"
-
-
-# ---------------------------------------------------------------------------------------------- inferring patterns
-
-# What was seen at several bindings of the free dimensions determines no formula, so the forms below are tried from the
-# most to the least plausible for a layer, and the first that gives every value seen is taken; a form that two sizes
-# would fit by chance needs three, and none at all is better than a coincidence. `values` are the dimension's, a
-# column's are a name's, binding by binding.
-
-
-# Forms in one name.
-
-
-# Forms in two names.
-
-
-BATCH = "B"
-DEFAULT_BATCH_SIZES = (2, 3)

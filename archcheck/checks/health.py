@@ -14,6 +14,7 @@ from archcheck.spec.layer_keys import parse_layer_key
 from archcheck.spec.models import Health, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
+from archcheck.text.words import listed
 from archcheck.text.yaml_flow import format_flow
 
 _SHOWN = 4
@@ -67,7 +68,7 @@ def _changed_inputs(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
     if record.changed_inputs:
         yield Mismatch(
             keys, "forward", "writes to its input", "the input as it was",
-            f"input {_listed(record.changed_inputs)} changed",
+            f"input {listed(record.changed_inputs, _SHOWN)} changed",
             notes=(("note", "an in-place operation on the input: inplace=True, +=, x[...] = ..."),),
         )  # fmt: skip
 
@@ -83,7 +84,7 @@ def _unused(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Misma
             f", nor do {others} more parameters" if others > 1 else ", nor does 1 more parameter" if others else ""
         )
         yield Mismatch(
-            keys, first, problem, "a gradient in train mode or in eval mode", f"none for {_listed(unused)}",
+            keys, first, problem, "a gradient in train mode or in eval mode", f"none for {listed(unused, _SHOWN)}",
             module or None,
             (("note", "never used by the forward, detached, or multiplied by 0"),
              _relax("allow_unused", excuse)),
@@ -95,7 +96,7 @@ def _not_finite(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
         first = record.not_finite[0]
         yield Mismatch(
             keys, first, "has a gradient that isn't finite", "finite gradients",
-            f"NaN or infinity for {_listed(record.not_finite)}", first.rpartition(".")[0] or None,
+            f"NaN or infinity for {listed(record.not_finite, _SHOWN)}", first.rpartition(".")[0] or None,
             (("note", "a square root or a logarithm of 0, a division by 0?"),),
         )  # fmt: skip
 
@@ -136,11 +137,6 @@ def _common(names: Sequence[str]) -> str:
 
 def _named(module: str) -> str:
     return module or "the network itself"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 class HealthCheck(Check):

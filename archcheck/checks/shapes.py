@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -36,7 +35,7 @@ from archcheck.structure.records import (
     TensorRecord,
     ValueRecord,
 )
-from archcheck.text.words import listed
+from archcheck.text.words import close_names, listed, times
 
 # ------------------------------------------------------------------------------------------- shapes
 
@@ -73,9 +72,10 @@ def _calls_by_name(forward: ForwardRecord) -> dict[str, list[CallRecord]]:
 
 def _matches_nothing(key: LayerKey, trace: StructureTrace) -> Mismatch:
     what = "no module matches" if key.is_glob else "no such module"
-    close = difflib.get_close_matches(key.pattern, [name for name in trace.modules if name], n=3)
+    close = close_names(key.pattern, filter(None, trace.modules), limit=3)
     children = [name for name in trace.modules if name and "." not in name]
-    hint = f"did you mean {' or '.join(close)}?" if close else f"the network has {listed(children)}"
+    has = listed(children) or "no modules inside it"
+    hint = f"did you mean {' or '.join(close)}?" if close else f"the network has {has}"
     return Mismatch(("layers", key.text), key.text, what, notes=(("note", hint),))
 
 
@@ -149,14 +149,10 @@ def _observe(key: LayerKey, name: str, trace: StructureTrace, calls: _Calls) -> 
 
 def _not_called(key: LayerKey, calls: int, module: ModuleRecord) -> str | None:
     if calls:
-        return f"has no call [{key.call}]: the forward calls it {_times(calls)}, counted from 0"
+        return f"has no call [{key.call}]: the forward calls it {times(calls)}, counted from 0"
     if key.is_glob and module.is_container:
         return None
     return "is never called by the forward"
-
-
-def _times(count: int) -> str:
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _observation(forward: ForwardRecord, call: CallRecord, several: bool) -> _Observation:

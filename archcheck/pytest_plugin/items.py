@@ -6,7 +6,6 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -21,6 +20,7 @@ from archcheck.pytest_plugin.stopwatch import BenchmarkStopwatch, has_benchmark
 from archcheck.report.mismatches import format_mismatches, headline
 from archcheck.spec.spec_file import SpecFile, read_spec, spec_name
 from archcheck.structure.records import StructureTrace
+from archcheck.text.paths import path_from
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
 
@@ -50,7 +50,7 @@ class SpecModule(pytest.Module):
 
     def collect(self) -> Iterator[CheckItem]:
         """Collect the items of the file, in the order of the registry: the spec itself first."""
-        shown = shown_path(self.path, self.config.invocation_params.dir)
+        shown = path_from(self.path, self.config.invocation_params.dir)
         try:
             spec_file = read_spec(self.path, shown)
         except SpecError as error:
@@ -135,14 +135,6 @@ class CheckItem(pytest.Function):
         figures = {f"archcheck_{name}": value for name, value in outcome.figures().items()}
         self.user_properties += [(name, value) for name, value in figures.items() if name not in known]
         self.found = replace(self.found, outcome=outcome)
-
-
-def shown_path(path: Path, start: Path) -> str:
-    """A path as messages call it: from where pytest was started."""
-    try:
-        return os.path.relpath(path, start)
-    except ValueError:  # another drive
-        return str(path)
 
 
 def raise_problems(problems: Sequence[Problem]) -> NoReturn:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from archcheck.errors import ArchcheckError, UsageError
-from archcheck.pytest_plugin.items import shown_path
 from archcheck.spec.spec_file import SUFFIX
 from archcheck.system.processors import num_cpus
+from archcheck.text.paths import path_from
 from archcheck.text.units import parse_bytes
 from archcheck.training.options import RunOptions, parse_device, parse_seed
 
@@ -31,7 +31,7 @@ def choose_paths(config: pytest.Config) -> None:
         return  # a worker parses the command line anew; what there is to say, the controller has said
     start, skipped = config.invocation_params.dir, config.getini("norecursedirs")
     if not any(_has_spec(Path(start, argument.split("::")[0]), skipped) for argument in config.args):
-        looked = ", ".join(shown_path(Path(start, argument), start) for argument in config.args)
+        looked = ", ".join(path_from(Path(start, argument), start) for argument in config.args)
         raise pytest.UsageError(
             f"no spec file (*{SUFFIX}) in {looked}; write one: archcheck new module:callable --input B,3,224,224 "
             f"--output specs/, or say where they are: archcheck_paths in {config.inipath or 'pytest.ini'}"

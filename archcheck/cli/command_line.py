@@ -411,8 +411,8 @@ def _say(message: str) -> None:
 def _bench(options: argparse.Namespace) -> int:
     """Time every spec; one that can't be timed doesn't keep the others from it."""
     from archcheck.report.terminal import format_speed_table
-    from archcheck.throughput.figures import time_plainly
     from archcheck.throughput.session import SpeedRefused, SpeedSession, speed_facts
+    from archcheck.throughput.speed_measurement import time_calls
     from archcheck.training.options import RunOptions
 
     speed, timed, status = SpeedSession(RunOptions(options.train, options.device), Path.cwd()), [], 0
@@ -420,7 +420,7 @@ def _bench(options: argparse.Namespace) -> int:
         try:
             spec_file = read_spec(Path(name))
             with _stdout_to_stderr():
-                record = speed.figures(spec_file, speed.plan(spec_file), time_plainly)
+                record = speed.figures(spec_file, speed.plan(spec_file), time_calls)
             timed.append((name, speed_facts(record)))
         except SpeedRefused as refused:
             status = FAILED

@@ -20,7 +20,7 @@ from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.throughput.plan import SpeedPlan, resolve_plan
 from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.interval import Interval, Verdict, change_interval, judge
-from archcheck.throughput.regression.paired_benchmark import run_beside_reference, run_paired
+from archcheck.throughput.regression.paired_benchmark import run_against_reference, run_paired
 from archcheck.throughput.regression.saved_runs import VERSION, SavedRun, explain_absence, find_baseline, read_saved
 from archcheck.throughput.regression.verdicts import (
     Floor,
@@ -30,7 +30,7 @@ from archcheck.throughput.regression.verdicts import (
     format_factor,
     format_range,
 )
-from archcheck.throughput.regression.workers import Request, WorkerFailed
+from archcheck.throughput.regression.workers import WorkerFailed, WorkerRequest
 from archcheck.throughput.regression.worktree import Revision, checked_out
 from archcheck.training.options import RunOptions
 from archcheck.training.session import claims_of
@@ -38,7 +38,7 @@ from archcheck.training.session import claims_of
 if TYPE_CHECKING:
     import torch
 
-    from archcheck.throughput.figures import TimeRounds
+    from archcheck.throughput.speed_measurement import RoundTimer
 
 SAYS = {"over": "slower", "under": "not slower", "open": "can't tell"}
 TRIES = 3  # before a rate counts as too low: a minimum is meant for the machine, not for its busiest second
@@ -144,16 +144,16 @@ class SpeedSession:
             return resolve_plan(spec_file.spec, kind)
         return resolve_plan(spec_file.spec, "quick" if self.device().type == "cpu" else "full")
 
-    def figures(self, spec_file: SpecFile, plan: SpeedPlan, time_rounds: TimeRounds) -> SpeedRecord:
+    def figures(self, spec_file: SpecFile, plan: SpeedPlan, time_rounds: RoundTimer) -> SpeedRecord:
         """Time a spec here and now. Raises SpeedRefused where that can't be done."""
-        from archcheck.throughput.figures import measure_figures
+        from archcheck.throughput.speed_measurement import measure_speed
         from archcheck.training.components import check_components
-        from archcheck.training.faults import RunFailed
+        from archcheck.training.failures import RunFailed
 
         for mismatch in check_components(plan.recipe):
             raise SpeedRefused(mismatch)
         try:
-            return measure_figures(spec_file, plan, self.device(), self._rootdir, time_rounds)
+            return measure_speed(spec_file, plan, self.device(), self._rootdir, time_rounds)
         except RunFailed as failed:
             fault = failed.fault
             raise SpeedRefused(Mismatch(plan.place(fault.key), fault.key, fault.message)) from None
@@ -162,21 +162,21 @@ class SpeedSession:
 
     def fingerprint(self, plan: SpeedPlan) -> dict[str, Any]:
         """What two runs have in common where their speeds can be compared."""
-        from archcheck.throughput.figures import num_threads_on
         from archcheck.throughput.machine import describe_device
+        from archcheck.throughput.speed_measurement import num_timing_threads
 
         device, recipe = self.device(), plan.recipe
         ways = {"memory_format": recipe.memory_format, "compile": recipe.compile}
-        return describe_device(device) | {"threads": num_threads_on(device)} | plan.describe() | ways
+        return describe_device(device) | {"threads": num_timing_threads(device)} | plan.describe() | ways
 
-    def request(self, spec_file: SpecFile, plan: SpeedPlan, *, tree: Path | None = None) -> Request:
+    def request(self, spec_file: SpecFile, plan: SpeedPlan, *, tree: Path | None = None) -> WorkerRequest:
         """A process that measures a spec as it is here."""
-        from archcheck.throughput.figures import num_threads_on
+        from archcheck.throughput.speed_measurement import num_timing_threads
 
         device = self.device()
-        return Request(
+        return WorkerRequest(
             spec=spec_file.path.resolve(), shown=spec_file.document.path, rootdir=self._rootdir,
-            kind=plan.recipe.kind, device=str(device), num_threads=num_threads_on(device), tree=tree,
+            kind=plan.recipe.kind, device=str(device), num_threads=num_timing_threads(device), tree=tree,
         )  # fmt: skip
 
 
@@ -209,7 +209,7 @@ class SpeedRefused(Exception):  # noqa: N818 - a verdict, not a fault
 
 
 def measure_throughput(
-    speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, time_rounds: TimeRounds, saved: Saved
+    speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, time_rounds: RoundTimer, saved: Saved
 ) -> SpeedResult:
     """Time a spec and hold it against all that there is to hold it against.
 
@@ -240,7 +240,7 @@ def measure_throughput(
 
 def _measure_for_later(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, result: SpeedResult) -> None:
     """Give a run that is going to be saved what later ones are measured by."""
-    beside = run_beside_reference(speed.request(spec_file, plan), None)
+    beside = run_against_reference(speed.request(spec_file, plan), None)
     result.reference, result.log_ratios = beside.reference, beside.log_ratios
     if beside.problem:
         result.notes.append(f"saved, but nothing to measure later runs by: {beside.problem}")
@@ -271,18 +271,18 @@ def _hold_against_floors(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPl
 
 
 def _plain_rounds(function: Callable[[], object], number: int) -> list[float]:
-    from archcheck.throughput.figures import time_plainly
+    from archcheck.throughput.speed_measurement import time_calls
 
-    return time_plainly(function, number)
+    return time_calls(function, number)
 
 
 def _floor(speed: SpeedSession, spec_file: SpecFile, key: str, result: SpeedResult) -> Floor | None:
-    from archcheck.throughput.machine import key_for_device
+    from archcheck.throughput.machine import find_device_key
 
     value = getattr(spec_file.spec.throughput, key, None)
     if not isinstance(value, Mapping):
         return None if value is None else Floor(("throughput", key), value)
-    device = key_for_device(value, speed.device())
+    device = find_device_key(value, speed.device())
     if device is None:
         result.notes.append(f"`{key}` says nothing of {result.record.device}")
         return None
@@ -312,9 +312,9 @@ def _hold_against_revision(
     _settle(result, plan, comparison.interval, comparison.verdict, revision.label, again)
 
 
-def _request_there(here: Request, plan: SpeedPlan, revision: Revision) -> Request | str:
+def _request_there(here: WorkerRequest, plan: SpeedPlan, revision: Revision) -> WorkerRequest | str:
     """The same item in the revision; or why there's none."""
-    path = revision.counterpart(here.spec)
+    path = revision.path_in_checkout(here.spec)
     if path is None:
         return f"the spec isn't in the repository {revision.here}"
     if not path.is_file():
@@ -324,17 +324,17 @@ def _request_there(here: Request, plan: SpeedPlan, revision: Revision) -> Reques
         read_spec(path, shown)
     except SpecError as error:
         return f"it can't be read there: {error.problems[0]}"
-    rootdir = revision.counterpart(here.rootdir) if here.rootdir is not None else None
+    rootdir = revision.path_in_checkout(here.rootdir) if here.rootdir is not None else None
     return replace(
         here, spec=path, shown=shown, rootdir=rootdir, work=plan.work(), step=plan.describe_step(),
-        cwd=_folder_there(revision), sys_path=revision.counterpart_path(sys.path),
+        cwd=_folder_there(revision), sys_path=revision.sys_path_in_checkout(sys.path),
         tree=revision.there, foreign=revision.here,
     )  # fmt: skip
 
 
 def _folder_there(revision: Revision) -> Path:
     """Where the other side runs: files that a network opens by a relative path are those of its own tree."""
-    folder = revision.counterpart(Path.cwd())
+    folder = revision.path_in_checkout(Path.cwd())
     return folder if folder is not None and folder.is_dir() else revision.there
 
 
@@ -379,7 +379,7 @@ def _hold_against_saved(
         return
     result.notes += problems
     limit = 1 + plan.max_regression
-    beside = run_beside_reference(speed.request(spec_file, plan), baseline.reference, baseline.log_ratios, limit)
+    beside = run_against_reference(speed.request(spec_file, plan), baseline.reference, baseline.log_ratios, limit)
     if not beside.log_ratios:
         result.unmeasured = f"{baseline.file} can't be compared with: {beside.problem}"
         return

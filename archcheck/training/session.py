@@ -13,13 +13,13 @@ from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.spec.lookup import find_spec
 from archcheck.spec.models import Better
 from archcheck.spec.spec_file import SpecFile
-from archcheck.training.accuracy import as_stopped, check_accuracy, check_better_than
+from archcheck.training.accuracy import check_accuracy, check_better_than, cut_at_early_stop
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import TrainingRecord
 
 if TYPE_CHECKING:
-    from archcheck.training.trainer import DataStore
+    from archcheck.training.trainer import DatasetCache
 
 ClaimT = TypeVar("ClaimT")
 
@@ -42,7 +42,7 @@ class TrainingSession:
         self._options = options
         self._rootdir = rootdir
         self._watching = watching
-        self._store: DataStore | None = None
+        self._store: DatasetCache | None = None
         self._done: dict[str, TrainingRecord] = {}
 
     def choose(self, spec_file: SpecFile) -> Recipe:
@@ -66,13 +66,13 @@ class TrainingSession:
         known = self._done.get(key)
         if known is None or (known.reached and not recipe.stop_at_accuracy):
             known = self._done[key] = self._train(spec_file, recipe, keep_best)
-        return as_stopped(known, recipe)
+        return cut_at_early_stop(known, recipe)
 
     def _train(self, spec_file: SpecFile, recipe: Recipe, keep_best: bool) -> TrainingRecord:
-        from archcheck.training.trainer import DataStore, Trainer, data_mismatch
+        from archcheck.training.trainer import DatasetCache, Trainer, data_mismatch
 
         if self._store is None:
-            self._store = DataStore()
+            self._store = DatasetCache()
         try:
             trainer = Trainer(spec_file, recipe, self._options, self._rootdir, self._store)
         except DataError as error:

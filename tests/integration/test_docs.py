@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -115,6 +117,35 @@ def test_the_tables_are_those_of_models_and_parsers() -> None:
     )
     assert run.stdout + run.stderr == ""
     assert run.returncode == 0
+
+
+def test_a_table_that_is_out_of_date_is_written_anew() -> None:
+    page = "Before.\n\n<!-- keys: Better -->\nold\n<!-- end -->\n\nAfter, `|`.\n"
+    generate = _generator()
+    new = generate.written(page, generate.Models())
+    assert new.startswith("Before.\n\n<!-- keys: Better -->\n\n| key | | value | default |\n")
+    assert new.endswith("\n\n<!-- end -->\n\nAfter, `|`.\n")
+    assert "\nold\n" not in new
+    rows = {line.split(" | ")[0]: line.split(" | ")[2:] for line in new.splitlines() if line.startswith("| `")}
+    assert rows["| `seeds`"] == ["a whole number, at least 1", "`1` |"]
+    assert rows["| `quick`"] == ["`true` or `false`", "`false` |"]
+    assert rows["| `spec`"] == ["text", "required |"]
+    assert generate.written(new, generate.Models()) == new
+
+
+def test_a_table_of_an_unknown_section_is_an_error() -> None:
+    generate = _generator()
+    with pytest.raises(generate.StaleError, match="keys: Worse: there is no such model; there are Better, "):
+        generate.written("<!-- keys: Worse -->\n<!-- end -->\n", generate.Models())
+
+
+def _generator() -> Any:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_every_option_of_pytest_is_explained(pytester: pytest.Pytester) -> None:

@@ -29,6 +29,15 @@ html_theme = "furo"
 html_title = f"archcheck {release}"
 
 
+def _add_contents(_: Sphinx, docname: str, source: list[str]) -> None:
+    """The site's contents are the pages that lists and tables of a folder's index link to, in this order."""
+    if Path(docname).name == "index":
+        rows = "\n".join(re.findall(r"^ *[|-] .*$", source[0], flags=re.M))
+        linked = dict.fromkeys(re.findall(r"\]\(([\w/-]+)\.md", rows))
+        pages = [page for page in linked if "/" not in page or page.endswith("/index")]
+        source[0] += "\n".join(["\n```{toctree}", ":hidden:", "", *pages, "```", ""])
+
+
 def _lead_out(app: Sphinx, doctree: nodes.document) -> None:
     """Links to files outside of docs/: the README is the site's first page, others are handed out as they are."""
     for link in list(doctree.findall(addnodes.pending_xref)):
@@ -43,5 +52,6 @@ def _lead_out(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Before Sphinx collects what is handed out."""
-    app.connect("doctree-read", _lead_out, priority=100)
+    """Pages stay plain Markdown: what only a site needs is added while it is built."""
+    app.connect("source-read", _add_contents)
+    app.connect("doctree-read", _lead_out, priority=100)  # before Sphinx collects what is handed out

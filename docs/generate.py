@@ -310,8 +310,11 @@ def _escaped(text: str) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
-    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]]).replace("|  |", "| |")
+    """A table of Markdown, without a last column in which there is nothing."""
+    cells = [list(head), *map(list, rows)]
+    width = len(head) if any(row[-1] for row in cells[1:]) else len(head) - 1
+    lines = ["| " + " | ".join(row[:width]) + " |" for row in cells]
+    return "\n".join([lines[0], "|---" * width + "|", *lines[1:]]).replace("|  |", "| |")
 
 
 def written(text: str, models: Models) -> str:

@@ -10,7 +10,6 @@ don't see, say what else there is to know:
     <!-- exit: N -->          before a console block: its command ends with status N instead of 0
     ```console                `$ command`, and below it what it prints; `...` stands for anything, alone on a line for
                               any number of lines; empty lines don't matter
-    ```text                   lines that some command of the page prints, one after the other
     ```yaml                   without a comment: a workflow of GitHub or GitLab, whose commands are run; else keys of a
                               spec, which are validated
 """
@@ -131,7 +130,6 @@ class Reader:
     folder: Path
     skipped: frozenset[str]
     done: list[str] = field(default_factory=list)
-    printed: list[str] = field(default_factory=list)
 
     def follow(self, page: Page) -> None:
         if page.starts_from_examples:
@@ -145,10 +143,6 @@ class Reader:
             elif block.mark == "edit":
                 text = self._path(block).read_text(encoding="utf-8")
                 self._path(block).write_text(edited(text, block.text), encoding="utf-8")
-        for block in page.blocks:
-            if block.language == "text":
-                found = any(is_shown(output, f"...\n{block.text}...\n") for output in self.printed)
-                assert found, f"{page.name}:{block.line}: no command of the page prints this:\n{block.text}"
 
     def _path(self, block: Block) -> Path:
         return self.folder / block.value
@@ -161,7 +155,6 @@ class Reader:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
         )  # fmt: skip
         self.done.append(command)
-        self.printed.append(run.stdout)
         here = f"{page.name}:{block.line}: $ {command}\n{run.stdout}"
         assert run.returncode == (int(block.value) if block.mark == "exit" else 0), here
         assert is_shown(run.stdout, shown), f"{here}\nis not what is shown:\n{shown}"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -58,7 +59,7 @@ def _is_the_example(folder: Path) -> None:
 def test_every_block_is_written_run_or_compared(page: Page) -> None:
     blocks = [block for block in page.blocks if block.language != "hidden"]
     idle = [block for block in blocks if not (block.commands or block.mark in ("file", "edit") or block.is_spec)]
-    assert {block.language for block in idle} <= {"ini", "text"}
+    assert {block.language for block in idle} <= {"ini"}
     assert page.text.count("\n```") == 2 * len(blocks)
 
 
@@ -73,7 +74,7 @@ def test_every_piece_of_a_spec_is_valid(page: Page) -> None:
 
 def test_there_is_an_example_of_every_kind_of_block() -> None:
     blocks = [block for page in PAGES.values() for block in page.blocks]
-    assert {block.language for block in blocks} == {"console", "diff", "hidden", "ini", "python", "text", "yaml"}
+    assert {block.language for block in blocks} == {"console", "diff", "hidden", "ini", "python", "yaml"}
     assert sum(block.is_spec for block in blocks) >= 3
     assert sum(len(block.workflow) for block in blocks) >= 6
 
@@ -110,12 +111,22 @@ def test_the_readme_is_short() -> None:
     assert PAGES["README.md"].text.count("\n") <= 200
 
 
-def test_the_tables_are_those_of_models_and_parsers() -> None:
+@pytest.mark.parametrize("script", ["docs/generate.py", "docs/picture.py"])
+def test_tables_and_picture_are_up_to_date(script: str) -> None:
     run = subprocess.run(
-        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+        [sys.executable, script, "--check"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
     )
     assert run.stdout + run.stderr == ""
     assert run.returncode == 0
+
+
+def test_the_picture_shows_what_the_failing_command_of_the_readme_prints() -> None:
+    picture = ElementTree.parse(ROOT / "docs" / "failure.svg")
+    drawn = ["".join(text.itertext()) for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    (block,) = (block for block in PAGES["README.md"].blocks if block.mark == "exit")
+    assert drawn[0] == "$ pytest --archcheck"
+    assert "\n".join(drawn[1:]) in block.text
+    assert len(drawn) == 8
 
 
 def test_a_table_that_is_out_of_date_is_written_anew() -> None:

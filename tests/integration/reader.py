@@ -166,7 +166,7 @@ def _environment() -> dict[str, str]:
     kept.pop("CI", None)
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
     git = {f"GIT_{who}_{what}": "reader@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    gitlab = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD^"}
+    gitlab = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD~2"}
     terminal = {"PATH": path, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
     return kept | git | gitlab | terminal
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from archcheck.errors import SpecError, UsageError
 from archcheck.findings import Edit, Keys
-from archcheck.recording.spec_writer import format_block
+from archcheck.recording.spec_writer import format_block, is_table
 from archcheck.spec.document import Document, parse_document
 from archcheck.spec.known_keys import known_keys
 from archcheck.spec.positions import LINE_BREAK
@@ -80,7 +80,9 @@ def _is_record(value: Any) -> bool:
     """Whether a value is a map of plain values, and not one of shapes."""
     if not isinstance(value, dict):
         return False
-    return all(isinstance(item, str | int | float | list) or _is_record(item) for item in value.values())
+    return all(
+        item is None or isinstance(item, str | int | float | list) or _is_record(item) for item in value.values()
+    )
 
 
 def _value_at(value: Any, keys: Keys) -> Any:
@@ -120,16 +122,29 @@ def _replacement(spec_file: SpecFile, edit: Edit) -> Splice:
     if span is None:
         raise _shared(document, edit.keys)
     start, end = span
-    if _is_nested(edit.value) and not document.is_flow(edit.keys) and not document.is_flow(edit.keys[:-1]):
+    if (
+        _is_record(edit.value)
+        and is_table(edit.value)
+        and not document.is_flow(edit.keys)
+        and not document.is_flow(edit.keys[:-1])
+    ):
+        if not isinstance(_value_at(document.value, edit.keys), dict):
+            return _block_for_scalar(document, edit, start, end)
         column = document.locate(edit.keys).column
         return start, end, "\n".join(format_block(edit.value, column - 1)).lstrip()
     # A value that isn't written at all stands right behind its colon.
     return start, end, _format_like(document.text[start:end], edit.value) if end > start else f" {_format(edit.value)}"
 
 
-def _is_nested(value: Any) -> bool:
-    """A map of maps: a table, which is written a line for each entry."""
-    return _is_record(value) and any(isinstance(item, dict) for item in value.values())
+def _block_for_scalar(document: Document, edit: Edit, start: int, end: int) -> Splice:
+    """Return the splice that writes a block below a key in the place of its value; a comment stays beside the key."""
+    found = LINE_BREAK.search(document.text, end)
+    line_end = found.start() if found is not None else len(document.text)
+    indent = document.locate(edit.keys, key=True).column + 1
+    comment = document.text[end:line_end].strip()
+    newline = found[0] if found is not None else "\n"
+    start -= len(document.text[:start]) - len(document.text[:start].rstrip(" "))
+    return start, line_end, newline.join([f"  {comment}" if comment else "", *format_block(edit.value, indent)])
 
 
 def _shared(document: Document, keys: Keys) -> UsageError:

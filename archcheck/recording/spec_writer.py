@@ -60,11 +60,19 @@ def format_block(value: Mapping[str, Any], indent: int) -> list[str]:
     lines = []
     for key, item in value.items():
         name = " " * indent + format_key(str(key))
-        if isinstance(item, dict) and any(isinstance(inner, dict) for inner in item.values()):
+        if isinstance(item, dict) and is_table(item):
             lines += [f"{name}:", *format_block(item, indent + 2)]
         else:
             lines.append(f"{name}: {format_flow(item)}")
     return lines
+
+
+def is_table(value: Mapping[str, Any]) -> bool:
+    """Return whether a map is written a line for each entry: one of maps, or of several shapes."""
+    items = list(value.values())
+    return any(isinstance(item, dict) for item in items) or (
+        len(items) > 1 and all(item is None or isinstance(item, list) for item in items)
+    )
 
 
 def _format_parameters(trace: StructureTrace) -> str:

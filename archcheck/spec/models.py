@@ -29,8 +29,10 @@ from archcheck.spec.field_types import (
     Positive,
     PositiveInt,
     Seconds,
+    Sha256,
     Share,
     SizeList,
+    StateKeys,
     Text,
 )
 from archcheck.spec.inputs import ForwardInput, input_names, make_forward_input
@@ -254,6 +256,41 @@ class Claims(Section):
     better_than: Better | list[Better] | None = _key("another spec, and the margin to be better by; or several")
 
 
+# ------------------------------------------------------------------------------------------- checkpoints
+
+
+class CheckpointAccuracy(Section):
+    """How accurate a network with a checkpoint's weights is; keys left out are as in `training`, where there is one."""
+
+    dataset: NamedField = Field(description="a registered name, or module:callable -> (train, test) data sets")
+    at_least: Accuracy = Field(description="minimum top-1 on the test set, from 0 to 1")
+    resize: ImageSize | None = _key("pixels, or [height, width]")
+    normalize: Flag | Normalize | None = _key("true: by the training set's own mean and standard deviation")
+    batch_size: PositiveInt | None = _key("examples of a forward pass")
+
+
+class Checkpoint(Section):
+    """A file of weights that the network loads."""
+
+    path: Text = Field(description="the file, from the spec's folder: of torch.save, or .safetensors")
+    sha256: Sha256 | None = _key("of the file, in hexadecimal")
+    strict: Flag = Field(default=True, description="false: keys may be missing or not expected; shapes must agree")
+    key: Text | None = _key("where in the file the state_dict is, such as state_dict, where the file holds more")
+    accuracy: CheckpointAccuracy | None = _key("what the network reaches with these weights")
+
+
+class StateDict(Section):
+    """What a checkpoint of the network holds, and checkpoints that the network loads."""
+
+    keys: StateKeys = _key("recorded; a list of names; or a map of names and shapes, {shape, dtype} unless float32")
+    checkpoints: list[Checkpoint] = Field(default=[], description="files that the network loads")
+
+
+def _state_dict(value: Any) -> Any:
+    """Read `recorded` as keys to record."""
+    return {"keys": value} if value == "recorded" else value
+
+
 # ------------------------------------------------------------------------------------------- the spec
 
 
@@ -312,6 +349,9 @@ class Spec(Section):
     )
     macs: MacsField | None = _key("multiply-adds of one example at the first size, equal to the digits written")
     function: Literal["off"] | Function | None = _key("what the network computes, recorded by archcheck; or off")
+    state_dict: Annotated[StateDict, BeforeValidator(_state_dict, json_schema_input_type=str | StateDict)] | None = (
+        _key("what a checkpoint holds: recorded, or {keys, checkpoints}")
+    )
     equivalent_to: (
         Annotated[EquivalentTo, BeforeValidator(_equivalent_to, json_schema_input_type=str | EquivalentTo)] | None
     ) = _key("another build that computes the same: its target, or {build, args}")

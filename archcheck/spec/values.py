@@ -19,7 +19,7 @@ from archcheck.errors import ArchcheckError, DimError
 from archcheck.findings import Keys
 from archcheck.spec.dims import Dim, format_shape, parse_dim, parse_shape
 from archcheck.spec.target import parse_target
-from archcheck.text.words import shown
+from archcheck.text.words import shown, unknown
 
 # ------------------------------------------------------------------------------------------- shape patterns
 
@@ -203,3 +203,64 @@ def iter_tensor_patterns(pattern: ValuePattern, path: Keys = ()) -> Iterator[tup
     elif pattern is not None:
         for key, item in pattern.items() if isinstance(pattern, dict) else enumerate(pattern):
             yield from iter_tensor_patterns(item, (*path, key))
+
+
+# ------------------------------------------------------------------------------------------- state_dict
+
+
+@dataclass(frozen=True, slots=True)
+class StateEntry:
+    """The shape and dtype of one tensor of a state_dict; None where that isn't a tensor, or is left open."""
+
+    shape: tuple[int, ...] | None
+    dtype: str | None = None
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return "no tensor"
+        dtype = "" if self.dtype in (None, "float32") else f" {self.dtype}"
+        return f"[{', '.join(map(str, self.shape))}]{dtype}"
+
+    def as_written(self) -> Any:
+        """Return the value as a spec has it: a shape; with its dtype where that isn't float32; null for no tensor."""
+        if self.shape is None:
+            return None
+        shape = list(self.shape)
+        return shape if self.dtype in (None, "float32") else {"shape": shape, "dtype": self.dtype}
+
+
+def parse_sha256(value: Any) -> str:
+    """Parse the SHA-256 of a file."""
+    if not isinstance(value, str) or re.fullmatch("[0-9a-f]{64}", value) is None:
+        raise fail(f"expected the SHA-256 of a file, 64 hexadecimal digits (in quotes), found {shown(value)}")
+    return value
+
+
+def parse_state_keys(value: Any) -> dict[str, StateEntry | None] | None:
+    """Parse the keys of a state_dict: a list of names, a map of names and shapes; None for `recorded`."""
+    if value == "recorded":
+        return None
+    if isinstance(value, list):
+        for position, name in enumerate(value):
+            if not isinstance(name, str):
+                raise fail(f"expected the name of a parameter or buffer, found {shown(name)}", (position,))
+        return dict.fromkeys(value)
+    if not isinstance(value, dict):
+        raise fail(f"expected `recorded`, a list of names, or a map of names and shapes, found {shown(value)}")
+    return {name: _parse_state_entry(item, (name,)) for name, item in value.items()}
+
+
+def _parse_state_entry(value: Any, path: Keys) -> StateEntry:
+    if value is None:
+        return StateEntry(None)
+    shape, dtype = value, "float32"
+    if isinstance(value, dict):
+        for key in value:
+            if key not in ("shape", "dtype"):
+                raise fail(unknown("key", key, ("shape", "dtype")), (*path, key))
+        shape, dtype = value.get("shape"), value.get("dtype", "float32")
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise fail(f"expected a shape such as [64, 3, 7, 7], found {shown(shape)}", path)
+    if not isinstance(dtype, str):
+        raise fail(f"expected a dtype such as int64, found {shown(dtype)}", (*path, "dtype"))
+    return StateEntry(tuple(shape), dtype)

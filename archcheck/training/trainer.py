@@ -26,6 +26,7 @@ from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.checkpoints import BestCheckpoint
 from archcheck.training.components import check_components
 from archcheck.training.devices import choose_device, synchronize
+from archcheck.training.evaluation import evaluate
 from archcheck.training.loop import TrainingCallbacks, TrainingProgress, build_training_step, train
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe, resolve_recipe
@@ -123,6 +124,12 @@ class Trainer:
                 num_classes=self.num_classes, rootdir=self.rootdir, watchers=watchers,
             )  # fmt: skip
 
+    def evaluate(self, network: nn.Module) -> float:
+        """Return the accuracy of a network as it is, on the test set. Raises DataError, RunFailed."""
+        with seeded(self.recipe.seed, self.device, self.options.num_threads):
+            test_set = self._batches_of(self.recipe, train=False)
+            return evaluate(network, test_set, self.recipe, self.num_classes, self.rootdir)
+
     def prepare_step(self, recipe: Recipe | None = None) -> Callable[[], None]:
         """A function that takes one step of training on the next batch; it doesn't wait for the device.
 
@@ -153,23 +160,21 @@ class Trainer:
         return build_unshared_network(self.spec_file, recipe, self.rootdir)
 
     def _batches(self, recipe: Recipe) -> tuple[Batches, Batches]:
-        """Training batches, all of one size, and those of the test set."""
+        """Return the batches of the training set, all of one size, and those of the test set."""
+        return self._batches_of(recipe, train=True), self._batches_of(recipe, train=False)
+
+    def _batches_of(self, recipe: Recipe, *, train: bool) -> Batches:
         transform = make_transform(recipe.resize, recipe.augment, recipe.normalize, self._data.train)
-        budget = self.options.data_budget_bytes
-
-        def batches(train: bool) -> Batches:
-            return Batches(
-                self._data.train if train else self._data.test,
-                batch_size=recipe.batch_size,
-                device=self.device,
-                transform=transform if train else transform.without_augmentation(),
-                shuffle=train,
-                drop_last=train,
-                seed=recipe.seed,
-                budget_bytes=budget,
-            )
-
-        return batches(True), batches(False)
+        return Batches(
+            self._data.train if train else self._data.test,
+            batch_size=recipe.batch_size,
+            device=self.device,
+            transform=transform if train else transform.without_augmentation(),
+            shuffle=train,
+            drop_last=train,
+            seed=recipe.seed,
+            budget_bytes=self.options.data_budget_bytes,
+        )
 
     def _checkpoints(self) -> BestCheckpoint | None:
         if self.options.checkpoints is None:

@@ -1,15 +1,19 @@
-"""Pure: what is unusual about how a network runs to mismatches, unless the spec allows it."""
+"""The check `health`: things that no sound network does, unless the spec allows them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
 
-from archcheck.findings import Keys, Mismatch
+from archcheck.checks.check import Check, CheckContext, Needs
+from archcheck.checks.outcome import Outcome
+from archcheck.errors import BuildError, NotMeasured
+from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.function.records import HealthRecord
 from archcheck.spec.layer_keys import parse_layer_key
-from archcheck.spec.models import Health
+from archcheck.spec.models import Health, Spec
 from archcheck.spec.spec_file import SpecFile
+from archcheck.structure.crashes import describe_crash
 from archcheck.text.words import listed
 from archcheck.text.yaml_flow import format_flow
 
@@ -133,3 +137,34 @@ def _common(names: Sequence[str]) -> str:
 
 def _named(module: str) -> str:
     return module or "the network itself"
+
+
+class HealthCheck(Check):
+    """Look for what no sound network does; asked of every spec that doesn't switch it off."""
+
+    name = "health"
+    needs = Needs.VALUES
+
+    def place(self, spec: Spec) -> Keys | None:
+        """Return the place of `health`, or else of `build`."""
+        if spec.health == "off":
+            return None
+        return ("health",) if spec.health is not None else ("build",)
+
+    def run(self, context: CheckContext) -> Outcome:
+        """Run the network with fixed weights and look at how it behaves.
+
+        Raises:
+            NotMeasured: it can't be run with fixed weights.
+        """
+        try:
+            _, record = context.network.function_of(context.spec_file)
+        except BuildError as error:
+            return Outcome((build_failure(context.spec.args, ("args",), error),))
+        if record.health is None:
+            assert record.crash is not None  # nothing else keeps the health from being looked at
+            raise NotMeasured(f"the forward stopped under fixed weights: {describe_crash(record.crash)}")
+        return Outcome(tuple(check_health(context.spec_file, record.health)))
+
+
+CHECK = HealthCheck()

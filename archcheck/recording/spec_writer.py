@@ -20,7 +20,7 @@ _CALL = re.compile(r"\[\d+\]")
 
 
 def format_spec(head: Mapping[str, str], trace: StructureTrace, depth: int | None = None) -> str:
-    """Return the text of a spec that the traced network satisfies; `head` is what comes before the layers, as text by key.
+    """Return the text of a spec that the traced network satisfies; `head` comes before the layers, as text by key.
 
     Raises:
         UsageError: the forward didn't get through, so that there is nothing to write down.

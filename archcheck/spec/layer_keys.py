@@ -21,7 +21,7 @@ class LayerKey:
         return "*" in self.pattern or "?" in self.pattern
 
     def matches(self, name: str) -> bool:
-        """Return whether a module's dotted name fits; `*` and `?` stay within one part of the path, `**` crosses dots."""
+        """Return whether a module's dotted name fits: `*` and `?` stay within a part of it, `**` crosses dots."""
         return _glob(self.pattern).fullmatch(name) is not None if self.is_glob else name == self.pattern
 
 

@@ -15,10 +15,10 @@ import archcheck.pytest_plugin.session
 import archcheck.recording.spec_writer
 import archcheck.structure.summary
 import archcheck.structure.trace
-import archcheck.throughput.figures
 import archcheck.throughput.regression.benchmark_storage
 import archcheck.throughput.regression.history
 import archcheck.throughput.session
+import archcheck.throughput.speed_measurement
 import archcheck.throughput.workload
 import archcheck.training.calibration
 import archcheck.training.trainer  # noqa: F401

@@ -25,7 +25,7 @@ from archcheck.training.calibration import (
     format_runs,
     set_minimum,
 )
-from archcheck.training.faults import RunFailed
+from archcheck.training.failures import RunFailed
 from archcheck.training.recipe import Recipe, resolve_recipe
 from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
 from tests.integration.conftest import Project

@@ -25,8 +25,8 @@ import torch
 
 from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.interval import judge, ratio_interval
-from archcheck.throughput.regression.paired_benchmark import Comparison, ReferenceRun, run_paired
-from archcheck.throughput.regression.workers import Request, WorkerFailed
+from archcheck.throughput.regression.paired_benchmark import PairedResult, ReferenceResult, run_paired
+from archcheck.throughput.regression.workers import WorkerFailed, WorkerRequest
 from tests.integration.conftest import Project
 
 NETS = """
@@ -108,10 +108,10 @@ class Duels:
 
     def __init__(self) -> None:
         self.found: list[float | WorkerFailed] = [1.0]
-        self.asked: list[tuple[Request, Request, float]] = []
-        self.meanwhile: Callable[[Request, Request], object] = lambda left, right: None
+        self.asked: list[tuple[WorkerRequest, WorkerRequest, float]] = []
+        self.meanwhile: Callable[[WorkerRequest, WorkerRequest], object] = lambda left, right: None
 
-    def __call__(self, left: Request, right: Request, limit: float) -> Comparison:
+    def __call__(self, left: WorkerRequest, right: WorkerRequest, limit: float) -> PairedResult:
         self.asked.append((left, right, limit))
         self.meanwhile(left, right)
         found = self.found.pop(0) if len(self.found) > 1 else self.found[0]
@@ -119,11 +119,11 @@ class Duels:
             raise found
         values = (math.log(found),) * 4
         interval = ratio_interval(values)
-        return Comparison(values, interval, judge(interval, limit), 0.01 * found, 0.01, 1.0)
+        return PairedResult(values, interval, judge(interval, limit), 0.01 * found, 0.01, 1.0)
 
 
 class Yardstick:
-    """Stands for `run_beside_reference`: how long a step takes, in references."""
+    """Stands for `run_against_reference`: how long a step takes, in references."""
 
     def __init__(self) -> None:
         self.ratio = 1.0
@@ -131,16 +131,16 @@ class Yardstick:
         self.asked: list[tuple[str | None, Sequence[float]]] = []
 
     def __call__(
-        self, request: Request, reference: str | None, then: Sequence[float] = (), limit: float = math.inf
-    ) -> ReferenceRun:
+        self, request: WorkerRequest, reference: str | None, then: Sequence[float] = (), limit: float = math.inf
+    ) -> ReferenceResult:
         self.asked.append((reference, then))
         if self.problem:
-            return ReferenceRun(None, (), self.problem)
-        return ReferenceRun(reference or "the operations", (math.log(self.ratio),) * 4)
+            return ReferenceResult(None, (), self.problem)
+        return ReferenceResult(reference or "the operations", (math.log(self.ratio),) * 4)
 
 
 class Figures:
-    """Stands for `measure_figures`: examples per second, one time after the other, the last one for good."""
+    """Stands for `measure_speed`: examples per second, one time after the other, the last one for good."""
 
     def __init__(self) -> None:
         self.rates = [1000.0]
@@ -159,8 +159,8 @@ class Figures:
 
 @pytest.fixture
 def fast(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fast:
-    monkeypatch.setattr("archcheck.throughput.figures.ROUNDS_SEC", 0.0)
-    monkeypatch.setattr("archcheck.throughput.figures.PEAK_SEC", 0.001)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.ROUNDS_SEC", 0.0)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.PEAK_SEC", 0.001)
     monkeypatch.setattr("archcheck.throughput.workload.WARM_UP_SEC", 0.0)
     monkeypatch.setattr("cpuinfo.get_cpu_info", dict)  # a second
     for name in [name for name in os.environ if name.startswith("GIT_")]:
@@ -178,21 +178,21 @@ def fast(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> F
 @pytest.fixture
 def duels(monkeypatch: pytest.MonkeyPatch) -> Duels:
     fake = Duels()
-    monkeypatch.setattr("archcheck.throughput.session.run_duel", fake)
+    monkeypatch.setattr("archcheck.throughput.session.run_paired", fake)
     return fake
 
 
 @pytest.fixture
 def yardstick(monkeypatch: pytest.MonkeyPatch) -> Yardstick:
     fake = Yardstick()
-    monkeypatch.setattr("archcheck.throughput.session.run_beside_reference", fake)
+    monkeypatch.setattr("archcheck.throughput.session.run_against_reference", fake)
     return fake
 
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> Figures:
     fake = Figures()
-    monkeypatch.setattr("archcheck.throughput.figures.measure_figures", fake)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.measure_speed", fake)
     return fake
 
 
@@ -562,7 +562,7 @@ def test_the_working_tree_is_compared_as_it_is(fast: Fast, duels: Duels) -> None
     state = fast.git("status", "--porcelain")
     seen: list[str] = []
 
-    def look(left: Request, right: Request) -> None:
+    def look(left: WorkerRequest, right: WorkerRequest) -> None:
         for one in (left, right):
             assert one.tree is not None
             assert one.spec == one.tree / "specs" / "net.arch.yaml"
@@ -1220,10 +1220,10 @@ def test_a_process_that_is_killed_fails_its_item_and_no_other(
     fast.commit()
     fast.write("fast.py", NETS + DYING)
 
-    def only_a(left: Request, right: Request, limit: float) -> Comparison:
+    def only_a(left: WorkerRequest, right: WorkerRequest, limit: float) -> PairedResult:
         return run_paired(left, right, limit) if "a.arch" in left.shown else duels(left, right, limit)
 
-    monkeypatch.setattr("archcheck.throughput.session.run_duel", only_a)
+    monkeypatch.setattr("archcheck.throughput.session.run_paired", only_a)
     result = fast.run("-k", "throughput", "--archcheck-against", "HEAD")
     result.assert_outcomes(passed=1, failed=1)
     assert message(result, "a: throughput").splitlines()[-1] == (
@@ -1241,7 +1241,7 @@ def marks(net, x):
     return x
 """
 BRIEF = """
-import archcheck.throughput.figures as figures
+import archcheck.throughput.speed_measurement as figures
 figures.ROUNDS_SEC, figures.PEAK_SEC = 0.0, 0.001
 """
 

@@ -28,7 +28,7 @@ from archcheck.spec.models import (
 )
 from archcheck.spec.spec_file import parse_spec
 
-SECTIONS = [
+SECTIONS: list[type[BaseModel]] = [
     Better, Budget, Calibration, Claims, Digests, EquivalentTo, Faster, Function, Health, Layer, Named, Normalize,
     Parameters, Quick, Spec, Throughput, Training,
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from archcheck.cli.command_line import main
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 NETS = """
 from torch import nn

@@ -6,17 +6,10 @@ import re
 
 import pytest
 
-from tests.integration.conftest import Project
-from tests.integration.test_training import SETS, TOYS, failing_text, scripted
+from tests.integration.project import Project
+from tests.integration.training.toys import failing_text, scripted
 
 CLAIM = "claims:\n  better_than: {spec: OTHER, by: 0.2}\n"
-
-
-@pytest.fixture
-def toys(project: Project) -> Project:
-    project.write("toys.py", TOYS)
-    project.write("sets.py", SETS)
-    return project
 
 
 def claims(project: Project, ours: list[float], theirs: list[float], claim: str, more: str = "") -> pytest.RunResult:

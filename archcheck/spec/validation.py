@@ -1,4 +1,4 @@
-"""What only the whole of a spec can tell: dimension names, sizes, sections that need each other."""
+"""Checks of a spec as a whole: dimension names, sizes, sections that need each other."""
 
 from __future__ import annotations
 

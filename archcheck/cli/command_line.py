@@ -19,7 +19,7 @@ from archcheck.errors import ArchcheckError, NotMeasured, SpecError, UsageError
 from archcheck.recording.edits import format_diff, write_atomically
 from archcheck.recording.spec_writer import format_function, format_spec
 from archcheck.report.mismatches import format_difference, format_mismatches
-from archcheck.spec.inputs import parse_input_option
+from archcheck.spec.input_option import parse_input_option
 from archcheck.spec.json_schema import spec_json_schema
 from archcheck.spec.spec_file import SUFFIX, SpecFile, parse_spec, read_spec
 from archcheck.spec.target import Target, parse_target
@@ -118,7 +118,11 @@ def _depth(text: str) -> int:
 
 def _add_build_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--input", action="append", metavar="SHAPE", help='such as "B,3,224,224" or "B,12:int64<100"; repeat for more'
+        "--input",
+        action="append",
+        metavar="SHAPE",
+        help='such as "B,3,224,224" or "B,12:int64<100"; for an argument that is a list or a map, JSON such as '
+        '\'[["B",3,8,8],["B",5]]\'; NAME=SHAPE for a keyword; repeat for more',
     )
     command.add_argument(
         "--size", action="append", default=[], metavar="NAME=N,N", help="values of a free dimension: H=224,96"

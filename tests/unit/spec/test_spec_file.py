@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 
 import pytest
 
-from archcheck.errors import SpecError, UsageError
-from archcheck.spec.inputs import TensorInput, parse_input_option
+from archcheck.errors import SpecError
+from archcheck.spec.inputs import TensorInput
 from archcheck.spec.layer_keys import parse_layer_key
 from archcheck.spec.spec_file import parse_spec
 
@@ -143,21 +142,3 @@ def test_globs(key: str, name: str, matches: bool) -> None:
 def test_a_call_index_is_apart_from_the_name() -> None:
     assert (parse_layer_key("act[1]").pattern, parse_layer_key("act[1]").call) == ("act", 1)
     assert (parse_layer_key("act[x]").pattern, parse_layer_key("act[x]").call) == ("act[x]", None)
-
-
-@pytest.mark.parametrize(
-    ("texts", "value"),
-    [
-        (["B,3,224,224"], ["B", 3, 224, 224]),
-        (["B, 12 : int64 < 100"], {"shape": ["B", 12], "dtype": "int64", "below": 100}),
-        (["B,2", "B,3:float64"], [["B", 2], {"shape": ["B", 3], "dtype": "float64"}]),
-        (["a=B,2", "b=[B]"], {"a": ["B", 2], "b": ["B"]}),
-    ],
-)
-def test_inputs_of_the_command_line(texts: list[str], value: object) -> None:
-    assert parse_input_option(texts) == value
-
-
-def test_inputs_of_the_command_line_are_named_all_or_none() -> None:
-    with pytest.raises(UsageError, match=re.escape("inputs are named all or none")):
-        parse_input_option(["a=B", "B"])

@@ -14,6 +14,7 @@ from archcheck.function.records import FunctionRecord
 from archcheck.network.build import prepare_network
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
+from archcheck.text.words import listed
 
 # What makes two builds one function. How each keeps its statistics, and what it starts from, is its own affair.
 _KINDS = ("eval", "train", "large", "gradient", "inputs")
@@ -74,6 +75,5 @@ def _notes(ours: FunctionRecord, theirs: FunctionRecord) -> list[tuple[str, str]
         left = Counter(here.weights.values()) - Counter(there.weights.values())
         alone = [name for name, key in here.weights.items() if key in left]
         if alone:
-            more = f", … ({len(alone)} in all)" if len(alone) > _SHOWN else ""
-            lines.append(("weights", f"{where}: {', '.join(alone[:_SHOWN])}{more}"))
+            lines.append(("weights", f"{where}: {listed(alone, _SHOWN)}"))
     return lines

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from archcheck.errors import UsageError
-from archcheck.spec.document import MAX_DEPTH
+from archcheck.spec.document_builder import MAX_DEPTH
 from archcheck.spec.inputs import InputTree, parse_input
-from archcheck.text.words import clip
+from archcheck.text.words import quoted
 
 _SHAPE = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?P<shape>[^:<]*)(?::(?P<dtype>\w+))?(?:<(?P<below>[\d_]+))?")
 _NESTED = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)\s*=)?\s*(?P<json>[\[{].*)", re.DOTALL)
@@ -66,7 +66,7 @@ def _parse_argument(text: str) -> tuple[str | None, Any]:
             return nested["name"], value
     match = _SHAPE.fullmatch(text.strip().replace(" ", ""))
     if match is None:
-        raise UsageError(f"input {clip(text)!r}: expected sizes such as B,3,224,224 or B,12:int64<100")
+        raise UsageError(f"input {quoted(text)}: expected sizes such as B,3,224,224 or B,12:int64<100")
     return match["name"], _parse_shape(match)
 
 
@@ -81,9 +81,9 @@ def _parse_json(text: str, option: str) -> Any:
         if re.match(r"\[[^\[{\"]*(?:$|\])", text):
             return None
         example = '--input \'[["B",3,8,8],["B",5]]\''
-        raise UsageError(f"input {clip(option)!r}: not valid JSON ({error}); such as {example}") from None
+        raise UsageError(f"input {quoted(option)}: not valid JSON ({error}); such as {example}") from None
     if depth > MAX_DEPTH:
-        raise UsageError(f"input {clip(option)!r}: nested too deeply: more than {MAX_DEPTH} levels")
+        raise UsageError(f"input {quoted(option)}: nested too deeply: more than {MAX_DEPTH} levels")
     return value
 
 
@@ -91,7 +91,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice is not None:
-        raise ValueError(f"the key {clip(twice)!r} is there twice")
+        raise ValueError(f"the key {quoted(twice)} is there twice")
     return dict(pairs)
 
 

@@ -1,4 +1,4 @@
-"""The inputs of a network: patterns as a spec has them, the tensors to make of them, the command line's form."""
+"""The inputs of a network: patterns as a spec has them, and the tensors to make of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from archcheck.findings import Keys
 from archcheck.spec.dims import Dim
 from archcheck.spec.tree import iter_leaves, map_leaves
-from archcheck.spec.values import _parse_dims, fail
+from archcheck.spec.values import fail, parse_dims
 from archcheck.text.words import shown, unknown
 
 
@@ -73,7 +73,7 @@ def _parse_input_tensor(value: Mapping[str, Any], path: Keys) -> InputPattern:
         raise fail(f"expected a whole number of at least 1, found {shown(below)}", (*path, "below"))
     if below is not None and dtype not in INTEGER_DTYPES:
         raise fail(f"only integer inputs have a bound, {dtype} has none; integers: dtype: int64", (*path, "below"))
-    return InputPattern(_parse_dims(value["shape"], (*path, "shape")), dtype, below)
+    return InputPattern(parse_dims(value["shape"], (*path, "shape")), dtype, below)
 
 
 def parse_input(value: Any, path: Keys = ()) -> InputTree:
@@ -85,7 +85,7 @@ def parse_input(value: Any, path: Keys = ()) -> InputTree:
     if isinstance(value, list) and any(isinstance(item, (list, dict)) for item in value):
         return tuple(parse_input(item, (*path, position)) for position, item in enumerate(value))
     if isinstance(value, list):
-        return InputPattern(_parse_dims(value, path))
+        return InputPattern(parse_dims(value, path))
     raise fail(f"expected a shape such as [B, 3, 224, 224], a list or a map of them, found {shown(value)}", path)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import SMALL
+from tests.integration.project import SMALL
 
 HEAVY = ("torch", "torchvision", "numpy", "yaml", "pydantic", "tabulate")
 

@@ -14,7 +14,8 @@ from archcheck.errors import SpecError, UsageError
 from archcheck.findings import Edit, Keys
 from archcheck.recording.spec_writer import format_block
 from archcheck.spec.document import Document, parse_document
-from archcheck.spec.models import TrainingKeys
+from archcheck.spec.known_keys import known_keys
+from archcheck.spec.positions import LINE_BREAK
 from archcheck.spec.spec_file import SpecFile, parse_spec
 from archcheck.structure.patterns import format_pattern
 from archcheck.system.files import written_at_once
@@ -22,25 +23,8 @@ from archcheck.text.words import key_text
 from archcheck.text.yaml_flow import format_flow, format_key
 from archcheck.text.yaml_scalars import resolve_scalar
 
-# The order of a spec's keys, by which a section that is added finds its place.
-SECTION_ORDER = (
-    "name",
-    "source",
-    "build",
-    "args",
-    "input",
-    "sizes",
-    "layers",
-    "output",
-    "parameters",
-    "macs",
-    "function",
-)
-KEY_ORDER = (*SECTION_ORDER, *TrainingKeys.model_fields)
-
 _ABSENT = object()
 _PLAIN_TEXT = re.compile(r"[\w.(](?:[\w ./+*()-]*[\w.)*])?", re.ASCII)  # `129.36 k`, `(H+1)/2`
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 Splice: TypeAlias = tuple[int, int, str]  # what is replaced, from start to end, and by what
 
@@ -60,7 +44,7 @@ def apply_edits(text: str, path: str, edits: Iterable[Edit], additions: Mapping[
     absent = [edit for edit in wanted if _value_at(document.value, spec_file.written(edit.keys)) is _ABSENT]
     present = [edit for edit in wanted if edit not in absent]
     splices = [_replacement(spec_file, edit) for edit in present]
-    for section in SECTION_ORDER:
+    for section in known_keys(()):
         if section in additions:
             splices.append(_insertion(document, (section,), additions[section]))
     new = _spliced(text, splices)
@@ -207,19 +191,20 @@ def _sibling_before(document: Document, parent: Keys, key: str) -> tuple[str, in
     ends: dict[str, int] = {sibling: span[1] for sibling, span in spans.items() if span is not None}
     if not ends:
         raise _shared(document, parent)
-    earlier = KEY_ORDER[: KEY_ORDER.index(key)] if key in KEY_ORDER else ()
+    known = known_keys(parent)
+    earlier = known[: known.index(key)] if key in known else ()
     before = {sibling: end for sibling, end in ends.items() if sibling in earlier}
     return max((before or ends).items(), key=lambda item: item[1])
 
 
 def _line_after(text: str, end: int, line: str) -> Splice:
     """Lines put behind the line in which a value ends."""
-    first = _LINE_BREAK.search(text)
+    first = LINE_BREAK.search(text)
     newline = first[0] if first else "\n"
     line = line.replace("\n", newline)
     if text[end - 1 : end] in ("\n", "\r"):  # a text that keeps the blank lines behind it
         return end, end, line + newline
-    found = _LINE_BREAK.search(text, end)
+    found = LINE_BREAK.search(text, end)
     if found is None:
         return len(text), len(text), newline + line
     return found.end(), found.end(), line + newline

@@ -12,8 +12,8 @@ from pydantic_core import PydanticCustomError
 from archcheck.errors import UsageError
 from archcheck.findings import Keys
 from archcheck.spec.dims import Dim
-from archcheck.spec.values import _parse_dims, fail
-from archcheck.text.words import clip, shown, unknown
+from archcheck.spec.values import fail, parse_dims
+from archcheck.text.words import quoted, shown, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _parse_input_tensor(value: Mapping[str, Any], path: Keys) -> InputPattern:
         raise fail(f"expected a whole number of at least 1, found {shown(below)}", (*path, "below"))
     if below is not None and dtype not in INTEGER_DTYPES:
         raise fail(f"only integer inputs have a bound, {dtype} has none; integers: dtype: int64", (*path, "below"))
-    return InputPattern(_parse_dims(value["shape"], (*path, "shape")), dtype, below)
+    return InputPattern(parse_dims(value["shape"], (*path, "shape")), dtype, below)
 
 
 def parse_input(value: Any, path: Keys = ()) -> InputTree:
@@ -88,7 +88,7 @@ def parse_input(value: Any, path: Keys = ()) -> InputTree:
     if isinstance(value, list) and any(isinstance(item, (list, dict)) for item in value):
         return tuple(parse_input(item, (*path, position)) for position, item in enumerate(value))
     if isinstance(value, list):
-        return InputPattern(_parse_dims(value, path))
+        return InputPattern(parse_dims(value, path))
     raise fail(f"expected a shape such as [B, 3, 224, 224], a list or a map of them, found {shown(value)}", path)
 
 
@@ -144,7 +144,7 @@ def parse_input_option(texts: Sequence[str]) -> Any:
 def _parse_input_item(text: str) -> tuple[str | None, Any]:
     match = _INPUT_TEXT.fullmatch(text.strip().replace(" ", ""))
     if match is None:
-        raise UsageError(f"input {clip(text)!r}: expected sizes such as B,3,224,224 or B,12:int64<100")
+        raise UsageError(f"input {quoted(text)}: expected sizes such as B,3,224,224 or B,12:int64<100")
     sizes = match["shape"].strip("[]()")
     shape = [int(size) if size.isdecimal() else size for size in sizes.split(",")] if sizes else []
     if match["dtype"] is None and match["below"] is None:

@@ -50,7 +50,8 @@ def _is_dim(value: object) -> bool:
     return isinstance(value, (int, str)) and not isinstance(value, bool)
 
 
-def _parse_dims(value: Sequence[Any], path: Keys) -> tuple[Dim, ...]:
+def parse_dims(value: Sequence[Any], path: Keys) -> tuple[Dim, ...]:
+    """Parse the dimensions of one tensor; an error says at which position."""
     dims = []
     for position, item in enumerate(value):
         if not _is_dim(item):
@@ -74,14 +75,14 @@ def _parse_pattern(value: Any, path: Keys = ()) -> ValuePattern:
         return _parse_shape(tuple(value), path)
     if any(isinstance(item, (list, dict)) or item is None for item in value):
         return tuple(_parse_pattern(item, (*path, position)) for position, item in enumerate(value))
-    return TensorPattern(_parse_dims(value, path))
+    return TensorPattern(parse_dims(value, path))
 
 
 def _parse_shape(value: tuple[int | str, ...], path: Keys) -> TensorPattern:
     try:
         return _known_shape(value)
     except DimError:
-        return TensorPattern(_parse_dims(value, path))  # again, for the place of what is wrong
+        return TensorPattern(parse_dims(value, path))  # again, for the place of what is wrong
 
 
 @functools.lru_cache(maxsize=4096)
@@ -202,9 +203,3 @@ def iter_tensor_patterns(pattern: ValuePattern, path: Keys = ()) -> Iterator[tup
     elif pattern is not None:
         for key, item in pattern.items() if isinstance(pattern, dict) else enumerate(pattern):
             yield from iter_tensor_patterns(item, (*path, key))
-
-
-# ------------------------------------------------------------------------------------------- layer names
-
-
-# ------------------------------------------------------------------------------------------- the command line's form

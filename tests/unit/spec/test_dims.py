@@ -112,7 +112,7 @@ TOKENS = "expected whole numbers, names, + - * / //, ceil() and parentheses"
         ("H.__class__", f"'H.__class__': {TOKENS}, found '.__class__'"),
         ("(" * 30 + "H", f"'{'(' * 30}H': nested too deeply: more than 20 levels"),
         ("-" * 30 + "H", f"'{'-' * 30}H': nested too deeply: more than 20 levels"),
-        ("(" * 100_000, f"'{'(' * 57}...': expected at most 200 characters, found 100,000"),
+        ("(" * 100_000, f"'{'(' * 59}…': expected at most 200 characters, found 100,000"),
         ("9" * 30, f"'{'9' * 30}': '{'9' * 30}' is more than any tensor's size"),
         (-1, "'-1': expected 0 or more"),
         (2**63, "a whole number that is more than any tensor's size"),

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from archcheck.errors import SourceLoc, SpecError
-from archcheck.spec.document import MAX_BYTES, MAX_DEPTH, Document, parse_document, read_document
+from archcheck.spec.document import MAX_BYTES, Document, parse_document, read_document
+from archcheck.spec.document_builder import MAX_DEPTH
 
 
 def parse(text: str) -> Document:
@@ -132,7 +133,7 @@ def test_only_text_can_be_a_key(text: str, message: str) -> None:
 def test_a_strange_key_is_shown_on_one_line_and_shortened() -> None:
     assert problems_of(f'"a\\nb": 1\n"a\\nb": 2\n{"k" * 90}: 1\n{"k" * 90}: 2\n') == [
         r"x.yaml:2: duplicate key 'a\nb', first on line 1",
-        f"x.yaml:4: duplicate key '{'k' * 57}...', first on line 3",
+        f"x.yaml:4: duplicate key '{'k' * 59}…', first on line 3",
     ]
 
 

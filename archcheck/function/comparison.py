@@ -8,14 +8,7 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from archcheck.findings import Keys, Mismatch
-from archcheck.function.digested_layers import (
-    DIGEST_KINDS,
-    OUTPUT,
-    SHORT_KINDS,
-    DigestedLayer,
-    calls_inside,
-    layers_of,
-)
+from archcheck.function.digested_layers import DIGEST_KINDS, OUTPUT, SHORT_KINDS, DigestedLayer, calls_inside, layers_of
 from archcheck.function.records import DifferingCall, FunctionRecord
 from archcheck.function.section import recorded_numbers, rounded, section_update
 from archcheck.function.tolerances import INSIDE_TOLERANCE, TOLERANCE
@@ -152,7 +145,7 @@ class Comparison:
 
     def _mismatch(self, label: str | None, layer: DigestedLayer | None, kinds: Sequence[str]) -> Mismatch:
         """Make the mismatch for a layer, or for the network itself."""
-        kind, *others = kinds
+        kind = kinds[0]
         summary = ", ".join(SHORT_KINDS[one] for one in kinds)
         notes = [("differs", f"in the network as a whole: {summary}"), *self.notes]
         if label is None or layer is None:

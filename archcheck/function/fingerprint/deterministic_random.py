@@ -278,7 +278,7 @@ class DeterministicRandom(TorchDispatchMode):
         return id(param) in self._undrawn or _storage(param) in self._random
 
     def _trace(self, func: Any, args: Any, out: Any) -> None:
-        """Mark results computed from draws as random, and unmark others, which may lie in a random one's former memory."""
+        """Mark results computed from draws as random, and unmark others, whose memory may have been a random one's."""
         sources = [one for one in tree_leaves(args[1:] if func in _WRITING else args) if isinstance(one, Tensor)]
         is_random = func in self._rules or func.overloadpacket.__name__ in _UNINITIALIZED
         is_random = is_random or any(_storage(one) in self._random or id(one) in self._undrawn for one in sources)

@@ -62,7 +62,7 @@ class FingerprintRun:
         """Run the passes behind the one in eval mode; without train mode, only the gradients."""
         runner, trains = self.runner, self._config.train
         runner.filler.fill_unused()
-        runner.save_buffers()
+        runner.save_buffers(self._network.model.named_buffers())
         runner.note_param_versions()
         step = results.step = run_gradient_step(runner, training=trains)
         if trains:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,9 +65,8 @@ class PassRunner:
         """Remember what the modules hold besides parameters and buffers, to be restored before each pass."""
         self._state = NetworkState(self.network.modules.values(), values=False)
 
-    def save_buffers(self) -> None:
-        """Remember the values of the buffers, to be restored before each pass."""
-        named = self.network.model.named_buffers()
+    def save_buffers(self, named: Iterable[tuple[str, Tensor]]) -> None:
+        """Remember the values of buffers, to be restored before each pass."""
         self.saved_buffers = {name: (buffer, buffer.detach().clone()) for name, buffer in named}
 
     def note_param_versions(self) -> None:

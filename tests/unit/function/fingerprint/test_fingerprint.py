@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.errors import NotMeasured
+from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.records import FunctionRecord
 from archcheck.structure.meta.model_copy import copy_for_real
 from tests.unit.function.running import (
@@ -22,7 +23,6 @@ from tests.unit.function.running import (
     WORDS,
     Applied,
     Computed,
-    Make,
     between,
     clipped,
     difference,
@@ -43,7 +43,7 @@ def base() -> nn.Module:
     return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
 
 
-def normed(**options: Any) -> Make:
+def normed(**options: Any) -> NetworkFactory:
     return between(lambda: nn.BatchNorm1d(16, **options))
 
 
@@ -207,7 +207,7 @@ def normalized(mean: float) -> nn.Module:
     return Computed(lambda net, x: net.fc(x - net.mean), fc=nn.Linear(8, 4), mean=torch.full((8,), mean))
 
 
-DEFECTS: dict[str, tuple[Make, Make, list[int], tuple[str, str]]] = {
+DEFECTS: dict[str, tuple[NetworkFactory, NetworkFactory, list[int], tuple[str, str]]] = {
     "momentum": (normed(), normed(momentum=0.2), ROWS, ("1", BUFFERS)),
     "eps": (normed(), normed(eps=1e-3), ROWS, ("1", OUTPUT)),
     "a small eps": (normed(), normed(eps=1e-6), ROWS, ("1", OUTPUT)),
@@ -296,7 +296,7 @@ def functional_norm(net: Any, x: Tensor) -> Any:
     return out
 
 
-REWRITES: dict[str, tuple[Make, Make, list[int]]] = {
+REWRITES: dict[str, tuple[NetworkFactory, NetworkFactory, list[int]]] = {
     "functional batch norm": (
         normed(),
         lambda: Computed(functional_norm, bn=nn.BatchNorm1d(16), b=nn.Linear(16, 4), a=nn.Linear(8, 16)),
@@ -357,7 +357,7 @@ def mixed(net: Any, x: Tensor, *, ids: Tensor, keep: Tensor) -> Any:
         pytest.param(lambda: nn.utils.parametrizations.weight_norm(nn.Linear(8, 8)), ROWS, id="weight norm"),
     ],
 )
-def test_inputs_and_outputs_of_all_kinds(make: Make, pattern: Any) -> None:
+def test_inputs_and_outputs_of_all_kinds(make: NetworkFactory, pattern: Any) -> None:
     record = recorded(make, pattern)
     assert record.crash is None
     assert record.root.numbers["rms"] > 0.01
@@ -450,7 +450,7 @@ def test_the_numbers_are_those_of_every_machine(name: str, threads: int, mkldnn:
             other = recorded(make, pattern)
     finally:
         torch.set_num_threads(before)
-    assert other.exponents == record.exponents
+    assert other.gains == record.gains
     for label, numbers in numbers_of(record).items():
         assert numbers_of(other)[label] == pytest.approx(numbers, rel=1e-7, abs=1e-9)
 

@@ -1,7 +1,8 @@
-"""`python -m archcheck.cli`."""
+"""Run the command line: `python -m archcheck.cli`."""
 
 import sys
 
 from archcheck.cli.command_line import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -31,9 +31,9 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Time every spec; one that can't be timed doesn't keep the others from it."""
     from archcheck.report.terminal import format_speed_table
-    from archcheck.throughput.figures import time_plainly
     from archcheck.throughput.records import SpeedFigures
     from archcheck.throughput.session import SpeedRefused, SpeedSession
+    from archcheck.throughput.speed_measurement import time_calls
     from archcheck.training.options import RunOptions
 
     speed, timed, status = SpeedSession(RunOptions(options.train, options.device), Path.cwd()), [], 0
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             spec_file = read_spec(Path(name))
             with _stdout_to_stderr():
-                record = speed.figures(spec_file, speed.plan(spec_file), time_plainly)
+                record = speed.figures(spec_file, speed.plan(spec_file), time_calls)
             timed.append((name, SpeedFigures(record)))
         except SpeedRefused as refused:
             status = FAILED

@@ -95,12 +95,12 @@ def _folder(config: pytest.Config, name: str | None, *, must_exist: bool = False
 
 def machine_facts(config: pytest.Config) -> dict[str, Any]:
     """The device that is timed on, its threads, and torch."""
-    from archcheck.throughput.figures import num_threads_on
     from archcheck.throughput.machine import describe_device
+    from archcheck.throughput.speed_measurement import num_timing_threads
     from archcheck.training.devices import choose_device
 
     try:
         device = choose_device(config.getoption("archcheck_device"))
     except ArchcheckError as error:
         return {"device": str(error)}
-    return describe_device(device) | {"threads": num_threads_on(device)}
+    return describe_device(device) | {"threads": num_timing_threads(device)}

@@ -130,7 +130,7 @@ def _line(name: str, column: Values, values: Values, slope: Fraction) -> str:
 
 
 def _rounded(name: str, column: Values, values: Values, loss: int) -> Iterator[str]:
-    """Yield floors that lose at most so many rows, those of strides that are powers of two and of small shifts first."""
+    """Yield floors that lose at most so many rows: strides that are powers of two, and small shifts, first."""
     if _slope(column, values) <= 0:
         return
     found = []

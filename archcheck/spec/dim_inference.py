@@ -40,7 +40,7 @@ def infer_shape(
 
 
 def _columns(sizes: Sequence[Mapping[str, int]], order: Sequence[str]) -> tuple[Column, ...]:
-    """Return the names that vary, those without a hint (the batch) first; one that doesn't vary is as good as its size."""
+    """Return the names that vary, those without a hint (the batch) first; one that is constant counts as its size."""
     common = [name for name in sizes[0] if all(name in binding for binding in sizes)]
     names = [name for name in common if name not in order] + [name for name in dict.fromkeys(order) if name in common]
     columns = ((name, tuple(binding[name] for binding in sizes)) for name in names)

@@ -23,7 +23,7 @@ Mode: TypeAlias = Literal["train", "inference"]
 
 DEFAULT_MAX_REGRESSION = 0.075
 # The keys of `throughput` that say what is timed; the others say how fast it has to be.
-WORK = ("mode", "batch_size", "resize", "precision")
+WORKLOAD_KEYS = ("mode", "batch_size", "resize", "precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def resolve_plan(spec: Spec, kind: RecipeKind, work: Mapping[str, Any] | None = 
     """The plan of a spec: its `throughput`, with the keys of `work` instead of its own."""
     section = spec.throughput or Throughput()
     if work is not None:
-        section = section.model_copy(update={key: work[key] for key in WORK})
+        section = section.model_copy(update={key: work[key] for key in WORKLOAD_KEYS})
     trained = spec if spec.training is not None else spec.model_copy(update={"training": _untrained()})
     recipe = resolve_recipe(trained, kind)
     own = {key: getattr(section, key) for key in section.model_fields_set if getattr(section, key) is not None}

@@ -15,14 +15,14 @@ from archcheck.findings import Mismatch, build_failure
 from archcheck.spec.spec_file import SpecFile
 from archcheck.throughput.plan import SpeedPlan, resolve_plan
 from archcheck.throughput.records import SpeedRecord
-from archcheck.throughput.regression.workers import Request
+from archcheck.throughput.regression.workers import WorkerRequest
 from archcheck.throughput.regression.worktree import Revision, checked_out
 from archcheck.training.options import RunOptions
 
 if TYPE_CHECKING:
     import torch
 
-    from archcheck.throughput.figures import TimeRounds
+    from archcheck.throughput.speed_measurement import RoundTimer
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +131,16 @@ class SpeedSession:
             return resolve_plan(spec_file.spec, kind)
         return resolve_plan(spec_file.spec, "quick" if self.device().type == "cpu" else "full")
 
-    def figures(self, spec_file: SpecFile, plan: SpeedPlan, time_rounds: TimeRounds) -> SpeedRecord:
+    def figures(self, spec_file: SpecFile, plan: SpeedPlan, time_rounds: RoundTimer) -> SpeedRecord:
         """Time a spec here and now. Raises SpeedRefused where that can't be done."""
-        from archcheck.throughput.figures import measure_figures
+        from archcheck.throughput.speed_measurement import measure_speed
         from archcheck.training.components import check_components
-        from archcheck.training.faults import RunFailed
+        from archcheck.training.failures import RunFailed
 
         for mismatch in check_components(plan.recipe):
             raise SpeedRefused(mismatch)
         try:
-            return measure_figures(spec_file, plan, self.device(), self._rootdir, time_rounds)
+            return measure_speed(spec_file, plan, self.device(), self._rootdir, time_rounds)
         except RunFailed as failed:
             fault = failed.fault
             raise SpeedRefused(Mismatch(plan.place(fault.key), fault.key, fault.message)) from None
@@ -149,21 +149,21 @@ class SpeedSession:
 
     def conditions(self, plan: SpeedPlan) -> dict[str, Any]:
         """Return what two runs must have in common for their speeds to be compared."""
-        from archcheck.throughput.figures import num_threads_on
         from archcheck.throughput.machine import describe_device
+        from archcheck.throughput.speed_measurement import num_timing_threads
 
         device, recipe = self.device(), plan.recipe
         ways = {"memory_format": recipe.memory_format, "compile": recipe.compile}
-        return describe_device(device) | {"threads": num_threads_on(device)} | plan.describe() | ways
+        return describe_device(device) | {"threads": num_timing_threads(device)} | plan.describe() | ways
 
-    def request(self, spec_file: SpecFile, plan: SpeedPlan, *, tree: Path | None = None) -> Request:
+    def request(self, spec_file: SpecFile, plan: SpeedPlan, *, tree: Path | None = None) -> WorkerRequest:
         """A process that measures a spec as it is here."""
-        from archcheck.throughput.figures import num_threads_on
+        from archcheck.throughput.speed_measurement import num_timing_threads
 
         device = self.device()
-        return Request(
+        return WorkerRequest(
             spec=spec_file.path.resolve(), shown=spec_file.document.path, rootdir=self._rootdir,
-            kind=plan.recipe.kind, device=str(device), num_threads=num_threads_on(device), tree=tree,
+            kind=plan.recipe.kind, device=str(device), num_threads=num_timing_threads(device), tree=tree,
         )  # fmt: skip
 
 

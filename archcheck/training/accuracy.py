@@ -15,7 +15,7 @@ from archcheck.training.recipe import Recipe
 from archcheck.training.records import EpochRecord, TrainingRecord
 
 
-def is_confirmed(recipe: Recipe, epochs: Sequence[EpochRecord]) -> bool:
+def has_confirmed_minimum(recipe: Recipe, epochs: Sequence[EpochRecord]) -> bool:
     """Whether a run may stop here: the minimum reached by two epochs in a row, as one may be luck."""
     least = recipe.accuracy
     if least is None or not recipe.stop_at_accuracy or not 1 < len(epochs) < recipe.epochs:
@@ -23,10 +23,10 @@ def is_confirmed(recipe: Recipe, epochs: Sequence[EpochRecord]) -> bool:
     return all(epoch.test_accuracy >= least for epoch in epochs[-2:])
 
 
-def as_stopped(record: TrainingRecord, recipe: Recipe) -> TrainingRecord:
+def cut_at_early_stop(record: TrainingRecord, recipe: Recipe) -> TrainingRecord:
     """A run to the end as it would have been by `recipe`, which may stop it early; everything else is the same."""
     for length in range(1, len(record.epochs) + 1):
-        if is_confirmed(recipe, record.epochs[:length]):
+        if has_confirmed_minimum(recipe, record.epochs[:length]):
             return replace(record, epochs=record.epochs[:length], reached=True, fault=None)
     return record
 

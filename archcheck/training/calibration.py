@@ -20,7 +20,7 @@ from archcheck.recording.edits import apply_edits
 from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.text.tables import format_table
-from archcheck.training.faults import RunFailed
+from archcheck.training.failures import RunFailed
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import TrainingFault, TrainingRecord
 from archcheck.training.tolerance_bound import CONFIDENCE, COVERAGE, LEAST_STD, lower_bound, one_sided_factor

@@ -13,7 +13,7 @@ from archcheck.system.files import written_at_once
 from archcheck.training.records import EpochRecord
 
 
-class Checkpoints:
+class BestCheckpoint:
     """Saves a run's network whenever its accuracy on the test set is the best so far, and only that one.
 
     folder: created when there is something to save. The file is a state_dict, for `torch.load` and `load_state_dict`.

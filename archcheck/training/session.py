@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from archcheck.errors import BuildError, DataError
 from archcheck.findings import Mismatch, build_failure
 from archcheck.spec.spec_file import SpecFile
-from archcheck.training.accuracy import as_stopped
+from archcheck.training.accuracy import cut_at_early_stop
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import TrainingRecord
 
 if TYPE_CHECKING:
-    from archcheck.training.trainer import DataStore
+    from archcheck.training.trainer import DatasetCache
 
 ClaimT = TypeVar("ClaimT")
 
@@ -46,7 +46,7 @@ class TrainingSession:
         self._options = options
         self._rootdir = rootdir
         self._watching = watching
-        self._store: DataStore | None = None
+        self._store: DatasetCache | None = None
         self._recipes: dict[Path, Recipe] = {}
         self._problems: dict[Path, list[Mismatch]] = {}
         self._done: dict[str, TrainingRecord] = {}
@@ -88,13 +88,13 @@ class TrainingSession:
         known = self._done.get(key)
         if known is None or (known.reached and not recipe.stop_at_accuracy):
             known = self._done[key] = self._train(spec_file, recipe, keep_best)
-        return as_stopped(known, recipe)
+        return cut_at_early_stop(known, recipe)
 
     def _train(self, spec_file: SpecFile, recipe: Recipe, keep_best: bool) -> TrainingRecord:
-        from archcheck.training.trainer import DataStore, Trainer, data_mismatch
+        from archcheck.training.trainer import DatasetCache, Trainer, data_mismatch
 
         if self._store is None:
-            self._store = DataStore()
+            self._store = DatasetCache()
         try:
             trainer = Trainer(spec_file, recipe, self._options, self._rootdir, self._store)
         except DataError as error:

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from archcheck.data.batches import Batches, free_memory_bytes
-from archcheck.data.registry import DataContext, check_dataset, load_dataset
-from archcheck.data.splits import DataPair
+from archcheck.data.context import DataContext
+from archcheck.data.registry import check_dataset, load_dataset
+from archcheck.data.splits import LoadedDataset
 from archcheck.data.transforms import check_transforms, make_transform
 from archcheck.errors import DataError, NotMeasured
 from archcheck.findings import Keys, Mismatch
@@ -21,11 +22,11 @@ from archcheck.network.build import prepare_network
 from archcheck.network.torch_state import neutral, seeded
 from archcheck.spec.models import Named, Spec
 from archcheck.spec.spec_file import SpecFile, spec_name
-from archcheck.training.checkpoints import Checkpoints
-from archcheck.training.compatibility import CompatibilityCheck
+from archcheck.training.batch_validation import BatchValidator
+from archcheck.training.checkpoints import BestCheckpoint
 from archcheck.training.components import check_components
 from archcheck.training.devices import choose_device, synchronize
-from archcheck.training.loop import Progress, Watchers, start_training, train
+from archcheck.training.loop import TrainingCallbacks, TrainingProgress, build_training_step, train
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe, resolve_recipe
 from archcheck.training.records import TrainingRecord
@@ -46,14 +47,14 @@ def choose_recipe(spec: Spec, options: RunOptions) -> Recipe:
     return recipe if options.seed is None else replace(recipe, seed=options.seed)
 
 
-class DataStore:
+class DatasetCache:
     """Loaded data sets, kept for the next spec that trains on the same: the last few of them."""
 
     def __init__(self, capacity: int = 2) -> None:
         self._capacity = capacity
-        self._loaded: dict[str, DataPair] = {}
+        self._loaded: dict[str, LoadedDataset] = {}
 
-    def load(self, dataset: Named, context: DataContext) -> DataPair:
+    def load(self, dataset: Named, context: DataContext) -> LoadedDataset:
         """Load a data set, or give the one that is loaded already. Raises as `load_dataset` does."""
         key = repr((dataset, replace(context, budget_bytes=None)))  # free memory is never the same twice
         if key not in self._loaded:
@@ -80,9 +81,9 @@ class Trainer:
     recipe: Recipe
     options: RunOptions
     rootdir: Path | None = None
-    store: DataStore = field(default_factory=DataStore)
+    store: DatasetCache = field(default_factory=DatasetCache)
     device: torch.device = field(init=False)
-    _data: DataPair = field(init=False)
+    _data: LoadedDataset = field(init=False)
 
     def __post_init__(self) -> None:
         self.device = choose_device(self.options.device)
@@ -103,7 +104,7 @@ class Trainer:
     def train(
         self,
         recipe: Recipe | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[TrainingProgress], None] | None = None,
         *,
         keep_best: bool = False,
     ) -> TrainingRecord:
@@ -116,7 +117,7 @@ class Trainer:
             network = self._build(recipe)
             train_set, test_set = self._batches(recipe)
             keeper = self._checkpoints() if keep_best else None
-            watchers = Watchers(on_progress, keeper.keep if keeper is not None else None)
+            watchers = TrainingCallbacks(on_progress, keeper.keep if keeper is not None else None)
             return train(
                 network, train_set, test_set, recipe,
                 num_classes=self.num_classes, rootdir=self.rootdir, watchers=watchers,
@@ -133,8 +134,8 @@ class Trainer:
         recipe = recipe or self.recipe
         with seeded(recipe.seed, self.device, self.options.num_threads):
             train_set, test_set = self._batches(recipe)
-            contract = CompatibilityCheck(recipe, self.num_classes)
-            step = start_training(self._build(recipe), train_set, test_set, recipe, contract, self.rootdir)
+            contract = BatchValidator(recipe, self.num_classes)
+            step = build_training_step(self._build(recipe), train_set, test_set, recipe, contract, self.rootdir)
             step.network.train()
         batches = _endless(train_set)
 
@@ -149,7 +150,7 @@ class Trainer:
         synchronize(self.device)
 
     def _build(self, recipe: Recipe) -> nn.Module:
-        return build_own_network(self.spec_file, recipe, self.rootdir)
+        return build_unshared_network(self.spec_file, recipe, self.rootdir)
 
     def _batches(self, recipe: Recipe) -> tuple[Batches, Batches]:
         """Training batches, all of one size, and those of the test set."""
@@ -170,10 +171,10 @@ class Trainer:
 
         return batches(True), batches(False)
 
-    def _checkpoints(self) -> Checkpoints | None:
+    def _checkpoints(self) -> BestCheckpoint | None:
         if self.options.checkpoints is None:
             return None
-        return Checkpoints(self.options.checkpoints / self._folder_name())
+        return BestCheckpoint(self.options.checkpoints / self._folder_name())
 
     def _folder_name(self) -> Path:
         """The spec's path without its ending, from the nearest folder that specs lie in: no two specs share it."""
@@ -226,7 +227,7 @@ def data_mismatch(recipe: Recipe, error: DataError, key: str | None = None) -> M
     return Mismatch((*recipe.place(str(keys[0])), *keys[1:]), str(keys[0]), str(error))
 
 
-def build_own_network(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> nn.Module:
+def build_unshared_network(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> nn.Module:
     """A recipe's network, which nobody else holds. Raises BuildError.
 
     A build may hand out one instance again and again; training must not change it for the next run.

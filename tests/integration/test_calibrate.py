@@ -25,10 +25,10 @@ from archcheck.training.calibration import (
     format_runs,
     set_minimum,
 )
-from archcheck.training.faults import RunFailed
+from archcheck.training.failures import RunFailed
 from archcheck.training.recipe import Recipe, resolve_recipe
 from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 HEAD = "build: nets:small\ninput: [B, 1, 28, 28]\n"
 FULL = HEAD + "training:\n  dataset: fashion-mnist-mini  # small\n  epochs: 2\n# the end\n"

@@ -15,7 +15,7 @@ from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.throughput.plan import SpeedPlan
 from archcheck.throughput.records import SpeedComparison, SpeedFigures, SpeedRecord
 from archcheck.throughput.regression.interval import Interval, Verdict, change_interval, judge
-from archcheck.throughput.regression.paired_benchmark import run_beside_reference, run_paired
+from archcheck.throughput.regression.paired_benchmark import run_against_reference, run_paired
 from archcheck.throughput.regression.saved_runs import VERSION, SavedRun, explain_absence, find_baseline, read_saved
 from archcheck.throughput.regression.verdicts import (
     Floor,
@@ -23,7 +23,7 @@ from archcheck.throughput.regression.verdicts import (
     check_regression,
     format_range,
 )
-from archcheck.throughput.regression.workers import Request, WorkerFailed
+from archcheck.throughput.regression.workers import WorkerFailed, WorkerRequest
 from archcheck.throughput.regression.worktree import Revision
 from archcheck.throughput.session import SavedRuns, SpeedRefused, SpeedSession, Stopwatch
 
@@ -100,7 +100,7 @@ def measure_throughput(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan
 
 def _measure_for_later(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, result: SpeedResult) -> None:
     """Give a run that is going to be saved what later ones are measured by."""
-    beside = run_beside_reference(speed.request(spec_file, plan), None)
+    beside = run_against_reference(speed.request(spec_file, plan), None)
     result.reference, result.log_ratios = beside.reference, beside.log_ratios
     if beside.problem:
         result.notes.append(f"saved, but nothing to measure later runs by: {beside.problem}")
@@ -131,18 +131,18 @@ def _hold_against_floors(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPl
 
 
 def _plain_rounds(function: Callable[[], object], number: int) -> list[float]:
-    from archcheck.throughput.figures import time_plainly
+    from archcheck.throughput.speed_measurement import time_calls
 
-    return time_plainly(function, number)
+    return time_calls(function, number)
 
 
 def _floor(speed: SpeedSession, spec_file: SpecFile, key: str, result: SpeedResult) -> Floor | None:
-    from archcheck.throughput.machine import key_for_device
+    from archcheck.throughput.machine import find_device_key
 
     value = getattr(spec_file.spec.throughput, key, None)
     if not isinstance(value, Mapping):
         return None if value is None else Floor(("throughput", key), value)
-    device = key_for_device(value, speed.device())
+    device = find_device_key(value, speed.device())
     if device is None:
         result.notes.append(f"`{key}` says nothing of {result.record.device}")
         return None
@@ -171,9 +171,9 @@ def _hold_against_revision(
     _settle(result, plan, comparison.interval, comparison.verdict, revision.label, revision.label, again)
 
 
-def _request_there(here: Request, plan: SpeedPlan, revision: Revision) -> Request | str:
+def _request_there(here: WorkerRequest, plan: SpeedPlan, revision: Revision) -> WorkerRequest | str:
     """The same item in the revision; or why there's none."""
-    path = revision.counterpart(here.spec)
+    path = revision.path_in_checkout(here.spec)
     if path is None:
         return f"the spec isn't in the repository {revision.here}"
     if not path.is_file():
@@ -183,17 +183,17 @@ def _request_there(here: Request, plan: SpeedPlan, revision: Revision) -> Reques
         read_spec(path, shown)
     except SpecError as error:
         return f"it can't be read there: {error.problems[0]}"
-    rootdir = revision.counterpart(here.rootdir) if here.rootdir is not None else None
+    rootdir = revision.path_in_checkout(here.rootdir) if here.rootdir is not None else None
     return replace(
         here, spec=path, shown=shown, rootdir=rootdir, work=plan.work(), step=plan.describe_step(),
-        cwd=_folder_there(revision), sys_path=revision.counterpart_path(sys.path),
+        cwd=_folder_there(revision), sys_path=revision.sys_path_in_checkout(sys.path),
         tree=revision.there, foreign=revision.here,
     )  # fmt: skip
 
 
 def _folder_there(revision: Revision) -> Path:
     """Where the other side runs: files that a network opens by a relative path are those of its own tree."""
-    folder = revision.counterpart(Path.cwd())
+    folder = revision.path_in_checkout(Path.cwd())
     return folder if folder is not None and folder.is_dir() else revision.there
 
 
@@ -239,7 +239,7 @@ def _hold_against_saved(
         return
     result.notes += problems
     limit = 1 + plan.max_regression
-    beside = run_beside_reference(speed.request(spec_file, plan), baseline.reference, baseline.log_ratios, limit)
+    beside = run_against_reference(speed.request(spec_file, plan), baseline.reference, baseline.log_ratios, limit)
     if not beside.log_ratios:
         result.unmeasured = f"{baseline.file} can't be compared with: {beside.problem}"
         return

@@ -46,7 +46,7 @@ class SavedRun:
     verdict: str | None
 
     @property
-    def is_measure(self) -> bool:
+    def is_baseline_candidate(self) -> bool:
         """Whether a later run may be compared with this one; a run that failed the gate lowers no bar."""
         return bool(self.reference and self.log_ratios) and self.verdict != SLOWER
 
@@ -216,7 +216,7 @@ def _number(value: Any, what: str) -> float:
 
 def find_baseline(runs: Sequence[SavedRun], fingerprint: Mapping[str, Any]) -> SavedRun | None:
     """The last run of the same fingerprint that was measured against its reference and didn't fail the gate."""
-    return next((run for run in reversed(runs) if run.is_measure and run.fingerprint == fingerprint), None)
+    return next((run for run in reversed(runs) if run.is_baseline_candidate and run.fingerprint == fingerprint), None)
 
 
 def explain_absence(runs: Sequence[SavedRun], fingerprint: Mapping[str, Any]) -> str:
@@ -240,9 +240,9 @@ def explain_absence(runs: Sequence[SavedRun], fingerprint: Mapping[str, Any]) ->
 def _differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """`torch 2.14.0, not 2.15.0` for each key that isn't the same."""
     keys = [key for key in dict.fromkeys([*now, *saved]) if saved.get(key) != now.get(key)]
-    return [f"{key_text(key)} {plain(saved.get(key))}, not {plain(now.get(key))}" for key in keys]
+    return [f"{key_text(key)} {format_condition(saved.get(key))}, not {format_condition(now.get(key))}" for key in keys]
 
 
-def plain(value: Any) -> str:
+def format_condition(value: Any) -> str:
     """A fingerprint's value without quotes, on one line; `none` where there is none."""
     return "none" if value is None else key_text(str(value))

@@ -11,7 +11,7 @@ from archcheck.spec.models import Faster
 from archcheck.text.units import format_macs_rate
 from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.interval import Interval, Verdict
-from archcheck.throughput.regression.paired_benchmark import Comparison
+from archcheck.throughput.regression.paired_benchmark import PairedResult
 from archcheck.throughput.regression.verdicts import (
     Floor,
     check_faster,
@@ -88,8 +88,8 @@ def test_a_slower_step_is_told_with_how_sure_that_is_and_how_to_see_it_again() -
     ]  # fmt: skip
 
 
-def comparison(verdict: Verdict) -> Comparison:
-    return Comparison((0.2, 0.3), Interval(1.102, 1.261, 1.442), verdict, 0.00126, 0.001, 12.0)
+def comparison(verdict: Verdict) -> PairedResult:
+    return PairedResult((0.2, 0.3), Interval(1.102, 1.261, 1.442), verdict, 0.00126, 0.001, 12.0)
 
 
 def test_a_spec_that_is_not_so_much_faster_is_told_with_both_rates() -> None:

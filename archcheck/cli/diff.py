@@ -55,7 +55,7 @@ def _diff_functions(left: Network, right: Network) -> str:
     from archcheck.function.measure import fingerprint_as_planned
 
     with contextlib.redirect_stdout(sys.stderr):
-        how, ours = fingerprint_as_planned(left.spec_file, left.built.make, left.trace)
-        theirs = fingerprint_alike(right.built.make, how, ours)
-    found = compare_functions(theirs, ours, how, (right.label, left.label), ())
+        config, ours = fingerprint_as_planned(left.spec_file, left.built.make, left.trace)
+        theirs = fingerprint_alike(right.built.make, config, ours)
+    found = compare_functions(theirs, ours, config, (right.label, left.label), ())
     return format_difference(found[0], right.trace) if found else ""

@@ -17,12 +17,13 @@ from archcheck.function.fingerprint.fingerprint import HealthProbe
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.gradients import GradientStep, run_gradient_step
-from archcheck.function.fingerprint.preparation import STANDARD_ATTRIBUTES, NetworkFactory, prepare_for_filling
+from archcheck.function.fingerprint.preparation import NetworkFactory, prepare_for_filling
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.function.object_equality import are_surely_equal
 from archcheck.function.records import HealthRecord
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
+from archcheck.structure.meta.network_state import STANDARD_ATTRIBUTES
 
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
 _MAX_COPIED: Final = 2**26  # weights: larger networks are not copied

@@ -1,4 +1,4 @@
-"""Whether two objects surely have the same values, told without trusting their own comparison."""
+"""Equality of objects that may not be comparable: compared part by part."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOTHING: Final = object()
 
 
 def are_surely_equal(one: Any, other: Any, depth: int = 0) -> bool:
-    """Return whether two values are surely the same; False where that can't be told. Modules count as equal."""
+    """Return whether two values are surely the same; False where that is unknown. Modules count as equal."""
     if one is other or isinstance(one, nn.Module):
         return True
     if type(one) is not type(other) or depth > _MAX_DEPTH:

@@ -20,11 +20,11 @@ from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta.model_copy import copy_for_real
 from archcheck.structure.meta.module_tree import named_network
+from archcheck.structure.meta.network_state import STANDARD_ATTRIBUTES
 from archcheck.structure.trace import build_for_real
 
 NetworkFactory = Callable[[], nn.Module]
 
-STANDARD_ATTRIBUTES: Final = frozenset(vars(nn.Module())) | {"forward"}  # a watcher sets `forward` on the instance
 _OWN_REFERENCES: Final = 2  # to a network that nobody else holds: the variable, and the argument of getrefcount
 
 

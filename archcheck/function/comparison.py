@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from typing import Final
@@ -196,7 +196,8 @@ class Comparison:
     def pairs(self) -> list[tuple[str, DigestedLayer]]:
         """Return labels in `expected` and the layers of now, in the order in which these return."""
         layers = layers_of(self.record)
-        expected = {(key.pattern, key.call or 0): label for label, key in self._keys()}
+        keys = {label: parse_layer_key(label) for label in self.expected}
+        expected = {(key.pattern, key.call or 0): label for label, key in keys.items()}
         names = {layer.name for layer in layers}
         if not have_same_names(sum(name in names for name, _ in expected), len(expected)):
             return self._pairs_by_execution(layers)
@@ -212,9 +213,6 @@ class Comparison:
             if label is not None:
                 found.append((label, layer))
         return found
-
-    def _keys(self) -> Iterator[tuple[str, LayerKey]]:
-        return ((label, parse_layer_key(label)) for label in self.expected)
 
     def _pairs_by_execution(self, layers: Sequence[DigestedLayer]) -> list[tuple[str, DigestedLayer]]:
         """Pair layers under other names: those that compute the same, in order, and the two that run next.

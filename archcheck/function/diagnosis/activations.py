@@ -62,8 +62,6 @@ _FUNCTIONS: Final[Mapping[str, Unary]] = MappingProxyType(
         "cos": torch.cos,
     }
 )
-
-
 _NORMALISATIONS: Final[Mapping[str, Unary]] = MappingProxyType(
     {
         "softmax": lambda x: x.softmax(-1),
@@ -77,11 +75,8 @@ _NORMALISATIONS: Final[Mapping[str, Unary]] = MappingProxyType(
         "clamp(min=-1, max=1)": lambda x: x.clamp(-1, 1),
     }
 )
-
-
 DROPOUT_RATES: Final = (0.0, 0.5, 0.1, 0.2, 0.25, 0.3, 0.4, 0.6, 0.75, 0.8, 0.9, 0.05, 0.15, 0.35)
-
-
+_COMMON: Final = ("relu", "gelu", "silu", "sigmoid", "tanh")
 _OTHER_ACTIVATIONS: Final = frozenset(
     {"prelu", "rrelu", "threshold", "hardshrink", "softshrink", "tanhshrink", "clamp"}
 )
@@ -92,9 +87,6 @@ def _dropouts() -> Iterator[tuple[str, Unary]]:
         yield f"dropout(p={rate:g})", partial(functional.dropout, p=rate)
     for rate in DROPOUT_RATES[1:6]:
         yield f"dropout2d(p={rate:g})", partial(functional.dropout2d, p=rate)
-
-
-_COMMON: Final = ("relu", "gelu", "silu", "sigmoid", "tanh")
 
 
 def other_activation(call: OpCall) -> Iterator[Substitution]:

@@ -68,7 +68,7 @@ def exchanged_operands(call: OpCall) -> Iterator[Substitution]:
     if call.name in ("matmul", "linear", "einsum"):
         for slot, tensor in call.operands:
             if tensor.ndim > 1 and tensor.shape[-1] == tensor.shape[-2]:
-                yield done_before(f"{call.name}: an argument was transposed when it was recorded", slot, _transposed)
+                yield done_before(f"{call.name}: an argument was transposed when it was recorded", slot, lambda x: x.mT)
     if call.name == "where" and len(call.args) == 3:
         yield Substitution(
             "the choices of where changed places", lambda it: torch.where(it.args[0], it.args[2], it.args[1])
@@ -76,10 +76,6 @@ def exchanged_operands(call: OpCall) -> Iterator[Substitution]:
     if call.name in ("masked_fill", "where"):
         mask: Slot = (1 if call.name == "masked_fill" else 0, None)
         yield done_before(f"the mask of {call.name} the other way round", mask, torch.logical_not)
-
-
-def _transposed(x: Tensor) -> Tensor:
-    return x.mT
 
 
 def _swapped(text: str, one: Slot, other: Slot) -> Substitution:

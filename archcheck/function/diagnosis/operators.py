@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from archcheck.function.diagnosis.op_calls import REDUCTIONS, OpCall, Slot, Unary, indexed
-from archcheck.function.diagnosis.settings import _DROPOUTS
+from archcheck.function.diagnosis.settings import DROPOUTS
 from archcheck.function.diagnosis.substitutions import (
     Substitution,
     article,
@@ -73,13 +73,10 @@ def other_reduction(call: OpCall) -> Iterator[Substitution]:
 def _replaced(text: str, function: Unary) -> Substitution:
     def compute(call: OpCall) -> Any:
         out = function(call.x)
-        return rebuilt(call.run(), out) if call.name in ("max", "min", "median") and _has_dim(call) else out
+        has_positions = call.name in ("max", "min", "median") and call.setting("dim") is not None
+        return rebuilt(call.run(), out) if has_positions else out
 
     return Substitution(text, compute)
-
-
-def _has_dim(call: OpCall) -> bool:
-    return call.setting("dim") is not None
 
 
 _BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
@@ -94,14 +91,8 @@ _BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
         "(a - b)²": lambda a, b: (a - b) ** 2,
     }
 )
-
-
 _ARITHMETIC: Final = MappingProxyType({"add": "a + b", "sub": "a - b", "mul": "a * b", "div": "a / b", "rdiv": "b / a"})
-
-
 _COMPARISONS: Final = MappingProxyType({"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "==", "ne": "!="})
-
-
 _EXTRA: Final = MappingProxyType({"add": "sum", "sub": "difference", "mul": "product", "div": "quotient"})
 
 
@@ -162,7 +153,7 @@ def _channel_norms(weight: Any, bias: Any, options: Mapping[str, float]) -> Iter
 
 def other_dropout(call: OpCall) -> Iterator[Substitution]:
     """Drop single elements instead of whole channels, or the other way round."""
-    for other in _DROPOUTS if call.name in _DROPOUTS else ():
+    for other in DROPOUTS if call.name in DROPOUTS else ():
         function = partial(getattr(functional, other), p=call.setting("p"), training=bool(call.setting("training")))
         yield instead(f"{call.name} now, {other} was recorded", function)
 

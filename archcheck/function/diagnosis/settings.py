@@ -105,28 +105,16 @@ def _masks(name: str) -> Changes:
 
 
 _POOLS: Final = tuple(f"{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3))
-
-
 _AVERAGES: Final = _POOLS[:3]
-
-
 _NORMS: Final = ("batch_norm", "layer_norm", "group_norm", "rms_norm", "instance_norm", "normalize")
-
-
-_DROPOUTS: Final = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
-
-
+DROPOUTS: Final = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 _CONVOLUTIONS: Final = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-
-
 _ALONG: Final = ("softmax", "log_softmax", "normalize", "cumsum", "cumprod", "flip", "glu", *REDUCTIONS)
-
-
 _SETTINGS: Final[tuple[tuple[tuple[str, ...], Changes], ...]] = (
-    (_DROPOUTS, _toggled("training")),
+    (DROPOUTS, _toggled("training")),
     (("batch_norm",), _toggled("training")),
     (("instance_norm",), _toggled("use_input_stats")),
-    (_DROPOUTS, _each("p", *DROPOUT_RATES)),
+    (DROPOUTS, _each("p", *DROPOUT_RATES)),
     (_NORMS, _each("eps", *EPSILONS)),
     (_AVERAGES, _toggled("count_include_pad")),
     (_POOLS, _toggled("ceil_mode")),

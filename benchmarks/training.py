@@ -35,9 +35,10 @@ from archcheck.network.build import prepare_network
 from archcheck.spec.models import Named
 from archcheck.spec.spec_file import SpecFile, parse_spec, read_spec
 from archcheck.training.calibration import Choices, Setting, choose_setting, measure_settings
+from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.components import build_loss, build_optimizer, initialise_weights
 from archcheck.training.devices import choose_device, device_name, synchronize
-from archcheck.training.loop import TrainingCallbacks, TrainingProgress, train
+from archcheck.training.loop import train
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe, resolve_recipe
 from archcheck.training.records import EpochRecord, TrainingRecord
@@ -443,8 +444,8 @@ def _train(
     )  # fmt: skip
     torch.manual_seed(recipe.seed)
     network = prepare_network(spec_file.spec.build, recipe.args, SPECS)()
-    watchers = TrainingCallbacks(on_epoch=after_epoch)
-    _require_sound(train(network, batches, test_set, recipe, num_classes=data.num_classes, watchers=watchers))
+    callbacks = TrainingCallbacks(on_epoch=after_epoch)
+    _require_sound(train(network, batches, test_set, recipe, num_classes=data.num_classes, callbacks=callbacks))
 
 
 def _require_sound(record: TrainingRecord) -> TrainingRecord:

@@ -1,4 +1,4 @@
-"""The inputs of a network: patterns as a spec has them, the tensors to make of them, the command line's form."""
+"""The inputs of a network: patterns as a spec has them, the tensors to make, and the command line's form."""
 
 from __future__ import annotations
 
@@ -37,12 +37,11 @@ class ForwardInput:
     sizes: Mapping[str, int] = field(default_factory=dict)
 
 
+TENSOR_KEYS = ("shape", "dtype", "below")
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
     "complex128",
 )  # fmt: skip
-
-
 INTEGER_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
 
 
@@ -55,7 +54,7 @@ class InputPattern:
     below: int | None = None
 
     def make(self, sizes: Mapping[str, int]) -> TensorInput:
-        """The tensor to make at the given values of the free dimensions."""
+        """Return the tensor to make at the given values of the free dimensions."""
         return TensorInput(tuple(dim.evaluate(sizes) for dim in self.dims), self.dtype, self.below)
 
 
@@ -64,8 +63,8 @@ InputTree: TypeAlias = "InputPattern | tuple[InputTree, ...] | dict[str, InputTr
 
 def _parse_input_tensor(value: Mapping[str, Any], path: Keys) -> InputPattern:
     for key in value:
-        if key not in ("shape", "dtype", "below"):
-            raise fail(unknown("key", key, ("shape", "dtype", "below")), (*path, key))
+        if key not in TENSOR_KEYS:
+            raise fail(unknown("key", key, TENSOR_KEYS), (*path, key))
     if not isinstance(value["shape"], list):
         raise fail(f"expected a shape such as [B, 12], found {shown(value['shape'])}", (*path, "shape"))
     below = value.get("below")
@@ -80,7 +79,7 @@ def _parse_input_tensor(value: Mapping[str, Any], path: Keys) -> InputPattern:
 
 
 def parse_input(value: Any, path: Keys = ()) -> InputTree:
-    """One tensor, a list of positional inputs, or a map of keyword inputs (nested further where the network asks)."""
+    """Parse one tensor, a list of positional inputs, or a map of keyword inputs; nested where the network asks."""
     if isinstance(value, dict) and "shape" in value:
         return _parse_input_tensor(value, path)
     if isinstance(value, dict) and value:
@@ -93,7 +92,7 @@ def parse_input(value: Any, path: Keys = ()) -> InputTree:
 
 
 def make_forward_input(tree: InputTree, sizes: Mapping[str, int]) -> ForwardInput:
-    """The arguments for one forward pass: one tensor or a list of them by position, a map by keyword."""
+    """Return the arguments of one forward pass: one tensor or a list of them by position, a map by keyword."""
     if isinstance(tree, dict):
         return ForwardInput(kwargs={key: _make_input(item, sizes) for key, item in tree.items()}, sizes=sizes)
     items = tree if isinstance(tree, tuple) else (tree,)
@@ -109,13 +108,13 @@ def _make_input(tree: InputTree, sizes: Mapping[str, int]) -> InputValue:
 
 
 def input_names(tree: InputTree) -> dict[str, None]:
-    """The free dimensions of the inputs, in order of appearance."""
+    """Return the free dimensions of the inputs, in order of appearance."""
     dims = [dim for _, pattern in iter_input_patterns(tree) for dim in pattern.dims]
     return dict.fromkeys(name for dim in dims for name in sorted(dim.names))
 
 
 def iter_input_patterns(tree: InputTree, path: Keys = ()) -> Iterator[tuple[Keys, InputPattern]]:
-    """Every tensor among the inputs, with the way to it."""
+    """Yield every tensor among the inputs with its path."""
     if isinstance(tree, InputPattern):
         yield path, tree
         return
@@ -127,7 +126,7 @@ _INPUT_TEXT = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?P<shape>[^:<]*)(?::(?P<
 
 
 def parse_input_option(texts: Sequence[str]) -> Any:
-    """`B,12:int64<100`, repeated, as the value of a spec's `input` key; `name=B,12` gives a keyword its name.
+    """Parse `B,12:int64<100`, repeated, to the value of a spec's `input` key; `name=B,12` gives a keyword its name.
 
     Raises:
         UsageError: the text can't be understood.
@@ -158,7 +157,7 @@ def _parse_input_item(text: str) -> tuple[str | None, Any]:
 
 
 def parse_input_text(texts: Sequence[str]) -> InputTree:
-    """The inputs that `--input` options describe. Raises UsageError where they can't be understood."""
+    """Parse the inputs that `--input` options describe. Raises UsageError where they can't be understood."""
     try:
         return parse_input(parse_input_option(texts))
     except PydanticCustomError as error:

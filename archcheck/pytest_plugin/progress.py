@@ -13,9 +13,9 @@ from archcheck.spec.spec_file import spec_name
 from archcheck.text.units import format_rate, format_seconds
 
 if TYPE_CHECKING:
-    from archcheck.training.loop import Progress
+    from archcheck.training.callbacks import TrainingProgress
 
-Watch = Callable[["Progress"], None]
+Watch = Callable[["TrainingProgress"], None]
 
 
 @contextmanager
@@ -42,7 +42,7 @@ class _Line:
         self._is_live = bool(reporter.isatty)
         self._is_open = False
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: TrainingProgress) -> None:
         if not self._is_live and progress.finished is None:
             return
         with self._uncaptured():
@@ -67,7 +67,7 @@ class _Line:
         return self._capture.global_and_fixture_disabled() if self._capture is not None else nullcontext()
 
 
-def format_progress(progress: Progress) -> str:
+def format_progress(progress: TrainingProgress) -> str:
     """`epoch 2/10  loss 0.412  accuracy 0.843  11_600 examples/s  12 s left`, accuracy being the last epoch's."""
     parts = [f"epoch {progress.epoch}/{progress.num_epochs}"]
     if progress.finished is None:

@@ -17,13 +17,14 @@ from archcheck.spec.inputs import (
     make_forward_input,
 )
 from archcheck.spec.models import Named, Spec, Throughput, Training
+from archcheck.spec.tree import iter_leaves
 from archcheck.training.recipe import Recipe, RecipeKind, resolve_recipe
 
 Mode: TypeAlias = Literal["train", "inference"]
 
 DEFAULT_MAX_REGRESSION = 0.075
 # The keys of `throughput` that say what is timed; the others say how fast it has to be.
-WORK = ("mode", "batch_size", "resize", "precision")
+WORKLOAD_KEYS = ("mode", "batch_size", "resize", "precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class SpeedPlan:
     def describe(self) -> dict[str, Any]:
         """What two runs have to have in common to be compared."""
         batch, recipe = self.make_inputs(), self.recipe
-        shapes = [_shapes(item) for item in (*batch.args, *batch.kwargs.values())]
+        shapes = [f"[{', '.join(map(str, one.shape))}]" for _, one in iter_leaves((batch.args, batch.kwargs))]
         return {
             "mode": self.mode,
             "precision": recipe.precision,
@@ -90,7 +91,7 @@ def resolve_plan(spec: Spec, kind: RecipeKind, work: Mapping[str, Any] | None = 
     """The plan of a spec: its `throughput`, with the keys of `work` instead of its own."""
     section = spec.throughput or Throughput()
     if work is not None:
-        section = section.model_copy(update={key: work[key] for key in WORK})
+        section = section.model_copy(update={key: work[key] for key in WORKLOAD_KEYS})
     trained = spec if spec.training is not None else spec.model_copy(update={"training": _untrained()})
     recipe = resolve_recipe(trained, kind)
     own = {key: getattr(section, key) for key in section.model_fields_set if getattr(section, key) is not None}
@@ -130,9 +131,3 @@ def _resized(value: InputValue, resize: tuple[int, int]) -> InputValue:
     if not isinstance(value, TensorInput) or len(value.shape) != 4 or not value.dtype.startswith(("float", "bfloat")):
         return value
     return replace(value, shape=(*value.shape[:2], *resize))
-
-
-def _shapes(value: Any) -> str:
-    if isinstance(value, TensorInput):
-        return f"[{', '.join(map(str, value.shape))}]"
-    return ", ".join(map(_shapes, value.values() if isinstance(value, Mapping) else value))

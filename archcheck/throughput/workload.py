@@ -11,18 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.spec.spec_file import SpecFile
+from archcheck.spec.tree import iter_leaves, map_leaves
 from archcheck.structure.meta.inputs import make_inputs
-from archcheck.throughput.clock import Clock
+from archcheck.throughput.device_clock import DeviceClock
 from archcheck.throughput.plan import SpeedPlan
-from archcheck.training.faults import RunFailed, attributing
-from archcheck.training.forward import Forward
+from archcheck.training.failures import RunFailed, errors_attributed_to
+from archcheck.training.forward_pass import ForwardPass
 from archcheck.training.metrics import takes_classes
 from archcheck.training.step import TrainingStep
-from archcheck.training.trainer import build_own_network
+from archcheck.training.trainer import build_unshared_network
 
 WARM_UP_SEC = 0.3
 LEAST_WARM_UP_STEPS = 2
-MINDS_NO_RATE = ("LBFGS", "Rprop")  # a learning rate of 0 would be another algorithm, or none
+NEEDS_LEARNING_RATE = ("LBFGS", "Rprop")  # a learning rate of 0 would be another algorithm, or none
 
 
 class Workload:
@@ -40,11 +41,11 @@ class Workload:
 
     def __init__(self, spec_file: SpecFile, plan: SpeedPlan, device: torch.device, rootdir: Path | None) -> None:
         self.plan, self.device, self._rootdir = plan, device, rootdir
-        self._clock = Clock(device)
+        self._clock = DeviceClock(device)
         recipe = plan.recipe
         self.batch_size = recipe.batch_size
-        self.network = build_own_network(spec_file, recipe, rootdir)
-        with attributing("batch_size", "making a batch", rootdir):
+        self.network = build_unshared_network(spec_file, recipe, rootdir)
+        with errors_attributed_to("batch_size", "making a batch", rootdir):
             self.inputs = _make_batch(plan, device)
         self._values: list[tuple[Tensor, Tensor]] = []  # of parameters, to be put back after each turn
         if plan.mode == "inference":
@@ -58,7 +59,7 @@ class Workload:
         self._step()
 
     def run(self, num_steps: int) -> float:
-        """Take so many steps. Returns the seconds, by `Clock`, until the device has done them."""
+        """Take so many steps. Returns the seconds, by `DeviceClock`, until the device has done them."""
         start = self._clock.now()
         for _ in range(num_steps):
             self._step()
@@ -70,7 +71,7 @@ class Workload:
 
     def warm_up(self) -> tuple[float, float]:
         """Take steps until they are as fast as they get. Returns the seconds of the first, and of one of the last."""
-        with attributing("build", "a step", self._rootdir):
+        with errors_attributed_to("build", "a step", self._rootdir):
             first = self.run(1)
             spent = [self.run(1) for _ in range(LEAST_WARM_UP_STEPS)]
             while sum(spent) < WARM_UP_SEC:
@@ -79,14 +80,14 @@ class Workload:
 
     def resident(self) -> Iterator[Tensor]:
         """What is held from one step to the next: batch, parameters, buffers, the optimizer's state; no gradients."""
-        yield from _tensors_in([self.inputs, *self._tensors])
+        state = self._training.optimizer.state if self.plan.mode == "train" else {}
+        held = (leaf for _, leaf in iter_leaves([self.inputs, self._tensors, state]))
+        yield from (leaf for leaf in held if isinstance(leaf, Tensor))
         yield from self.network.buffers()
         yield from self.network.parameters()
-        if self.plan.mode == "train":
-            yield from _tensors_in(self._training.optimizer.state)
 
     def _inference_step(self) -> Callable[[], None]:
-        forward = Forward(self.network, self.plan.recipe, self.device, self.inputs, self._rootdir)
+        forward = ForwardPass(self.network, self.plan.recipe, self.device, self.inputs, self._rootdir)
         self.network.eval()
         forward.compile()
 
@@ -108,7 +109,7 @@ class Workload:
             training.loss, targets = _MeanSquare(), outputs
             training.loss_name = "the mean square of the outputs"
         self._tensors = [targets]
-        if type(training.optimizer).__name__ in MINDS_NO_RATE:
+        if type(training.optimizer).__name__ in NEEDS_LEARNING_RATE:
             self._values = [(parameter, parameter.detach().clone()) for parameter in training.parameters]
         else:
             _stop_learning(training.optimizer)
@@ -132,15 +133,7 @@ def _make_batch(plan: SpeedPlan, device: torch.device) -> Any:
     """Inputs as a data set would give them: one tensor, a tuple for several, or a map for keywords."""
     args, kwargs = make_inputs(plan.make_inputs(), "cpu")
     alone = len(args) == 1 and isinstance(args[0], Tensor)
-    return _moved(kwargs or (args[0] if alone else tuple(args)), device)
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, dict):
-        return {key: _moved(item, device) for key, item in value.items()}
-    return type(value)(_moved(item, device) for item in value)
+    return map_leaves(lambda tensor: tensor.to(device), kwargs or (args[0] if alone else tuple(args)))
 
 
 def _make_targets(loss: str, outputs: Tensor) -> Tensor:
@@ -162,14 +155,6 @@ def _stop_learning(optimizer: torch.optim.Optimizer) -> None:
             group["lr"] = 0.0
 
 
-def _tensors_in(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (dict, list, tuple)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _tensors_in(item)
-
-
-def steps_for(seconds: float, step_sec: float, *, least: int = 1, most: int = 1_000_000) -> int:
+def num_steps_lasting(seconds: float, step_sec: float, *, least: int = 1, most: int = 1_000_000) -> int:
     """How many steps take about so long."""
     return max(least, min(most, math.ceil(seconds / max(step_sec, 1e-9))))

@@ -12,6 +12,8 @@ import torch
 
 from archcheck.cli.command_line import main
 from archcheck.errors import UsageError
+from archcheck.recording.calibration import calibrated_text, check_editable
+from archcheck.report.calibration import format_minimum, format_runs
 from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.training.calibration import (
     CalibrationRuns,
@@ -19,13 +21,10 @@ from archcheck.training.calibration import (
     Setting,
     Timing,
     calibrate,
-    calibrated_text,
     choose_setting,
-    format_minimum,
-    format_runs,
     set_minimum,
 )
-from archcheck.training.faults import RunFailed
+from archcheck.training.failures import RunFailed
 from archcheck.training.recipe import Recipe, resolve_recipe
 from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
 from tests.integration.project import Project
@@ -88,8 +87,10 @@ def spec_of(folder: Path, text: str = FULL) -> SpecFile:
 
 def run(spec_file: SpecFile, trainer: FakeTrainer, kind: str = "full", **choices: object) -> CalibrationRuns:
     recipe = resolve_recipe(spec_file.spec, "quick" if kind == "quick" else "full")
+    chosen = Choices(**choices)  # type: ignore[arg-type]
+    check_editable(spec_file, recipe, with_settings=chosen.measure_speed)
     said: list[str] = []
-    return calibrate(spec_file, trainer, recipe, Choices(**choices), said.append, trainer.clock)  # type: ignore[arg-type]
+    return calibrate(spec_file, trainer, recipe, chosen, said.append, trainer.clock)
 
 
 def written(spec_file: SpecFile, runs: CalibrationRuns) -> str:

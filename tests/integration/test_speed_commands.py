@@ -42,8 +42,8 @@ throughput:
 
 @pytest.fixture
 def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr("archcheck.throughput.figures.ROUNDS_SEC", 0.0)
-    monkeypatch.setattr("archcheck.throughput.figures.PEAK_SEC", 0.001)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.ROUNDS_SEC", 0.0)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.PEAK_SEC", 0.001)
     monkeypatch.setattr("archcheck.throughput.workload.WARM_UP_SEC", 0.0)
     project.write("fast.py", NETS)
     monkeypatch.chdir(project.path)
@@ -129,7 +129,7 @@ def test_an_interrupt_ends_it_in_a_line(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("archcheck.throughput.figures.measure_figures", interrupted)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.measure_speed", interrupted)
     here.spec("net", SPEC)
     assert main(["bench", "specs/net.arch.yaml"]) == 130
     assert capsys.readouterr().err.splitlines() == ["archcheck: interrupted"]

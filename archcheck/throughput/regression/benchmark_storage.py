@@ -13,7 +13,7 @@ from pytest_benchmark.storage.file import FileStorage
 from pytest_benchmark.utils import safe_dumps
 
 from archcheck.system.files import written_at_once
-from archcheck.throughput.regression.saved_runs import shown_path
+from archcheck.text.paths import path_below
 
 
 class SafeStorage(FileStorage):
@@ -45,7 +45,7 @@ class SafeStorage(FileStorage):
                 with written_at_once(path) as file:
                     file.write(content)
         except OSError as error:
-            self.problems.append(f"{shown_path(path)}: not saved: {error.strerror or error}")
+            self.problems.append(f"{path_below(path)}: not saved: {error.strerror or error}")
         else:
             self.logger.info(f"Saved benchmark data in: {path}")
 
@@ -85,7 +85,7 @@ def make_json_safe(benchmark_session: Any) -> list[str]:
             with written_at_once(path) as file:
                 file.write(content)
         except OSError as error:
-            problems.append(f"{shown_path(path)}: not written: {error.strerror or error}")
+            problems.append(f"{path_below(path)}: not written: {error.strerror or error}")
         else:
             benchmark_session.logger.info(f"Wrote benchmark data in: {path}", purple=True)
 

@@ -10,7 +10,7 @@ from typing import Any
 from archcheck.text.tables import format_table
 from archcheck.text.units import format_rate
 from archcheck.text.words import key_text
-from archcheck.throughput.regression.saved_runs import SavedRun, plain
+from archcheck.throughput.regression.saved_runs import SavedRun, format_condition
 
 BAR_WIDTH = 30
 HEADERS = (
@@ -49,8 +49,8 @@ def _title(fingerprint: Mapping[str, Any]) -> str:
 
 def _named(key: str, value: Any) -> str:
     if key == "threads":
-        return f"{plain(value)} thread{'' if value == 1 else 's'}"
-    return f"{NAMED.get(key, key_text(key))} {plain(value)}".strip()
+        return f"{format_condition(value)} thread{'' if value == 1 else 's'}"
+    return f"{NAMED.get(key, key_text(key))} {format_condition(value)}".strip()
 
 
 def _cells(run: SavedRun) -> list[str]:
@@ -63,7 +63,7 @@ def _cells(run: SavedRun) -> list[str]:
 
 
 def _or_dash(value: Any) -> str:
-    return "-" if value is None else plain(value)
+    return "-" if value is None else format_condition(value)
 
 
 def _speed(run: SavedRun, previous: SavedRun | None, fastest: float) -> str:

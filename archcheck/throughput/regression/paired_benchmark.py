@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from archcheck.throughput.regression.interval import Interval, Verdict, change_interval, judge, ratio_interval
-from archcheck.throughput.regression.workers import Request, Worker, WorkerFailed, started
+from archcheck.throughput.regression.workers import Worker, WorkerFailed, WorkerRequest, started_workers
 
 TURN_SEC = 0.02  # long against the clock and a cold cache, short against the moods of a shared machine
 MEASURE_SEC = 2.0  # of turns, for each pair of processes
@@ -21,7 +21,7 @@ BUDGET_SEC = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairedResult:
     """A ratio of times, what is known of it, and the verdict on its limit.
 
     log_ratios: one for each pair of processes. left_sec, right_sec: the median time of one example, each side's.
@@ -35,7 +35,7 @@ class Comparison:
     duration_sec: float
 
 
-def run_paired(left: Request, right: Request, limit: float, budget_sec: float = BUDGET_SEC) -> Comparison:
+def run_paired(left: WorkerRequest, right: WorkerRequest, limit: float, budget_sec: float = BUDGET_SEC) -> PairedResult:
     """The time of an example on the left over that on the right, against a limit.
 
     Fresh processes take turns, pair after pair, until the verdict is clear or the budget is spent.
@@ -47,7 +47,7 @@ def run_paired(left: Request, right: Request, limit: float, budget_sec: float = 
 
     def one_more() -> float:
         cpu = _cpu_for(left, len(sides))
-        with started(replace(left, cpu=cpu), replace(right, cpu=cpu)) as (ours, theirs):
+        with started_workers(replace(left, cpu=cpu), replace(right, cpu=cpu)) as (ours, theirs):
             seconds = _take_turns(_example_clock(ours), _example_clock(theirs))
         sides.append((median(mine for mine, _ in seconds), median(its for _, its in seconds)))
         return _median_log_ratio(seconds)
@@ -55,10 +55,10 @@ def run_paired(left: Request, right: Request, limit: float, budget_sec: float = 
     values, interval = _until_clear(one_more, ratio_interval, limit, budget_sec)
     lefts, rights = zip(*sides, strict=True)
     duration_sec = time.perf_counter() - began
-    return Comparison(tuple(values), interval, judge(interval, limit), median(lefts), median(rights), duration_sec)
+    return PairedResult(tuple(values), interval, judge(interval, limit), median(lefts), median(rights), duration_sec)
 
 
-def _cpu_for(request: Request, number: int) -> int | None:
+def _cpu_for(request: WorkerRequest, number: int) -> int | None:
     """One processor for both sides, another for each pair; None where threads or the system don't allow it.
 
     Left alone each side stays where it started: one of them, turn after turn, on the processor of a busy neighbour.
@@ -70,7 +70,7 @@ def _cpu_for(request: Request, number: int) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class ReferenceRun:
+class ReferenceResult:
     """A step measured beside a reference: the logarithms of their times' ratio, one for each process.
 
     problem: why there are none.
@@ -81,13 +81,13 @@ class ReferenceRun:
     problem: str = ""
 
 
-def run_beside_reference(
-    request: Request,
+def run_against_reference(
+    request: WorkerRequest,
     reference: str | None,
     then: Sequence[float] = (),
     limit: float = math.inf,
     budget_sec: float = BUDGET_SEC,
-) -> ReferenceRun:
+) -> ReferenceResult:
     """Measure a step beside its reference (one of its own where none is given), until the change is clear.
 
     then: the logarithms of the saved run to compare with.
@@ -98,7 +98,7 @@ def run_beside_reference(
     found: dict[str, Any] = {"text": reference}
 
     def one_more() -> float:
-        with started(request) as (worker,):
+        with started_workers(request) as (worker,):
             step_sec = worker.ready()["step_sec"]
             found.update(worker.ask("prepare", found["text"]))
             if found["text"] is None:
@@ -112,8 +112,8 @@ def run_beside_reference(
     try:
         values, _ = _until_clear(one_more, interval_of, limit, budget_sec)
     except _NoReference:
-        return ReferenceRun(None, (), found["problem"])
-    return ReferenceRun(found["text"], tuple(values))
+        return ReferenceResult(None, (), found["problem"])
+    return ReferenceResult(found["text"], tuple(values))
 
 
 class _NoReference(Exception):  # noqa: N818 - a finding

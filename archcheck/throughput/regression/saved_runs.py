@@ -7,12 +7,12 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from archcheck.text.paths import path_below
 from archcheck.text.words import clip, key_text, shown
 
 VERSION = 1
@@ -46,7 +46,7 @@ class SavedRun:
     verdict: str | None
 
     @property
-    def is_measure(self) -> bool:
+    def is_baseline_candidate(self) -> bool:
         """Whether a later run may be compared with this one; a run that failed the gate lowers no bar."""
         return bool(self.reference and self.log_ratios) and self.verdict != SLOWER
 
@@ -61,9 +61,9 @@ def read_saved(folder: Path, is_wanted: Callable[[str], bool]) -> tuple[list[Sav
     try:
         paths = _saved_files(folder)
     except OSError as error:
-        return [], [f"{shown_path(folder)}: can't be read: {error.strerror or error}"]
+        return [], [f"{path_below(folder)}: can't be read: {error.strerror or error}"]
     for path in paths:
-        file = shown_path(path)
+        file = path_below(path)
         try:
             for found in _parse_file(file, _content(path), is_wanted):
                 if isinstance(found, SavedRun):
@@ -75,14 +75,6 @@ def read_saved(folder: Path, is_wanted: Callable[[str], bool]) -> tuple[list[Sav
         except (ValueError, RecursionError) as error:
             problems.append(f"{file}: not a saved run of pytest-benchmark: {_reason(error)}")
     return runs, problems
-
-
-def shown_path(path: Path) -> str:
-    """A path as messages call it: from the current folder where it lies below that."""
-    with suppress(OSError, ValueError):
-        path = path.relative_to(Path.cwd())
-    text = path.as_posix()
-    return text if text.isprintable() else repr(text)
 
 
 def _saved_files(folder: Path) -> list[Path]:
@@ -224,7 +216,7 @@ def _number(value: Any, what: str) -> float:
 
 def find_baseline(runs: Sequence[SavedRun], fingerprint: Mapping[str, Any]) -> SavedRun | None:
     """The last run of the same fingerprint that was measured against its reference and didn't fail the gate."""
-    return next((run for run in reversed(runs) if run.is_measure and run.fingerprint == fingerprint), None)
+    return next((run for run in reversed(runs) if run.is_baseline_candidate and run.fingerprint == fingerprint), None)
 
 
 def explain_absence(runs: Sequence[SavedRun], fingerprint: Mapping[str, Any]) -> str:
@@ -248,9 +240,9 @@ def explain_absence(runs: Sequence[SavedRun], fingerprint: Mapping[str, Any]) ->
 def _differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """`torch 2.14.0, not 2.15.0` for each key that isn't the same."""
     keys = [key for key in dict.fromkeys([*now, *saved]) if saved.get(key) != now.get(key)]
-    return [f"{key_text(key)} {plain(saved.get(key))}, not {plain(now.get(key))}" for key in keys]
+    return [f"{key_text(key)} {format_condition(saved.get(key))}, not {format_condition(now.get(key))}" for key in keys]
 
 
-def plain(value: Any) -> str:
+def format_condition(value: Any) -> str:
     """A fingerprint's value without quotes, on one line; `none` where there is none."""
     return "none" if value is None else key_text(str(value))

@@ -9,7 +9,7 @@ from archcheck.spec.models import Faster
 from archcheck.text.units import format_macs_rate, format_rate
 from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.interval import Interval
-from archcheck.throughput.regression.paired_benchmark import Comparison
+from archcheck.throughput.regression.paired_benchmark import PairedResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def check_regression(
     ]  # fmt: skip
 
 
-def check_faster(keys: Keys, claim: Faster, comparison: Comparison) -> list[Mismatch]:
+def check_faster(keys: Keys, claim: Faster, comparison: PairedResult) -> list[Mismatch]:
     """Examples per second are those of another spec, times a factor at least. `comparison`: their time over ours."""
     if comparison.verdict != "under":
         return []

@@ -32,7 +32,7 @@ _MAIN = "from archcheck.throughput.worker import main; main()"
 # glibc gives large blocks back to the system when they are freed, and gets them again, page by page, when the next
 # activation needs one; how often depends on where blocks happen to lie. That made the same step differ by 7 % from
 # process to process; with the memory kept it is 0.7 % (measured: benchmarks/README.md). Other systems ignore these.
-KEPT_MEMORY = {
+MALLOC_SETTINGS = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # glibc takes no more
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
     "MALLOC_TOP_PAD_": str(64 << 20),
@@ -54,7 +54,7 @@ class WorkerFailed(ArchcheckError):  # noqa: N818 - a finding about what was to 
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class WorkerRequest:
     """What a process is to measure.
 
     work: keys of `throughput` that count instead of the spec's own.
@@ -91,10 +91,10 @@ class Worker:
         WorkerFailed: it can't measure that, or has died, or hangs.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: WorkerRequest) -> None:
         self._request = request
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        environment = {**os.environ, **KEPT_MEMORY, "PYTHONPATH": os.pathsep.join(request.sys_path or sys.path)}
+        environment = {**os.environ, **MALLOC_SETTINGS, "PYTHONPATH": os.pathsep.join(request.sys_path or sys.path)}
         for name in _MEASURES_COVERAGE:
             environment.pop(name, None)
         self._process = subprocess.Popen(
@@ -208,7 +208,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def started(*requests: Request) -> Iterator[list[Worker]]:
+def started_workers(*requests: WorkerRequest) -> Iterator[list[Worker]]:
     """Processes that start side by side, and end with the block."""
     with ExitStack() as stack:
         yield [stack.enter_context(Worker(request)) for request in requests]

@@ -58,12 +58,12 @@ class Revision:
         short = self.commit[:7]
         return short if self.commit.startswith(self.name.lower()) else f"{self.name} ({short})"
 
-    def counterpart(self, path: Path) -> Path | None:
+    def path_in_checkout(self, path: Path) -> Path | None:
         """The same path in the checked-out tree, be it there or not; None for one outside the working tree."""
         relative = _relative(path, self.here)
         return None if relative is None else self.there / relative
 
-    def counterpart_path(self, entries: Sequence[str]) -> list[str]:
+    def sys_path_in_checkout(self, entries: Sequence[str]) -> list[str]:
         """`sys.path` for a process that is to import from the checked-out tree what this one imports from its own.
 
         Folders that the revision doesn't have are left out, save for those of the Python environment.

@@ -13,8 +13,8 @@ from tests.integration.throughput.timed_project import FakeFigures, FakePairs, F
 @pytest.fixture
 def fast(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TimedProject:
     """A project whose network is timed in a moment, with settings of git's and a temporary folder of its own."""
-    monkeypatch.setattr("archcheck.throughput.figures.ROUNDS_SEC", 0.0)
-    monkeypatch.setattr("archcheck.throughput.figures.PEAK_SEC", 0.001)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.ROUNDS_SEC", 0.0)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.PEAK_SEC", 0.001)
     monkeypatch.setattr("archcheck.throughput.workload.WARM_UP_SEC", 0.0)
     monkeypatch.setattr("cpuinfo.get_cpu_info", dict)  # a second
     for name in [name for name in os.environ if name.startswith("GIT_")]:
@@ -39,14 +39,14 @@ def pairs(monkeypatch: pytest.MonkeyPatch) -> FakePairs:
 @pytest.fixture
 def references(monkeypatch: pytest.MonkeyPatch) -> FakeReferences:
     fake = FakeReferences()
-    monkeypatch.setattr("archcheck.throughput.session.run_beside_reference", fake)
+    monkeypatch.setattr("archcheck.throughput.session.run_against_reference", fake)
     return fake
 
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> FakeFigures:
     fake = FakeFigures()
-    monkeypatch.setattr("archcheck.throughput.figures.measure_figures", fake)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.measure_speed", fake)
     return fake
 
 

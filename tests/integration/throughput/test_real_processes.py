@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from archcheck.throughput.regression.paired_benchmark import Comparison, run_paired
-from archcheck.throughput.regression.workers import Request
+from archcheck.throughput.regression.paired_benchmark import PairedResult, run_paired
+from archcheck.throughput.regression.workers import WorkerRequest
 from tests.integration.processes import wait_for
 from tests.integration.throughput.timed_project import (
     CALLS,
@@ -114,7 +114,7 @@ def test_a_process_that_is_killed_fails_its_item_and_no_other(
     fast.commit()
     fast.write("fast.py", NETS + DYING)
 
-    def only_a(left: Request, right: Request, limit: float) -> Comparison:
+    def only_a(left: WorkerRequest, right: WorkerRequest, limit: float) -> PairedResult:
         return run_paired(left, right, limit) if "a.arch" in left.shown else pairs(left, right, limit)
 
     monkeypatch.setattr("archcheck.throughput.session.run_paired", only_a)
@@ -137,7 +137,7 @@ def marks(net, x):
 
 
 BRIEF = """
-import archcheck.throughput.figures as figures
+import archcheck.throughput.speed_measurement as figures
 figures.ROUNDS_SEC, figures.PEAK_SEC = 0.0, 0.001
 """
 

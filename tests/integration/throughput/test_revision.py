@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archcheck.throughput.regression.workers import Request
+from archcheck.throughput.regression.workers import WorkerRequest
 from tests.integration.throughput.timed_project import (
     NETS,
     SPEC,
@@ -110,7 +110,7 @@ def test_the_working_tree_is_compared_as_it_is(fast: TimedProject, pairs: FakePa
     state = fast.git("status", "--porcelain")
     seen: list[str] = []
 
-    def look(left: Request, right: Request) -> None:
+    def look(left: WorkerRequest, right: WorkerRequest) -> None:
         for one in (left, right):
             assert one.tree is not None
             assert one.spec == one.tree / "specs" / "net.arch.yaml"

@@ -13,8 +13,8 @@ import pytest
 
 from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.interval import judge, ratio_interval
-from archcheck.throughput.regression.paired_benchmark import Comparison, ReferenceRun
-from archcheck.throughput.regression.workers import Request, WorkerFailed
+from archcheck.throughput.regression.paired_benchmark import PairedResult, ReferenceResult
+from archcheck.throughput.regression.workers import WorkerFailed, WorkerRequest
 from tests.integration.project import Project
 
 NETS = """
@@ -101,10 +101,10 @@ class FakePairs:
 
     def __init__(self) -> None:
         self.found: list[float | WorkerFailed] = [1.0]
-        self.asked: list[tuple[Request, Request, float]] = []
-        self.meanwhile: Callable[[Request, Request], object] = lambda left, right: None
+        self.asked: list[tuple[WorkerRequest, WorkerRequest, float]] = []
+        self.meanwhile: Callable[[WorkerRequest, WorkerRequest], object] = lambda left, right: None
 
-    def __call__(self, left: Request, right: Request, limit: float) -> Comparison:
+    def __call__(self, left: WorkerRequest, right: WorkerRequest, limit: float) -> PairedResult:
         self.asked.append((left, right, limit))
         self.meanwhile(left, right)
         found = self.found.pop(0) if len(self.found) > 1 else self.found[0]
@@ -112,11 +112,11 @@ class FakePairs:
             raise found
         values = (math.log(found),) * 4
         interval = ratio_interval(values)
-        return Comparison(values, interval, judge(interval, limit), 0.01 * found, 0.01, 1.0)
+        return PairedResult(values, interval, judge(interval, limit), 0.01 * found, 0.01, 1.0)
 
 
 class FakeReferences:
-    """Stands for `run_beside_reference`. A step takes `ratio` times as long as the reference."""
+    """Stands for `run_against_reference`. A step takes `ratio` times as long as the reference."""
 
     def __init__(self) -> None:
         self.ratio = 1.0
@@ -124,16 +124,16 @@ class FakeReferences:
         self.asked: list[tuple[str | None, Sequence[float]]] = []
 
     def __call__(
-        self, request: Request, reference: str | None, then: Sequence[float] = (), limit: float = math.inf
-    ) -> ReferenceRun:
+        self, request: WorkerRequest, reference: str | None, then: Sequence[float] = (), limit: float = math.inf
+    ) -> ReferenceResult:
         self.asked.append((reference, then))
         if self.problem:
-            return ReferenceRun(None, (), self.problem)
-        return ReferenceRun(reference or "the operations", (math.log(self.ratio),) * 4)
+            return ReferenceResult(None, (), self.problem)
+        return ReferenceResult(reference or "the operations", (math.log(self.ratio),) * 4)
 
 
 class FakeFigures:
-    """Stands for `measure_figures`. It finds the rates given, one each time, and the last one for good."""
+    """Stands for `measure_speed`. It finds the rates given, one each time, and the last one for good."""
 
     def __init__(self) -> None:
         self.rates = [1000.0]

@@ -44,14 +44,15 @@ training:
 
 SHUFFLED = """
 import torch
-from archcheck.data.registry import load_dataset, DataContext
-from archcheck.data.splits import Arrays, DataPair
+from archcheck.data.context import DataContext
+from archcheck.data.registry import load_dataset
+from archcheck.data.splits import ArraySplit, LoadedDataset
 from archcheck.spec.models import Named
 from pathlib import Path
 def data():
     pair = load_dataset(Named(name="fashion-mnist-mini"), DataContext(Path("."), None, None, False, None, None))
     order = torch.randperm(len(pair.train), generator=torch.Generator().manual_seed(0))
-    return DataPair("shuffled", Arrays(pair.train.inputs, pair.train.targets[order]), pair.test, 10)
+    return LoadedDataset("shuffled", ArraySplit(pair.train.inputs, pair.train.targets[order]), pair.test, 10)
 """
 
 

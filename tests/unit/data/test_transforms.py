@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 from torchvision.transforms.v2 import functional as v2f
 
-from archcheck.data.splits import Arrays
+from archcheck.data.splits import ArraySplit
 from archcheck.data.transforms import BatchTransform, check_transforms, make_transform, measure_normalization
 from archcheck.errors import DataError
 from archcheck.spec.models import Named, Normalize
@@ -26,8 +26,8 @@ def named(name: str, **args: Any) -> Named:
     return Named(**{"name": name, **args})
 
 
-def split(inputs: Tensor) -> Arrays:
-    return Arrays(inputs, torch.zeros(len(inputs), dtype=torch.int64))
+def split(inputs: Tensor) -> ArraySplit:
+    return ArraySplit(inputs, torch.zeros(len(inputs), dtype=torch.int64))
 
 
 def transformed(inputs: Tensor, *augment: Named, seed: int = 0, **kwargs: Any) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from archcheck.throughput.regression.workers import Request
+from archcheck.throughput.regression.workers import WorkerRequest
 from tests.preloaded import PreloadedPopen
 
 NETS = """
@@ -40,7 +40,7 @@ def answers(
     spec: Path, *lines: Any, sys_path: tuple[Path, ...] = (), popen: Any = PreloadedPopen, **changes: Any
 ) -> list[dict[str, Any]]:
     """Return what it says to a request and the lines after it, until its input ends."""
-    request = Request(spec, "specs/small.arch.yaml", rootdir=None, kind="full", device="cpu", num_threads=1)
+    request = WorkerRequest(spec, "specs/small.arch.yaml", rootdir=None, kind="full", device="cpu", num_threads=1)
     text = "\n".join([replace(request, **changes).as_json(), *map(json.dumps, lines), ""])
     process = popen(
         [sys.executable, "-P", "-c", "from archcheck.throughput.worker import main; main()"],

@@ -8,13 +8,12 @@ import pytest
 
 from archcheck.spec.models import Better
 from archcheck.spec.spec_file import parse_spec
-from archcheck.text.units import format_gap, format_rate
 from archcheck.training.accuracy import (
-    as_stopped,
     check_accuracy,
     check_better_than,
+    cut_at_early_stop,
     format_curve,
-    is_confirmed,
+    has_confirmed_minimum,
     run_notes,
 )
 from archcheck.training.recipe import Recipe, resolve_recipe
@@ -75,46 +74,32 @@ def test_the_curve_is_a_line_for_each_epoch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "text"),
-    [(None, "-"), (0.0, "-"), (0.5, "0.5"), (42.34, "42.3"), (99.96, "100"), (100.4, "100"), (999.6, "1_000"),
-     (11_649.0, "11_600"), (1_234_567.0, "1_230_000")],
-)  # fmt: skip
-def test_a_rate_to_three_digits(rate: float | None, text: str) -> None:
-    assert format_rate(rate) == text
-
-
-@pytest.mark.parametrize(("gap", "text"), [(0.1, "0.100"), (0.0005, "0.001"), (0.0001, "0.0001"), (0.00049, "0.0005")])
-def test_a_gap_never_vanishes(gap: float, text: str) -> None:
-    assert format_gap(gap) == text
-
-
-@pytest.mark.parametrize(
     ("accuracies", "confirmed"),
     [((0.8,), False), ((0.8, 0.8), True), ((0.8, 0.7), False), ((0.8, 0.7, 0.8), False), ((0.7, 0.8, 0.9), True)],
 )
 def test_two_epochs_in_a_row_confirm(accuracies: tuple[float, ...], confirmed: bool) -> None:
-    assert is_confirmed(recipe(10), record(*accuracies).epochs) is confirmed
+    assert has_confirmed_minimum(recipe(10), record(*accuracies).epochs) is confirmed
 
 
 def test_nothing_is_confirmed_where_nothing_may_stop_or_at_the_very_end() -> None:
     epochs = record(0.9, 0.9).epochs
-    assert not is_confirmed(recipe(10, stop_at_accuracy=False), epochs)
-    assert not is_confirmed(recipe(10, accuracy=None), epochs)
-    assert not is_confirmed(recipe(2), epochs)
+    assert not has_confirmed_minimum(recipe(10, stop_at_accuracy=False), epochs)
+    assert not has_confirmed_minimum(recipe(10, accuracy=None), epochs)
+    assert not has_confirmed_minimum(recipe(2), epochs)
 
 
 def test_a_run_to_the_end_is_cut_where_it_would_have_stopped() -> None:
     whole = record(0.7, 0.8, 0.8, 0.1)
-    stopped = as_stopped(whole, recipe(4))
+    stopped = cut_at_early_stop(whole, recipe(4))
     assert stopped.reached
     assert stopped.epochs == whole.epochs[:3]
-    assert as_stopped(whole, recipe(4, stop_at_accuracy=False)) == whole
-    assert as_stopped(record(0.7, 0.7), recipe(2)) == record(0.7, 0.7)
+    assert cut_at_early_stop(whole, recipe(4, stop_at_accuracy=False)) == whole
+    assert cut_at_early_stop(record(0.7, 0.7), recipe(2)) == record(0.7, 0.7)
 
 
 def test_a_fault_after_the_confirmed_minimum_would_never_have_come() -> None:
-    assert as_stopped(record(0.8, 0.8, 0.1, fault=TrainingFault("no", "build")), recipe(9)).fault is None
-    assert as_stopped(record(0.8, 0.8, fault=TrainingFault("no", "build")), recipe(9)).reached
+    assert cut_at_early_stop(record(0.8, 0.8, 0.1, fault=TrainingFault("no", "build")), recipe(9)).fault is None
+    assert cut_at_early_stop(record(0.8, 0.8, fault=TrainingFault("no", "build")), recipe(9)).reached
 
 
 # ---------------------------------------------------------------------------------------------- claims

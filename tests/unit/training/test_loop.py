@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.spec.spec_file import SpecFile, parse_spec
-from archcheck.training.loop import Progress, Watchers
+from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
@@ -126,9 +126,9 @@ def test_a_loss_that_is_no_number_is_told_at_its_step(fit: Fit, clouds: tuple[Te
 
 def test_watchers_see_every_epoch_and_the_network_as_it_is(fit: Fit) -> None:
     network, seen = nn.Linear(2, 2), list[tuple[int, bool]]()
-    progress: list[Progress] = []
-    watchers = Watchers(progress.append, lambda record, given: seen.append((record.epoch, given is network)))
-    record = fit(network, "batch_size: 16\nepochs: 3", watchers=watchers)
+    progress: list[TrainingProgress] = []
+    callbacks = TrainingCallbacks(progress.append, lambda record, given: seen.append((record.epoch, given is network)))
+    record = fit(network, "batch_size: 16\nepochs: 3", callbacks=callbacks)
     assert seen == [(1, True), (2, True), (3, True)]
     assert [one.finished for one in progress if one.finished is not None] == list(record.epochs)
 

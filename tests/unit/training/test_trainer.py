@@ -8,7 +8,7 @@ import pytest
 
 from archcheck.data.context import DataContext
 from archcheck.data.registry import load_dataset
-from archcheck.data.splits import DataPair
+from archcheck.data.splits import LoadedDataset
 from archcheck.spec.models import Named
 from archcheck.spec.spec_file import parse_spec
 from archcheck.training import trainer
@@ -22,7 +22,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the data sets in the order in which they are loaded."""
     names: list[str] = []
 
-    def load(dataset: Named, context: DataContext) -> DataPair:
+    def load(dataset: Named, context: DataContext) -> LoadedDataset:
         names.append(dataset.name)
         return load_dataset(dataset, context)
 
@@ -31,7 +31,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_specs_of_one_data_set_share_it(loaded: list[str]) -> None:
-    store, options = trainer.DataStore(), RunOptions(device="cpu")
+    store, options = trainer.DatasetCache(), RunOptions(device="cpu")
     for lr in (0.1, 0.2):
         text = f"{HEAD}training: {{dataset: fashion-mnist-mini, optimizer: {{name: SGD, lr: {lr}}}}}\n"
         spec_file = parse_spec(text, path=Path("specs/net.arch.yaml"))
@@ -40,7 +40,7 @@ def test_specs_of_one_data_set_share_it(loaded: list[str]) -> None:
 
 
 def test_a_data_set_with_other_arguments_is_another(loaded: list[str]) -> None:
-    store, options = trainer.DataStore(), RunOptions(device="cpu")
+    store, options = trainer.DatasetCache(), RunOptions(device="cpu")
     for head in (100, 200):
         text = f"{HEAD}training: {{dataset: {{name: fashion-mnist-mini, head: {head}}}}}\n"
         spec_file = parse_spec(text, path=Path("specs/net.arch.yaml"))

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from archcheck.throughput.regression.paired_benchmark import ReferenceRun, run_beside_reference, run_paired
-from archcheck.throughput.regression.workers import Request, WorkerFailed
+from archcheck.throughput.regression.paired_benchmark import ReferenceResult, run_against_reference, run_paired
+from archcheck.throughput.regression.workers import WorkerFailed, WorkerRequest
 
 STEP_SEC = 0.005
 STARTING_SEC = 2.0
 
 
-def request(name: str) -> Request:
-    return Request(Path(name), name, None, "full", "cpu", 1)
+def request(name: str) -> WorkerRequest:
+    return WorkerRequest(Path(name), name, None, "full", "cpu", 1)
 
 
 LEFT, RIGHT = request("left"), request("right")
@@ -42,7 +42,7 @@ class Machine:
         self.after_another = 1.0  # what a turn takes longer after one of the other side
 
     @contextmanager
-    def started(self, *requests: Request) -> Iterator[list[Process]]:
+    def started_workers(self, *requests: WorkerRequest) -> Iterator[list[Process]]:
         self.now += STARTING_SEC
         self.pairs, self.turns, self.running = self.pairs + 1, 0, len(requests)
         try:
@@ -79,7 +79,7 @@ class Process:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
     machine.batch_sizes["one"] = 1
-    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.started", machine.started)
+    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.started_workers", machine.started_workers)
     monkeypatch.setattr(time, "perf_counter", lambda: machine.now)
     return machine
 
@@ -163,13 +163,13 @@ def test_two_pairs_are_measured_whatever_the_budget(machine: Machine) -> None:
 
 def test_a_step_is_measured_beside_a_reference_of_its_own(machine: Machine) -> None:
     machine.factor = lambda pair, side, turn: 1.3 if side == "step" else 1.0
-    run = run_beside_reference(request("one"), None)
+    run = run_against_reference(request("one"), None)
     assert (run.reference, run.problem) == ("TEXT", "")
     assert run.log_ratios == pytest.approx((math.log(1.3), math.log(1.3)))
 
 
 def test_the_reference_of_the_first_process_is_that_of_all(machine: Machine) -> None:
-    run_beside_reference(request("one"), None)
+    run_against_reference(request("one"), None)
     assert [argument for command, argument in machine.asked if command == "prepare"] == [None, "TEXT"]
 
 
@@ -177,18 +177,18 @@ def test_one_that_was_saved_is_used_until_the_change_is_clear(machine: Machine) 
     """A tenth more than then, but the saved values are 6 % apart."""
     machine.factor = lambda pair, side, turn: 1.1 if side == "step" else 1.0
     machine.reference = {"text": "SAVED", "step_sec": STEP_SEC}
-    clear = run_beside_reference(request("one"), "SAVED", [0.0, 0.001, 0.0], 1.02)
+    clear = run_against_reference(request("one"), "SAVED", [0.0, 0.001, 0.0], 1.02)
     assert clear.reference == "SAVED"
     assert len(clear.log_ratios) == 2
-    unclear = run_beside_reference(request("one"), "SAVED", [-0.03, 0.03], 1.075, budget_sec=40)
+    unclear = run_against_reference(request("one"), "SAVED", [-0.03, 0.03], 1.075, budget_sec=40)
     assert len(unclear.log_ratios) > 2
     assert ("prepare", None) not in machine.asked
 
 
 def test_without_a_usable_reference_there_is_nothing_but_the_reason(machine: Machine) -> None:
     machine.reference = {"text": None, "problem": "not a reference workload: of another version"}
-    run = run_beside_reference(request("one"), "OLD")
-    assert run == ReferenceRun(None, (), "not a reference workload: of another version")
+    run = run_against_reference(request("one"), "OLD")
+    assert run == ReferenceResult(None, (), "not a reference workload: of another version")
     assert (machine.pairs, machine.running) == (1, 0)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from archcheck.throughput.regression import workers
-from archcheck.throughput.regression.workers import Request, Worker, WorkerFailed, started
+from archcheck.throughput.regression.workers import Worker, WorkerFailed, WorkerRequest, started_workers
 
 NETS = """
 import os, signal, subprocess, sys, time
@@ -72,7 +72,7 @@ pytestmark = [
 ]
 
 
-def request_of(folder: Path, build: str, args: str = "{}") -> Request:
+def request_of(folder: Path, build: str, args: str = "{}") -> WorkerRequest:
     (folder / "nets.py").write_text(NETS, encoding="utf-8")
     spec = folder / f"{build}.arch.yaml"
     spec.write_text(
@@ -80,7 +80,7 @@ def request_of(folder: Path, build: str, args: str = "{}") -> Request:
         "training: {dataset: d, batch_size: 9, quick: {batch_size: 4}}\n",
         encoding="utf-8",
     )
-    return Request(spec, f"specs/{spec.name}", rootdir=folder, kind="quick", device="cpu", num_threads=1)
+    return WorkerRequest(spec, f"specs/{spec.name}", rootdir=folder, kind="quick", device="cpu", num_threads=1)
 
 
 def number_in(path: Path) -> int:
@@ -119,7 +119,7 @@ class Chatty:
 def chatty(preloaded_workers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chatty]:
     """A process whose network prints wherever it can."""
     folder = tmp_path_factory.mktemp("chatty")
-    with started(request_of(folder, "Chatty", f"{{folder: {folder}}}")) as (worker,):
+    with started_workers(request_of(folder, "Chatty", f"{{folder: {folder}}}")) as (worker,):
         yield Chatty(worker, worker.ready(), number_in(folder / "pid"))
     assert not is_running(number_in(folder / "pid"))
 
@@ -179,7 +179,7 @@ def test_one_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("archcheck.throughput.regression.workers.READY_SEC", 0.01)
     message = "the process that measures specs/hanging.arch.yaml gives no answer within 0 s"
     told = pytest.raises(WorkerFailed, match=f"^{re.escape(message)}$")
-    with started(request_of(tmp_path, "hanging")) as (worker,), told:
+    with started_workers(request_of(tmp_path, "hanging")) as (worker,), told:
         worker.ready()
 
 
@@ -196,7 +196,7 @@ def test_an_exception_in_the_block_ends_all_of_them(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(workers.subprocess, "Popen", remember)
     asked = request_of(tmp_path, "Raising")
-    with pytest.raises(KeyError, match="out of the block"), started(asked, asked):
+    with pytest.raises(KeyError, match="out of the block"), started_workers(asked, asked):
         raise KeyError("out of the block")
     assert [one.returncode for one in processes] == [-signal.SIGKILL] * 2
     assert not any(is_running(one.pid) for one in processes)
@@ -205,11 +205,10 @@ def test_an_exception_in_the_block_ends_all_of_them(tmp_path: Path, monkeypatch:
 PARENT = """
 import sys
 from pathlib import Path
-from archcheck.throughput.regression import workers
-from archcheck.throughput.regression.workers import Request, started
+from archcheck.throughput.regression.workers import WorkerRequest, started_workers
 
 spec = Path(sys.argv[1])
-with started(Request(spec, spec.name, None, "full", "cpu", 1)) as (worker,):
+with started_workers(WorkerRequest(spec, spec.name, None, "full", "cpu", 1)) as (worker,):
     worker.ready()
     print("ready", flush=True)
     sys.stdin.read()
@@ -248,7 +247,7 @@ def test_a_fork_that_outlives_its_process_is_not_waited_for(tmp_path: Path) -> N
         from archcheck.throughput.regression import workers
         workers.READY_SEC = 4.0
         spec = Path({str(request_of(folder, "forking", f"{{folder: {folder}}}").spec)!r})
-        with workers.started(workers.Request(spec, spec.name, None, "full", "cpu", 1)) as (worker,):
+        with workers.started_workers(workers.WorkerRequest(spec, spec.name, None, "full", "cpu", 1)) as (worker,):
             try:
                 worker.ready()
             except workers.WorkerFailed as failed:

@@ -203,7 +203,7 @@ def test_settings_in_the_environment_hold(repo: Repo, monkeypatch: pytest.Monkey
 def test_from_a_folder_within_the_repository(repo: Repo) -> None:
     with checked_out("v1", repo.path / "src") as revision:
         assert revision.here == repo.path.resolve()
-        assert revision.counterpart(repo.path / "src") == revision.there / "src"
+        assert revision.path_in_checkout(repo.path / "src") == revision.there / "src"
 
 
 def test_from_a_linked_worktree(repo: Repo, tmp_path: Path) -> None:
@@ -234,8 +234,8 @@ def test_a_repository_reached_by_a_link(repo: Repo, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(repo.path)
     with checked_out("v1", link) as revision:
-        assert revision.counterpart(link / "src/net.py") == revision.there / "src/net.py"
-        assert revision.counterpart_path([str(link / "src")]) == [str(revision.there / "src")]
+        assert revision.path_in_checkout(link / "src/net.py") == revision.there / "src/net.py"
+        assert revision.sys_path_in_checkout([str(link / "src")]) == [str(revision.there / "src")]
 
 
 def test_the_revision_checked_out_already_can_be_compared_with(repo: Repo) -> None:
@@ -541,18 +541,18 @@ def trees(tmp_path: Path) -> Revision:
 
 def test_counterparts(trees: Revision, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trees.here / "src")
-    assert trees.counterpart(trees.here) == trees.there
-    assert trees.counterpart(trees.here / "new/net.py") == trees.there / "new/net.py"
-    assert trees.counterpart(Path("net.py")) == trees.there / "src/net.py"
-    assert trees.counterpart(Path("../src/../a")) == trees.there / "a"
-    assert trees.counterpart(trees.here.parent) is None
-    assert trees.counterpart(trees.here.parent / "hereafter") is None
+    assert trees.path_in_checkout(trees.here) == trees.there
+    assert trees.path_in_checkout(trees.here / "new/net.py") == trees.there / "new/net.py"
+    assert trees.path_in_checkout(Path("net.py")) == trees.there / "src/net.py"
+    assert trees.path_in_checkout(Path("../src/../a")) == trees.there / "a"
+    assert trees.path_in_checkout(trees.here.parent) is None
+    assert trees.path_in_checkout(trees.here.parent / "hereafter") is None
 
 
 def test_a_link_inside_that_leads_out_has_a_counterpart(trees: Revision, tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (trees.here / "data").symlink_to(tmp_path / "disk")
-    assert trees.counterpart(trees.here / "data/x.npz") == trees.there / "data/x.npz"
+    assert trees.path_in_checkout(trees.here / "data/x.npz") == trees.there / "data/x.npz"
 
 
 def test_the_path_of_a_process_of_that_tree(trees: Revision, tmp_path: Path) -> None:
@@ -565,25 +565,25 @@ def test_the_path_of_a_process_of_that_tree(trees: Revision, tmp_path: Path) -> 
         str(trees.here),
     ]
     expected = ["/usr/lib/python3.11", f"{trees.there}/src", f"{tmp_path}/elsewhere", str(trees.there)]
-    assert trees.counterpart_path(entries) == expected
+    assert trees.sys_path_in_checkout(entries) == expected
 
 
 def test_the_current_directory_and_doubles(trees: Revision, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trees.here / "src")
     entries = ["", f"{trees.here}/src", "/usr/lib", f"{trees.here}/src/", "/usr/lib", "."]
-    assert trees.counterpart_path(entries) == [f"{trees.there}/src", "/usr/lib"]
+    assert trees.sys_path_in_checkout(entries) == [f"{trees.there}/src", "/usr/lib"]
 
 
 def test_an_environment_inside_the_repository_stays(trees: Revision, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = trees.here / ".venv"
     monkeypatch.setattr(sys, "prefix", str(environment))
     entries = [f"{environment}/lib/python3.11/site-packages", f"{environment}/src/timm", f"{trees.here}/build"]
-    assert trees.counterpart_path(entries) == entries[:2]
+    assert trees.sys_path_in_checkout(entries) == entries[:2]
 
 
 def test_packages_of_an_environment_that_is_not_this_one_stay(trees: Revision) -> None:
     entries = [f"{trees.here}/other/lib/python3.11/site-packages", f"{trees.here}/usr/lib/python3/dist-packages"]
-    assert trees.counterpart_path(entries) == entries
+    assert trees.sys_path_in_checkout(entries) == entries
 
 
 @pytest.mark.parametrize("prefix", ["", ".."])
@@ -592,4 +592,4 @@ def test_a_prefix_around_the_repository_makes_it_no_environment(
 ) -> None:
     """Such as /usr around /usr/src/app, or a `python -m venv .`."""
     monkeypatch.setattr(sys, "prefix", str((trees.here / prefix).resolve()))
-    assert trees.counterpart_path([f"{trees.here}/build"]) == []
+    assert trees.sys_path_in_checkout([f"{trees.here}/build"]) == []

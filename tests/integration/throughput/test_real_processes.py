@@ -117,7 +117,7 @@ def test_a_process_that_is_killed_fails_its_item_and_no_other(
     def only_a(left: WorkerRequest, right: WorkerRequest, limit: float) -> PairedResult:
         return run_paired(left, right, limit) if "a.arch" in left.shown else pairs(left, right, limit)
 
-    monkeypatch.setattr("archcheck.throughput.session.run_paired", only_a)
+    monkeypatch.setattr("archcheck.throughput.regression.gate.run_paired", only_a)
     result = fast.run("-k", "throughput", "--archcheck-against", "HEAD")
     result.assert_outcomes(passed=1, failed=1)
     assert message(result, "a: throughput").splitlines()[-1] == (

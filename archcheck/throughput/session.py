@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from archcheck.throughput.speed_measurement import RoundTimer
 
-SAYS = {"over": "slower", "under": "not slower", "open": "can't tell"}
+VERDICT_TEXTS = {"over": "slower", "under": "not slower", "open": "can't tell"}
 TRIES = 3  # before a rate counts as too low: a minimum is meant for the machine, not for its busiest second
 
 
@@ -61,7 +61,7 @@ class SpeedResult:
     """
 
     record: SpeedRecord
-    fingerprint: Mapping[str, Any]
+    conditions: Mapping[str, Any]
     mismatches: list[Mismatch] = field(default_factory=list)
     unmeasured: str = ""
     change: Interval | None = None
@@ -81,10 +81,10 @@ class SpeedResult:
     def extra_info(self) -> dict[str, Any]:
         """What goes into pytest-benchmark's files."""
         return speed_facts(self.record) | {
-            "torch": self.fingerprint["torch"],
+            "torch": self.conditions["torch"],
             "archcheck": {
                 "version": VERSION,
-                "fingerprint": dict(self.fingerprint),
+                "fingerprint": dict(self.conditions),
                 "reference": self.reference,
                 "log_ratios": list(self.log_ratios),
                 "verdict": self.verdict,
@@ -160,14 +160,14 @@ class SpeedSession:
         except BuildError as error:
             raise SpeedRefused(build_failure(plan.recipe.args, plan.place("args"), error)) from None
 
-    def fingerprint(self, plan: SpeedPlan) -> dict[str, Any]:
+    def conditions(self, plan: SpeedPlan) -> dict[str, Any]:
         """What two runs have in common where their speeds can be compared."""
         from archcheck.throughput.machine import describe_device
         from archcheck.throughput.speed_measurement import num_timing_threads
 
         device, recipe = self.device(), plan.recipe
         ways = {"memory_format": recipe.memory_format, "compile": recipe.compile}
-        return describe_device(device) | {"threads": num_timing_threads(device)} | plan.describe() | ways
+        return describe_device(device) | {"threads": num_timing_threads(device)} | plan.conditions() | ways
 
     def request(self, spec_file: SpecFile, plan: SpeedPlan, *, tree: Path | None = None) -> WorkerRequest:
         """A process that measures a spec as it is here."""
@@ -221,7 +221,7 @@ def measure_throughput(
     revision = (
         speed.revision(spec_file.path.resolve().parent) if speed.against else None
     )  # before minutes are spent on the rest
-    result = SpeedResult(speed.figures(spec_file, plan, time_rounds), speed.fingerprint(plan))
+    result = SpeedResult(speed.figures(spec_file, plan, time_rounds), speed.conditions(plan))
     has_floor = _hold_against_floors(speed, spec_file, plan, result)
     if result.mismatches:
         return result
@@ -295,7 +295,7 @@ def _floor(speed: SpeedSession, spec_file: SpecFile, key: str, result: SpeedResu
 def _hold_against_revision(
     speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, revision: Revision, result: SpeedResult
 ) -> None:
-    here = speed.request(spec_file, plan, tree=revision.here)
+    here = speed.request(spec_file, plan, tree=revision.working_tree)
     there = _request_there(here, plan, revision)
     if isinstance(there, str):
         result.unmeasured = there
@@ -303,7 +303,7 @@ def _hold_against_revision(
     try:
         comparison = run_paired(here, there, 1 + plan.max_regression)
     except WorkerFailed as failed:
-        if failed.shown != there.shown and failed.kind != "Foreign":
+        if failed.shown != there.shown and failed.kind != "WrongCode":
             raise
         result.unmeasured = f"{revision.label} can't be measured: {failed}"
         return
@@ -316,7 +316,7 @@ def _request_there(here: WorkerRequest, plan: SpeedPlan, revision: Revision) -> 
     """The same item in the revision; or why there's none."""
     path = revision.path_in_checkout(here.spec)
     if path is None:
-        return f"the spec isn't in the repository {revision.here}"
+        return f"the spec isn't in the repository {revision.working_tree}"
     if not path.is_file():
         return f"new since {revision.label}, which has no {here.shown}"
     shown = f"{here.shown} at {revision.label}"
@@ -326,16 +326,16 @@ def _request_there(here: WorkerRequest, plan: SpeedPlan, revision: Revision) -> 
         return f"it can't be read there: {error.problems[0]}"
     rootdir = revision.path_in_checkout(here.rootdir) if here.rootdir is not None else None
     return replace(
-        here, spec=path, shown=shown, rootdir=rootdir, work=plan.work(), step=plan.describe_step(),
+        here, spec=path, shown=shown, rootdir=rootdir, work=plan.workload_keys(), step=plan.describe_step(),
         cwd=_folder_there(revision), sys_path=revision.sys_path_in_checkout(sys.path),
-        tree=revision.there, foreign=revision.here,
+        tree=revision.checkout, foreign=revision.working_tree,
     )  # fmt: skip
 
 
 def _folder_there(revision: Revision) -> Path:
     """Where the other side runs: files that a network opens by a relative path are those of its own tree."""
     folder = revision.path_in_checkout(Path.cwd())
-    return folder if folder is not None and folder.is_dir() else revision.there
+    return folder if folder is not None and folder.is_dir() else revision.checkout
 
 
 def _command(spec_file: SpecFile) -> str:
@@ -352,7 +352,7 @@ def _settle(
     if_faster: str = "",
 ) -> None:
     """Turn a verdict into what the user reads; `if_faster` is what to do about a faster one."""
-    result.change, result.verdict = interval, SAYS[verdict]
+    result.change, result.verdict = interval, VERDICT_TEXTS[verdict]
     keys = plan.place("max_regression") if "max_regression" in plan.own_keys else ("throughput",)
     if verdict == "over":
         result.mismatches = check_regression(interval, plan.max_regression * 100, result.record, than, again, keys)
@@ -373,9 +373,9 @@ def _hold_against_saved(
     speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, saved: Saved, result: SpeedResult
 ) -> None:
     runs, problems = _saved_runs(saved)
-    baseline = find_baseline(runs, result.fingerprint)
+    baseline = find_baseline(runs, result.conditions)
     if baseline is None:
-        result.unmeasured = "; ".join([explain_absence(runs, result.fingerprint), *problems])
+        result.unmeasured = "; ".join([explain_absence(runs, result.conditions), *problems])
         return
     result.notes += problems
     limit = 1 + plan.max_regression

@@ -103,7 +103,7 @@ class Fast(Project):
         return sorted(self.path.glob(".benchmarks/*/*.json"))
 
 
-class Duels:
+class FakePairedRuns:
     """Stands for `run_paired`: the ratios of the times that it finds, one run after the other."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class Duels:
         return PairedResult(values, interval, judge(interval, limit), 0.01 * found, 0.01, 1.0)
 
 
-class Yardstick:
+class FakeReferenceRuns:
     """Stands for `run_against_reference`: how long a step takes, in references."""
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ class Yardstick:
         return ReferenceResult(reference or "the operations", (math.log(self.ratio),) * 4)
 
 
-class Figures:
+class FakeSpeeds:
     """Stands for `measure_speed`: examples per second, one time after the other, the last one for good."""
 
     def __init__(self) -> None:
@@ -176,22 +176,22 @@ def fast(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> F
 
 
 @pytest.fixture
-def duels(monkeypatch: pytest.MonkeyPatch) -> Duels:
-    fake = Duels()
+def paired_runs(monkeypatch: pytest.MonkeyPatch) -> FakePairedRuns:
+    fake = FakePairedRuns()
     monkeypatch.setattr("archcheck.throughput.session.run_paired", fake)
     return fake
 
 
 @pytest.fixture
-def yardstick(monkeypatch: pytest.MonkeyPatch) -> Yardstick:
-    fake = Yardstick()
+def reference_runs(monkeypatch: pytest.MonkeyPatch) -> FakeReferenceRuns:
+    fake = FakeReferenceRuns()
     monkeypatch.setattr("archcheck.throughput.session.run_against_reference", fake)
     return fake
 
 
 @pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> Figures:
-    fake = Figures()
+def figures(monkeypatch: pytest.MonkeyPatch) -> FakeSpeeds:
+    fake = FakeSpeeds()
     monkeypatch.setattr("archcheck.throughput.speed_measurement.measure_speed", fake)
     return fake
 
@@ -242,14 +242,14 @@ def test_strict_fails_what_has_no_verdict(fast: Fast) -> None:
     assert figures_row(result)[1] == "train"
 
 
-def test_the_table_has_what_was_measured(fast: Fast, figures: Figures) -> None:
+def test_the_table_has_what_was_measured(fast: Fast, figures: FakeSpeeds) -> None:
     result = fast.timed(SPEC + "  mode: inference\n")
     assert figures_row(result)[1:] == [
         "inference", "cpu, 1 thread", "fp32", "4", "1_000", "3 GMAC/s", "30%", "2.5 kB", "-",
     ]  # fmt: skip
 
 
-def test_what_nobody_knows_is_a_dash(fast: Fast, figures: Figures) -> None:
+def test_what_nobody_knows_is_a_dash(fast: Fast, figures: FakeSpeeds) -> None:
     figures.macs_per_sec = None
     assert figures_row(fast.timed())[6:8] == ["-", "-"]
 
@@ -315,7 +315,7 @@ def test_without_pytest_benchmark_its_options_are_unknown(fast: Fast) -> None:
     result.stderr.fnmatch_lines(["*unrecognized arguments: --benchmark-autosave"])
 
 
-def test_benchmarks_may_be_left_out(fast: Fast, duels: Duels) -> None:
+def test_benchmarks_may_be_left_out(fast: Fast, paired_runs: FakePairedRuns) -> None:
     fast.spec("net", SPEC)
     result = fast.run("--benchmark-skip", "-rs")
     result.assert_outcomes(passed=2, skipped=1)
@@ -323,7 +323,7 @@ def test_benchmarks_may_be_left_out(fast: Fast, duels: Duels) -> None:
     assert "examples/s" not in result.stdout.str()
 
 
-def test_benchmarks_may_be_all_that_runs(fast: Fast, figures: Figures) -> None:
+def test_benchmarks_may_be_all_that_runs(fast: Fast, figures: FakeSpeeds) -> None:
     fast.spec("net", SPEC + "  min_examples_per_sec: 1\n")
     result = fast.run("--benchmark-only", "-rs")
     result.assert_outcomes(passed=1, skipped=2)
@@ -341,8 +341,8 @@ def test_a_device_that_is_not_there_is_no_verdict(fast: Fast) -> None:
 # -------------------------------------------------------------------------------- pytest-benchmark's files
 
 
-def test_what_was_measured_is_in_the_file(fast: Fast, yardstick: Yardstick) -> None:
-    yardstick.ratio = 2.0
+def test_what_was_measured_is_in_the_file(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
+    reference_runs.ratio = 2.0
     fast.timed("name: Linear\n" + SPEC, "--benchmark-json", "out.json", "--benchmark-autosave")
     saved = json.loads((fast.path / "out.json").read_text())
     (entry,) = saved["benchmarks"]
@@ -376,16 +376,18 @@ def test_what_was_measured_is_in_the_file(fast: Fast, yardstick: Yardstick) -> N
     assert machine == {"device": "cpu", "threads": 1, "torch": torch.__version__}
 
 
-def test_a_run_that_is_not_saved_is_not_measured_beside_a_reference(fast: Fast, yardstick: Yardstick) -> None:
+def test_a_run_that_is_not_saved_is_not_measured_beside_a_reference(
+    fast: Fast, reference_runs: FakeReferenceRuns
+) -> None:
     fast.timed()
-    assert yardstick.asked == []
+    assert reference_runs.asked == []
 
 
-def test_a_step_that_has_no_reference_is_saved_all_the_same(fast: Fast, yardstick: Yardstick) -> None:
-    yardstick.problem = "no operation of the step can be done again by itself"
+def test_a_step_that_has_no_reference_is_saved_all_the_same(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
+    reference_runs.problem = "no operation of the step can be done again by itself"
     result = fast.timed(SPEC, "--benchmark-autosave")
     result.stdout.fnmatch_lines(
-        [f"specs/net.arch.yaml: saved, but nothing to measure later runs by: {yardstick.problem}"]
+        [f"specs/net.arch.yaml: saved, but nothing to measure later runs by: {reference_runs.problem}"]
     )
     assert reason(fast.timed()) == (
         "specs/net.arch.yaml:3: the saved runs like this one are no measure: 1 without a reference"
@@ -397,7 +399,7 @@ def test_a_step_that_has_no_reference_is_saved_all_the_same(fast: Fast, yardstic
 FLOORED = SPEC + "  min_examples_per_sec: 1000\n"
 
 
-def test_a_rate_below_the_minimum_fails_at_its_line(fast: Fast, figures: Figures) -> None:
+def test_a_rate_below_the_minimum_fails_at_its_line(fast: Fast, figures: FakeSpeeds) -> None:
     figures.rates = [600.0, 750.0, 700.0]
     result = fast.timed(FLOORED)
     result.assert_outcomes(failed=1)
@@ -410,44 +412,44 @@ def test_a_rate_below_the_minimum_fails_at_its_line(fast: Fast, figures: Figures
     assert figures_row(result)[5] == "750"
 
 
-def test_a_minimum_for_this_device_is_pointed_at_there(fast: Fast, figures: Figures) -> None:
+def test_a_minimum_for_this_device_is_pointed_at_there(fast: Fast, figures: FakeSpeeds) -> None:
     figures.rates = [500.0]
     result = fast.timed(SPEC + "  min_examples_per_sec:\n    NVIDIA H200: 20_000\n    cpu: 1_000\n")
     assert message(result).startswith("specs/net.arch.yaml:7: throughput: 50 % fewer examples per second")
 
 
-def test_a_rate_far_below_the_minimum_is_told_in_plain_digits(fast: Fast, figures: Figures) -> None:
+def test_a_rate_far_below_the_minimum_is_told_in_plain_digits(fast: Fast, figures: FakeSpeeds) -> None:
     """As where a floor for a GPU is forgotten to be one by device."""
     result = fast.timed(SPEC + "  min_examples_per_sec: 1_000_000\n")
     assert re.search(r"throughput: (100|99\.9) % fewer examples per second", message(result))
 
 
-def test_a_minimum_that_another_device_has_too_is_pointed_at_there(fast: Fast, figures: Figures) -> None:
+def test_a_minimum_that_another_device_has_too_is_pointed_at_there(fast: Fast, figures: FakeSpeeds) -> None:
     figures.rates = [500.0]
     result = fast.timed(SPEC + "  min_examples_per_sec:\n    mps: 1_000\n    cpu: 1_000\n")
     assert message(result).startswith("specs/net.arch.yaml:7: throughput: 50 % fewer examples per second")
 
 
-def test_one_slow_second_is_not_held_against_it(fast: Fast, figures: Figures) -> None:
+def test_one_slow_second_is_not_held_against_it(fast: Fast, figures: FakeSpeeds) -> None:
     """A minimum is meant for the machine, not for its busiest second."""
     figures.rates = [600.0, 750.0, 1100.0]
     fast.timed(FLOORED).assert_outcomes(passed=1)
 
 
-def test_a_minimum_that_is_met_needs_no_saved_run(fast: Fast, figures: Figures) -> None:
+def test_a_minimum_that_is_met_needs_no_saved_run(fast: Fast, figures: FakeSpeeds) -> None:
     fast.timed(FLOORED).assert_outcomes(passed=1)
 
 
-def test_with_max_regression_it_is_held_against_both(fast: Fast, figures: Figures) -> None:
+def test_with_max_regression_it_is_held_against_both(fast: Fast, figures: FakeSpeeds) -> None:
     assert reason(fast.timed(FLOORED + "  max_regression: 5%\n")).startswith("specs/net.arch.yaml:3: no saved run")
 
 
-def test_a_minimum_for_another_device_is_none_here(fast: Fast, figures: Figures) -> None:
+def test_a_minimum_for_another_device_is_none_here(fast: Fast, figures: FakeSpeeds) -> None:
     text = SPEC + "  min_examples_per_sec: {NVIDIA H200: 20_000}\n"
     assert reason(fast.timed(text)).startswith("specs/net.arch.yaml:3: no saved run")
 
 
-def test_a_utilization_below_the_minimum_fails_at_its_line(fast: Fast, figures: Figures) -> None:
+def test_a_utilization_below_the_minimum_fails_at_its_line(fast: Fast, figures: FakeSpeeds) -> None:
     result = fast.timed(SPEC + "  min_utilization: 0.4\n")
     assert message(result).splitlines() == [
         "specs/net.arch.yaml:5: throughput: less of the device's own peak than the minimum",
@@ -458,7 +460,7 @@ def test_a_utilization_below_the_minimum_fails_at_its_line(fast: Fast, figures: 
     fast.timed(SPEC + "  min_utilization: 0.3\n").assert_outcomes(passed=1)
 
 
-def test_a_utilization_that_cannot_be_counted_fails(fast: Fast, figures: Figures) -> None:
+def test_a_utilization_that_cannot_be_counted_fails(fast: Fast, figures: FakeSpeeds) -> None:
     figures.macs_per_sec = None
     assert message(fast.timed(SPEC + "  min_utilization: 0.3\n")) == (
         "specs/net.arch.yaml:5: min_utilization: nobody knows the network's multiply-adds, "
@@ -476,8 +478,8 @@ def against(fast: Fast, text: str = SPEC, *args: str) -> tuple[pytest.RunResult,
     return fast.timed(text, "--archcheck-against", "HEAD", *args), label
 
 
-def test_slower_than_the_revision_fails(fast: Fast, duels: Duels) -> None:
-    duels.found = [1.25]
+def test_slower_than_the_revision_fails(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [1.25]
     result, label = against(fast)
     result.assert_outcomes(failed=1)
     # t of 9 degrees of freedom is 3.250, the deviation sqrt(6 * 0.015^2 / 9 / 4): 1.25 * exp(+-0.0199).
@@ -491,17 +493,17 @@ def test_slower_than_the_revision_fails(fast: Fast, duels: Duels) -> None:
     assert figures_row(result)[-1] == f"0.80x {label}"
 
 
-def test_a_limit_of_its_own_is_pointed_at_and_taken(fast: Fast, duels: Duels) -> None:
-    duels.found = [1.25]
+def test_a_limit_of_its_own_is_pointed_at_and_taken(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [1.25]
     result, label = against(fast, SPEC + "  max_regression: 20%\n")
     first, expected, *_ = message(result).splitlines()
     assert first == f"specs/net.arch.yaml:5: throughput: slower than {label}: a step takes 25.0 % longer"
     assert expected == "  expected  at most 20 % longer"
-    assert [limit for *_, limit in duels.asked] == [pytest.approx(1.2)]
+    assert [limit for *_, limit in paired_runs.asked] == [pytest.approx(1.2)]
 
 
-def test_what_is_to_be_typed_again_is_quoted(fast: Fast, duels: Duels) -> None:
-    duels.found = [1.25]
+def test_what_is_to_be_typed_again_is_quoted(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [1.25]
     fast.spec("a net", SPEC)
     fast.commit()
     result = fast.run("-k", "throughput", "--archcheck-against", "HEAD@{0}")
@@ -509,16 +511,16 @@ def test_what_is_to_be_typed_again_is_quoted(fast: Fast, duels: Duels) -> None:
     assert again.endswith("pytest --archcheck 'specs/a net.arch.yaml' -k throughput --archcheck-against 'HEAD@{0}'")
 
 
-def test_not_slower_than_the_revision_passes(fast: Fast, duels: Duels) -> None:
-    duels.found = [1.01]
+def test_not_slower_than_the_revision_passes(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [1.01]
     result, label = against(fast)
     result.assert_outcomes(passed=1)
     assert figures_row(result)[-1] == f"0.99x {label}"
     assert "faster than" not in result.stdout.str()
 
 
-def test_too_close_to_tell_is_no_verdict(fast: Fast, duels: Duels) -> None:
-    duels.found = [1.08]
+def test_too_close_to_tell_is_no_verdict(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [1.08]
     result, label = against(fast)
     why = (
         f"can't tell whether it is slower than {label} by more than 7.5 %: +8.0 % (99 % sure: +5.9 % to +10.2 %); "
@@ -529,30 +531,34 @@ def test_too_close_to_tell_is_no_verdict(fast: Fast, duels: Duels) -> None:
     assert message(result).startswith("specs/net.arch.yaml:3: not measured: can't tell whether it is slower than HEAD")
 
 
-def test_faster_than_the_revision_is_told_below_the_table(fast: Fast, duels: Duels) -> None:
-    duels.found = [0.8]
+def test_faster_than_the_revision_is_told_below_the_table(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [0.8]
     result, label = against(fast)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines([f"specs/net.arch.yaml: faster than {label}: 1.25x"])
 
 
-def test_what_was_saved_does_not_matter_then(fast: Fast, duels: Duels, yardstick: Yardstick) -> None:
+def test_what_was_saved_does_not_matter_then(
+    fast: Fast, paired_runs: FakePairedRuns, reference_runs: FakeReferenceRuns
+) -> None:
     against(fast, SPEC)[0].assert_outcomes(passed=1)
-    assert yardstick.asked == []
+    assert reference_runs.asked == []
 
 
-def test_a_run_that_is_saved_has_a_measure_all_the_same(fast: Fast, duels: Duels, yardstick: Yardstick) -> None:
+def test_a_run_that_is_saved_has_a_measure_all_the_same(
+    fast: Fast, paired_runs: FakePairedRuns, reference_runs: FakeReferenceRuns
+) -> None:
     against(fast, SPEC, "--benchmark-autosave")[0].assert_outcomes(passed=1)
-    assert yardstick.asked == [(None, ())]
+    assert reference_runs.asked == [(None, ())]
 
 
-def test_a_minimum_comes_first(fast: Fast, duels: Duels, figures: Figures) -> None:
+def test_a_minimum_comes_first(fast: Fast, paired_runs: FakePairedRuns, figures: FakeSpeeds) -> None:
     result, _ = against(fast, SPEC + "  min_examples_per_sec: 2000\n")
     assert "fewer examples per second than the minimum" in message(result)
-    assert duels.asked == []
+    assert paired_runs.asked == []
 
 
-def test_the_working_tree_is_compared_as_it_is(fast: Fast, duels: Duels) -> None:
+def test_the_working_tree_is_compared_as_it_is(fast: Fast, paired_runs: FakePairedRuns) -> None:
     """With changes that aren't committed, and untouched by it; the work is that of the spec as it is here."""
     fast.spec("net", SPEC)
     fast.write(".gitignore", "__pycache__/\n")  # which importing makes
@@ -568,23 +574,25 @@ def test_the_working_tree_is_compared_as_it_is(fast: Fast, duels: Duels) -> None
             assert one.spec == one.tree / "specs" / "net.arch.yaml"
             seen.append((one.tree / "fast.py").read_text())
 
-    duels.meanwhile = look
+    paired_runs.meanwhile = look
     fast.run("-k", "throughput", "--archcheck-against", "HEAD", "-p", "no:cacheprovider").assert_outcomes(passed=1)
     assert [text.endswith("# changed\n") for text in seen] == [True, False]
-    ((here, there, _),) = duels.asked
+    ((here, there, _),) = paired_runs.asked
     assert here.work is None
     assert there.work == {"mode": "train", "batch_size": 8, "resize": None, "precision": "fp32"}
     assert fast.git("status", "--porcelain") == state
 
 
 @pytest.mark.parametrize("options", [[], ["-x"]])
-def test_the_revision_is_checked_out_once_and_gone_afterwards(fast: Fast, duels: Duels, options: list[str]) -> None:
+def test_the_revision_is_checked_out_once_and_gone_afterwards(
+    fast: Fast, paired_runs: FakePairedRuns, options: list[str]
+) -> None:
     for name in "abc":
         fast.spec(name, SPEC)
     fast.commit()
     trees: list[Path | None] = []
-    duels.meanwhile = lambda left, right: trees.append(right.tree)
-    duels.found = [1.0, 1.25, 1.0]
+    paired_runs.meanwhile = lambda left, right: trees.append(right.tree)
+    paired_runs.found = [1.0, 1.25, 1.0]
     result = fast.run("-k", "throughput", "--archcheck-against", "HEAD", *options)
     result.assert_outcomes(passed=1 if options else 2, failed=1)
     assert len(trees) == (2 if options else 3)
@@ -596,7 +604,7 @@ def test_the_revision_is_checked_out_once_and_gone_afterwards(fast: Fast, duels:
 
 
 def test_nothing_is_checked_out_where_nothing_is_timed(
-    fast: Fast, duels: Duels, monkeypatch: pytest.MonkeyPatch
+    fast: Fast, paired_runs: FakePairedRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("archcheck.throughput.session.checked_out", None)
     fast.spec("net", SPEC)
@@ -606,7 +614,7 @@ def test_nothing_is_checked_out_where_nothing_is_timed(
 # ------------------------------------------------------------------------------- a revision that can't be measured
 
 
-def test_a_revision_that_is_not_there_fails_and_the_others_go_on(fast: Fast, duels: Duels) -> None:
+def test_a_revision_that_is_not_there_fails_and_the_others_go_on(fast: Fast, paired_runs: FakePairedRuns) -> None:
     fast.spec("net", SPEC + "output: [B, 2]\n")
     fast.commit()
     result = fast.run("--archcheck-against", "nope")
@@ -618,7 +626,7 @@ def test_a_revision_that_is_not_there_fails_and_the_others_go_on(fast: Fast, due
     assert "examples/s" not in result.stdout.str()  # not a second is spent before it's told
 
 
-def test_an_empty_revision_is_none(fast: Fast, duels: Duels) -> None:
+def test_an_empty_revision_is_none(fast: Fast, paired_runs: FakePairedRuns) -> None:
     """As `--archcheck-against "$BASE"` is where the variable isn't set."""
     fast.spec("net", SPEC)
     fast.commit()
@@ -626,7 +634,7 @@ def test_an_empty_revision_is_none(fast: Fast, duels: Duels) -> None:
     assert result.ret in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR)
 
 
-def test_a_folder_without_history_has_no_other_revision(fast: Fast, duels: Duels) -> None:
+def test_a_folder_without_history_has_no_other_revision(fast: Fast, paired_runs: FakePairedRuns) -> None:
     fast.spec("net", SPEC)
     result = fast.run("--archcheck-against", "main")
     result.assert_outcomes(passed=2, failed=1)
@@ -636,7 +644,7 @@ def test_a_folder_without_history_has_no_other_revision(fast: Fast, duels: Duels
     )
 
 
-def test_a_spec_that_is_new_since_has_no_verdict(fast: Fast, duels: Duels) -> None:
+def test_a_spec_that_is_new_since_has_no_verdict(fast: Fast, paired_runs: FakePairedRuns) -> None:
     fast.spec("old", SPEC)
     label = fast.commit()
     fast.spec("net", SPEC)
@@ -649,7 +657,7 @@ def test_a_spec_that_is_new_since_has_no_verdict(fast: Fast, duels: Duels) -> No
     assert figures_row(result, "specs/old.arch.yaml")[-1] == f"1.00x {label}"
 
 
-def test_a_spec_that_could_not_be_read_then_has_no_verdict(fast: Fast, duels: Duels) -> None:
+def test_a_spec_that_could_not_be_read_then_has_no_verdict(fast: Fast, paired_runs: FakePairedRuns) -> None:
     fast.spec("net", SPEC.replace("batch_size", "batchsize"))
     label = fast.commit()
     text = reason(fast.timed(SPEC, "--archcheck-against", "HEAD"))
@@ -658,25 +666,25 @@ def test_a_spec_that_could_not_be_read_then_has_no_verdict(fast: Fast, duels: Du
     )
 
 
-def test_a_spec_without_throughput_then_is_given_it(fast: Fast, duels: Duels) -> None:
+def test_a_spec_without_throughput_then_is_given_it(fast: Fast, paired_runs: FakePairedRuns) -> None:
     """Or the first commit that has the section could never be compared."""
     fast.spec("net", SPEC.partition("throughput")[0])
     fast.commit()
     fast.timed(SPEC, "--archcheck-against", "HEAD").assert_outcomes(passed=1)
 
 
-def test_a_process_of_the_revision_that_fails_is_no_verdict(fast: Fast, duels: Duels) -> None:
+def test_a_process_of_the_revision_that_fails_is_no_verdict(fast: Fast, paired_runs: FakePairedRuns) -> None:
     fast.spec("net", SPEC)
     label = fast.commit()
     shown = f"specs/net.arch.yaml at {label}"
-    duels.found = [WorkerFailed("no module named 'gone'", "BuildError", shown=shown)]
+    paired_runs.found = [WorkerFailed("no module named 'gone'", "BuildError", shown=shown)]
     assert reason(fast.timed(SPEC, "--archcheck-against", "HEAD")) == (
         f"specs/net.arch.yaml:3: {label} can't be measured: no module named 'gone'"
     )
 
 
-def test_a_process_of_this_tree_that_fails_is_a_failure_at_its_line(fast: Fast, duels: Duels) -> None:
-    duels.found = [
+def test_a_process_of_this_tree_that_fails_is_a_failure_at_its_line(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [
         WorkerFailed("a step: out of memory", "RunFailed", ("throughput", "batch_size"), "specs/net.arch.yaml")
     ]
     result, _ = against(fast)
@@ -686,8 +694,10 @@ def test_a_process_of_this_tree_that_fails_is_a_failure_at_its_line(fast: Fast, 
 # ---------------------------------------------------------------------------------------------- where it is run from
 
 
-def test_it_may_be_run_from_a_subfolder(fast: Fast, duels: Duels, monkeypatch: pytest.MonkeyPatch) -> None:
-    duels.found = [1.25]
+def test_it_may_be_run_from_a_subfolder(
+    fast: Fast, paired_runs: FakePairedRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paired_runs.found = [1.25]
     fast.spec("net", SPEC)
     label = fast.commit()
     monkeypatch.chdir(fast.path / "specs")
@@ -698,7 +708,7 @@ def test_it_may_be_run_from_a_subfolder(fast: Fast, duels: Duels, monkeypatch: p
 
 
 def test_the_project_may_be_a_folder_of_the_repository(
-    fast: Fast, duels: Duels, monkeypatch: pytest.MonkeyPatch
+    fast: Fast, paired_runs: FakePairedRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast.write("ml/pytest.ini", "[pytest]\n")
     fast.write("ml/specs/net.arch.yaml", SPEC)
@@ -706,7 +716,7 @@ def test_the_project_may_be_a_folder_of_the_repository(
     fast.commit()
     monkeypatch.chdir(fast.path / "ml")
     fast.run("-k", "throughput", "--archcheck-against", "HEAD").assert_outcomes(passed=1)
-    ((here, there, _),) = duels.asked
+    ((here, there, _),) = paired_runs.asked
     assert there.tree is not None
     assert (here.tree, here.rootdir, here.spec) == (
         fast.path, fast.path / "ml", fast.path / "ml/specs/net.arch.yaml",
@@ -717,7 +727,7 @@ def test_the_project_may_be_a_folder_of_the_repository(
     assert there.foreign == fast.path
 
 
-def test_a_spec_outside_the_repository_has_no_verdict(fast: Fast, duels: Duels, tmp_path: Path) -> None:
+def test_a_spec_outside_the_repository_has_no_verdict(fast: Fast, paired_runs: FakePairedRuns, tmp_path: Path) -> None:
     fast.spec("net", SPEC)
     fast.commit()
     outside = tmp_path / "outside.arch.yaml"
@@ -728,7 +738,9 @@ def test_a_spec_outside_the_repository_has_no_verdict(fast: Fast, duels: Duels, 
     result.stdout.fnmatch_lines([f"*outside.arch.yaml:3: the spec isn't in the repository {fast.path}"])
 
 
-def test_a_rootdir_outside_the_repository_does_not_matter(fast: Fast, duels: Duels, tmp_path: Path) -> None:
+def test_a_rootdir_outside_the_repository_does_not_matter(
+    fast: Fast, paired_runs: FakePairedRuns, tmp_path: Path
+) -> None:
     fast.spec("net", SPEC.replace("fast:net", "../fast.py:net"))
     fast.commit()
     result = fast.run("specs", "--rootdir", str(tmp_path), "-k", "throughput", "--archcheck-against", "HEAD")
@@ -738,15 +750,17 @@ def test_a_rootdir_outside_the_repository_does_not_matter(fast: Fast, duels: Due
 # ---------------------------------------------------------------------------------------------- saved runs
 
 
-def saved_then(fast: Fast, yardstick: Yardstick, ratio: float, *args: str, text: str = SPEC) -> pytest.RunResult:
+def saved_then(
+    fast: Fast, reference_runs: FakeReferenceRuns, ratio: float, *args: str, text: str = SPEC
+) -> pytest.RunResult:
     """A run that was saved, and another one whose step takes `ratio` times as long."""
     fast.timed(text, "--benchmark-autosave").assert_outcomes(skipped=1)
-    yardstick.ratio = ratio
+    reference_runs.ratio = ratio
     return fast.timed(text, *args)
 
 
-def test_slower_than_the_saved_run_fails_and_names_it(fast: Fast, yardstick: Yardstick) -> None:
-    result = saved_then(fast, yardstick, 1.25)
+def test_slower_than_the_saved_run_fails_and_names_it(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
+    result = saved_then(fast, reference_runs, 1.25)
     (file,) = fast.saved()
     # t of 12 degrees of freedom is 3.055, the deviation sqrt(6 * 0.015^2 / 12 * (1/4 + 1/4)): 1.25 * exp(+-0.0229).
     assert message(result).splitlines() == [
@@ -758,27 +772,27 @@ def test_slower_than_the_saved_run_fails_and_names_it(fast: Fast, yardstick: Yar
         "  again     pytest --archcheck specs/net.arch.yaml -k throughput",
     ]
     assert figures_row(result)[-1] == "0.80x 0001"
-    assert [reference for reference, _ in yardstick.asked] == [None, "the operations"]
-    assert yardstick.asked[1][1] == pytest.approx([0.0] * 4)
+    assert [reference for reference, _ in reference_runs.asked] == [None, "the operations"]
+    assert reference_runs.asked[1][1] == pytest.approx([0.0] * 4)
 
 
-def test_the_saved_runs_commit_is_told(fast: Fast, yardstick: Yardstick) -> None:
+def test_the_saved_runs_commit_is_told(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
     fast.spec("net", SPEC)
     fast.commit()
     fast.write(".gitignore", "*\n")
     commit = fast.git("rev-parse", "HEAD")[:7]
-    result = saved_then(fast, yardstick, 1.25)
+    result = saved_then(fast, reference_runs, 1.25)
     assert f": slower than the saved run of {commit} (.benchmarks/" in message(result)
 
 
-def test_not_slower_than_the_saved_run_passes(fast: Fast, yardstick: Yardstick) -> None:
-    result = saved_then(fast, yardstick, 1.01)
+def test_not_slower_than_the_saved_run_passes(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
+    result = saved_then(fast, reference_runs, 1.01)
     result.assert_outcomes(passed=1)
     assert figures_row(result)[-1] == "0.99x 0001"
 
 
-def test_faster_than_the_saved_run_is_worth_saving(fast: Fast, yardstick: Yardstick) -> None:
-    result = saved_then(fast, yardstick, 0.8)
+def test_faster_than_the_saved_run_is_worth_saving(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
+    result = saved_then(fast, reference_runs, 0.8)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
@@ -788,14 +802,14 @@ def test_faster_than_the_saved_run_is_worth_saving(fast: Fast, yardstick: Yardst
     )
 
 
-def test_one_that_is_being_saved_is_not_asked_to_be(fast: Fast, yardstick: Yardstick) -> None:
-    result = saved_then(fast, yardstick, 0.8, "--benchmark-autosave")
+def test_one_that_is_being_saved_is_not_asked_to_be(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
+    result = saved_then(fast, reference_runs, 0.8, "--benchmark-autosave")
     result.stdout.fnmatch_lines(["specs/net.arch.yaml: faster than the saved run (*): 1.25x"])
     assert "consider saving" not in result.stdout.str()
 
 
-def test_too_close_to_the_saved_run_is_no_verdict(fast: Fast, yardstick: Yardstick) -> None:
-    text = reason(saved_then(fast, yardstick, 1.08))
+def test_too_close_to_the_saved_run_is_no_verdict(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
+    text = reason(saved_then(fast, reference_runs, 1.08))
     assert text.startswith("specs/net.arch.yaml:3: can't tell whether it is slower than the saved run (.benchmarks/")
     assert text.endswith(
         ") by more than 7.5 %: +8.0 % (99 % sure: +5.6 % to +10.5 %); "
@@ -803,21 +817,21 @@ def test_too_close_to_the_saved_run_is_no_verdict(fast: Fast, yardstick: Yardsti
     )
 
 
-def test_one_slow_run_is_saved_and_never_measured_by(fast: Fast, yardstick: Yardstick) -> None:
-    saved_then(fast, yardstick, 1.25, "--benchmark-autosave").assert_outcomes(failed=1)
+def test_one_slow_run_is_saved_and_never_measured_by(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
+    saved_then(fast, reference_runs, 1.25, "--benchmark-autosave").assert_outcomes(failed=1)
     _, second = fast.saved()
     (entry,) = json.loads(second.read_text())["benchmarks"]
     assert entry["extra_info"]["archcheck"]["verdict"] == "slower"
     assert "/0001_" in message(fast.timed())
 
 
-def test_the_last_run_that_was_not_slower_is_the_measure(fast: Fast, yardstick: Yardstick) -> None:
-    saved_then(fast, yardstick, 1.01, "--benchmark-autosave").assert_outcomes(passed=1)
-    yardstick.ratio = 1.25
+def test_the_last_run_that_was_not_slower_is_the_measure(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
+    saved_then(fast, reference_runs, 1.01, "--benchmark-autosave").assert_outcomes(passed=1)
+    reference_runs.ratio = 1.25
     assert "/0002_" in message(fast.timed())
 
 
-def test_of_several_specs_each_has_a_measure_of_its_own(fast: Fast, yardstick: Yardstick) -> None:
+def test_of_several_specs_each_has_a_measure_of_its_own(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
     fast.spec("other", SPEC)
     fast.run("-k", "throughput", "--benchmark-autosave").assert_outcomes(skipped=1)
     fast.spec("net", SPEC)
@@ -833,7 +847,7 @@ def edited(path: Path, edit: Callable[[Any], object]) -> None:
     path.write_text(json.dumps(saved))
 
 
-def test_runs_of_another_torch_are_no_measure(fast: Fast, yardstick: Yardstick) -> None:
+def test_runs_of_another_torch_are_no_measure(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
     fast.timed(SPEC, "--benchmark-autosave")
     (file,) = fast.saved()
     edited(file, lambda ours: ours["fingerprint"].update(torch="2.0.1"))
@@ -842,7 +856,7 @@ def test_runs_of_another_torch_are_no_measure(fast: Fast, yardstick: Yardstick) 
     )
 
 
-def test_another_batch_size_is_another_work(fast: Fast, yardstick: Yardstick) -> None:
+def test_another_batch_size_is_another_work(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
     fast.timed(SPEC, "--benchmark-autosave")
     (file,) = fast.saved()
     assert reason(fast.timed(SPEC.replace("4", "8"))) == (
@@ -850,16 +864,16 @@ def test_another_batch_size_is_another_work(fast: Fast, yardstick: Yardstick) ->
     )
 
 
-def test_a_reference_that_cannot_be_done_again_is_no_verdict(fast: Fast, yardstick: Yardstick) -> None:
+def test_a_reference_that_cannot_be_done_again_is_no_verdict(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
     fast.timed(SPEC, "--benchmark-autosave")
-    yardstick.problem = "not a reference of ours"
+    reference_runs.problem = "not a reference of ours"
     (file,) = fast.saved()
     assert reason(fast.timed()) == (
         f"specs/net.arch.yaml:3: {file.relative_to(fast.path)} can't be compared with: not a reference of ours"
     )
 
 
-def test_files_that_are_broken_are_told_and_the_others_count(fast: Fast, yardstick: Yardstick) -> None:
+def test_files_that_are_broken_are_told_and_the_others_count(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
     fast.timed(SPEC, "--benchmark-autosave")
     (file,) = fast.saved()
     text = file.read_text()
@@ -877,7 +891,7 @@ def test_files_that_are_broken_are_told_and_the_others_count(fast: Fast, yardsti
     assert figures_row(result)[-1] == "1.00x 0001"
 
 
-def test_where_all_are_broken_it_is_part_of_the_reason(fast: Fast, yardstick: Yardstick) -> None:
+def test_where_all_are_broken_it_is_part_of_the_reason(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
     fast.write(".benchmarks/m/0001_cut.json", '{"benchmarks": [')
     text = reason(fast.timed())
     assert text.startswith(
@@ -886,7 +900,7 @@ def test_where_all_are_broken_it_is_part_of_the_reason(fast: Fast, yardstick: Ya
     )
 
 
-def test_a_file_in_the_place_of_the_folder_is_told(fast: Fast, yardstick: Yardstick) -> None:
+def test_a_file_in_the_place_of_the_folder_is_told(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
     fast.write(".benchmarks", "")
     result = fast.timed(SPEC, "--benchmark-autosave")
     result.assert_outcomes(skipped=1)
@@ -894,14 +908,14 @@ def test_a_file_in_the_place_of_the_folder_is_told(fast: Fast, yardstick: Yardst
     result.stdout.fnmatch_lines(["archcheck: .benchmarks*: not saved: *"])
 
 
-def test_a_file_that_cannot_be_written_is_told(fast: Fast, yardstick: Yardstick) -> None:
+def test_a_file_that_cannot_be_written_is_told(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
     result = fast.timed(SPEC, "--benchmark-json", "nowhere/out.json")
     result.assert_outcomes(skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["archcheck: nowhere/out.json: not written: No such file or directory"])
 
 
-def test_an_exit_status_that_tells_more_is_kept(fast: Fast, yardstick: Yardstick) -> None:
+def test_an_exit_status_that_tells_more_is_kept(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
     fast.write("conftest.py", "import pytest\ndef pytest_runtest_teardown(): pytest.exit('enough', 7)\n")
     assert fast.timed(SPEC, "--benchmark-json", "nowhere/out.json").ret == 7
 
@@ -991,7 +1005,7 @@ def test_what_could_not_be_timed_is_no_warning(fast: Fast, text: str, options: l
     assert "Benchmark fixture was not used" not in output
 
 
-def test_a_network_that_fails_leaves_the_others_alone(fast: Fast, figures: Figures) -> None:
+def test_a_network_that_fails_leaves_the_others_alone(fast: Fast, figures: FakeSpeeds) -> None:
     fast.spec("a", SPEC.replace("fast:net", "fast:nothing"))
     fast.spec("b", FLOORED)
     fast.run("-k", "throughput").assert_outcomes(passed=1, failed=1)
@@ -1009,15 +1023,15 @@ def claimed(fast: Fast, claim: str = CLAIM, *args: str) -> pytest.RunResult:
     return fast.run("-m", "archcheck_claims", "-rs", *args)
 
 
-def test_a_network_that_is_faster_by_enough_passes(fast: Fast, duels: Duels) -> None:
-    duels.found = [2.0]
+def test_a_network_that_is_faster_by_enough_passes(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [2.0]
     claimed(fast).assert_outcomes(passed=1)
-    ((theirs, ours, limit),) = duels.asked
+    ((theirs, ours, limit),) = paired_runs.asked
     assert (theirs.shown, ours.shown, limit) == ("specs/other.arch.yaml", "specs/net.arch.yaml", 1.5)
 
 
-def test_one_that_is_not_fails_with_both_rates(fast: Fast, duels: Duels) -> None:
-    duels.found = [1.2]
+def test_one_that_is_not_fails_with_both_rates(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [1.2]
     result = claimed(fast)
     result.assert_outcomes(failed=1)
     # An example takes 0.01 s here and 0.012 s there; 1.2 * exp(+-0.0199).
@@ -1029,23 +1043,23 @@ def test_one_that_is_not_fails_with_both_rates(fast: Fast, duels: Duels) -> None
     ]
 
 
-def test_a_claim_too_close_to_tell_is_no_verdict(fast: Fast, duels: Duels) -> None:
-    duels.found = [1.5]
+def test_a_claim_too_close_to_tell_is_no_verdict(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [1.5]
     why = "faster than other: can't tell: 1.500x (99 % sure: 1.470 to 1.530), and 1.5x is claimed"
     assert reason(claimed(fast)) == f"specs/net.arch.yaml:6: {why}"
     result = claimed(fast, CLAIM, "--archcheck-strict")
     assert message(result, "net: claims") == f"specs/net.arch.yaml:6: not measured: {why}"
 
 
-def test_a_claim_about_a_spec_that_is_not_there_is_told(fast: Fast, duels: Duels) -> None:
+def test_a_claim_about_a_spec_that_is_not_there_is_told(fast: Fast, paired_runs: FakePairedRuns) -> None:
     result = claimed(fast, CLAIM.replace("other", "otter"))
     assert message(result, "net: claims") == (
         "specs/net.arch.yaml:6: faster_than: no spec 'otter' in specs: did you mean 'other'?"
     )
 
 
-def test_of_several_claims_each_is_verified(fast: Fast, duels: Duels) -> None:
-    duels.found = [2.0, 1.2]
+def test_of_several_claims_each_is_verified(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [2.0, 1.2]
     both = "claims:\n  faster_than:\n    - {spec: other, by: 1.5}\n    - {spec: third, by: 1.5}\n"
     fast.spec("third", SPEC)
     result = claimed(fast, both)
@@ -1053,23 +1067,23 @@ def test_of_several_claims_each_is_verified(fast: Fast, duels: Duels) -> None:
     assert message(result, "net: claims").startswith("specs/net.arch.yaml:8: faster_than: 1.20x as fast as third\n")
 
 
-def test_a_claim_that_fails_is_told_before_one_that_is_open(fast: Fast, duels: Duels) -> None:
-    duels.found = [1.5, 1.2]
+def test_a_claim_that_fails_is_told_before_one_that_is_open(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [1.5, 1.2]
     both = "claims:\n  faster_than:\n    - {spec: other, by: 1.5}\n    - {spec: other, by: 1.5}\n"
     result = claimed(fast, both)
     assert message(result, "net: claims").startswith("specs/net.arch.yaml:8: faster_than: 1.20x")
 
 
-def test_a_claim_about_a_network_that_fails_names_it(fast: Fast, duels: Duels) -> None:
-    duels.found = [WorkerFailed("a step: out of memory", "RunFailed", ("throughput",), "specs/other.arch.yaml")]
+def test_a_claim_about_a_network_that_fails_names_it(fast: Fast, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [WorkerFailed("a step: out of memory", "RunFailed", ("throughput",), "specs/other.arch.yaml")]
     assert message(claimed(fast), "net: claims") == (
         "specs/net.arch.yaml:6: faster_than: specs/other.arch.yaml can't be measured: a step: out of memory"
     )
 
 
-def test_claims_need_no_benchmark(fast: Fast, duels: Duels) -> None:
+def test_claims_need_no_benchmark(fast: Fast, paired_runs: FakePairedRuns) -> None:
     """They are measured by processes of their own."""
-    duels.found = [2.0]
+    paired_runs.found = [2.0]
     claimed(fast, CLAIM, "-p", "no:benchmark").assert_outcomes(passed=1)
     claimed(fast, CLAIM, "--benchmark-disable").assert_outcomes(passed=1)
 
@@ -1078,14 +1092,14 @@ def test_claims_need_no_benchmark(fast: Fast, duels: Duels) -> None:
 
 
 @pytest.mark.parametrize("options", [["-k", "throughput"], ["-m", "archcheck_throughput"]])
-def test_it_is_chosen_like_any_test(fast: Fast, figures: Figures, options: list[str]) -> None:
+def test_it_is_chosen_like_any_test(fast: Fast, figures: FakeSpeeds, options: list[str]) -> None:
     fast.spec("net", FLOORED + "output: [B, 2]\n")
     result = fast.run(*options, "-v")
     result.assert_outcomes(passed=1, deselected=3)
     result.stdout.fnmatch_lines(["specs/net.arch.yaml::throughput PASSED*"])
 
 
-def test_last_failed_times_only_what_failed(fast: Fast, figures: Figures) -> None:
+def test_last_failed_times_only_what_failed(fast: Fast, figures: FakeSpeeds) -> None:
     fast.spec("a", FLOORED)
     fast.spec("b", FLOORED.replace("1000", "2000"))
     fast.run().assert_outcomes(passed=5, failed=1)
@@ -1094,8 +1108,8 @@ def test_last_failed_times_only_what_failed(fast: Fast, figures: Figures) -> Non
     assert figures_row(result, "specs/b.arch.yaml")[5] == "1_000"
 
 
-def test_junit_has_the_figures(fast: Fast, figures: Figures, duels: Duels) -> None:
-    duels.found = [1.25]
+def test_junit_has_the_figures(fast: Fast, figures: FakeSpeeds, paired_runs: FakePairedRuns) -> None:
+    paired_runs.found = [1.25]
     _, label = against(fast, SPEC, "--junitxml", "junit.xml")
     (case,) = ET.parse(fast.path / "junit.xml").getroot().iter("testcase")
     properties = {one.attrib["name"]: one.attrib["value"] for one in case.iter("property")}
@@ -1134,7 +1148,7 @@ def net():
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """One pair of processes and a few turns."""
     monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.MEASURE_SEC", 0.1)
-    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.LEAST_PROCESSES", 1)
+    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.MIN_PROCESSES", 1)
 
 
 def test_a_change_that_costs_time_fails(fast: Fast, brief: None) -> None:
@@ -1193,7 +1207,7 @@ def test_a_network_that_reads_its_input_finds_none(fast: Fast, brief: None) -> N
     fast.run("-k", "throughput", "--archcheck-against", "HEAD").assert_outcomes(passed=1)
 
 
-def test_a_minimum_for_other_devices_is_told(fast: Fast, yardstick: Yardstick) -> None:
+def test_a_minimum_for_other_devices_is_told(fast: Fast, reference_runs: FakeReferenceRuns) -> None:
     result = fast.timed(SPEC + "  min_examples_per_sec: {NVIDA H200: 30}\n")
     result.stdout.fnmatch_lines(["specs/net.arch.yaml: `min_examples_per_sec` says nothing of cpu"])
 
@@ -1211,7 +1225,7 @@ def dies(net, x):
 
 
 def test_a_process_that_is_killed_fails_its_item_and_no_other(
-    fast: Fast, brief: None, duels: Duels, monkeypatch: pytest.MonkeyPatch
+    fast: Fast, brief: None, paired_runs: FakePairedRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = CALLS.replace("WHAT", "dies")
     for name in "ab":
@@ -1221,7 +1235,7 @@ def test_a_process_that_is_killed_fails_its_item_and_no_other(
     fast.write("fast.py", NETS + DYING)
 
     def only_a(left: WorkerRequest, right: WorkerRequest, limit: float) -> PairedResult:
-        return run_paired(left, right, limit) if "a.arch" in left.shown else duels(left, right, limit)
+        return run_paired(left, right, limit) if "a.arch" in left.shown else paired_runs(left, right, limit)
 
     monkeypatch.setattr("archcheck.throughput.session.run_paired", only_a)
     result = fast.run("-k", "throughput", "--archcheck-against", "HEAD")

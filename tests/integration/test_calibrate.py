@@ -366,7 +366,10 @@ def test_the_same_seeds_give_the_same_minimum(here: Project) -> None:
     assert texts[0] == texts[1]
 
 
-def test_a_dry_run_writes_nothing(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_writes_nothing(
+    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archcheck.training.calibration.SLOT_SEC", 0.01)
     path = here.spec(text=HEAD + TRAINING)
     assert main(["calibrate", str(path), "--seeds", "3", "--device", "cpu", "--dry-run"]) == 0
     out = capsys.readouterr().out

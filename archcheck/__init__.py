@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from archcheck.errors import ArchcheckError, BuildError, SpecError, UsageError
 
 if TYPE_CHECKING:
-    from archcheck.summarize import Summary, summary
+    from archcheck.structure.summary import Summary, summary
     from archcheck.verification import Verification, verify
 
 __version__ = "0.1.0"
@@ -28,7 +28,12 @@ __all__ = [
     "verify",
 ]
 
-_LAZY = {"Summary": "summarize", "summary": "summarize", "Verification": "verification", "verify": "verification"}
+_LAZY = {
+    "Summary": "structure.summary",
+    "summary": "structure.summary",
+    "Verification": "verification",
+    "verify": "verification",
+}
 
 
 def __getattr__(name: str) -> object:

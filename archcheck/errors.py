@@ -14,14 +14,22 @@ A forward pass that dies is no exception but a finding: `records.Crash`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from archcheck.source import SourceLoc
 
 
 class ArchcheckError(Exception):
     """Anything archcheck tells its user as a message rather than as a traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLoc:
+    """A place in a file as users see it: lines and columns count from 1."""
+
+    path: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)

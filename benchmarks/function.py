@@ -75,12 +75,12 @@ def measure(name: str) -> list[str]:
     """Record and verify a classifier's function."""
     import torchvision
 
-    from archcheck.fingerprints import CPU, builder, measure_function, record_section
-    from archcheck.function.pool import pool
-    from archcheck.health import check_health
-    from archcheck.sameness import check_function
-    from archcheck.spec import read_spec
-    from archcheck.trace import trace_structure
+    from archcheck.checks.health import check_health
+    from archcheck.function.comparison import check_function
+    from archcheck.function.fingerprint.number_pool import pool
+    from archcheck.function.measure import CPU, builder, measure_function, record_section
+    from archcheck.spec.spec_file import read_spec
+    from archcheck.structure.trace import trace_structure
 
     pool(CPU)  # made once in a run
     torchvision.models.get_model("alexnet", weights=None, num_classes=2)
@@ -125,7 +125,7 @@ def _row(
 
 
 def _function_text(section: dict[str, Any]) -> str:
-    from archcheck.specwriter import format_function
+    from archcheck.recording.spec_writer import format_function
 
     return f"\n{format_function(section)}\n"
 

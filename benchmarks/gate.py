@@ -34,12 +34,13 @@ from structure import describe_machine
 from tabulate import tabulate
 
 import archcheck
-from archcheck.gates.duel import LEAST_PROCESSES, ReferenceRun, run_beside_reference
-from archcheck.gates.interval import change_interval, judge
-from archcheck.gates.workers import KEPT_MEMORY, WorkerFailed
-from archcheck.runoptions import RunOptions
-from archcheck.spec import read_spec
-from archcheck.speed import SAYS, Speed
+from archcheck.spec.spec_file import read_spec
+from archcheck.throughput.regression.gate import VERDICT_TEXTS
+from archcheck.throughput.regression.interval import change_interval, judge
+from archcheck.throughput.regression.paired_benchmark import LEAST_PROCESSES, ReferenceResult, run_against_reference
+from archcheck.throughput.regression.workers import MALLOC_SETTINGS, WorkerFailed
+from archcheck.throughput.session import SpeedSession
+from archcheck.training.options import RunOptions
 
 MAX_REGRESSION: Final = 0.075
 PEER_LIMIT: Final = 1.10  # the `median:10%` that pytest-benchmark's manual shows
@@ -217,7 +218,7 @@ class Level:
 def calibrate_apart(project: Project, percents: Sequence[float]) -> list[Level]:
     """What to plant for each slowdown, found in a fresh process that runs as the gates' own do."""
     here = str(Path(__file__).resolve().parent)
-    environment = {**os.environ, **KEPT_MEMORY, "PYTHONPATH": os.pathsep.join([here, *sys.path])}
+    environment = {**os.environ, **MALLOC_SETTINGS, "PYTHONPATH": os.pathsep.join([here, *sys.path])}
     command = [sys.executable, "-c", _CALIBRATE, str(project.repo), json.dumps(list(percents))]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
@@ -233,9 +234,9 @@ def calibrate(repo: Path, percents: Sequence[float]) -> dict[str, Any]:
     """The images that make a step slower by so many percent each; in this process, with one thread."""
     import torch
 
-    from archcheck.plan import resolve_plan
+    from archcheck.network.torch_state import seeded
+    from archcheck.throughput.plan import resolve_plan
     from archcheck.throughput.workload import Workload
-    from archcheck.world import seeded
 
     spec_file = read_spec(repo / "specs" / "net.arch.yaml", "specs/net.arch.yaml")
     plan, device = resolve_plan(spec_file.spec, "quick"), torch.device("cpu")
@@ -339,17 +340,17 @@ def _read_report(report: Path) -> tuple[str, float]:
 # ---------------------------------------------------------------------------------------------- gate 2
 
 
-def ask_gate2(project: Project, then: ReferenceRun | None) -> tuple[Outcome, ReferenceRun | None]:
+def ask_gate2(project: Project, then: ReferenceResult | None) -> tuple[Outcome, ReferenceResult | None]:
     """The tree as it is against a saved run, without verdict where there's none; and what would be saved of it."""
-    speed = Speed(RunOptions(device="cpu"), project.repo)
+    speed = SpeedSession(RunOptions(device="cpu"), project.repo)
     spec_file = read_spec(project.repo / project.spec, str(project.spec))
     request = speed.request(spec_file, speed.plan(spec_file))
     began, limit = time.perf_counter(), 1 + MAX_REGRESSION
     try:
         if then is None:
-            now = run_beside_reference(request, None)
+            now = run_against_reference(request, None)
         else:
-            now = run_beside_reference(request, then.reference, then.log_ratios, limit)
+            now = run_against_reference(request, then.reference, then.log_ratios, limit)
     except WorkerFailed as failed:
         return Outcome(None, None, time.perf_counter() - began, str(failed)), None
     seconds = time.perf_counter() - began
@@ -358,7 +359,7 @@ def ask_gate2(project: Project, then: ReferenceRun | None) -> tuple[Outcome, Ref
     if then is None:
         return Outcome(None, None, seconds), now
     interval = change_interval(now.log_ratios, then.log_ratios)
-    return Outcome(SAYS[judge(interval, limit)], interval.ratio, seconds), now
+    return Outcome(VERDICT_TEXTS[judge(interval, limit)], interval.ratio, seconds), now
 
 
 # ---------------------------------------------------------------------------------------------- memory
@@ -367,14 +368,14 @@ def ask_gate2(project: Project, then: ReferenceRun | None) -> tuple[Outcome, Ref
 def measure_spread(network: str, number: int) -> str:
     """How far fresh processes that run the same step are apart, with their memory kept and as glibc has it."""
     with new_project(network) as project:
-        speed = Speed(RunOptions(device="cpu"), project.repo)
+        speed = SpeedSession(RunOptions(device="cpu"), project.repo)
         spec_file = read_spec(project.repo / project.spec, str(project.spec))
         request, found = speed.request(spec_file, speed.plan(spec_file)), dict[str, list[float]]()
-        text = run_beside_reference(request, None).reference
+        text = run_against_reference(request, None).reference
         for _ in range(math.ceil(number / LEAST_PROCESSES)):
-            for title, kept in (("kept", KEPT_MEMORY), ("as glibc has it", {})):
-                with mock.patch("archcheck.gates.workers.KEPT_MEMORY", kept):
-                    found.setdefault(title, []).extend(run_beside_reference(request, text).log_ratios)
+            for title, kept in (("kept", MALLOC_SETTINGS), ("as glibc has it", {})):
+                with mock.patch("archcheck.throughput.regression.workers.MALLOC_SETTINGS", kept):
+                    found.setdefault(title, []).extend(run_against_reference(request, text).log_ratios)
     rows = [[title, len(logs), f"{100 * statistics.stdev(logs):.2f}"] for title, logs in found.items()]
     return tabulate(rows, ["memory", "processes", "std % of step / reference"], tablefmt="github")
 
@@ -387,7 +388,7 @@ class Bench:
 
     def __init__(self, project: Project, busy: bool) -> None:
         self._project, self._busy = project, busy
-        self._saved: ReferenceRun | None = None
+        self._saved: ReferenceResult | None = None
         self._median_sec: float | None = None
 
     def run(self, level: Level) -> Run:
@@ -481,7 +482,7 @@ class Tally:
             self.gate,
             str(len(self.verdicts)),
             f"{self.share('slower'):.1f}" if self.verdicts else "-",
-            f"{self.share(SAYS['open']):.1f}" if self.verdicts else "-",
+            f"{self.share(VERDICT_TEXTS['open']):.1f}" if self.verdicts else "-",
             str(self.num_silent),
             f"{math.expm1(statistics.fmean(logs)) * 100:+.2f}" if logs else "-",
             f"{statistics.stdev(logs) * 100:.2f}" if len(logs) > 1 else "-",

@@ -40,7 +40,7 @@ macs: 1.73 G
 _COLLECT: Final = """
 import contextlib, io, sys, time
 import pytest, yaml, pydantic
-import archcheck.session
+import archcheck.pytest_plugin.session
 with contextlib.redirect_stdout(io.StringIO()) as out:
     start = time.perf_counter()
     status = pytest.main(["--archcheck", "--collect-only", "-q", *sys.argv[1:]])

@@ -89,8 +89,8 @@ def trace_classifier(name: str) -> tuple[Any, float]:
     """What archcheck measures of one classifier at both batch sizes, and how long its constructor took of that."""
     import torchvision
 
-    from archcheck.records import ForwardInput, TensorInput
-    from archcheck.trace import trace_structure
+    from archcheck.spec.inputs import ForwardInput, TensorInput
+    from archcheck.structure.trace import trace_structure
 
     seconds = 0.0
 

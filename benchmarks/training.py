@@ -27,21 +27,22 @@ from structure import describe_machine
 from tabulate import tabulate
 from torch import Tensor, nn
 
-from archcheck.build import prepare_network
-from archcheck.calibrate import Choices, Setting, choose_setting, measure_settings
 from archcheck.data.batches import Batches
-from archcheck.data.splits import Arrays, DataPair
+from archcheck.data.splits import ArraySplit, LoadedDataset
 from archcheck.data.transforms import make_transform
 from archcheck.errors import ArchcheckError, UsageError
-from archcheck.recipe import Recipe, resolve_recipe
-from archcheck.records import EpochRecord, TrainingRecord
-from archcheck.runoptions import RunOptions
-from archcheck.spec import Named, SpecFile, parse_spec, read_spec
-from archcheck.tolerance import lower_bound
-from archcheck.trainer import DataStore, Trainer, data_context
-from archcheck.training.components import build_loss, build_optimizer, initialise
+from archcheck.network.build import prepare_network
+from archcheck.spec.models import Named
+from archcheck.spec.spec_file import SpecFile, parse_spec, read_spec
+from archcheck.training.calibration import Choices, Setting, choose_setting, measure_settings
+from archcheck.training.components import build_loss, build_optimizer, initialise_weights
 from archcheck.training.devices import choose_device, device_name, synchronize
-from archcheck.training.loop import Progress, Watchers, train
+from archcheck.training.loop import TrainingCallbacks, TrainingProgress, train
+from archcheck.training.options import RunOptions
+from archcheck.training.recipe import Recipe, resolve_recipe
+from archcheck.training.records import EpochRecord, TrainingRecord
+from archcheck.training.tolerance_bound import lower_bound
+from archcheck.training.trainer import DatasetCache, Trainer, data_context
 
 SPECS: Final = Path(__file__).resolve().parent.parent / "specs"
 LEAST_OF_D2L: Final = 1.7
@@ -108,7 +109,7 @@ class Options:
     precision: str | None
     memory_format: str | None
     compile: bool
-    store: DataStore = field(default_factory=lambda: DataStore(4))
+    store: DatasetCache = field(default_factory=lambda: DatasetCache(4))
 
     @property
     def device(self) -> torch.device:
@@ -119,7 +120,7 @@ class Options:
         """Whether `--rows` asks for this row."""
         return not self.only or any(one.lower() in title.lower() for one in self.only)
 
-    def load(self, spec_file: SpecFile, recipe: Recipe) -> DataPair:
+    def load(self, spec_file: SpecFile, recipe: Recipe) -> LoadedDataset:
         """A recipe's data; that which was loaded before isn't loaded again."""
         return self.store.load(recipe.dataset, data_context(spec_file, recipe, self.run))
 
@@ -134,10 +135,10 @@ class Limit:
     minutes, they would end in subnormal numbers, and a slow limit would flatter us.
     """
 
-    def __init__(self, spec_file: SpecFile, recipe: Recipe, data: DataPair, device: torch.device) -> None:
+    def __init__(self, spec_file: SpecFile, recipe: Recipe, data: LoadedDataset, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
         network = prepare_network(spec_file.spec.build, recipe.args, SPECS)().to(device)
-        initialise(network, recipe.init)
+        initialise_weights(network, recipe.init)
         self.inputs, self.targets = next(iter(training_batches(recipe, data, device)))
         if recipe.memory_format == "channels_last":
             network = network.to(memory_format=torch.channels_last)
@@ -178,7 +179,7 @@ class Limit:
         return num_steps * self.batch_size / statistics.median(turns)
 
 
-def training_batches(recipe: Recipe, data: DataPair, device: torch.device) -> Batches:
+def training_batches(recipe: Recipe, data: LoadedDataset, device: torch.device) -> Batches:
     """The batches that a run of a recipe trains on."""
     transform = make_transform(recipe.resize, recipe.augment, recipe.normalize, data.train)
     return Batches(
@@ -261,12 +262,12 @@ def _d2l_loader(folder: Path, network: Network, resize: int | None) -> torch.uti
     return torch.utils.data.DataLoader(mnist_train, network.batch_size, shuffle=True, num_workers=D2L_WORKERS)
 
 
-def write_for_torchvision(data: DataPair, folder: Path) -> None:
+def write_for_torchvision(data: LoadedDataset, folder: Path) -> None:
     """The data set's files where torchvision's FashionMNIST looks for them."""
     raw = folder / "FashionMNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     for split, name in ((data.train, "train"), (data.test, "t10k")):
-        assert isinstance(split, Arrays)
+        assert isinstance(split, ArraySplit)
         _write_idx(raw / f"{name}-images-idx3-ubyte", split.inputs.squeeze(1))
         _write_idx(raw / f"{name}-labels-idx1-ubyte", split.targets.to(torch.uint8))
 
@@ -286,7 +287,7 @@ class InTurns(Batches):
     training, each epoch `num_turns` turns long.
     """
 
-    def __init__(self, like: Batches, data: DataPair, turn: int, num_turns: int, limit: Limit) -> None:
+    def __init__(self, like: Batches, data: LoadedDataset, turn: int, num_turns: int, limit: Limit) -> None:
         super().__init__(
             data.train, batch_size=like.batch_size, device=like.device, transform=like.transform,
             shuffle=True, drop_last=True, seed=0,
@@ -430,19 +431,19 @@ def _turns(seconds: float, num_batches: int) -> tuple[int, int]:
 
 
 def _train(
-    spec_file: SpecFile, recipe: Recipe, batches: Batches, data: DataPair,
+    spec_file: SpecFile, recipe: Recipe, batches: Batches, data: LoadedDataset,
     after_epoch: Callable[[EpochRecord, nn.Module], None],
 ) -> None:  # fmt: skip
     """The run that all of it takes turns with; its test set is one batch."""
-    assert isinstance(data.test, Arrays)
-    head = Arrays(data.test.inputs[: recipe.batch_size], data.test.targets[: recipe.batch_size])
+    assert isinstance(data.test, ArraySplit)
+    head = ArraySplit(data.test.inputs[: recipe.batch_size], data.test.targets[: recipe.batch_size])
     test_set = Batches(
         head, batch_size=recipe.batch_size, device=batches.device, transform=batches.transform,
         shuffle=False, drop_last=False, seed=0,
     )  # fmt: skip
     torch.manual_seed(recipe.seed)
     network = prepare_network(spec_file.spec.build, recipe.args, SPECS)()
-    watchers = Watchers(on_epoch=after_epoch)
+    watchers = TrainingCallbacks(on_epoch=after_epoch)
     _require_sound(train(network, batches, test_set, recipe, num_classes=data.num_classes, watchers=watchers))
 
 
@@ -613,8 +614,8 @@ def _shown(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _say_epoch(title: str) -> Callable[[Progress], None]:
-    def say(progress: Progress) -> None:
+def _say_epoch(title: str) -> Callable[[TrainingProgress], None]:
+    def say(progress: TrainingProgress) -> None:
         one = progress.finished
         if one is not None:
             _say(

@@ -9,7 +9,7 @@ A table stands between two comments, `<!-- keys: Training -->` and `<!-- end -->
     commands: archcheck  the commands of `archcheck`
     options: archcheck   the options of these commands
 
-What is known of a key is in its model. `_DESCRIPTIONS` and `_DEFAULTS` have only what isn't there.
+What is known of a key is in its model. `_DEFAULTS` has only what isn't there.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from typing import Any, Final, cast
 import pytest
 import yaml
 
-from archcheck.cli import _parser as build_parser
-from archcheck.plan import resolve_plan
-from archcheck.plugin import CHECKS, pytest_addoption
-from archcheck.recipe import resolve_recipe
-from archcheck.spec import Spec, parse_spec
+from archcheck.checks.registry import CHECKS
+from archcheck.cli.command_line import make_parser
+from archcheck.plugin import pytest_addoption
+from archcheck.spec.models import Spec
+from archcheck.spec.spec_file import parse_spec
+from archcheck.throughput.plan import resolve_plan
+from archcheck.training.recipe import resolve_recipe
 
 ROOT: Final = Path(__file__).parents[1]
 COMMAND: Final = "python docs/generate.py"
@@ -37,46 +39,6 @@ _TABLE = re.compile(r"(<!-- (?P<kind>keys|checks|options|commands): ?(?P<what>[^
 _NO_TABLE: Final = {"Named"}  # a name with arguments of torch's: the pages say so where it may stand
 _NAMED: Final = "a name, or a map with `name`"
 
-_DESCRIPTIONS: Final = {
-    "Spec.function": "what the network computes: recorded by archcheck, not by hand; `off`: there is to be none",
-    "Spec.equivalent_to": "a network that computes the same: its build target, or a map of `build` and `args`",
-    "Spec.health": "exceptions from what no sound network does; `off` removes the check",
-    "Spec.training": "how it is trained, and the least accuracy that it must reach",
-    "Spec.throughput": "how fast a step is, and how much slower it may become",
-    "Spec.claims": "what must hold between this spec and another",
-    "EquivalentTo.args": "keyword arguments of `build`",
-    "Normalize.mean": "one number per channel, subtracted from the pixels (from 0 to 1)",
-    "Normalize.std": "one number per channel, by which they are then divided",
-    "Calibration.mean": "mean accuracy of the runs",
-    "Calibration.std": "their standard deviation",
-    "Calibration.seeds": "how many runs, each from a seed of its own",
-    "Calibration.device": "what they ran on",
-    "Calibration.torch": "the version of torch",
-    "Calibration.date": "when they ran",
-    "Training.label_smoothing": "for `CrossEntropyLoss`",
-    "Training.clip_grad_norm": "the largest norm of all gradients together",
-    "Training.batch_size": "examples per step",
-    "Training.epochs": "how often the training set is gone through",
-    "Training.precision": "`bf16` is autocast, with weights in float32",
-    "Training.memory_format": "of the weights and images in memory",
-    "Training.compile": "whether the training step goes through `torch.compile`",
-    "Training.seed": "of initialisation, order, augmentation and dropout",
-    "Training.time_budget": "a run that takes longer fails",
-    "Training.quick": "what changes without an accelerator: any of these keys, and `args` and `input`",
-    "Quick.args": "keyword arguments of `build` that differ",
-    "Throughput.batch_size": "examples per step",
-    "Throughput.mode": "what a step is: forward, loss, backward and update, or the forward alone",
-    "Throughput.precision": "as in `training`",
-    "Faster.spec": "the other spec, by its file or its `name`",
-    "Faster.by": "the least factor, such as 1.5",
-    "Better.spec": "the other spec, by its file or its `name`",
-    "Better.by": "the least difference in accuracy",
-    "Better.seeds": "train from so many seeds, and compare the means",
-    "Claims.faster_than": "this network has more examples per second than another, by a factor",
-    "Claims.better_than": "this network reaches a better accuracy than another",
-    "Function.precision": "in which the numbers are computed",
-    "Function.budget": "what the network takes, where that is more than usual",
-}
 _DEFAULTS: Final = {
     "Spec.function": "none",
     "Spec.health": "no exceptions",
@@ -133,7 +95,7 @@ class Models:
                     yield name, key, field
 
     def _describe(self, name: str, key: str, field: Mapping[str, Any]) -> str:
-        own = _description(field) or _DESCRIPTIONS.get(f"{name}.{key}")
+        own = _description(field)
         if own is None:
             raise StaleError(f"{name}.{key} has no description in its model")
         return _escaped(own)
@@ -149,11 +111,6 @@ class Models:
         if (name, key) == ("Throughput", "max_regression"):
             value = f"{self._max_regression:.1%}"
         return "" if value in (None, {}, [], ()) and value is not False else f"`{_flow(value)}`"
-
-
-def undescribed() -> list[str]:
-    """The keys, as MODEL.KEY, that their model doesn't describe."""
-    return [f"{name}.{key}" for name, key, field in Models().keys() if not _description(field)]  # noqa: SIM118
 
 
 def _description(field: Mapping[str, Any]) -> str | None:
@@ -267,12 +224,12 @@ def _help(attrs: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _commands() -> dict[str, argparse.ArgumentParser]:
-    (commands,) = (one for one in build_parser()._actions if isinstance(one, argparse._SubParsersAction))
+    (commands,) = (one for one in make_parser()._actions if isinstance(one, argparse._SubParsersAction))
     return dict(commands.choices)
 
 
 def _command_table() -> str:
-    parser = build_parser()
+    parser = make_parser()
     (commands,) = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
     told = {one.dest: one.help for one in commands._choices_actions}
     rows = [(f"`archcheck {name}{_arguments(one)}`", _escaped(told[name] or "")) for name, one in _commands().items()]
@@ -342,14 +299,9 @@ def pages() -> list[Path]:
 def problems(texts: Iterable[str], models: Models) -> list[str]:
     """What is missing from the pages, or too much in this file."""
     shown = {found["what"].split(" - ")[0] for text in texts for found in _TABLE.finditer(text)}
-    known = {f"{name}.{key}": field for name, key, field in models.keys()}  # noqa: SIM118
+    known = {f"{name}.{key}" for name, key, _ in models.keys()}  # noqa: SIM118
     return [
         *(f"no page has the table <!-- keys: {name} -->" for name in sorted(models.by_name.keys() - _NO_TABLE - shown)),
-        *(
-            f"docs/generate.py: _DESCRIPTIONS has {key}, which its model describes by now, or doesn't have: remove it"
-            for key in _DESCRIPTIONS
-            if key not in known or _description(known[key])
-        ),
         *(f"docs/generate.py: _DEFAULTS has {key}: no such key" for key in _DEFAULTS if key not in known),
     ]
 

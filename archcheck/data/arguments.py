@@ -1,4 +1,4 @@
-"""Arguments from a spec against functions of ours: names by their signatures, types by their annotations."""
+"""Arguments of a spec checked against a function of archcheck: names by signature, types by annotation, and bounds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from archcheck.build import check_arguments
 from archcheck.errors import BuildError, DataError
-from archcheck.wording import shown
+from archcheck.network.build import check_arguments
+from archcheck.text.words import shown
 
-# What arguments must be beyond their types, by their names: all functions mean the same by one.
+# Bounds beyond the type, by argument name: an argument of one name has the same bounds in every function.
 _BOUNDS: Mapping[str, tuple[Callable[[Any], bool], str]] = types.MappingProxyType(
     {
         "head": (lambda value: value is None or value >= 1, "a number of examples, at least 1"),
@@ -22,13 +22,13 @@ _BOUNDS: Mapping[str, tuple[Callable[[Any], bool], str]] = types.MappingProxyTyp
 )
 
 
-def check_call(function: Callable[..., Any], args: Mapping[str, Any], name: str) -> None:
-    """Check arguments against a function of ours: their names, their types by its annotations, their bounds.
+def check_call_arguments(function: Callable[..., Any], args: Mapping[str, Any], name: str) -> None:
+    """Check the names, types and bounds of arguments against the signature and annotations of `function`.
 
     Raises:
-        DataError: one is unknown, missing or not what it should be; `arg` says which.
+        DataError: an argument is unknown, missing or not what it should be; `arg` says which.
     """
-    positional = function.__code__.co_posonlyargcount  # what we pass ourselves
+    positional = function.__code__.co_posonlyargcount  # passed by archcheck, not by the spec
     try:
         check_arguments(functools.partial(function, *[None] * positional), args, name)
     except BuildError as error:

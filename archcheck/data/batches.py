@@ -1,41 +1,39 @@
-"""A split as batches on the device: resident there where it fits, streamed to it where not."""
+"""Batches of a split on the device: the split is resident there where it fits, else streamed to it."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from archcheck.data.randomness import derive_seed
-from archcheck.data.splits import Arrays, Split, label_range
-from archcheck.data.stream import Ask, Batch, choose_num_workers, stream_batches
+from archcheck.data.random_state import derive_seed
+from archcheck.data.splits import ArraySplit, Split, label_range
+from archcheck.data.streaming import Batch, BatchRequest, choose_num_workers, stream_batches
 from archcheck.data.transforms import BatchTransform
 from archcheck.errors import DataError
+from archcheck.system.memory import available_bytes
 
-_UNKNOWN_MEMORY = 2 << 30
-_AHEAD = 2  # batches that are copied out of host memory before they are asked for
+_UNKNOWN_MEMORY_BYTES = 2 << 30  # taken to be free where the system doesn't tell
+_NUM_PREFETCHED = 2  # batches that are gathered in host memory before they are needed
 
 
 class Batches:
-    """Batches of a split, on the device and transformed; the same ones for the same seed and epoch, however they come.
+    """Batches of a split, on the device and transformed; equal for equal seed and epoch, resident or streamed.
 
-    num_examples: in an epoch, after `drop_last`. num_batches: likewise.
-    resident: the split is on the device as a whole.
+    num_examples, num_batches: of an epoch, after `drop_last`.
+    resident: whether the whole split is on the device.
 
-    budget_bytes: the most that may be resident; None: a quarter of the device's free memory. Arrays on the CPU are in
-    its memory already, so that none applies to them.
-    num_workers: processes that a data set which isn't arrays is fetched with; None: up to 4.
+    budget_bytes: the most that may be resident; None: a quarter of the device's free memory. It doesn't apply to an
+    `ArraySplit` on the CPU, which is in its memory already.
+    num_workers: processes that fetch a map-style data set; None: up to 4.
 
     Raises:
-        DataError: there is no batch in it.
+        DataError: the split has less than a batch of examples.
     """
 
     def __init__(
@@ -62,23 +60,23 @@ class Batches:
         self._length = length
         self._shuffle = shuffle
         self._seed = seed
-        self.resident = isinstance(split, Arrays) and fits(split, self.device, budget_bytes)
-        if isinstance(split, Arrays) and self.resident:
-            split = Arrays(split.inputs.to(self.device), split.targets.to(self.device))
+        self.resident = isinstance(split, ArraySplit) and fits_on_device(split, self.device, budget_bytes)
+        if isinstance(split, ArraySplit) and self.resident:
+            split = ArraySplit(split.inputs.to(self.device), split.targets.to(self.device))
         self._split = split
         if num_workers is None:
-            num_workers = 0 if isinstance(split, Arrays) else choose_num_workers(split, self.num_batches)
+            num_workers = 0 if isinstance(split, ArraySplit) else choose_num_workers(split, self.num_batches)
         self._num_workers = num_workers
 
     def __len__(self) -> int:
         return self.num_batches
 
     def __iter__(self) -> Iterator[Batch]:
-        """The first epoch, each time."""
+        """Yield the batches of the first epoch, each time."""
         return self.epoch(0)
 
     def epoch(self, epoch: int) -> Generator[Batch, None, None]:
-        """One epoch's batches: inputs, transformed where they are images, and targets.
+        """Yield an epoch's batches: inputs, transformed where they are images, and targets.
 
         Raises:
             DataError: an item of the data set raised or has the wrong form, or a worker died.
@@ -90,20 +88,20 @@ class Batches:
                 yield self.transform(inputs, generator) if isinstance(inputs, Tensor) else inputs, targets
 
     def label_range(self, ignored: int | None = None) -> tuple[int, int] | None:
-        """The smallest and the largest class of arrays; None where there are no classes, or they aren't known.
+        """Return the smallest and the largest class; None where there are no classes, or where the split is streamed.
 
         ignored: a label that is no class.
         """
-        return label_range(self._split.targets, ignored) if isinstance(self._split, Arrays) else None
+        return label_range(self._split.targets, ignored) if isinstance(self._split, ArraySplit) else None
 
     def _untransformed(self, epoch: int) -> Generator[Batch, None, None]:
-        if not isinstance(self._split, Arrays):
-            asks = [
-                Ask(indices.tolist(), derive_seed(self._seed, epoch, number, "items"))
+        if not isinstance(self._split, ArraySplit):
+            requests = [
+                BatchRequest(indices.tolist(), derive_seed(self._seed, epoch, number, "items"))
                 for number, indices in enumerate(torch.split(self._order(epoch), self.batch_size))
             ]
             pin_memory = self.device.type == "cuda"
-            with closing(stream_batches(self._split, asks, self._num_workers, pin_memory)) as batches:
+            with closing(stream_batches(self._split, requests, self._num_workers, pin_memory)) as batches:
                 for batch in batches:
                     yield _to_device(batch, self.device)
         elif self.resident:
@@ -113,28 +111,28 @@ class Batches:
                 yield _to_device(batch, self.device)
 
     def _order(self, epoch: int) -> Tensor:
-        """The examples of an epoch in order, (num_examples,) int64 on the host."""
+        """Return the indices of an epoch's examples in order, (num_examples,) int64 on the host."""
         if not self._shuffle:
             return torch.arange(self.num_examples)
         generator = torch.Generator().manual_seed(derive_seed(self._seed, epoch, "order"))
         return torch.randperm(self._length, generator=generator)[: self.num_examples]
 
-    def _resident_batches(self, arrays: Arrays, epoch: int) -> Iterator[Batch]:
-        # Copies in any case: a network may change its input in place.
+    def _resident_batches(self, arrays: ArraySplit, epoch: int) -> Iterator[Batch]:
+        # `index_select` copies, as it has to: a network may change its input in place.
         for indices in torch.split(self._order(epoch).to(self.device), self.batch_size):
             yield arrays.inputs.index_select(0, indices), arrays.targets.index_select(0, indices)
 
 
-def fits(arrays: Arrays, device: torch.device, budget_bytes: int | None) -> bool:
-    """Whether arrays may be resident on a device."""
+def fits_on_device(arrays: ArraySplit, device: torch.device, budget_bytes: int | None) -> bool:
+    """Whether a split may be resident on a device: always on the CPU, else within the budget."""
     if device.type == "cpu":
         return True
-    budget = free_memory_bytes(device) // 4 if budget_bytes is None else budget_bytes
-    return arrays.inputs.nbytes + arrays.targets.nbytes <= budget
+    budget_bytes = free_memory_bytes(device) // 4 if budget_bytes is None else budget_bytes
+    return arrays.inputs.nbytes + arrays.targets.nbytes <= budget_bytes
 
 
-def _host_batches(arrays: Arrays, order: tuple[Tensor, ...], device: torch.device) -> Iterator[Batch]:
-    """Batches of arrays in host memory, copied out a little ahead by a thread, to where a GPU fetches them."""
+def _host_batches(arrays: ArraySplit, order: tuple[Tensor, ...], device: torch.device) -> Iterator[Batch]:
+    """Yield batches of a split in host memory, gathered ahead of use by a thread, in pinned memory for a GPU."""
     pinned = device.type == "cuda"
 
     def gather(tensor: Tensor, indices: Tensor) -> Tensor:
@@ -148,7 +146,7 @@ def _host_batches(arrays: Arrays, order: tuple[Tensor, ...], device: torch.devic
         waiting: deque[Future[Batch]] = deque()
         for indices in order:
             waiting.append(pool.submit(batch, indices))
-            if len(waiting) > _AHEAD:
+            if len(waiting) > _NUM_PREFETCHED:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -168,41 +166,9 @@ def _to_device(value: Any, device: torch.device) -> Any:
 
 
 def free_memory_bytes(device: torch.device | str) -> int:
-    """Memory that is free on a device; on the CPU, within what the process's cgroup may use."""
+    """Return the free memory of a device; on the CPU, that within the limit of the process's cgroup."""
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    free = _available_on_host()
-    cgroup = _cgroup_free()
-    return free if cgroup is None else max(0, min(free, cgroup))
-
-
-def _available_on_host() -> int:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    if sys.platform != "win32":
-        try:
-            return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-        except (ValueError, OSError):
-            pass
-    return _UNKNOWN_MEMORY
-
-
-def _cgroup_free() -> int | None:
-    """What the cgroup's limit leaves; None without one."""
-    for folder, limit, used, cached in (
-        ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
-        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    ):
-        try:
-            stat = dict(line.split() for line in Path(folder, "memory.stat").read_text().splitlines())
-            # Cached files count as used, and go when memory is asked for.
-            taken = int(Path(folder, used).read_text()) - int(stat.get(cached, 0))
-            return int(Path(folder, limit).read_text()) - taken
-        except (OSError, ValueError):  # no such version of cgroups, or "max"
-            continue
-    return None
+    available = available_bytes()
+    return _UNKNOWN_MEMORY_BYTES if available is None else available

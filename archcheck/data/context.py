@@ -1,4 +1,4 @@
-"""Where data may lie, and how files of images are read."""
+"""Where data sets are looked for, and how image files are read."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from archcheck.errors import NotMeasured
 
 @dataclass(frozen=True, slots=True)
 class DataContext:
-    """What a data set is loaded with, apart from its own arguments.
+    """The settings that a data set is loaded with, apart from its own arguments.
 
     base_dir: the spec's folder; relative paths count from it, then from `data_dir`.
     rootdir: where modules are looked for, and what paths in messages are relative to.
-    data_dir: the user's folder of data sets; the user's cache where there is none.
+    data_dir: the user's folder of data sets; None: `default_data_dir`.
     download: whether data that is missing may be fetched.
-    image_size: (height, width) in pixels that files of images are brought to; None: as they are.
-    budget_bytes: above it files of images are streamed rather than decoded into memory; None: no bound.
+    image_size: (height, width) in pixels that image files are resized to; None: as they are.
+    budget_bytes: image files that take more when decoded are streamed, not kept in memory; None: no bound.
     """
 
     base_dir: Path
@@ -30,14 +30,14 @@ class DataContext:
 
     @property
     def data_folder(self) -> Path:
-        """Where data sets lie and are downloaded to."""
+        """The folder that data sets are read from and downloaded to."""
         return self.data_dir if self.data_dir is not None else default_data_dir()
 
     def find(self, path: str, what: str) -> Path:
-        """The file or folder that a data set's argument names.
+        """Find the file or folder that a data set's argument names; `what` names it in the message.
 
         Raises:
-            NotMeasured: it is nowhere.
+            NotMeasured: it is neither below `base_dir` nor below `data_dir`.
         """
         places = [folder / Path(path).expanduser() for folder in (self.base_dir, self.data_dir) if folder is not None]
         for place in places:
@@ -51,6 +51,6 @@ class DataContext:
 
 
 def default_data_dir() -> Path:
-    """The user's cache: `$XDG_CACHE_HOME/archcheck`, or `~/.cache/archcheck`."""
+    """Return the folder in the user's cache: `$XDG_CACHE_HOME/archcheck`, or `~/.cache/archcheck`."""
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "archcheck"

@@ -1,4 +1,4 @@
-"""What a loaded data set is."""
+"""A loaded data set: its training and its test split, each in memory or a map-style data set."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch.utils.data import Dataset
 
 
 @dataclass(frozen=True, slots=True)
-class Arrays:
+class ArraySplit:
     """A split in memory.
 
-    inputs: (N, C, H, W) uint8 images, or (N, ...) of any dtype, which goes to the network as it is.
+    inputs: (N, C, H, W) uint8 images, or (N, ...) of any dtype, which the network gets unchanged.
     targets: (N,) int64 classes, or (N, ...) float targets of a regression.
     """
 
@@ -25,13 +25,13 @@ class Arrays:
         return len(self.inputs)
 
 
-def head_of(arrays: Arrays, head: int | None) -> Arrays:
-    """The first examples of a split; all of it for None."""
-    return arrays if head is None else Arrays(arrays.inputs[:head], arrays.targets[:head])
+def first_examples(arrays: ArraySplit, head: int | None) -> ArraySplit:
+    """Return the first `head` examples of a split; all of it for None."""
+    return arrays if head is None else ArraySplit(arrays.inputs[:head], arrays.targets[:head])
 
 
 def label_range(targets: Tensor, ignored: int | None = None) -> tuple[int, int] | None:
-    """The smallest and the largest class among targets; None where there are no classes.
+    """Return the smallest and the largest class among targets; None where there are no classes.
 
     ignored: a label that is no class.
     """
@@ -44,13 +44,13 @@ def label_range(targets: Tensor, ignored: int | None = None) -> tuple[int, int] 
     return int(smallest), int(largest)
 
 
-# A map-style data set is somebody else's: its items may differ each time they are asked for, so it is streamed.
-Split: TypeAlias = Arrays | Dataset[Any]
+# A map-style data set is the user's: its items may differ each time they are fetched, so it is streamed.
+Split: TypeAlias = ArraySplit | Dataset[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class DataPair:
-    """A data set: both of its splits, and how many classes it has where that is known."""
+class LoadedDataset:
+    """A data set with both of its splits; `num_classes` is None where the number isn't known, or for a regression."""
 
     name: str
     train: Split
@@ -59,5 +59,5 @@ class DataPair:
 
 
 def is_image_batch(inputs: Tensor) -> bool:
-    """Whether inputs are pixels from 0 to 255, which become floats from 0 to 1 on the device."""
+    """Whether inputs are images, (B, C, H, W) uint8 from 0 to 255, which become floats from 0 to 1 on the device."""
     return inputs.dtype == torch.uint8 and inputs.ndim == 4

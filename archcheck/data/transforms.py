@@ -11,16 +11,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from archcheck.build import did_you_mean
-from archcheck.data.arguments import check_call
-from archcheck.data.randomness import derive_seed
-from archcheck.data.splits import Arrays, Split, is_image_batch
-from archcheck.data.stream import Ask, fetch_batch, first_item
+from archcheck.data.arguments import check_call_arguments
+from archcheck.data.random_state import derive_seed
+from archcheck.data.splits import ArraySplit, Split, is_image_batch
+from archcheck.data.streaming import BatchRequest, fetch_batch, fetch_first_item
 from archcheck.errors import DataError
-from archcheck.spec import Named, Normalize
-from archcheck.wording import a
+from archcheck.spec.models import Named, Normalize
+from archcheck.text.words import did_you_mean, kind_of
 
-MAX_MEASURED = 2000  # items of a streamed data set that its mean and standard deviation are taken from
+MAX_MEASURED = 2000  # items of a streamed data set that its mean and standard deviation are measured on
 _CHUNK = 4096
 
 Augmentation: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
@@ -35,12 +34,12 @@ def horizontal_flip(images: Tensor, generator: torch.Generator, /, *, p: float =
 
 
 def vertical_flip(images: Tensor, generator: torch.Generator, /, *, p: float = 0.5) -> Tensor:
-    """Turn each of the images upside down with probability p."""
+    """Mirror each of the images top to bottom with probability p."""
     return _flip(images, generator, p, 2)
 
 
 def random_crop(images: Tensor, generator: torch.Generator, /, *, padding: int) -> Tensor:
-    """Pad each of the images with black, `padding` pixels on each side, and cut its size out anywhere."""
+    """Pad each of the images with `padding` black pixels on each side, and crop its size at a random place."""
     num_images, num_channels, height, width = images.shape
     padded = F.pad(images, [padding] * 4)
     padded_height, padded_width = padded.shape[2:]
@@ -56,7 +55,7 @@ def random_crop(images: Tensor, generator: torch.Generator, /, *, padding: int) 
 def _flip(images: Tensor, generator: torch.Generator, p: float, dim: int) -> Tensor:
     num_images = len(images)
     chosen = torch.rand(num_images, generator=generator, device=images.device) < p
-    both = torch.cat([images, images.flip(dim)])  # picking whole images is three times as fast as torch.where
+    both = torch.cat([images, images.flip(dim)])  # selecting whole images is three times as fast as torch.where
     return both.index_select(0, torch.arange(num_images, device=images.device) + chosen * num_images)
 
 
@@ -69,10 +68,10 @@ AUGMENTATIONS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
 
 
 class BatchTransform:
-    """What happens to a batch on the device: uint8 images become floats, everything else goes through as it is.
+    """Resizes, augments and normalises a batch on its device; a batch that is no uint8 images is returned unchanged.
 
     Call: (B, C, H, W) uint8 -> (B, C, height, width) float32, in [0, 1] before normalising. `generator` is on the
-    images' device; without augmentation nothing is drawn from it.
+    images' device; nothing is drawn from it without augmentation.
     """
 
     def __init__(
@@ -105,7 +104,7 @@ class BatchTransform:
         return scaled.add_(shift) if any(self.mean) else scaled
 
     def without_augmentation(self) -> BatchTransform:
-        """The same for testing."""
+        """Return the transform for the test set: the same without augmentation."""
         return BatchTransform(self.resize, (), self.mean, self.std)
 
     def _resized(self, images: Tensor) -> Tensor:
@@ -124,17 +123,22 @@ class BatchTransform:
 def make_transform(
     resize: tuple[int, int] | None, augment: Sequence[Named], normalize: bool | Normalize, train: Split
 ) -> BatchTransform:
-    """The transform of a recipe for batches of `train`; `without_augmentation` gives the one for testing.
+    """Return the transform of a recipe for batches of `train`; its `without_augmentation` is the one for the test set.
 
     Raises:
-        DataError: see `check_transforms`; or the data are no images, or don't have the channels that it says.
+        DataError: as `check_transforms` raises it; or the data are no images, or have another number of channels than
+            `normalize` gives.
     """
     check_transforms(resize, augment, normalize)
-    inputs = train.inputs[:1] if isinstance(train, Arrays) else first_item(train)[0]
+    inputs = train.inputs[:1] if isinstance(train, ArraySplit) else fetch_first_item(train)[0]
     asked = [key for key, value in (("resize", resize), ("augment", augment), ("normalize", normalize)) if value]
     if not isinstance(inputs, Tensor) or not is_image_batch(inputs):
         if asked:
-            found = f"{str(inputs.dtype)[6:]} of {inputs.ndim} dimensions" if isinstance(inputs, Tensor) else a(inputs)
+            found = (
+                f"{str(inputs.dtype)[6:]} of {inputs.ndim} dimensions"
+                if isinstance(inputs, Tensor)
+                else kind_of(inputs)
+            )
             raise DataError(
                 f"{asked[0]} is for images, (N, C, H, W) uint8; the data set's inputs are {found}", arg=asked[0]
             )
@@ -168,10 +172,10 @@ def _normalization(
 def check_transforms(
     resize: tuple[int, int] | None, augment: Sequence[Named], normalize: bool | Normalize | None
 ) -> None:
-    """Check what a recipe says of transforms, without any data.
+    """Check the transforms of a recipe, without any data.
 
     Raises:
-        DataError: `arg` is the recipe's key at fault, with the place in it behind dots: `augment.1.padding`.
+        DataError: one is invalid; `arg` is the key in the recipe and the place in it, such as `augment.1.padding`.
     """
     if resize is not None and min(resize) < 1:
         raise DataError(f"resize: expected at least 1 pixel, found {resize[0]}x{resize[1]}", arg="resize")
@@ -189,13 +193,13 @@ def _check_augmentation(each: Named, place: str) -> None:
             f"there is no augmentation {each.name!r}{close} (known are {', '.join(AUGMENTATIONS)})", arg=place
         )
     try:
-        check_call(AUGMENTATIONS[each.name], each.model_extra or {}, each.name)
+        check_call_arguments(AUGMENTATIONS[each.name], each.model_extra or {}, each.name)
     except DataError as error:
         raise DataError(str(error), arg=f"{place}.{error.arg}") from error
 
 
 def _check_padding(augment: Sequence[Named], size: tuple[int, int]) -> None:
-    """Padding beyond the image's own size would show nothing but black, and take any amount of memory."""
+    """Refuse padding beyond the image's own size: it would show nothing but black, and take any amount of memory."""
     for index, each in enumerate(augment):
         padding = (each.model_extra or {}).get("padding", 0)
         if padding > min(size):
@@ -207,12 +211,12 @@ def _check_padding(augment: Sequence[Named], size: tuple[int, int]) -> None:
 
 
 def measure_normalization(train: Split) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the pixels of each channel, in units from 0 to 1: two (C,) float64 tensors.
+    """Return mean and standard deviation of each channel's pixels, scaled to 0 to 1: two (C,) float64 tensors.
 
-    Arrays are measured as a whole, exactly; of a streamed data set, the first 2,000 items.
+    An `ArraySplit` is measured as a whole, exactly; of a streamed data set, the first 2,000 items are.
 
     Raises:
-        DataError: the data are no images of one number of channels.
+        DataError: the data are no images, or images of different numbers of channels.
     """
     counts: Tensor | None = None
     for images in _image_chunks(train):
@@ -230,11 +234,11 @@ def measure_normalization(train: Split) -> tuple[Tensor, Tensor]:
 
 
 def _image_chunks(train: Split) -> Iterator[Tensor]:
-    if isinstance(train, Arrays):
+    if isinstance(train, ArraySplit):
         chunks: Any = torch.split(train.inputs, _CHUNK)
     else:
         num_items = min(MAX_MEASURED, len(train))  # type: ignore[arg-type]  # map-style: it has a length
-        asks = (Ask([index], derive_seed("normalize", index)) for index in range(num_items))
+        asks = (BatchRequest([index], derive_seed("normalize", index)) for index in range(num_items))
         chunks = (fetch_batch(train, ask)[0] for ask in asks)  # one at a time, as sizes may differ
     for images in chunks:
         if not isinstance(images, Tensor) or not is_image_batch(images):
@@ -243,6 +247,6 @@ def _image_chunks(train: Split) -> Iterator[Tensor]:
 
 
 def _histogram(images: Tensor) -> Tensor:
-    """How often each of the 256 values occurs in each channel: (C, 256) int64."""
+    """Count each of the 256 values in each channel: (C, 256) int64."""
     channels = images.transpose(0, 1).flatten(1)  # (C, N * H * W)
     return torch.stack([torch.bincount(channel, minlength=256) for channel in channels]).cpu()

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from archcheck.records import ForwardRecord, StructureTrace, TensorRecord
-from archcheck.values import BATCH, InputPattern, InputTree, parse_input
+from archcheck.spec.dims import BATCH
+from archcheck.spec.inputs import InputPattern, InputTree, parse_input
+from archcheck.structure.records import ForwardRecord, StructureTrace, TensorRecord
 
 TIME_SEC: Final = 2.0
 MEMORY_BYTES: Final = 2 * 2**30

@@ -34,7 +34,7 @@ def describe_device(device: torch.device) -> dict[str, Any]:
     }
 
 
-def key_for_device(keys: Iterable[str], device: torch.device) -> str | None:
+def find_device_key(keys: Iterable[str], device: torch.device) -> str | None:
     """The key of `{cpu: 30, NVIDIA H200: 20_000}` that speaks of this device; None where none does.
 
     The device's full name wins over the longest key that is a part of it in whole words (`H200`; `H20` is another GPU),

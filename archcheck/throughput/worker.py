@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from archcheck.gates.workers import PROTOCOL
+from archcheck.throughput.regression.workers import PROTOCOL
 
 
 def main() -> None:
@@ -41,20 +41,20 @@ def _serve(request: Mapping[str, Any], requests: IO[str], answers: IO[str]) -> N
     except BrokenPipeError:
         raise
     except Exception as error:  # ours, or of a revision that does things in another way
-        from archcheck.build import one_line
+        from archcheck.network.exceptions import one_line
 
         _say(answers, {"error": "Crash", "message": f"measuring raised {one_line(error)}"})
 
 
 def _answers(request: Mapping[str, Any], requests: IO[str]) -> Iterator[dict[str, Any]]:
     """An answer when all is ready, then one for each line that comes in."""
-    from archcheck.plan import resolve_plan
-    from archcheck.spec import read_spec
-    from archcheck.throughput.provenance import wrong_code
+    from archcheck.network.torch_state import seeded
+    from archcheck.spec.spec_file import read_spec
+    from archcheck.throughput.code_provenance import explain_wrong_code
+    from archcheck.throughput.plan import resolve_plan
     from archcheck.throughput.workload import Workload
     from archcheck.training.devices import choose_device
-    from archcheck.training.faults import RunFailed
-    from archcheck.world import seeded
+    from archcheck.training.failures import RunFailed
 
     spec_file = read_spec(Path(request["spec"]), request["shown"])
     rootdir = Path(request["rootdir"]) if request["rootdir"] else None
@@ -66,7 +66,10 @@ def _answers(request: Mapping[str, Any], requests: IO[str]) -> Iterator[dict[str
             _stay_on(request["cpu"])
             first_step_sec, step_sec = workload.warm_up()
             facts = {"batch_size": plan.recipe.batch_size, "first_step_sec": first_step_sec, "step_sec": step_sec}
-            yield facts | {"work": plan.describe_step(), "wrong_code": wrong_code(request["tree"], request["foreign"])}
+            yield facts | {
+                "work": plan.describe_step(),
+                "wrong_code": explain_wrong_code(request["tree"], request["foreign"]),
+            }
             yield from _measurements(_Bench(workload), requests)
         except RunFailed as failed:
             fault = failed.fault
@@ -102,15 +105,19 @@ class _Bench:
 
     def prepare(self, text: str | None) -> dict[str, Any]:
         """Make ready the reference that a text describes, or one of this very step. `text` is null where none works."""
-        from archcheck.throughput.reference import Reference, Unreadable, record_reference
+        from archcheck.throughput.reference_workload import (
+            InvalidReference,
+            ReferenceWorkload,
+            record_reference_workload,
+        )
 
         try:
-            text = text or record_reference(self._workload.step, self._workload.device)
+            text = text or record_reference_workload(self._workload.step, self._workload.device)
             if text is None:
                 return {"text": None, "problem": "no operation of the step can be done again by itself"}
-            self._reference = Reference(text, self._workload.device)
+            self._reference = ReferenceWorkload(text, self._workload.device)
             seconds = min(self._reference.run(1) for _ in range(3))
-        except (Unreadable, RuntimeError) as error:
+        except (InvalidReference, RuntimeError) as error:
             return {"text": None, "problem": str(error).splitlines()[0]}
         return {"text": text, "step_sec": seconds}
 

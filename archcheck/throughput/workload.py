@@ -10,19 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archcheck.meta.inputs import make_inputs
-from archcheck.plan import SpeedPlan
-from archcheck.spec import SpecFile
-from archcheck.throughput.clock import Clock
-from archcheck.trainer import build_own_network
-from archcheck.training.faults import RunFailed, blaming
-from archcheck.training.forward import Forward
+from archcheck.spec.spec_file import SpecFile
+from archcheck.structure.meta.inputs import make_inputs
+from archcheck.throughput.device_clock import DeviceClock
+from archcheck.throughput.plan import SpeedPlan
+from archcheck.training.failures import RunFailed, errors_attributed_to
+from archcheck.training.forward_pass import ForwardPass
 from archcheck.training.metrics import takes_classes
 from archcheck.training.step import TrainingStep
+from archcheck.training.trainer import build_unshared_network
 
 WARM_UP_SEC = 0.3
 LEAST_WARM_UP_STEPS = 2
-MINDS_NO_RATE = ("LBFGS", "Rprop")  # a learning rate of 0 would be another algorithm, or none
+NEEDS_LEARNING_RATE = ("LBFGS", "Rprop")  # a learning rate of 0 would be another algorithm, or none
 
 
 class Workload:
@@ -40,11 +40,11 @@ class Workload:
 
     def __init__(self, spec_file: SpecFile, plan: SpeedPlan, device: torch.device, rootdir: Path | None) -> None:
         self.plan, self.device, self._rootdir = plan, device, rootdir
-        self._clock = Clock(device)
+        self._clock = DeviceClock(device)
         recipe = plan.recipe
         self.batch_size = recipe.batch_size
-        self.network = build_own_network(spec_file, recipe, rootdir)
-        with blaming("batch_size", "making a batch", rootdir):
+        self.network = build_unshared_network(spec_file, recipe, rootdir)
+        with errors_attributed_to("batch_size", "making a batch", rootdir):
             self.inputs = _make_batch(plan, device)
         self._values: list[tuple[Tensor, Tensor]] = []  # of parameters, to be put back after each turn
         if plan.mode == "inference":
@@ -58,7 +58,7 @@ class Workload:
         self._step()
 
     def run(self, num_steps: int) -> float:
-        """Take so many steps. Returns the seconds, by `Clock`, until the device has done them."""
+        """Take so many steps. Returns the seconds, by `DeviceClock`, until the device has done them."""
         start = self._clock.now()
         for _ in range(num_steps):
             self._step()
@@ -70,7 +70,7 @@ class Workload:
 
     def warm_up(self) -> tuple[float, float]:
         """Take steps until they are as fast as they get. Returns the seconds of the first, and of one of the last."""
-        with blaming("build", "a step", self._rootdir):
+        with errors_attributed_to("build", "a step", self._rootdir):
             first = self.run(1)
             spent = [self.run(1) for _ in range(LEAST_WARM_UP_STEPS)]
             while sum(spent) < WARM_UP_SEC:
@@ -86,7 +86,7 @@ class Workload:
             yield from _tensors_in(self._training.optimizer.state)
 
     def _inference_step(self) -> Callable[[], None]:
-        forward = Forward(self.network, self.plan.recipe, self.device, self.inputs, self._rootdir)
+        forward = ForwardPass(self.network, self.plan.recipe, self.device, self.inputs, self._rootdir)
         self.network.eval()
         forward.compile()
 
@@ -108,7 +108,7 @@ class Workload:
             training.loss, targets = _MeanSquare(), outputs
             training.loss_name = "the mean square of the outputs"
         self._tensors = [targets]
-        if type(training.optimizer).__name__ in MINDS_NO_RATE:
+        if type(training.optimizer).__name__ in NEEDS_LEARNING_RATE:
             self._values = [(parameter, parameter.detach().clone()) for parameter in training.parameters]
         else:
             _stop_learning(training.optimizer)
@@ -170,6 +170,6 @@ def _tensors_in(value: Any) -> Iterator[Tensor]:
             yield from _tensors_in(item)
 
 
-def steps_for(seconds: float, step_sec: float, *, least: int = 1, most: int = 1_000_000) -> int:
+def num_steps_lasting(seconds: float, step_sec: float, *, least: int = 1, most: int = 1_000_000) -> int:
     """How many steps take about so long."""
     return max(least, min(most, math.ceil(seconds / max(step_sec, 1e-9))))

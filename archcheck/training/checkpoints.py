@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from archcheck.build import one_line
 from archcheck.errors import UsageError
-from archcheck.files import written_at_once
-from archcheck.records import EpochRecord
+from archcheck.network.exceptions import one_line
+from archcheck.system.files import written_at_once
+from archcheck.training.records import EpochRecord
 
 
-class Checkpoints:
+class BestCheckpoint:
     """Saves a run's network whenever its accuracy on the test set is the best so far, and only that one.
 
     folder: created when there is something to save. The file is a state_dict, for `torch.load` and `load_state_dict`.

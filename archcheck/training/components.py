@@ -11,11 +11,12 @@ import torch
 from torch import nn
 from torch.nn.modules.loss import _Loss
 
-from archcheck.build import check_arguments, did_you_mean
-from archcheck.checks import Mismatch
 from archcheck.errors import BuildError
-from archcheck.recipe import Recipe
-from archcheck.spec import Named
+from archcheck.findings import Mismatch
+from archcheck.network.build import check_arguments
+from archcheck.spec.models import Named
+from archcheck.text.words import did_you_mean
+from archcheck.training.recipe import Recipe
 
 # Stepped after every batch rather than every epoch, as their documentation asks.
 _STEPPED_PER_BATCH = ("OneCycleLR", "CyclicLR")
@@ -25,7 +26,7 @@ _WEIGHT_LAYERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ComponentKind:
     """A part of a recipe that torch has by name.
 
     `suffix` ends the name in torch (`xavier_uniform_`); `given` is how many first arguments are not the spec's to give.
@@ -49,11 +50,11 @@ class Kind:
         return [name for name in known if self.find(name) is not None]
 
 
-KINDS = {
-    "optimizer": Kind(torch.optim, torch.optim.Optimizer),
-    "scheduler": Kind(torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler),
-    "loss": Kind(nn, _Loss, given=0),
-    "init": Kind(nn.init, suffix="_"),
+COMPONENT_KINDS = {
+    "optimizer": ComponentKind(torch.optim, torch.optim.Optimizer),
+    "scheduler": ComponentKind(torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler),
+    "loss": ComponentKind(nn, _Loss, given=0),
+    "init": ComponentKind(nn.init, suffix="_"),
 }
 
 
@@ -64,7 +65,7 @@ def check_components(recipe: Recipe) -> list[Mismatch]:
     """Whether torch has the optimizer, scheduler, loss and initialisation of a recipe, and they take what they get."""
     found = [
         mismatch
-        for key in KINDS
+        for key in COMPONENT_KINDS
         if (named := getattr(recipe, key)) is not None
         for mismatch in _check_named(recipe, key, named)
     ]
@@ -75,7 +76,7 @@ def check_components(recipe: Recipe) -> list[Mismatch]:
 
 
 def _check_named(recipe: Recipe, key: str, named: Named) -> Iterator[Mismatch]:
-    kind, keys = KINDS[key], recipe.place(key)
+    kind, keys = COMPONENT_KINDS[key], recipe.place(key)
     make = kind.find(named.name)
     if make is None:
         hint = did_you_mean(named.name, kind.names())
@@ -84,12 +85,14 @@ def _check_named(recipe: Recipe, key: str, named: Named) -> Iterator[Mismatch]:
     try:
         # The first argument (the parameters, the optimizer, the weight) is not the spec's to give.
         given = [None] * kind.given
-        check_arguments(functools.partial(make, *given), arguments(named), f"{kind.module.__name__}.{make.__name__}")
+        check_arguments(
+            functools.partial(make, *given), component_arguments(named), f"{kind.module.__name__}.{make.__name__}"
+        )
     except BuildError as error:
         yield Mismatch((*keys, error.arg) if error.arg else keys, key, str(error))
 
 
-def arguments(named: Named) -> dict[str, Any]:
+def component_arguments(named: Named) -> dict[str, Any]:
     """What is written beside a name."""
     return dict(named.model_extra or {})
 
@@ -99,18 +102,18 @@ def arguments(named: Named) -> dict[str, Any]:
 
 def build_loss(recipe: Recipe) -> nn.Module:
     """The loss of a recipe, label smoothing included. Raises whatever its constructor raises."""
-    make = KINDS["loss"].find(recipe.loss.name)
+    make = COMPONENT_KINDS["loss"].find(recipe.loss.name)
     assert make is not None, recipe.loss.name
     smoothing = {"label_smoothing": recipe.label_smoothing} if recipe.label_smoothing else {}
-    loss: nn.Module = make(**{**smoothing, **arguments(recipe.loss)})
+    loss: nn.Module = make(**{**smoothing, **component_arguments(recipe.loss)})
     return loss
 
 
 def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter], *, fused: bool = True) -> torch.optim.Optimizer:
     """The optimizer of a recipe, in its fused form where there is one and it may be. Raises as its constructor does."""
-    make = KINDS["optimizer"].find(recipe.optimizer.name)
+    make = COMPONENT_KINDS["optimizer"].find(recipe.optimizer.name)
     assert make is not None, recipe.optimizer.name
-    parameters, given = list(parameters), arguments(recipe.optimizer)
+    parameters, given = list(parameters), component_arguments(recipe.optimizer)
     if fused and not given.keys() & {"fused", "foreach", "differentiable"}:
         try:
             return make(parameters, **given, fused=True)  # type: ignore[no-any-return]
@@ -126,7 +129,7 @@ def may_be_fused(network: nn.Module) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class LearningRateSchedule:
     """A learning-rate scheduler with the moments at which it is stepped."""
 
     scheduler: torch.optim.lr_scheduler.LRScheduler | None
@@ -147,24 +150,24 @@ class Schedule:
             self.scheduler.step()
 
 
-def build_schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, num_batches: int) -> Schedule:
+def build_schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, num_batches: int) -> LearningRateSchedule:
     """The scheduler of a recipe. Raises whatever its constructor raises."""
     if recipe.scheduler is None:
-        return Schedule(None)
-    make = KINDS["scheduler"].find(recipe.scheduler.name)
+        return LearningRateSchedule(None)
+    make = COMPONENT_KINDS["scheduler"].find(recipe.scheduler.name)
     assert make is not None, recipe.scheduler.name
-    given = arguments(recipe.scheduler)
+    given = component_arguments(recipe.scheduler)
     if recipe.scheduler.name == "OneCycleLR" and not given.keys() & {"total_steps", "epochs", "steps_per_epoch"}:
         given["total_steps"] = recipe.epochs * num_batches
-    return Schedule(make(optimizer, **given), recipe.scheduler.name in _STEPPED_PER_BATCH)
+    return LearningRateSchedule(make(optimizer, **given), recipe.scheduler.name in _STEPPED_PER_BATCH)
 
 
-def initialise(network: nn.Module, init: Named | None) -> None:
+def initialise_weights(network: nn.Module, init: Named | None) -> None:
     """Initialise the weights of linear and convolutional layers, biases as they are. None: all as they are."""
     if init is None:
         return
-    fill = KINDS["init"].find(init.name)
+    fill = COMPONENT_KINDS["init"].find(init.name)
     assert fill is not None, init.name
     for module in network.modules():
         if isinstance(module, _WEIGHT_LAYERS):
-            fill(module.weight, **arguments(init))
+            fill(module.weight, **component_arguments(init))

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from archcheck.data.batches import Batches
 from archcheck.errors import DataError
-from archcheck.learning import is_confirmed
-from archcheck.recipe import Recipe
-from archcheck.records import EpochRecord, TrainingRecord
-from archcheck.training.components import Schedule, build_schedule
-from archcheck.training.contract import Contract
+from archcheck.training.accuracy import has_confirmed_minimum
+from archcheck.training.batch_validation import BatchValidator
+from archcheck.training.components import LearningRateSchedule, build_schedule
 from archcheck.training.devices import device_name, synchronize
-from archcheck.training.faults import RunFailed, blaming
-from archcheck.training.interrupts import Interrupts
+from archcheck.training.failures import RunFailed, errors_attributed_to
+from archcheck.training.interrupt_recorder import InterruptRecorder
 from archcheck.training.metrics import ignored_label, make_metric
+from archcheck.training.recipe import Recipe
+from archcheck.training.records import EpochRecord, TrainingRecord
 from archcheck.training.step import TrainingStep
 
 EXPLODED = 1_000  # times the first loss: no run comes back from there
@@ -34,7 +34,7 @@ STEPS_BETWEEN_LOOKS_ELSEWHERE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingProgress:
     """Where a run is: what a line on a terminal is made of. `accuracy` is the last epoch's on the test set."""
 
     epoch: int
@@ -48,10 +48,10 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Watchers:
+class TrainingCallbacks:
     """Who is told of a run: of its progress a few times a second and after each epoch; of the network after each."""
 
-    on_progress: Callable[[Progress], None] | None = None
+    on_progress: Callable[[TrainingProgress], None] | None = None
     on_epoch: Callable[[EpochRecord, nn.Module], None] | None = None
 
 
@@ -63,13 +63,13 @@ def train(
     *,
     num_classes: int | None = None,
     rootdir: Path | None = None,
-    watchers: Watchers = Watchers(),
+    watchers: TrainingCallbacks = TrainingCallbacks(),
 ) -> TrainingRecord:
     """Train a network by a recipe and evaluate it after every epoch; findings end up in the record's `fault`.
 
     The caller seeds the random generators and restores the global state.
     """
-    run = _Run(network, train_set, test_set, recipe, Contract(recipe, num_classes), rootdir, watchers)
+    run = _Run(network, train_set, test_set, recipe, BatchValidator(recipe, num_classes), rootdir, watchers)
     fault = None
     try:
         with torch.enable_grad(), run.interrupts:
@@ -92,12 +92,12 @@ def train(
     )
 
 
-def start_training(
+def build_training_step(
     network: nn.Module,
     train_set: Batches,
     test_set: Batches,
     recipe: Recipe,
-    contract: Contract,
+    contract: BatchValidator,
     rootdir: Path | None = None,
 ) -> TrainingStep:
     """What a step of training takes, once it's clear that data, network and recipe go together.
@@ -106,7 +106,7 @@ def start_training(
         RunFailed: they don't, or a part of the recipe can't be built.
         DataError: the test set can't be read.
     """
-    with closing(fetched(test_set, 0, rootdir)) as batches:
+    with closing(fetch_epoch(test_set, 0, rootdir)) as batches:
         inputs, targets = next(batches)
     contract.check_inputs(inputs)
     step = TrainingStep(network, recipe, train_set.device, inputs, rootdir)
@@ -120,7 +120,7 @@ def start_training(
     return step
 
 
-def fetched(batches: Batches, epoch: int, rootdir: Path | None) -> Generator[tuple[Any, Tensor], None, None]:
+def fetch_epoch(batches: Batches, epoch: int, rootdir: Path | None) -> Generator[tuple[Any, Tensor], None, None]:
     """The batches of an epoch. Raises DataError as they do; RunFailed where memory runs out on the way."""
     with closing(batches.epoch(epoch)) as iterator:
         while (batch := _next(iterator, rootdir)) is not None:
@@ -129,7 +129,7 @@ def fetched(batches: Batches, epoch: int, rootdir: Path | None) -> Generator[tup
 
 def _next(iterator: Iterator[tuple[Any, Tensor]], rootdir: Path | None) -> tuple[Any, Tensor] | None:
     try:
-        with blaming("dataset", "the data set", rootdir):
+        with errors_attributed_to("dataset", "the data set", rootdir):
             return next(iterator, None)
     except RunFailed as failed:
         if isinstance(failed.__cause__, DataError):
@@ -145,24 +145,24 @@ class _Run:
     train_set: Batches
     test_set: Batches
     recipe: Recipe
-    _contract: Contract
+    _contract: BatchValidator
     rootdir: Path | None
-    watchers: Watchers
+    watchers: TrainingCallbacks
     epochs: list[EpochRecord] = field(default_factory=list)
     reached: bool = False
-    interrupts: Interrupts = field(default_factory=Interrupts)
+    interrupts: InterruptRecorder = field(default_factory=InterruptRecorder)
     _step: TrainingStep = field(init=False)
-    _schedule: Schedule = field(init=False)
+    _schedule: LearningRateSchedule = field(init=False)
     _watch: _LossWatch = field(init=False)
     _clock: _Clock = field(init=False)
     _shown_sec: float = 0.0
 
     def start(self) -> None:
         """Build what a step takes, and check that data and network go together."""
-        self._step = start_training(
+        self._step = build_training_step(
             self.network, self.train_set, self.test_set, self.recipe, self._contract, self.rootdir
         )
-        with blaming("scheduler", self._scheduler_name, self.rootdir):
+        with errors_attributed_to("scheduler", self._scheduler_name, self.rootdir):
             self._schedule = build_schedule(self.recipe, self._step.optimizer, len(self.train_set))
         self._watch = _LossWatch(self.train_set.device)
         self._clock = _Clock(self.train_set.device, self.train_set.batch_size)
@@ -175,12 +175,12 @@ class _Run:
             self._tell(record)
             if self.watchers.on_epoch is not None:
                 self.watchers.on_epoch(record, self.network)
-            if is_confirmed(self.recipe, self.epochs):
+            if has_confirmed_minimum(self.recipe, self.epochs):
                 self.reached = True
                 return
             if epoch < self.recipe.epochs:
                 self._check_budget(epoch)
-            with blaming("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
+            with errors_attributed_to("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
                 self._schedule.after_epoch(test_loss)
 
     @property
@@ -193,14 +193,14 @@ class _Run:
         metric, loss_sum = make_metric(self.recipe.loss), _zero(self.train_set.device)
         self.network.train()
         self._clock.start_epoch()
-        for number, (inputs, targets) in enumerate(fetched(self.train_set, epoch, self.rootdir), 1):
+        for number, (inputs, targets) in enumerate(fetch_epoch(self.train_set, epoch, self.rootdir), 1):
             if not self.train_set.resident:
                 self._contract.check_labels(targets)
             loss, outputs = self._step(inputs, targets)
             loss_sum += loss
             metric.update(outputs, targets)
             self._watch.look(loss, epoch, number)
-            with blaming("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
+            with errors_attributed_to("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
                 self._schedule.after_batch()
             self._clock.tick()
             self.interrupts.check()
@@ -217,7 +217,7 @@ class _Run:
         metric, loss_sum = make_metric(self.recipe.loss), _zero(self.train_set.device)
         self.network.eval()
         with torch.no_grad():
-            for inputs, targets in fetched(self.test_set, 0, self.rootdir):
+            for inputs, targets in fetch_epoch(self.test_set, 0, self.rootdir):
                 if not self.test_set.resident:
                     self._contract.check_labels(targets)
                 self.interrupts.check()
@@ -252,12 +252,14 @@ class _Run:
             accuracy = self.epochs[-1].test_accuracy if self.epochs else None
             left = self._left_sec(epoch - 1 + fraction)
             rate = self._clock.rate()
-            self.watchers.on_progress(Progress(epoch, self.recipe.epochs, fraction, float(loss), accuracy, rate, left))
+            self.watchers.on_progress(
+                TrainingProgress(epoch, self.recipe.epochs, fraction, float(loss), accuracy, rate, left)
+            )
 
     def _tell(self, record: EpochRecord) -> None:
         if self.watchers.on_progress is not None:
             left = self._left_sec(record.epoch)
-            progress = Progress(
+            progress = TrainingProgress(
                 record.epoch, self.recipe.epochs, 1.0, record.loss, record.test_accuracy, record.examples_per_sec,
                 left, record,
             )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from archcheck.spec import Named
+from archcheck.spec.models import Named
 
 _REGRESSION = ("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "PoissonNLLLoss", "GaussianNLLLoss")
 # Loss -> where yes begins.
@@ -27,7 +27,7 @@ class Metric(Protocol):
         """The figure over everything counted; waits for the device."""
 
 
-class TopOne:
+class Top1Accuracy:
     """The share of examples whose largest output is their class's. outputs: (B, K, ...), targets: (B, ...).
 
     ignored: a label that marks what doesn't count.
@@ -56,7 +56,7 @@ class TopOne:
         return float(self._correct) / max(int(self._total), 1)
 
 
-class Binary:
+class BinaryAccuracy:
     """The share of yes-or-no answers that are right. outputs and targets: (B, ...) of the same shape."""
 
     name = "accuracy"
@@ -126,4 +126,4 @@ def make_metric(loss: Named) -> Metric:
     """The metric that goes with a loss: top-1, yes or no, or R² for a regression."""
     if loss.name in _REGRESSION:
         return RSquared()
-    return Binary(_BINARY[loss.name]) if loss.name in _BINARY else TopOne(ignored_label(loss))
+    return BinaryAccuracy(_BINARY[loss.name]) if loss.name in _BINARY else Top1Accuracy(ignored_label(loss))

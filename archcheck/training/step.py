@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archcheck.recipe import Recipe
-from archcheck.training.components import build_loss, build_optimizer, initialise, may_be_fused
-from archcheck.training.faults import RunFailed, blaming
-from archcheck.training.forward import Forward
+from archcheck.training.components import build_loss, build_optimizer, initialise_weights, may_be_fused
+from archcheck.training.failures import RunFailed, errors_attributed_to
+from archcheck.training.forward_pass import ForwardPass
+from archcheck.training.recipe import Recipe
 
 
 class TrainingStep:
@@ -24,16 +24,16 @@ class TrainingStep:
     def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device, example: Any, rootdir: Path | None):
         """`example`: a batch of inputs on the device, for networks that know their sizes only when they see one."""
         self.network, self.recipe, self._rootdir = network, recipe, rootdir
-        self._forward = Forward(network, recipe, device, example, rootdir)
-        with blaming("init", f"initialising by {recipe.init.name if recipe.init else 'default'}", rootdir):
-            initialise(network, recipe.init)
+        self._forward = ForwardPass(network, recipe, device, example, rootdir)
+        with errors_attributed_to("init", f"initialising by {recipe.init.name if recipe.init else 'default'}", rootdir):
+            initialise_weights(network, recipe.init)
         self.loss_name = recipe.loss.name  # for messages: another loss may take its place
         self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         if not self.parameters:
             raise RunFailed("the network has no trainable parameter", "build")
-        with blaming("loss", recipe.loss.name, rootdir):
+        with errors_attributed_to("loss", recipe.loss.name, rootdir):
             self.loss = build_loss(recipe).to(device)
-        with blaming("optimizer", recipe.optimizer.name, rootdir):
+        with errors_attributed_to("optimizer", recipe.optimizer.name, rootdir):
             self.optimizer = build_optimizer(recipe, self.parameters, fused=may_be_fused(network))
         self._forward.compile()
 
@@ -43,7 +43,7 @@ class TrainingStep:
             return self._step_by_closure(inputs, targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss, outputs = self._backward(inputs, targets)
-        with blaming("optimizer", f"{self.recipe.optimizer.name}.step()", self._rootdir):
+        with errors_attributed_to("optimizer", f"{self.recipe.optimizer.name}.step()", self._rootdir):
             self.optimizer.step()
         return loss, outputs
 
@@ -53,7 +53,7 @@ class TrainingStep:
 
     def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of a batch, a scalar."""
-        with blaming("loss", self.loss_name, self._rootdir):
+        with errors_attributed_to("loss", self.loss_name, self._rootdir):
             loss: Tensor = self.loss(outputs, targets)
         if loss.ndim:
             raise RunFailed(f"{self.loss_name} gives {tuple(loss.shape)}, expected one number", "loss")
@@ -62,7 +62,7 @@ class TrainingStep:
     def _backward(self, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
         outputs = self._forward(inputs)
         loss = self.compute_loss(outputs, targets)
-        with blaming("build", "the backward pass", self._rootdir):
+        with errors_attributed_to("build", "the backward pass", self._rootdir):
             loss.backward()  # type: ignore[no-untyped-call]
             if self.recipe.clip_grad_norm is not None:
                 nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_grad_norm)
@@ -77,6 +77,6 @@ class TrainingStep:
             seen.append(self._backward(inputs, targets))
             return seen[-1][0]
 
-        with blaming("optimizer", f"{self.recipe.optimizer.name}.step()", self._rootdir):
+        with errors_attributed_to("optimizer", f"{self.recipe.optimizer.name}.step()", self._rootdir):
             self.optimizer.step(closure)  # type: ignore[arg-type]
         return seen[0]

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from archcheck.calibrate import (
+from archcheck.cli.command_line import main
+from archcheck.errors import UsageError
+from archcheck.spec.spec_file import SpecFile, read_spec
+from archcheck.training.calibration import (
     CalibrationRuns,
     Choices,
     Setting,
@@ -22,13 +25,10 @@ from archcheck.calibrate import (
     format_runs,
     set_minimum,
 )
-from archcheck.cli import main
-from archcheck.errors import UsageError
-from archcheck.recipe import Recipe, resolve_recipe
-from archcheck.records import EpochRecord, TrainingFault, TrainingRecord
-from archcheck.spec import SpecFile, read_spec
-from archcheck.training.faults import RunFailed
-from tests.integration.conftest import Project
+from archcheck.training.failures import RunFailed
+from archcheck.training.recipe import Recipe, resolve_recipe
+from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
+from tests.integration.project import Project
 
 HEAD = "build: nets:small\ninput: [B, 1, 28, 28]\n"
 FULL = HEAD + "training:\n  dataset: fashion-mnist-mini  # small\n  epochs: 2\n# the end\n"
@@ -374,7 +374,7 @@ def test_an_interruption_is_one_line_and_writes_nothing(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("archcheck.calibrate._train_seeds", interrupt)
+    monkeypatch.setattr("archcheck.training.calibration._train_seeds", interrupt)
     assert main(["calibrate", str(path), "--device", "cpu", "--no-speed"]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "archcheck: interrupted, nothing was written"
     assert path.read_text() == HEAD + TRAINING

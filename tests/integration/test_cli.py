@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from archcheck.cli import main
-from tests.integration.conftest import SMALL, Project
+from archcheck.cli.command_line import main
+from tests.integration.project import SMALL, Project
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from archcheck.spec import parse_spec
+from archcheck.spec.spec_file import parse_spec
 from tests.integration.reader import EXAMPLES, ROOT, Page, Reader, is_shown, read_pages
 
 PAGES = {page.name: page for page in read_pages()}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import archcheck
-from archcheck.cli import main
-from tests.integration.conftest import Project
+from archcheck.cli.command_line import main
+from tests.integration.project import Project
 
 NETS = """
 from collections import OrderedDict

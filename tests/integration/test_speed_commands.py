@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from archcheck.cli import main
-from tests.integration.conftest import Project
+from archcheck.cli.command_line import main
+from tests.integration.project import Project
 
 NETS = """
 from torch import nn
@@ -42,8 +42,8 @@ throughput:
 
 @pytest.fixture
 def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr("archcheck.throughput.figures.ROUNDS_SEC", 0.0)
-    monkeypatch.setattr("archcheck.throughput.figures.PEAK_SEC", 0.001)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.ROUNDS_SEC", 0.0)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.PEAK_SEC", 0.001)
     monkeypatch.setattr("archcheck.throughput.workload.WARM_UP_SEC", 0.0)
     project.write("fast.py", NETS)
     monkeypatch.chdir(project.path)
@@ -129,7 +129,7 @@ def test_an_interrupt_ends_it_in_a_line(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("archcheck.throughput.figures.measure_figures", interrupted)
+    monkeypatch.setattr("archcheck.throughput.speed_measurement.measure_speed", interrupted)
     here.spec("net", SPEC)
     assert main(["bench", "specs/net.arch.yaml"]) == 130
     assert capsys.readouterr().err.splitlines() == ["archcheck: interrupted"]
@@ -236,8 +236,8 @@ def test_what_runs_save_is_what_history_shows(
     here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of it real, and the second run held against the first, though not for long."""
-    monkeypatch.setattr("archcheck.gates.duel.MEASURE_SEC", 0.1)
-    monkeypatch.setattr("archcheck.gates.duel.LEAST_PROCESSES", 1)
+    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.MEASURE_SEC", 0.1)
+    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.LEAST_PROCESSES", 1)
     monkeypatch.setattr("cpuinfo.get_cpu_info", dict)  # a second
     here.spec("net", SPEC + "  max_regression: 90%\n")
     options = [option for name in ("archcheck.plugin", "benchmark") for option in ("-p", name)]

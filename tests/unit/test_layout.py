@@ -18,7 +18,7 @@ MODULES = sorted(
 
 
 def row_of(dotted: str) -> str:
-    """The row that a module of ours belongs to: `archcheck.meta.ops` to `meta`."""
+    """The row that a module of ours belongs to: `archcheck.structure.meta.ops` to `meta`."""
     return dotted.split(".")[1]
 
 

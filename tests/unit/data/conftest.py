@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from archcheck.data.registry import DataContext
+from archcheck.data.context import DataContext
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import random
 import signal
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,20 +18,20 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from archcheck.data import batches as batches_module
-from archcheck.data import stream
+from archcheck.data import streaming
 from archcheck.data.batches import Batches, free_memory_bytes
-from archcheck.data.splits import Arrays, Split
+from archcheck.data.splits import ArraySplit, Split
 from archcheck.data.transforms import BatchTransform, horizontal_flip
 from archcheck.errors import DataError
-from archcheck.runoptions import num_cpus
+from archcheck.system.processors import num_cpus
 
 NUM = 23
 
 
-def arrays() -> Arrays:
+def arrays() -> ArraySplit:
     generator = torch.Generator().manual_seed(5)
     inputs = torch.randint(0, 256, (NUM, 3, 4, 4), dtype=torch.uint8, generator=generator)
-    return Arrays(inputs, torch.arange(NUM))
+    return ArraySplit(inputs, torch.arange(NUM))
 
 
 def make(split: Split, **arguments: Any) -> Batches:
@@ -116,7 +115,7 @@ def test_no_batch_at_all() -> None:
 
 
 def test_inputs_may_be_changed_in_place() -> None:
-    split = Arrays(torch.ones(4, 2), torch.zeros(4))
+    split = ArraySplit(torch.ones(4, 2), torch.zeros(4))
     for inputs, _ in make(split, shuffle=False):
         inputs.zero_()
     assert split.inputs.min() == 1
@@ -124,7 +123,7 @@ def test_inputs_may_be_changed_in_place() -> None:
 
 def test_label_range() -> None:
     assert make(arrays()).label_range() == (0, 22)
-    assert make(Arrays(torch.zeros(3, 1), torch.zeros(3))).label_range() is None
+    assert make(ArraySplit(torch.zeros(3, 1), torch.zeros(3))).label_range() is None
     assert make(Noisy()).label_range() is None
 
 
@@ -141,7 +140,7 @@ def test_streamed_batches_are_the_resident_ones(num_workers: int) -> None:
 @pytest.mark.parametrize("drop_last", [True, False])
 def test_batches_from_host_memory_are_the_resident_ones(drop_last: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     resident = make(arrays(), drop_last=drop_last)
-    monkeypatch.setattr(batches_module, "fits", lambda *_: False)
+    monkeypatch.setattr(batches_module, "fits_on_device", lambda *_: False)
     streamed = make(arrays(), drop_last=drop_last)
     assert not streamed.resident
     assert_same(resident, streamed)
@@ -228,10 +227,10 @@ def test_a_worker_that_dies() -> None:
 
 
 def test_data_sets_that_cannot_travel_are_fetched_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert stream.choose_num_workers(Noisy(), 10) == (min(4, num_cpus()) if sys.platform == "linux" else 0)
-    monkeypatch.setattr(stream, "_start_method", lambda: "spawn")
-    assert stream.choose_num_workers(Noisy(), 10) == 0
-    assert stream.choose_num_workers(TensorDataset(torch.zeros(3)), 1) == 1
+    assert streaming.choose_num_workers(Noisy(), 10) == (min(4, num_cpus()) if sys.platform == "linux" else 0)
+    monkeypatch.setattr(streaming, "_start_method", lambda: "spawn")
+    assert streaming.choose_num_workers(Noisy(), 10) == 0
+    assert streaming.choose_num_workers(TensorDataset(torch.zeros(3)), 1) == 1
 
 
 # ------------------------------------------------------------------------------------------- memory
@@ -241,18 +240,14 @@ def test_free_memory_of_the_host() -> None:
     assert 0 < free_memory_bytes("cpu") < 1 << 50
 
 
-@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="Linux")
-def test_free_memory_is_within_the_cgroups_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {
-        "/sys/fs/cgroup/memory.max": "1000000\n",
-        "/sys/fs/cgroup/memory.current": "500000\n",
-        "/sys/fs/cgroup/memory.stat": "anon 7\ninactive_file 100000\n",
-        "/proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 5000 kB\n",
-    }
-    monkeypatch.setattr(Path, "read_text", lambda self: files[str(self)])
+def test_free_memory_of_the_cpu_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches_module, "available_bytes", lambda: 600_000)
     assert free_memory_bytes("cpu") == 600_000
-    files["/sys/fs/cgroup/memory.max"] = "2000000000\n"
-    assert free_memory_bytes("cpu") == 5000 * 1024
+
+
+def test_free_memory_that_the_system_does_not_tell_is_taken_to_be_2_gib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches_module, "available_bytes", lambda: None)
+    assert free_memory_bytes("cpu") == 2 * 1024**3
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA")

@@ -15,10 +15,11 @@ import pytest
 import torch
 from torchvision import datasets
 
-from archcheck.data.registry import DataContext, check_dataset, load_dataset
-from archcheck.data.splits import Arrays
+from archcheck.data.context import DataContext
+from archcheck.data.registry import check_dataset, load_dataset
+from archcheck.data.splits import ArraySplit
 from archcheck.errors import DataError, NotMeasured
-from archcheck.spec import Named
+from archcheck.spec.models import Named
 
 MakeContext = Callable[..., DataContext]
 
@@ -94,8 +95,8 @@ def cifar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_cifar10_as_torchvision_reads_it(cifar: Path, context: MakeContext) -> None:
     pair = load_dataset(Named(name="cifar10"), context(data_dir=cifar.parent))
-    assert isinstance(pair.train, Arrays)
-    assert isinstance(pair.test, Arrays)
+    assert isinstance(pair.train, ArraySplit)
+    assert isinstance(pair.test, ArraySplit)
     assert (pair.train.inputs.shape, pair.test.inputs.shape) == ((3, 3, 32, 32), (1, 3, 32, 32))
     assert pair.train.targets.tolist() == [1, 0, 9]
     image, _ = datasets.CIFAR10(cifar.parent)[1]  # PIL, (height, width, channel)
@@ -134,8 +135,8 @@ def test_digits(context: MakeContext) -> None:
     sklearn = pytest.importorskip("sklearn.datasets")
     pair = load_dataset(Named(name="digits"), context())
     values, labels = sklearn.load_digits(return_X_y=True)
-    assert isinstance(pair.train, Arrays)
-    assert isinstance(pair.test, Arrays)
+    assert isinstance(pair.train, ArraySplit)
+    assert isinstance(pair.test, ArraySplit)
     assert (len(pair.train), len(pair.test)) == (1438, 359)
     assert torch.equal(pair.test.inputs[0].flatten().double(), torch.from_numpy(values[4] * 255 / 16).round())
     assert pair.train.targets[4] == labels[5]

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 from torchvision.transforms.v2 import functional as v2f
 
-from archcheck.data.splits import Arrays
+from archcheck.data.splits import ArraySplit
 from archcheck.data.transforms import BatchTransform, check_transforms, make_transform, measure_normalization
 from archcheck.errors import DataError
-from archcheck.spec import Named, Normalize
+from archcheck.spec.models import Named, Normalize
 
 
 def images(num: int = 20, channels: int = 3, size: tuple[int, int] = (6, 8)) -> Tensor:
@@ -26,8 +26,8 @@ def named(name: str, **args: Any) -> Named:
     return Named(**{"name": name, **args})
 
 
-def split(inputs: Tensor) -> Arrays:
-    return Arrays(inputs, torch.zeros(len(inputs), dtype=torch.int64))
+def split(inputs: Tensor) -> ArraySplit:
+    return ArraySplit(inputs, torch.zeros(len(inputs), dtype=torch.int64))
 
 
 def transformed(inputs: Tensor, *augment: Named, seed: int = 0, **kwargs: Any) -> Tensor:

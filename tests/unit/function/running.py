@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archcheck.function.passes import How, Passes, fingerprint, isolated, prepare
-from archcheck.records import ForwardInput, FunctionRecord
-from archcheck.sameness import TOLERANCE, Comparison, layers_of, rounded
-from archcheck.values import make_forward_input, parse_input
+from archcheck.function.comparison import TOLERANCE, Comparison, layers_of, rounded
+from archcheck.function.fingerprint.passes import FingerprintConfig, Passes, fingerprint, isolated, prepare
+from archcheck.function.records import FunctionRecord
+from archcheck.spec.inputs import ForwardInput, make_forward_input, parse_input
 
 Make = Callable[[], nn.Module]
 ROWS = [4, 8]  # four examples of eight features
@@ -24,7 +24,7 @@ def inputs_of(pattern: Any) -> ForwardInput:
 
 
 def recorded(make: Make, pattern: Any = ROWS, **how: Any) -> FunctionRecord:
-    return fingerprint(make, How(inputs_of(pattern), **how))
+    return fingerprint(make, FingerprintConfig(inputs_of(pattern), **how))
 
 
 def numbers_of(record: FunctionRecord) -> dict[str, Mapping[str, float]]:
@@ -37,7 +37,9 @@ def held_against(record: FunctionRecord, make: Make, pattern: Any = ROWS, **how:
     """Where and how a network differs from a record, in the words of the message; None where it doesn't."""
     numbers = numbers_of(record)
     whole = numbers.pop("output")
-    now = fingerprint(make, replace(How(inputs_of(pattern), **how), exponents=record.exponents, large=record.large))
+    now = fingerprint(
+        make, replace(FingerprintConfig(inputs_of(pattern), **how), exponents=record.exponents, large=record.large)
+    )
     assert now.crash is None, now.crash
     comparison = Comparison(numbers, whole, now, TOLERANCE["float64"])
     kinds = comparison.differing(whole, now.root.numbers)
@@ -56,7 +58,7 @@ def difference(make: Make, other: Make, pattern: Any = ROWS) -> tuple[str, str] 
 
 def drawn_in(make: Make, pattern: Any = ROWS) -> dict[str, str]:
     """What drew random numbers in eval mode, by the module that did."""
-    how = How(inputs_of(pattern))
+    how = FingerprintConfig(inputs_of(pattern))
     with isolated():
         passes = Passes(prepare(make, how), how)
         passes.run()

@@ -9,9 +9,9 @@ import pytest
 from torch import nn
 
 from archcheck.function.planning import BATCHES, FunctionPlan, plans
-from archcheck.records import StructureTrace
-from archcheck.trace import trace_structure
-from archcheck.values import InputTree, make_forward_input, parse_input
+from archcheck.spec.inputs import InputTree, make_forward_input, parse_input
+from archcheck.structure.records import StructureTrace
+from archcheck.structure.trace import trace_structure
 
 
 def planned(make: Callable[[], nn.Module], shape: Any, *sizes: Mapping[str, int]) -> FunctionPlan:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from archcheck.throughput.machine import cpu_model, describe_device, key_for_device
+from archcheck.throughput.machine import cpu_model, describe_device, find_device_key
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -119,7 +119,7 @@ def test_a_measurement_on_a_gpu_tells_its_name(gpu: pytest.MonkeyPatch) -> None:
 
 
 def lookup_by_device(value: Mapping[str, float], device: torch.device) -> float | None:
-    key = key_for_device(value, device)
+    key = find_device_key(value, device)
     return None if key is None else value[key]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from archcheck.gates.workers import Request
+from archcheck.throughput.regression.workers import WorkerRequest
 
 NETS = """
 import threading, time
@@ -37,7 +37,7 @@ def write(folder: Path, build: str, more: str = "") -> Path:
 
 def answers(spec: Path, *lines: Any, sys_path: tuple[Path, ...] = (), **changes: Any) -> list[dict[str, Any]]:
     """What it says to a request and the lines after it, until its input ends."""
-    request = Request(spec, "specs/small.arch.yaml", rootdir=None, kind="full", device="cpu", num_threads=1)
+    request = WorkerRequest(spec, "specs/small.arch.yaml", rootdir=None, kind="full", device="cpu", num_threads=1)
     text = "\n".join([replace(request, **changes).as_json(), *map(json.dumps, lines), ""])
     done = subprocess.run(
         [sys.executable, "-P", "-c", "from archcheck.throughput.worker import main; main()"],

@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archcheck.plan import resolve_plan
-from archcheck.spec import parse_spec
-from archcheck.throughput.memory import resident_bytes
-from archcheck.throughput.workload import Workload, steps_for
-from archcheck.training.faults import RunFailed
-from archcheck.world import seeded
+from archcheck.network.torch_state import seeded
+from archcheck.spec.spec_file import parse_spec
+from archcheck.throughput.peak_memory import resident_bytes
+from archcheck.throughput.plan import resolve_plan
+from archcheck.throughput.workload import Workload, num_steps_lasting
+from archcheck.training.failures import RunFailed
 
 CPU = torch.device("cpu")
 HERE = "tests.unit.throughput.test_workload"
@@ -310,7 +310,7 @@ class Slow(nn.Linear):
 def test_the_warm_up_tells_the_first_step_and_the_best_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Slow, "left", (5.0, 2.0, 1.0))
     monkeypatch.setattr(Slow, "now", 0.0)
-    monkeypatch.setattr("archcheck.throughput.clock.Clock.now", lambda clock: Slow.now)
+    monkeypatch.setattr("archcheck.throughput.device_clock.DeviceClock.now", lambda clock: Slow.now)
     workload = trained("", LINEAR.replace("torch.nn:Linear", f"{HERE}:Slow"))
     assert workload.warm_up() == (5.0, 1.0)
 
@@ -320,7 +320,7 @@ def test_the_warm_up_tells_the_first_step_and_the_best_of_the_others(monkeypatch
     [(1.0, 0.25, 4), (1.0, 0.3, 4), (1.0, 30.0, 2), (1.0, 1e-12, 50), (1.0, 0.0, 50)],
 )
 def test_steps_for_a_time_are_as_many_as_take_it(seconds: float, step_sec: float, expected: int) -> None:
-    assert steps_for(seconds, step_sec, least=2, most=50) == expected
+    assert num_steps_lasting(seconds, step_sec, least=2, most=50) == expected
 
 
 @pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler")

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.data.batches import Batches
-from archcheck.data.splits import Arrays
+from archcheck.data.splits import ArraySplit
 from archcheck.data.transforms import BatchTransform
-from archcheck.recipe import Recipe, resolve_recipe
-from archcheck.records import TrainingRecord
-from archcheck.spec import parse_spec
-from archcheck.training.loop import Watchers, train
+from archcheck.spec.spec_file import parse_spec
+from archcheck.training.loop import TrainingCallbacks, train
+from archcheck.training.recipe import Recipe, resolve_recipe
+from archcheck.training.records import TrainingRecord
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -28,8 +28,8 @@ def make_recipe(training: str = "", input: str = "[B, 2]") -> Recipe:  # noqa: A
 
 def as_batches(inputs: Tensor, targets: Tensor, recipe: Recipe, *, train: bool) -> Batches:
     return Batches(
-        Arrays(inputs, targets), batch_size=recipe.batch_size, device="cpu", transform=BatchTransform(), shuffle=train,
-        drop_last=train, seed=recipe.seed,
+        ArraySplit(inputs, targets), batch_size=recipe.batch_size, device="cpu", transform=BatchTransform(),
+        shuffle=train, drop_last=train, seed=recipe.seed,
     )  # fmt: skip
 
 
@@ -56,6 +56,8 @@ def fit(clouds: tuple[Tensor, Tensor]) -> Callable[..., TrainingRecord]:
         recipe = make_recipe(training, input)
         torch.manual_seed(recipe.seed)
         train_set, test_set = [as_batches(inputs, targets, recipe, train=train) for train in (True, False)]
-        return train(network, train_set, test_set, recipe, watchers=kwargs.pop("watchers", Watchers()), **kwargs)
+        return train(
+            network, train_set, test_set, recipe, watchers=kwargs.pop("watchers", TrainingCallbacks()), **kwargs
+        )
 
     return run

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from archcheck.errors import UsageError
-from archcheck.records import EpochRecord
-from archcheck.training.checkpoints import Checkpoints
+from archcheck.training.checkpoints import BestCheckpoint
+from archcheck.training.records import EpochRecord
 
 
 def epoch(accuracy: float) -> EpochRecord:
@@ -25,7 +25,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_only_the_best_is_kept(tmp_path: Path) -> None:
-    keeper, network = Checkpoints(tmp_path / "a" / "b"), nn.Linear(1, 1, bias=False)
+    keeper, network = BestCheckpoint(tmp_path / "a" / "b"), nn.Linear(1, 1, bias=False)
     for number, accuracy in enumerate([0.5, 0.9, 0.7, 0.9]):
         nn.init.constant_(network.weight, float(number))
         keeper.keep(epoch(accuracy), network)
@@ -35,7 +35,7 @@ def test_only_the_best_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_better_one_of_the_same_name_takes_its_place(tmp_path: Path) -> None:
-    keeper, network = Checkpoints(tmp_path), nn.Linear(1, 1, bias=False)
+    keeper, network = BestCheckpoint(tmp_path), nn.Linear(1, 1, bias=False)
     for number, accuracy in enumerate([0.901, 0.902]):
         nn.init.constant_(network.weight, float(number))
         keeper.keep(epoch(accuracy), network)
@@ -44,7 +44,7 @@ def test_a_better_one_of_the_same_name_takes_its_place(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_full_leaves_the_one_before_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keeper, network = Checkpoints(tmp_path), nn.Linear(1, 1)
+    keeper, network = BestCheckpoint(tmp_path), nn.Linear(1, 1)
     keeper.keep(epoch(0.5), network)
 
     def full(*args: object, **kwargs: object) -> None:
@@ -64,7 +64,7 @@ def test_an_interrupt_leaves_no_half_a_file(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(torch, "save", interrupted)
     with pytest.raises(KeyboardInterrupt, match="by hand"):
-        Checkpoints(tmp_path).keep(epoch(0.5), nn.Linear(1, 1))
+        BestCheckpoint(tmp_path).keep(epoch(0.5), nn.Linear(1, 1))
     assert names(tmp_path) == []
 
 
@@ -75,20 +75,20 @@ class Unsaveable(nn.Linear):
 
 def test_a_network_that_cannot_be_saved_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"model_0\.50\.pt: "):
-        Checkpoints(tmp_path).keep(epoch(0.5), Unsaveable(1, 1))
+        BestCheckpoint(tmp_path).keep(epoch(0.5), Unsaveable(1, 1))
     assert names(tmp_path) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 def test_the_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("")
-    Checkpoints(tmp_path / "kept").keep(epoch(0.5), nn.Linear(1, 1))
+    BestCheckpoint(tmp_path / "kept").keep(epoch(0.5), nn.Linear(1, 1))
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "other", tmp_path / "kept" / "model_0.50.pt")]
     assert modes[0] == modes[1]
 
 
 def test_a_file_that_somebody_took_away_is_no_trouble(tmp_path: Path) -> None:
-    keeper = Checkpoints(tmp_path)
+    keeper = BestCheckpoint(tmp_path)
     keeper.keep(epoch(0.5), nn.Linear(1, 1))
     (tmp_path / "model_0.50.pt").unlink()
     keeper.keep(epoch(0.6), nn.Linear(1, 1))

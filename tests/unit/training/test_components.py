@@ -11,7 +11,7 @@ from archcheck.training.components import (
     build_optimizer,
     build_schedule,
     check_components,
-    initialise,
+    initialise_weights,
     may_be_fused,
 )
 from tests.unit.training.conftest import make_recipe
@@ -143,7 +143,7 @@ def test_a_plateau_goes_by_the_loss_on_the_test_set() -> None:
 def test_initialisation_fills_weights_and_leaves_the_rest(init: str, low: float, high: float) -> None:
     linear, norm = nn.Linear(8, 4), nn.BatchNorm1d(4)
     bias = linear.bias.detach().clone()
-    initialise(nn.Sequential(linear, norm), make_recipe(f"init: {init}").init)
+    initialise_weights(nn.Sequential(linear, norm), make_recipe(f"init: {init}").init)
     assert low <= float(linear.weight.min()) <= float(linear.weight.max()) <= high
     assert torch.equal(linear.bias, bias)
     assert torch.equal(norm.weight, torch.ones(4))
@@ -152,5 +152,5 @@ def test_initialisation_fills_weights_and_leaves_the_rest(init: str, low: float,
 def test_the_default_initialisation_changes_nothing() -> None:
     network = nn.Linear(4, 4)
     before = network.weight.detach().clone()
-    initialise(network, make_recipe("init: default").init)
+    initialise_weights(network, make_recipe("init: default").init)
     assert torch.equal(network.weight, before)

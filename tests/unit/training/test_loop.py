@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archcheck.recipe import Recipe
-from archcheck.records import EpochRecord, TrainingFault, TrainingRecord
-from archcheck.runoptions import RunOptions
-from archcheck.spec import SpecFile, parse_spec
-from archcheck.tolerance import lower_bound
-from archcheck.trainer import Trainer, choose_recipe
-from archcheck.training.loop import Progress, Watchers
+from archcheck.spec.spec_file import SpecFile, parse_spec
+from archcheck.training.loop import TrainingCallbacks, TrainingProgress
+from archcheck.training.options import RunOptions
+from archcheck.training.recipe import Recipe
+from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
+from archcheck.training.tolerance_bound import lower_bound
+from archcheck.training.trainer import Trainer, choose_recipe
 
 Fit = Callable[..., TrainingRecord]
 
@@ -126,8 +126,8 @@ def test_a_loss_that_is_no_number_is_told_at_its_step(fit: Fit, clouds: tuple[Te
 
 def test_watchers_see_every_epoch_and_the_network_as_it_is(fit: Fit) -> None:
     network, seen = nn.Linear(2, 2), list[tuple[int, bool]]()
-    progress: list[Progress] = []
-    watchers = Watchers(progress.append, lambda record, given: seen.append((record.epoch, given is network)))
+    progress: list[TrainingProgress] = []
+    watchers = TrainingCallbacks(progress.append, lambda record, given: seen.append((record.epoch, given is network)))
     record = fit(network, "batch_size: 16\nepochs: 3", watchers=watchers)
     assert seen == [(1, True), (2, True), (3, True)]
     assert [one.finished for one in progress if one.finished is not None] == list(record.epochs)
@@ -222,8 +222,9 @@ def test_numpys_random_numbers_are_seeded_too(tmp_path: Path) -> None:
     )
     (tmp_path / "mlp.arch.yaml").write_text(MLP.format(build="x").replace("torch.nn:x", "nets.py:Net"))
     script = (
-        "import sys, pathlib\nfrom archcheck.spec import read_spec\nfrom archcheck.runoptions import RunOptions\n"
-        "from archcheck.trainer import Trainer, choose_recipe\n"
+        "import sys, pathlib\nfrom archcheck.spec.spec_file import read_spec\n"
+        "from archcheck.training.options import RunOptions\n"
+        "from archcheck.training.trainer import Trainer, choose_recipe\n"
         "spec_file, options = read_spec(pathlib.Path('mlp.arch.yaml')), RunOptions(device='cpu')\n"
         "trainer = Trainer(spec_file, choose_recipe(spec_file.spec, options), options)\n"
         "print([trainer.train().epochs[-1].loss for _ in range(2)])\n"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from archcheck.spec import Named
+from archcheck.spec.models import Named
 from archcheck.training.metrics import Metric, make_metric
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archcheck.training.faults import RunFailed
+from archcheck.training.failures import RunFailed
 from archcheck.training.step import TrainingStep
 from tests.unit.training.conftest import make_recipe
 

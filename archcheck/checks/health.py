@@ -1,0 +1,170 @@
+"""The check `health`: things that no sound network does, unless the spec allows them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from archcheck.checks.check import Check, CheckContext, Needs
+from archcheck.checks.outcome import Outcome
+from archcheck.errors import BuildError, NotMeasured
+from archcheck.findings import Keys, Mismatch, build_failure
+from archcheck.function.records import HealthRecord
+from archcheck.spec.layer_keys import parse_layer_key
+from archcheck.spec.models import Health, Spec
+from archcheck.spec.spec_file import SpecFile
+from archcheck.structure.crashes import describe_crash
+from archcheck.text.words import listed
+from archcheck.text.yaml_flow import format_flow
+
+_SHOWN = 4
+
+
+def check_health(spec_file: SpecFile, record: HealthRecord) -> list[Mismatch]:
+    """Everything that no sound network does and that the spec's `health` doesn't allow."""
+    written = spec_file.spec.health
+    allowed = written if isinstance(written, Health) else Health()
+    keys: Keys = ("health",) if isinstance(written, Health) else ("build",)
+    return [
+        *_random(record, allowed, keys),
+        *_mixing(record, allowed, keys),
+        *_changed_inputs(record, keys),
+        *_unused(record, allowed, keys),
+        *_not_finite(record, keys),
+        *_unsaved(record, keys),
+    ]
+
+
+def _random(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Mismatch]:
+    for module, draw in record.draws.items():
+        if not _is_allowed(module, allowed.allow_random):
+            yield Mismatch(
+                keys, _named(module), "draws random numbers in eval mode", "the same output every time",
+                f"{draw} was called", module or None,
+                (("note", "dropout that stays on in eval mode? F.dropout needs training=self.training"),
+                 _relax("allow_random", module)),
+            )  # fmt: skip
+    if record.unrepeatable is not None and not record.draws:
+        yield Mismatch(
+            keys, _named(record.unrepeatable), "differs from run to run in eval mode", "the same output every time",
+            "another output in a second run of the same input", record.unrepeatable or None,
+            (("note", "random numbers that aren't torch's, or state that a forward pass leaves behind"),),
+        )  # fmt: skip
+
+
+def _mixing(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Mismatch]:
+    module = record.mixing
+    if module is not None and not _is_allowed(module, allowed.allow_batch_dependent):
+        yield Mismatch(
+            keys, _named(module), "mixes the examples of a batch in eval mode",
+            "the output of an example to be the same alone and in a batch", "another output without the other examples",
+            module or None,
+            (("note", "statistics of the batch, or an axis that is the batch's?"),
+             _relax("allow_batch_dependent", module)),
+        )  # fmt: skip
+
+
+def _changed_inputs(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
+    if record.changed_inputs:
+        yield Mismatch(
+            keys, "forward", "writes to its input", "the input as it was",
+            f"input {listed(record.changed_inputs, _SHOWN)} changed",
+            notes=(("note", "an in-place operation on the input: inplace=True, +=, x[...] = ..."),),
+        )  # fmt: skip
+
+
+def _unused(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Mismatch]:
+    unused = [name for name in record.no_gradient if not _is_allowed(name, allowed.allow_unused)]
+    if unused:
+        first = unused[0]
+        module = first.rpartition(".")[0]
+        excuse = _common(unused)
+        others = len(unused) - 1
+        problem = "gets no gradient" + (
+            f", nor do {others} more parameters" if others > 1 else ", nor does 1 more parameter" if others else ""
+        )
+        yield Mismatch(
+            keys, first, problem, "a gradient in train mode or in eval mode", f"none for {listed(unused, _SHOWN)}",
+            module or None,
+            (("note", "never used by the forward, detached, or multiplied by 0"),
+             _relax("allow_unused", excuse)),
+        )  # fmt: skip
+
+
+def _not_finite(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
+    if record.not_finite:
+        first = record.not_finite[0]
+        yield Mismatch(
+            keys, first, "has a gradient that isn't finite", "finite gradients",
+            f"NaN or infinity for {listed(record.not_finite, _SHOWN)}", first.rpartition(".")[0] or None,
+            (("note", "a square root or a logarithm of 0, a division by 0?"),),
+        )  # fmt: skip
+
+
+def _unsaved(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
+    if record.unsaved is not None:
+        yield Mismatch(
+            keys, "state_dict", "doesn't bring the network back",
+            "the same output after load_state_dict into a new instance", record.unsaved,
+            notes=(("note", "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"),),
+        )  # fmt: skip
+
+
+def _is_allowed(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a module, a module around it or a parameter's own name is among those excused."""
+    parts = name.split(".") if name else []
+    names = [".".join(parts[: i + 1]) for i in range(len(parts))] or [""]
+    return any(parse_layer_key(text).matches(one) for text in patterns for one in names) or (
+        not parts and any(text in ("**", "*") for text in patterns)
+    )
+
+
+def _relax(key: str, module: str) -> tuple[str, str]:
+    name = module or "**"
+    return "allow", f"health: {{{key}: [{format_flow(name)}]}}"
+
+
+def _common(names: Sequence[str]) -> str:
+    """What excuses some parameters and as little else as can be: a parameter, or all that is below a module."""
+    if len(names) == 1:
+        return names[0]
+    parts = [name.split(".") for name in names]
+    shared = [
+        column[0] for column in itertools.takewhile(lambda column: len(set(column)) == 1, zip(*parts, strict=False))
+    ]
+    return ".".join([*shared, "**"])
+
+
+def _named(module: str) -> str:
+    return module or "the network itself"
+
+
+class HealthCheck(Check):
+    """Look for what no sound network does; asked of every spec that doesn't switch it off."""
+
+    name = "health"
+    needs = Needs.VALUES
+
+    def place(self, spec: Spec) -> Keys | None:
+        """Return the place of `health`, or else of `build`."""
+        if spec.health == "off":
+            return None
+        return ("health",) if spec.health is not None else ("build",)
+
+    def run(self, context: CheckContext) -> Outcome:
+        """Run the network with fixed weights and look at how it behaves.
+
+        Raises:
+            NotMeasured: it can't be run with fixed weights.
+        """
+        try:
+            _, record = context.network.function_of(context.spec_file)
+        except BuildError as error:
+            return Outcome((build_failure(context.spec.args, ("args",), error),))
+        if record.health is None:
+            assert record.crash is not None  # nothing else keeps the health from being looked at
+            raise NotMeasured(f"the forward stopped under fixed weights: {describe_crash(record.crash)}")
+        return Outcome(tuple(check_health(context.spec_file, record.health)))
+
+
+CHECK = HealthCheck()

@@ -1,0 +1,361 @@
+"""The check `shapes`: types and output shapes of the listed layers, and the network's output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from archcheck.checks.check import Check, CheckContext, Needs, Recording
+from archcheck.checks.outcome import Outcome
+from archcheck.checks.recording import record_structure
+from archcheck.findings import AFTER_ALL, Edit, Keys, Mismatch
+from archcheck.spec.dims import BATCH
+from archcheck.spec.layer_keys import LayerKey, parse_layer_key
+from archcheck.spec.models import Spec
+from archcheck.spec.spec_file import SpecFile
+from archcheck.spec.values import TensorPattern, ValuePattern
+from archcheck.structure.crashes import crash_mismatch, describe_crash
+from archcheck.structure.layer_selection import limit_glob, matching_modules
+from archcheck.structure.patterns import (
+    dimension_names,
+    format_pattern,
+    format_sizes,
+    format_value,
+    infer_value,
+    named_items,
+)
+from archcheck.structure.records import (
+    CallRecord,
+    ForwardRecord,
+    ModuleRecord,
+    OpaqueRecord,
+    SequenceRecord,
+    StructureTrace,
+    TensorRecord,
+    ValueRecord,
+)
+from archcheck.text.words import close_names, listed, times
+
+# ------------------------------------------------------------------------------------------- shapes
+
+
+def check_shapes(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
+    """Every listed layer's type and output, and the network's output, at every size that was tried."""
+    spec = spec_file.spec
+    calls = [_calls_by_name(forward) for forward in trace.forwards]
+    found: list[Mismatch] = []
+    for text, layer in spec.layers.items():
+        key = parse_layer_key(text)
+        names = matching_modules(key, trace)
+        if not names:
+            found.append(_matches_nothing(key, trace))
+            continue
+        if layer.type is not None:
+            found += limit_glob(key, _check_type(text, layer.type, names, trace, calls))
+        if "output" in layer.model_fields_set:
+            found += limit_glob(key, _check_layer_output(layer.output, key, names, trace, calls))
+    if spec.output is not None:
+        found += _check_network_output(spec, trace)
+    return _with_crash(spec, trace, sorted(found, key=lambda mismatch: mismatch.order))
+
+
+_Calls: TypeAlias = Sequence[Mapping[str, Sequence[CallRecord]]]  # by module, for every forward
+
+
+def _calls_by_name(forward: ForwardRecord) -> dict[str, list[CallRecord]]:
+    calls: dict[str, list[CallRecord]] = {}
+    for call in forward.calls:
+        calls.setdefault(call.name, []).append(call)
+    return calls
+
+
+def _matches_nothing(key: LayerKey, trace: StructureTrace) -> Mismatch:
+    what = "no module matches" if key.is_glob else "no such module"
+    close = close_names(key.pattern, filter(None, trace.modules), limit=3)
+    children = [name for name in trace.modules if name and "." not in name]
+    has = listed(children) or "no modules inside it"
+    hint = f"did you mean {' or '.join(close)}?" if close else f"the network has {has}"
+    return Mismatch(("layers", key.text), key.text, what, notes=(("note", hint),))
+
+
+def _check_type(text: str, expected: str, names: Sequence[str], trace: StructureTrace, calls: _Calls) -> list[Mismatch]:
+    keys = ("layers", text, "type")
+    actual = {name: _type_like(expected, trace.modules[name]) for name in names}
+    # A glob's type can only be rewritten to one that all of its modules have.
+    edits = (Edit(keys, actual[names[0]]),) if len(set(actual.values())) == 1 else ()
+    return [
+        Mismatch(keys, name, "type differs", expected, actual[name], name, (), edits, _first_returned(name, calls))
+        for name in names
+        if not _is_type(expected, trace.modules[name])
+    ]
+
+
+def _is_type(expected: str, module: ModuleRecord) -> bool:
+    """A type is known by its class's name, dotted as far as one likes."""
+    return expected in (module.type_name, module.qualified_type) or module.qualified_type.endswith("." + expected)
+
+
+def _type_like(expected: str, module: ModuleRecord) -> str:
+    return module.type_name if "." not in expected else module.qualified_type
+
+
+def _first_returned(name: str, calls: _Calls) -> int:
+    returned = [call.finished for by_name in calls for call in by_name.get(name, ()) if call.finished is not None]
+    return returned[0] if returned else AFTER_ALL
+
+
+@dataclass(frozen=True, slots=True)
+class _Observation:
+    """One value that a pattern speaks of, the sizes at which it was seen and when."""
+
+    sizes: Mapping[str, int]
+    value: ValueRecord
+    order: int
+    label: str  # "call [1]" where a module is called several times and the key speaks of all calls
+
+
+def _check_layer_output(
+    pattern: ValuePattern, key: LayerKey, names: Sequence[str], trace: StructureTrace, calls: _Calls
+) -> list[Mismatch]:
+    keys = ("layers", key.text, "output")
+    found: list[Mismatch] = []
+    agreed: list[tuple[str, list[_Observation]]] = []
+    for name in names:
+        seen, missing = _observe(key, name, trace, calls)
+        if missing:
+            found.append(Mismatch(("layers", key.text), name, missing, module=name))
+        agreed.append((name, seen))
+    everything = [one for _, seen in agreed for one in seen]
+    for name, seen in agreed:
+        # A glob's line can only be rewritten to what all of its layers show.
+        subject = name if key.call is None else f"{name}[{key.call}]"
+        found += _compare(keys, (subject, name), pattern, seen, trace, everything if key.is_glob else seen)
+    return found
+
+
+def _observe(key: LayerKey, name: str, trace: StructureTrace, calls: _Calls) -> tuple[list[_Observation], str | None]:
+    """What a layer put out in every forward, and what is missing of it."""
+    seen: list[_Observation] = []
+    for forward, by_name in zip(trace.forwards, calls, strict=True):
+        own = by_name.get(name, ())
+        chosen = [call for call in own if key.call in (None, call.index)]
+        if not chosen and forward.crash is None:
+            return seen, _not_called(key, len(own), trace.modules[name])
+        several = len(own) > 1 and key.call is None
+        seen += [_observation(forward, call, several) for call in chosen if call.output is not None]
+    return seen, None
+
+
+def _not_called(key: LayerKey, calls: int, module: ModuleRecord) -> str | None:
+    if calls:
+        return f"has no call [{key.call}]: the forward calls it {times(calls)}, counted from 0"
+    if key.is_glob and module.is_container:
+        return None
+    return "is never called by the forward"
+
+
+def _observation(forward: ForwardRecord, call: CallRecord, several: bool) -> _Observation:
+    assert call.output is not None
+    order = call.finished if call.finished is not None else AFTER_ALL
+    return _Observation(forward.sizes, call.output, order, f"call [{call.index}]" if several else "")
+
+
+def _check_network_output(spec: Spec, trace: StructureTrace) -> list[Mismatch]:
+    seen = [_Observation(f.sizes, f.output, AFTER_ALL - 1, "") for f in trace.forwards if f.output is not None]
+    return _compare(("output",), ("output", None), spec.output, seen, trace, seen)
+
+
+def _compare(
+    keys: Keys,
+    about: tuple[str, str | None],
+    pattern: ValuePattern,
+    seen: Sequence[_Observation],
+    trace: StructureTrace,
+    everything: Sequence[_Observation],
+) -> list[Mismatch]:
+    """At most one mismatch: the first place where a value differs from the pattern, and how it would be accepted.
+
+    `about` is the subject and the module to describe; `everything` is what a rewritten pattern must hold for.
+    """
+    subject, module = about
+    for one in seen:
+        difference = _difference(pattern, one.value, one.sizes)
+        if difference is None:
+            continue
+        order_of_names = dimension_names(trace)
+        notes = [("at", text) for text in [_at(one, difference)] if text]
+        return [
+            Mismatch(
+                (*keys, *difference.path), subject, difference.problem, difference.expected,
+                _describe(seen, one, difference.path, order_of_names), module, tuple(notes),
+                _edits(keys, pattern, everything, order_of_names), one.order,
+            )
+        ]  # fmt: skip
+    return []
+
+
+def _at(one: _Observation, difference: _Difference) -> str:
+    """Where it was seen, told only where the pattern alone leaves that open."""
+    parts = [one.label] if one.label else []
+    if any(name != BATCH for name in one.sizes) or difference.concrete:
+        parts.append(", ".join(f"{name}={size}" for name, size in one.sizes.items()))
+    if difference.concrete and parts:
+        parts[-1] += f": {difference.concrete}"
+    return ", ".join(parts)
+
+
+# ------------------------------------------------------------------------------------------- values
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    path: Keys
+    problem: str
+    expected: str
+    concrete: str = ""
+
+
+def _difference(
+    pattern: ValuePattern, value: ValueRecord, sizes: Mapping[str, int], path: Keys = ()
+) -> _Difference | None:
+    """The first place where a value isn't what the pattern says."""
+    if isinstance(pattern, TensorPattern) and isinstance(value, TensorRecord):
+        expected = pattern.evaluate(sizes)
+        if expected == value.shape:
+            return None
+        free = any(dim.names - {BATCH} for dim in pattern.dims)
+        concrete = f"expected {format_sizes(expected)}, found {format_sizes(value.shape)}" if free else ""
+        return _Difference(path, _where(path, "output shape differs"), str(pattern), concrete)
+    if pattern is None:
+        same = isinstance(value, OpaqueRecord)
+        return None if same else _Difference(path, _where(path, "output differs"), "no tensor")
+    parts = _parts(pattern, value)
+    if parts is None:
+        return _Difference(path, _where(path, "output differs"), format_pattern(pattern))
+    steps = (_difference(inner, part, sizes, (*path, key)) for key, inner, part in parts)
+    return next((step for step in steps if step is not None), None)
+
+
+def _parts(pattern: ValuePattern, value: ValueRecord) -> list[tuple[str | int, ValuePattern, ValueRecord]] | None:
+    """Pattern and value side by side, part by part; None where they are built differently."""
+    if isinstance(pattern, tuple) and isinstance(value, SequenceRecord) and len(pattern) == len(value.items):
+        return [(i, inner, part) for i, (inner, part) in enumerate(zip(pattern, value.items, strict=True))]
+    if isinstance(pattern, dict):
+        items = named_items(value)
+        if items is not None and pattern.keys() == items.keys():
+            return [(key, inner, items[key]) for key, inner in pattern.items()]
+    return None
+
+
+def _where(path: Keys, problem: str) -> str:
+    place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return f"{problem} at {place}" if path else problem
+
+
+def _describe(seen: Sequence[_Observation], one: _Observation, path: Keys, names: Sequence[str]) -> str:
+    """The differing value in terms of the free dimensions, or as it was at one size where that can't be told."""
+    try:
+        values = [_inside(other.value, path) for other in seen]
+        return format_pattern(infer_value(values, [other.sizes for other in seen], names))
+    except (ValueError, KeyError, IndexError, TypeError):
+        at = ", ".join(f"{name}={size}" for name, size in one.sizes.items())
+        return format_value(_inside(one.value, path)) + (f" at {at}" if at else "")
+
+
+def _inside(value: ValueRecord, path: Keys) -> ValueRecord:
+    for key in path:
+        items = named_items(value)
+        if isinstance(value, SequenceRecord) and isinstance(key, int):
+            value = value.items[key]
+        elif items is not None:
+            value = items[str(key)]
+        else:
+            raise KeyError(key)
+    return value
+
+
+def _edits(keys: Keys, pattern: ValuePattern, seen: Sequence[_Observation], names: Sequence[str]) -> tuple[Edit, ...]:
+    """The dimensions to rewrite, one by one where the rank stays, so that everything else keeps its bytes."""
+    try:
+        inferred = infer_value([one.value for one in seen], [one.sizes for one in seen], names)
+    except ValueError:
+        return ()
+    return tuple(_edits_inside(keys, pattern, inferred, [one.sizes for one in seen]))
+
+
+def _edits_inside(
+    keys: Keys, pattern: ValuePattern, inferred: Any, sizes: Sequence[Mapping[str, int]]
+) -> Iterator[Edit]:
+    if isinstance(pattern, TensorPattern) and _is_shape(inferred) and len(inferred) == len(pattern.dims):
+        for position, (dim, new) in enumerate(zip(pattern.dims, inferred, strict=True)):
+            if not _same_dim(dim.text, new, sizes):
+                yield Edit((*keys, position), new)
+    elif isinstance(pattern, tuple) and isinstance(inferred, list) and len(pattern) == len(inferred):
+        for position, (inner, part) in enumerate(zip(pattern, inferred, strict=True)):
+            yield from _edits_inside((*keys, position), inner, part, sizes)
+    elif isinstance(pattern, dict) and isinstance(inferred, dict) and pattern.keys() == inferred.keys():
+        for key, inner in pattern.items():
+            yield from _edits_inside((*keys, key), inner, inferred[key], sizes)
+    elif not (pattern is None and inferred is None):
+        yield Edit(keys, inferred)
+
+
+def _is_shape(inferred: Any) -> bool:
+    return isinstance(inferred, list) and all(isinstance(dim, (int, str)) for dim in inferred)
+
+
+def _same_dim(text: str, new: int | str, sizes: Sequence[Mapping[str, int]]) -> bool:
+    from archcheck.spec.dims import parse_dim
+
+    old_dim, new_dim = parse_dim(text), parse_dim(new)
+    return all(old_dim.evaluate(at) == new_dim.evaluate(at) for at in sizes)
+
+
+# ------------------------------------------------------------------------------------------- crashes
+
+
+def _with_crash(spec: Spec, trace: StructureTrace, mismatches: list[Mismatch]) -> list[Mismatch]:
+    """A forward that died is a note on the first mismatch, which explains it, or else a mismatch of its own."""
+    if trace.died is None:
+        return mismatches
+    died, crash = trace.died
+    if mismatches and mismatches[0].order < AFTER_ALL:
+        first, *rest = mismatches
+        note = ("note", f"forward then stopped at {describe_crash(crash)}")
+        return [replace(first, notes=(*first.notes, note)), *rest]
+    return [*mismatches, crash_mismatch(spec, died, crash)]
+
+
+# ------------------------------------------------------------------------------------------- counts
+
+
+class ShapesCheck(Check):
+    """Compare every listed layer's type and output, and the network's output, at every size that was tried."""
+
+    name = "shapes"
+    needs = Needs.STRUCTURE
+    recorded = ("layers", "output")
+
+    def place(self, spec: Spec) -> Keys | None:
+        """Return the place of `layers`, or else of `output`."""
+        if not spec.layers and spec.output is None:
+            return None
+        return ("layers",) if spec.layers else ("output",)
+
+    def run(self, context: CheckContext) -> Outcome:
+        """Compare the shapes."""
+        return Outcome(tuple(check_shapes(context.spec_file, context.network.trace)))
+
+    def refuse_update(self, context: CheckContext, mismatches: Sequence[Mismatch]) -> list[Mismatch]:
+        """Return the mismatches that an update can't accept; a forward that died is always one."""
+        left = super().refuse_update(context, mismatches)
+        died = context.network.trace.died
+        return [crash_mismatch(context.spec, *died)] if died is not None and not left else left
+
+    def record_absent(self, context: CheckContext, absent: Sequence[str]) -> Recording:
+        """Record the layer table or the output."""
+        return record_structure(context, absent)
+
+
+CHECK = ShapesCheck()

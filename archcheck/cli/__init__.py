@@ -1,0 +1,1 @@
+"""The `archcheck` command, a file for each of its commands."""

@@ -1,0 +1,41 @@
+"""The `archcheck` command line: its commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from archcheck import __version__
+from archcheck.cli import bench, calibrate, diff, history, new, schema, show
+from archcheck.cli.networks import FAILED, report_error
+from archcheck.errors import ArchcheckError
+
+COMMANDS = (new, show, diff, calibrate, bench, history, schema)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns the exit status: 0; 1, `diff` found differences; 2, something could not be done."""
+    options = make_parser().parse_args(argv)
+    try:
+        return int(options.run(options))
+    except ArchcheckError as error:
+        report_error(error)
+        return FAILED
+    except BrokenPipeError:  # `archcheck show … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"archcheck: error: {error.strerror or error}", file=sys.stderr)
+        return FAILED
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line, with all its commands."""
+    parser = argparse.ArgumentParser(prog="archcheck", description="Spec files for neural network architectures.")
+    parser.add_argument("--version", action="version", version=f"archcheck {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return parser

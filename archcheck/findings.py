@@ -1,0 +1,49 @@
+"""What a check says of a network: mismatches, and the edits by which an update accepts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from archcheck.errors import BuildError
+
+Keys: TypeAlias = tuple[str | int, ...]
+AFTER_ALL = 1 << 60  # sorts what has no place in the order of execution behind everything that has one
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A value of the spec to replace: where it stands, and what was measured instead (text is written as it is)."""
+
+    keys: Keys
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One line of a spec that isn't true, with what would make it so.
+
+    `keys` is its place in the spec, `subject` what it speaks of, `module` the module to describe beside it, `notes`
+    further labelled lines. `edits` are the changes by which an update would accept what was measured; empty where an
+    update can't. `order` sorts mismatches so that the first one explains the others.
+    """
+
+    keys: Keys
+    subject: str
+    problem: str
+    expected: str | None = None
+    actual: str | None = None
+    module: str | None = None
+    notes: tuple[tuple[str, str], ...] = ()
+    edits: tuple[Edit, ...] = ()
+    order: int = AFTER_ALL
+
+
+def build_failure(args: Mapping[str, Any], place: Keys, error: BuildError) -> Mismatch:
+    """Why a network can't be built, at the argument at fault where it is one; `place` is where `args` are written."""
+    keys: Keys = ("build",)
+    if error.arg and args:
+        keys = (*place, error.arg) if error.arg in args else place
+    notes = (("raised", error.where),) if error.where else ()
+    return Mismatch(keys, "build", str(error), notes=notes)

@@ -1,0 +1,1 @@
+"""A likely cause of a difference: operations replaced one by one until the recorded numbers come back."""

@@ -1,0 +1,218 @@
+"""Modules and files that a spec names, imported beside each other."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from archcheck.errors import BuildError
+from archcheck.network.exceptions import _LIBRARIES, _frames, one_line, raised_at
+from archcheck.spec.target import Target
+from archcheck.text.words import did_you_mean
+
+
+def _raised(doing: str, error: BaseException, rootdir: Path | None) -> BuildError:
+    return BuildError(f"{doing} raised {one_line(error)}", where=raised_at(error, rootdir))
+
+
+@contextmanager
+def _search_path(folder: Path) -> Iterator[None]:
+    """Have a folder at the front of `sys.path`."""
+    entry = str(folder)
+    sys.path.insert(0, entry)
+    importlib.invalidate_caches()  # files may be younger than the importer's view of their folder
+    try:
+        yield
+    finally:
+        if entry in sys.path:
+            sys.path.remove(entry)
+
+
+def _module(name: str, rootdir: Path | None) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        if _is_absent(error, name):
+            # The part that is missing may be a package on the way: nets.resnet -> nets.
+            missing = getattr(error, "name", None) or name
+            close = did_you_mean(missing, _siblings(missing))
+            where = f" in {rootdir} or the Python environment" if rootdir and not close else ""
+            raise BuildError(f"no module named {missing!r}{close or where}") from error
+        raise _raised(f"importing {name}", error, rootdir) from error
+
+
+def _siblings(name: str) -> list[str]:
+    """The modules beside one that isn't there, where its package is."""
+    parent = name.rpartition(".")[0]
+    return [
+        f"{parent}.{found.name}" for found in pkgutil.iter_modules(getattr(sys.modules.get(parent), "__path__", []))
+    ]
+
+
+def _is_absent(error: BaseException, name: str) -> bool:
+    """Whether the module itself isn't there, rather than one that it imports: then no code of it was running."""
+    if not isinstance(error, ModuleNotFoundError) or not f"{name}.".startswith(f"{error.name}."):
+        return False
+    return not any(_frames(error.__traceback__))
+
+
+def _attribute(module: ModuleType, target: Target, rootdir: Path | None) -> Any:
+    found: Any = module
+    for name in target.attribute.split("."):
+        owner = found
+        try:
+            found = getattr(owner, name)
+        except AttributeError as error:
+            close = did_you_mean(name, [known for known in dir(owner) if not known.startswith("_")])
+            shown = target.source if owner is module else f"{target.source}:{getattr(owner, '__qualname__', owner)}"
+            raise BuildError(f"{shown} has no {name!r}{close}") from error
+        except (Exception, SystemExit) as error:
+            raise _raised(f"importing {target.text}", error, rootdir) from error
+    return found
+
+
+class _Files:
+    """The files imported so far, and which folder each of the modules loaded with them belongs to."""
+
+    def __init__(self) -> None:
+        self.modules: dict[Path, ModuleType] = {}
+        self._loaded: dict[Path, dict[str, ModuleType]] = {}
+
+    @contextmanager
+    def using(self, folder: Path) -> Iterator[None]:
+        """Have a folder's modules importable, and those of the same names from other folders out of the way."""
+        displaced = self._displace(folder)
+        own = self._loaded.setdefault(folder, {})
+        sys.modules.update(own)
+        before = set(sys.modules)
+        try:
+            with _search_path(folder):
+                yield
+        finally:
+            own.update(self._new(folder, before))
+            for name in [name for name in own if name.partition(".")[0] in displaced]:
+                sys.modules.pop(name, None)
+            for modules in displaced.values():
+                sys.modules.update(modules)
+
+    def forget(self, folder: Path, before: set[str]) -> None:
+        """Drop what a failed import has left behind."""
+        for name in self._new(folder, before):
+            del sys.modules[name]
+
+    def _new(self, folder: Path, before: set[str]) -> dict[str, ModuleType]:
+        """The folder's modules that were imported since, without those of a folder within it that has its own."""
+        owned = {id(module) for modules in self._loaded.values() for module in modules.values()}
+        new = {name: sys.modules[name] for name in sys.modules.keys() - before}
+        return {name: module for name, module in new.items() if _is_under(module, folder) and id(module) not in owned}
+
+    def _displace(self, folder: Path) -> dict[str, dict[str, ModuleType]]:
+        """Take other folders' modules of names that this one has too out of `sys.modules`; by top-level name."""
+        displaced: dict[str, dict[str, ModuleType]] = {}
+        for other, modules in self._loaded.items():
+            for name, module in modules.items():
+                top = name.partition(".")[0]
+                if other != folder and sys.modules.get(name) is module and _has_module(folder, top):
+                    displaced.setdefault(top, {})[name] = sys.modules.pop(name)
+        return displaced
+
+
+_files = _Files()  # per process, as sys.modules is
+
+
+def _is_under(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and file.startswith(f"{folder}{os.sep}") and not file.startswith(_LIBRARIES)
+
+
+def _has_module(folder: Path, name: str) -> bool:
+    return os.path.isfile(folder / f"{name}.py") or os.path.isdir(folder / name)
+
+
+def _located(source: str, base_dir: Path) -> Path:
+    return (base_dir / source).resolve()
+
+
+@contextmanager
+def importing(target: Target, base_dir: Path, rootdir: Path | None) -> Iterator[None]:
+    """Have what the target's code may import at hand: `rootdir`'s modules, and before them those beside a file."""
+    folders = [rootdir.resolve()] if rootdir is not None else []
+    if target.kind == "path":
+        folders.append(_package_of(_located(target.source, base_dir))[0])
+    with ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(_files.using(folder))
+        yield
+
+
+def _package_of(path: Path) -> tuple[Path, list[str]]:
+    """The folder that would have to be on `sys.path`, and the parts of the module's name from there."""
+    parts, folder = [path.stem], path.parent
+    while os.path.isfile(folder / "__init__.py") and folder.parent != folder:
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if parts[-1] == "__init__" and len(parts) > 1:
+        parts.pop()
+    return folder, parts
+
+
+def _file(source: str, base_dir: Path, rootdir: Path | None) -> ModuleType:
+    path = _located(source, base_dir)
+    if not os.path.isfile(path):  # unlike Path's, false for a name that is too long
+        raise BuildError(f"no file {source} in {base_dir}")
+    if path in _files.modules:
+        return _files.modules[path]
+    folder, parts = _package_of(path)
+    before = set(sys.modules)
+    try:
+        module = _import_file(path, folder, parts)
+    except BaseException as error:
+        _files.forget(folder, before)
+        if isinstance(error, (Exception, SystemExit)):
+            raise _raised(f"importing {source}", error, rootdir) from error
+        raise
+    _files.modules[path] = module
+    return module
+
+
+def _import_file(path: Path, folder: Path, parts: list[str]) -> ModuleType:
+    if _is_free(parts[0], folder) and all(part.isidentifier() for part in parts):
+        module = importlib.import_module(".".join(parts))
+        if _is_file_of(module, path):
+            return module
+    return _import_under_own_name(path)
+
+
+def _is_free(top: str, folder: Path) -> bool:
+    """Whether a top-level name means the folder's: no other module has it, whether imported already or Python's own."""
+    if top in sys.modules:
+        loaded = sys.modules[top]
+        return any(_is_file_of(loaded, folder / rest) for rest in (f"{top}.py", f"{top}/__init__.py"))
+    return top not in sys.stdlib_module_names
+
+
+def _is_file_of(module: ModuleType, path: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and Path(file).resolve() == path
+
+
+def _import_under_own_name(path: Path) -> ModuleType:
+    digest = hashlib.blake2b(os.fsencode(path), digest_size=4).hexdigest()
+    name = f"{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python source")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,1 @@
+"""The pytest plugin behind `--archcheck`: session hooks, items, progress, the fixture."""

@@ -1,0 +1,239 @@
+"""The pytest nodes: a spec file collects one item for each check that it asks for."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from archcheck.checks.check import CannotCheck, Check, CheckContext
+from archcheck.checks.network_under_test import NetworkUnderTest, build_and_trace
+from archcheck.checks.outcome import CheckReport, NetworkCounts, Outcome, Unmeasured
+from archcheck.checks.registry import all_checks
+from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError
+from archcheck.findings import Keys, Mismatch
+from archcheck.pytest_plugin.stopwatch import BenchmarkStopwatch, has_benchmark
+from archcheck.report.mismatches import format_mismatches, headline
+from archcheck.spec.spec_file import SpecFile, read_spec, spec_name
+from archcheck.structure.records import StructureTrace
+from archcheck.text.paths import path_from
+from archcheck.throughput.session import SpeedSession
+from archcheck.training.session import TrainingSession
+
+if TYPE_CHECKING:
+    from _pytest._code.code import TerminalRepr
+
+TRAINING_KEY = pytest.StashKey[TrainingSession]()
+SPEED_KEY = pytest.StashKey[SpeedSession]()
+
+
+class CheckFailure(Exception):  # noqa: N818 - a verdict, not a fault
+    """Something that a spec promises isn't so: `summary` in one line, at `loc`; the message tells everything."""
+
+    def __init__(self, text: str, loc: SourceLoc, summary: str) -> None:
+        super().__init__(text)
+        self.loc = loc
+        self.summary = summary
+
+
+class SpecModule(pytest.Module):
+    """One spec file. A broken one becomes a single failing `spec` item, so that the others still run."""
+
+    # No Python module stands behind it, as with pytest's own doctest text files; being a Module makes a user's
+    # module-scoped fixtures work.
+    obj = None
+    _network: NetworkUnderTest | Mismatch | None = None
+
+    def collect(self) -> Iterator[CheckItem]:
+        """Collect the items of the file, in the order of the registry: the spec itself first."""
+        shown = path_from(self.path, self.config.invocation_params.dir)
+        try:
+            spec_file = read_spec(self.path, shown)
+        except SpecError as error:
+            problems = error.problems
+            yield self._item("spec", problems[0].loc, lambda _: raise_problems(problems))
+            return
+        for check in all_checks():
+            place = check.place(spec_file.spec)
+            if place is not None or self._may_be_added(check, spec_file):
+                yield self._check_item(check, spec_file, place or ())
+        spec_file.document.release()  # a thousand specs may be waiting for their turn
+
+    def _may_be_added(self, check: Check, spec_file: SpecFile) -> bool:
+        return self.config.getoption("archcheck_update") in ("new", "all") and check.may_be_added(spec_file.spec)
+
+    def _check_item(self, check: Check, spec_file: SpecFile, place: Keys) -> CheckItem:
+        loc = spec_file.locate(place, key=True)
+        item = self._item(check.name, loc, lambda item: run_item(item, check, spec_file, self.network(spec_file)))
+        item.found = replace(item.found, build=spec_file.spec.build)
+        return item
+
+    def _item(self, name: str, loc: SourceLoc, run: Callable[[CheckItem], None]) -> CheckItem:
+        def archcheck_item() -> None:
+            run(item)
+
+        def archcheck_timed_item(benchmark: Any) -> None:  # noqa: ARG001 - taken from the item's `funcargs`
+            run(item)
+
+        is_timed = name == "throughput" and has_benchmark(self.config)
+        function = archcheck_timed_item if is_timed else archcheck_item
+        item: CheckItem = CheckItem.from_parent(self, name=name, callobj=function)
+        item.loc = loc
+        item.found = CheckReport(loc.path, str(self.path), name)
+        item.add_marker(f"archcheck_{name}")
+        return item
+
+    def network(self, spec_file: SpecFile) -> NetworkUnderTest | Mismatch:
+        """Build and trace the network, once for all items of the file; the mismatch says why it can't be built."""
+        if self._network is None:
+            device = self.config.getoption("archcheck_device")
+            # What a network computes is the same everywhere: it runs on a GPU only where that is asked for by name.
+            device = device if device.startswith("cuda") else "cpu"
+            self._network = build_and_trace(spec_file, self.config.rootpath, device=device)
+        return self._network
+
+    def teardown(self) -> None:
+        """Let go of the network when the last item of the file is through."""
+        self._network = None
+
+
+class CheckItem(pytest.Function):
+    """One check of one spec; an ordinary test function to pytest, so that fixtures, markers and plugins work.
+
+    `loc` is the line that the item speaks of, `found` what it found so far.
+    """
+
+    loc: SourceLoc
+    found: CheckReport
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """Where the item stands: the line of the spec (from 0, as pytest counts), and the title of its failure."""
+        return self.path, self.loc.line - 1, f"{spec_name(self.path)}: {self.name}"
+
+    # As in pytest's own Function, which leaves out an argument of Node's method too.
+    def repr_failure(  # type: ignore[override]
+        self, excinfo: pytest.ExceptionInfo[BaseException]
+    ) -> str | TerminalRepr:
+        """A verdict as its own text, without a traceback; anything else as pytest shows it."""
+        error = excinfo.value
+        if not isinstance(error, CheckFailure):
+            return super().repr_failure(excinfo)
+        self.loc = error.loc
+        text = excinfo.getrepr(style="value")
+        crash = text.reprcrash
+        if crash is not None:
+            crash.path, crash.lineno, crash.message = error.loc.path, error.loc.line, error.summary
+        return text
+
+    def note(self, outcome: Outcome) -> None:
+        """Keep what was found; its figures become properties, which land in JUnit files and survive xdist."""
+        known = dict(self.user_properties)
+        figures = {f"archcheck_{name}": value for name, value in outcome.figures().items()}
+        self.user_properties += [(name, value) for name, value in figures.items() if name not in known]
+        self.found = replace(self.found, outcome=outcome)
+
+
+def raise_problems(problems: Sequence[Problem]) -> NoReturn:
+    """Fail with everything that is wrong with a spec file."""
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    raise CheckFailure("\n".join(str(problem) for problem in problems), first.loc, f"{first}{more}")
+
+
+# ------------------------------------------------------------------------------------------- running a check
+
+
+def run_item(item: CheckItem, check: Check, spec_file: SpecFile, network: NetworkUnderTest | Mismatch) -> None:
+    """Run one check; under an update accept what can be accepted, and fail with what is left."""
+    if isinstance(network, Mismatch):
+        item.note(Outcome((network,)))
+        _fail(item, spec_file, [network], None)
+    context = _context(item, spec_file, network)
+    if check.needs.is_instant:
+        item.note(_facts_of(network.trace))
+    outcome = _run(item, check, context)
+    item.note(outcome)
+    if outcome.mismatches:
+        _fail(item, spec_file, outcome.mismatches, network.trace)
+    if outcome.unmeasured:
+        _not_measured(item, spec_file, outcome.unmeasured)
+
+
+def _context(item: CheckItem, spec_file: SpecFile, network: NetworkUnderTest) -> CheckContext:
+    config = item.config
+    return CheckContext(
+        spec_file=spec_file,
+        network=network,
+        training=config.stash[TRAINING_KEY],
+        speed=config.stash[SPEED_KEY],
+        stopwatch=BenchmarkStopwatch(item),
+        rootdir=config.rootpath,
+    )
+
+
+def _facts_of(trace: StructureTrace) -> Outcome:
+    """Return what every check of a network can tell of it: its counts, and anything unusual about the trace."""
+    notes = [f"ran on {trace.device}: {trace.fallback_reason}"] if trace.fallback_reason else []
+    if trace.uncounted:
+        notes.append(f"MACs are without {', '.join(trace.uncounted)}")
+    counts = NetworkCounts(None if trace.uninitialized else trace.root.num_params, trace.macs)
+    return Outcome(notes=tuple(notes), counts=counts)
+
+
+def _run(item: CheckItem, check: Check, context: CheckContext) -> Outcome:
+    """Run a check and record what an update asks for; what stops it is told at its line of the spec."""
+    place = check.place(context.spec)
+    keys = () if check.needs.is_instant or place is None else place
+    before = item.found.outcome
+    try:
+        outcome = check.run(context) if place is not None else Outcome()
+        outcome = _with_update(outcome, check, context, item.config.getoption("archcheck_update"))
+    except NotMeasured as error:
+        return replace(before, unmeasured=(Unmeasured(str(error), keys),))
+    except ArchcheckError as error:
+        loc = context.spec_file.locate(error.keys if isinstance(error, CannotCheck) else keys, key=True)
+        raise CheckFailure(f"{loc}: {error}", loc, f"{loc}: {error}") from None
+    return replace(outcome, notes=(*before.notes, *outcome.notes), counts=before.counts)
+
+
+def _with_update(outcome: Outcome, check: Check, context: CheckContext, update: str | None) -> Outcome:
+    """Add what an update records, and take the edits of what it accepts; the mismatches left can't be accepted."""
+    if update in ("new", "all"):
+        recording = check.record(context)
+        outcome = replace(outcome, additions=recording.sections, notes=(*outcome.notes, *recording.notes))
+    if update in ("changed", "all"):
+        edits = tuple(edit for mismatch in outcome.mismatches for edit in mismatch.edits)
+        left = tuple(check.refuse_update(context, outcome.mismatches))
+        outcome = replace(outcome, mismatches=left, edits=edits)
+    return outcome
+
+
+def _not_measured(item: CheckItem, spec_file: SpecFile, unmeasured: Sequence[Unmeasured]) -> None:
+    """Skip with the reasons, or fail where that is asked for: a gate that did not measure is never green."""
+    reason = "; ".join(one.reason for one in unmeasured)
+    keys = unmeasured[0].keys
+    loc = item.loc if keys is None else spec_file.locate(keys, key=True)
+    if keys:
+        item.loc = loc
+    if item.config.getoption("archcheck_strict"):
+        raise CheckFailure(f"{loc}: not measured: {reason}", loc, f"{loc}: not measured: {reason}") from None
+    pytest.skip(reason)
+
+
+def _fail(
+    item: CheckItem, spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None
+) -> NoReturn:
+    text = format_mismatches(spec_file, mismatches, trace, _accept_command(item, spec_file))
+    first = headline(spec_file, mismatches[0])
+    more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""
+    raise CheckFailure(text, spec_file.locate(mismatches[0].keys), f"{first}{more}")
+
+
+def _accept_command(item: CheckItem, spec_file: SpecFile) -> str | None:
+    if item.config.getoption("archcheck_update"):
+        return None
+    return f"pytest --archcheck {shlex.quote(spec_file.document.path)} -k {item.name} --archcheck-update"

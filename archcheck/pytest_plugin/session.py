@@ -1,0 +1,163 @@
+"""The hooks of a run with `--archcheck`: collecting, reports at the line of the spec, the table, updates at the end."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Generator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archcheck.checks.outcome import CheckReport
+from archcheck.errors import ArchcheckError
+from archcheck.findings import Edit
+from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, SpecModule
+from archcheck.pytest_plugin.options import run_options
+from archcheck.pytest_plugin.progress import showing
+from archcheck.recording.edits import apply_edits, format_diff, write_atomically
+from archcheck.report.terminal import Row, format_speeds, format_summary, format_trainings
+from archcheck.spec.spec_file import SUFFIX
+from archcheck.throughput.session import SpeedSession
+from archcheck.training.session import TrainingSession
+
+
+class ArchcheckSession:
+    """The hooks of a run with `--archcheck`."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        options = run_options(config)
+        config.stash[TRAINING_KEY] = TrainingSession(options, config.rootpath, partial(showing, config))
+        config.stash[SPEED_KEY] = SpeedSession(options, config.rootpath, config.getoption("archcheck_against"))
+        config.add_cleanup(config.stash[SPEED_KEY].close)
+        self._is_worker = hasattr(config, "workerinput")
+        self._rows: dict[str, Row] = {}
+        self._updates: dict[str, _Update] = {}
+        self._diffs: list[str] = []
+        self._errors: list[str] = []
+        self._unsaved: list[list[str]] = []
+
+    def pytest_sessionstart(self) -> None:
+        """Have pytest-benchmark write its files at once; by now all plugins are there."""
+        benchmark_session = getattr(self._config, "_benchmarksession", None)
+        if benchmark_session is None:
+            return
+        from archcheck.throughput.regression.benchmark_storage import make_json_safe, make_safe
+
+        storage = make_safe(benchmark_session)
+        self._unsaved = [make_json_safe(benchmark_session), *([storage.problems] if storage is not None else [])]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """Parsing makes objects by the million and no cycles: with the collector at rest it takes half the time."""
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return (yield)
+        finally:
+            if was_enabled:
+                gc.enable()
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SpecModule | None:
+        """Claim spec files, and no other YAML."""
+        if not file_path.name.endswith(SUFFIX):
+            return None
+        return SpecModule.from_parent(parent, path=file_path)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Import torch before the clocks of the items start, and only where items will run here."""
+        if not self._config.option.collectonly and any(isinstance(item, CheckItem) for item in session.items):
+            import archcheck.structure.trace  # noqa: F401
+
+            # What torch has imported stays until the end: no need to walk it in every collection (pytest's last
+            # ones and Python's own take 0.2 s). Triton's bindings would call it a leak.
+            if "triton" not in sys.modules:
+                gc.freeze()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Point the report at the spec's line and send along what the table and the update need."""
+        report = yield
+        if not isinstance(item, CheckItem):
+            return report
+        benchmark: Any = item.funcargs.get("benchmark")
+        if benchmark is not None and benchmark.stats is None:
+            benchmark.skipped = True  # or it warns that nobody has used it
+        path = report.location[0]
+        report.location = (path, item.loc.line - 1, report.location[2])
+        if report.skipped and isinstance(report.longrepr, tuple):
+            report.longrepr = (item.loc.path, item.loc.line, report.longrepr[2])
+        if call.when == "call":
+            report.archcheck = item.found.to_plain()  # type: ignore[attr-defined]
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather what the items found, in this process or in another."""
+        plain = getattr(report, "archcheck", None)
+        if self._is_worker or plain is None:
+            return
+        found = CheckReport.from_plain(plain)
+        self._rows.setdefault(found.spec, Row(found.spec)).add(found, report.outcome, report.duration)
+        if found.outcome.is_update:
+            update = self._updates.setdefault(found.path, _Update(found.spec))
+            update.edits += found.outcome.edits
+            update.additions |= found.outcome.additions
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the updates: one process, after every item, each file at once."""
+        for path, update in self._updates.items():
+            try:
+                self._write(Path(path), update)
+            except (ArchcheckError, OSError, UnicodeError) as error:
+                self._errors.append(str(error))
+        if (self._errors or any(self._unsaved)) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _write(self, path: Path, update: _Update) -> None:
+        old = path.read_bytes().decode("utf-8")
+        new = apply_edits(old, update.shown, update.edits, update.additions)
+        write_atomically(path, new)
+        self._diffs.append(format_diff(update.shown, old, new))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The table, and under an update the diff."""
+        if self._config.option.no_summary:
+            return
+        if self._rows:
+            terminalreporter.write_sep("=", "archcheck")
+            rows = list(self._rows.values())
+            terminalreporter.write_line(format_summary(rows))
+            for table in (format_trainings(rows), format_speeds(rows)):
+                if table:
+                    terminalreporter.write_line(f"\n{table}")
+        for diff in self._diffs:
+            terminalreporter.write_sep("-", "archcheck: updated")
+            for line in diff.splitlines():
+                terminalreporter.write_line(line, **_diff_colour(line))
+        for error in self._errors:
+            terminalreporter.write_line(f"archcheck: not updated: {error}", red=True)
+        for problem in chain.from_iterable(self._unsaved):
+            terminalreporter.write_line(f"archcheck: {problem}", red=True)
+
+
+class _Update:
+    """The changes to write to one file, which messages call `shown`."""
+
+    def __init__(self, shown: str) -> None:
+        self.shown = shown
+        self.edits: list[Edit] = []
+        self.additions: dict[str, str] = {}
+
+
+def _diff_colour(line: str) -> dict[str, bool]:
+    if line.startswith(("+++", "---")):
+        return {"bold": True}
+    return {"green": True} if line.startswith("+") else {"red": True} if line.startswith("-") else {}

@@ -1,0 +1,1 @@
+"""Spec files written: new ones, and recorded values edited in place."""

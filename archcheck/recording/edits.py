@@ -1,0 +1,234 @@
+"""Accepting what was measured: values of a spec file replaced or added in place, every other byte kept."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from archcheck.errors import SpecError, UsageError
+from archcheck.findings import Edit, Keys
+from archcheck.recording.spec_writer import format_block
+from archcheck.spec.document import Document, parse_document
+from archcheck.spec.known_keys import known_keys
+from archcheck.spec.positions import LINE_BREAK
+from archcheck.spec.spec_file import SpecFile, parse_spec
+from archcheck.structure.patterns import format_pattern
+from archcheck.system.files import written_at_once
+from archcheck.text.words import key_text
+from archcheck.text.yaml_flow import format_flow, format_key
+from archcheck.text.yaml_scalars import resolve_scalar
+
+_ABSENT = object()
+_PLAIN_TEXT = re.compile(r"[\w.(](?:[\w ./+*()-]*[\w.)*])?", re.ASCII)  # `129.36 k`, `(H+1)/2`
+
+Splice: TypeAlias = tuple[int, int, str]  # what is replaced, from start to end, and by what
+
+
+def apply_edits(text: str, path: str, edits: Iterable[Edit], additions: Mapping[str, str]) -> str:
+    """The text of a spec with values replaced or added, and whole sections added (section name -> its text).
+
+    An edit whose key is absent adds it to the mapping that it names, which must be there. A map replaces a map entry by
+    entry.
+
+    Raises:
+        UsageError: a value can't be replaced or added in place, or the result would not be the spec that was meant.
+    """
+    spec_file = parse_spec(text, path)
+    document = spec_file.document
+    wanted = [one for edit in _unique(edits) for one in _differing(document.value, edit)]
+    absent = [edit for edit in wanted if _value_at(document.value, spec_file.written(edit.keys)) is _ABSENT]
+    present = [edit for edit in wanted if edit not in absent]
+    splices = [_replacement(spec_file, edit) for edit in present]
+    for section in known_keys(()):
+        if section in additions:
+            splices.append(_insertion(document, (section,), additions[section]))
+    new = _spliced(text, splices)
+    try:
+        for edit in absent:  # one by one, as each may stand behind the one before
+            entry = f"{format_key(str(edit.keys[-1]))}: {format_flow(edit.value)}"
+            new = _spliced(new, [_insertion(parse_document(new, path), edit.keys, entry)])
+        result = parse_spec(new, path).document.value
+    except SpecError as error:
+        raise UsageError(f"{path}: updating would break the file, nothing was written: {error}") from None
+    kept = [*(spec_file.written(edit.keys) for edit in present), *((section,) for section in additions)]
+    if result != _expected(document.value, result, kept, absent):
+        raise UsageError(f"{path}: updating would change more than it should, nothing was written; edit it by hand")
+    return new
+
+
+def _unique(edits: Iterable[Edit]) -> Iterable[Edit]:
+    """One edit for each place: all of a glob's mismatches bring the same one."""
+    return {edit.keys: edit for edit in edits}.values()
+
+
+def _differing(value: Any, edit: Edit) -> Iterator[Edit]:
+    """An edit of a map as edits of its entries, so that the file's layout of them stays; none where nothing changes."""
+    old = _value_at(value, edit.keys)
+    if isinstance(old, dict) and _is_record(edit.value) and old and old.keys() <= edit.value.keys():
+        for key, item in edit.value.items():
+            yield from _differing(value, Edit((*edit.keys, key), item))
+    elif type(old) is not type(edit.value) or old != edit.value:
+        yield edit
+
+
+def _is_record(value: Any) -> bool:
+    """Whether a value is a map of plain values, and not one of shapes."""
+    if not isinstance(value, dict):
+        return False
+    return all(isinstance(item, str | int | float | list) or _is_record(item) for item in value.values())
+
+
+def _value_at(value: Any, keys: Keys) -> Any:
+    for part in keys:
+        if isinstance(value, dict) and str(part) in value:
+            value = value[str(part)]
+        elif isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
+            value = value[part]
+        else:
+            return _ABSENT
+    return value
+
+
+def _expected(old: Any, new: Any, kept: Iterable[Keys], added: Iterable[Edit]) -> Any:
+    """The old document with the values of the new one at the places `kept`, and with what was added."""
+    expected = copy.deepcopy(old)
+    changes = [*((keys, _value_at(new, keys)) for keys in kept), *((edit.keys, edit.value) for edit in added)]
+    for (*parent, last), value in changes:
+        holder = _value_at(expected, tuple(parent))
+        holder[last if isinstance(holder, list) else str(last)] = value
+    return expected
+
+
+def _spliced(text: str, splices: Iterable[Splice]) -> str:
+    # Backwards, so that offsets stay true; what is added at one place is so added last first.
+    for start, end, new in sorted(splices, key=lambda splice: splice[0])[::-1]:
+        text = text[:start] + new + text[end:]
+    return text
+
+
+# ------------------------------------------------------------------------------------------- replacing
+
+
+def _replacement(spec_file: SpecFile, edit: Edit) -> Splice:
+    document = spec_file.document
+    span = document.span(spec_file.written(edit.keys))
+    if span is None:
+        raise _shared(document, edit.keys)
+    start, end = span
+    if _is_nested(edit.value) and not document.is_flow(edit.keys) and not document.is_flow(edit.keys[:-1]):
+        column = document.locate(edit.keys).column
+        return start, end, "\n".join(format_block(edit.value, column - 1)).lstrip()
+    # A value that isn't written at all stands right behind its colon.
+    return start, end, _format_like(document.text[start:end], edit.value) if end > start else f" {_format(edit.value)}"
+
+
+def _is_nested(value: Any) -> bool:
+    """A map of maps: a table, which is written a line for each entry."""
+    return _is_record(value) and any(isinstance(item, dict) for item in value.values())
+
+
+def _shared(document: Document, keys: Keys) -> UsageError:
+    at = document.locate(keys)
+    return UsageError(f"{at}: this value can't be updated in place (it is shared by an alias); edit it by hand")
+
+
+def _format_like(old: str, value: Any) -> str:
+    """A new value in the style of the old one: its quotes, its grouping of digits."""
+    quote = old[:1] if old[:1] in ("'", '"') else ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{quote}{_format(value, grouped='_' in old or not re.fullmatch(r'[0-9]{4,}', old))}{quote}"
+    if quote and isinstance(value, str) and value.isprintable() and not set(value) & set("'\"\\"):
+        return f"{quote}{value}{quote}"
+    return _format(value)
+
+
+def _format(value: Any, *, grouped: bool = True) -> str:
+    """A value that was measured; text without quotes, unless it would be read as something else."""
+    if isinstance(value, bool | float) or _is_record(value):
+        return format_flow(value)
+    if isinstance(value, int):
+        return f"{value:_}" if grouped else str(value)
+    if isinstance(value, str):
+        return value if _PLAIN_TEXT.fullmatch(value) and resolve_scalar(value) == value else format_flow(value)
+    return format_pattern(value)
+
+
+# ------------------------------------------------------------------------------------------- adding
+
+
+def _insertion(document: Document, keys: Keys, entry: str) -> Splice:
+    """An entry, such as `epochs: 3`, put behind the siblings which come before its key, or else behind all of them."""
+    parent, key = keys[:-1], str(keys[-1])
+    siblings = _value_at(document.value, parent)
+    if not isinstance(siblings, dict):
+        where = ".".join(map(str, parent))
+        raise UsageError(f"{document.locate(parent)}: `{key_text(key)}` can't be added: {where} is no map to add it to")
+    if document.is_flow(parent) and not parent:
+        raise UsageError(f"{document.path}: `{key}` can't be added to a file written as one {{…}}; add it by hand")
+    span = document.span(parent)
+    if span is None:
+        raise _shared(document, parent)
+    if not siblings:
+        return span[0] + 1, span[0] + 1, entry
+    sibling, end = _sibling_before(document, parent, key)
+    if document.is_flow(parent):
+        return end, end, f", {entry}"
+    column = document.locate((*parent, sibling), key=True).column
+    return _line_after(document.text, end, " " * (column - 1) + entry)
+
+
+def _sibling_before(document: Document, parent: Keys, key: str) -> tuple[str, int]:
+    """The last in the file of the siblings that come before a key in the order of a spec's keys, or else of all.
+
+    With where its value ends; that isn't told of values that an alias shares, so nothing is put behind them.
+    """
+    spans = {sibling: document.span((*parent, sibling)) for sibling in _value_at(document.value, parent)}
+    ends: dict[str, int] = {sibling: span[1] for sibling, span in spans.items() if span is not None}
+    if not ends:
+        raise _shared(document, parent)
+    known = known_keys(parent)
+    earlier = known[: known.index(key)] if key in known else ()
+    before = {sibling: end for sibling, end in ends.items() if sibling in earlier}
+    return max((before or ends).items(), key=lambda item: item[1])
+
+
+def _line_after(text: str, end: int, line: str) -> Splice:
+    """Lines put behind the line in which a value ends."""
+    first = LINE_BREAK.search(text)
+    newline = first[0] if first else "\n"
+    line = line.replace("\n", newline)
+    if text[end - 1 : end] in ("\n", "\r"):  # a text that keeps the blank lines behind it
+        return end, end, line + newline
+    found = LINE_BREAK.search(text, end)
+    if found is None:
+        return len(text), len(text), newline + line
+    return found.end(), found.end(), line + newline
+
+
+# ------------------------------------------------------------------------------------------- files
+
+
+def format_diff(path: str, old: str, new: str) -> str:
+    """A unified diff of a file."""
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), f"a/{path}", f"b/{path}", lineterm="", n=1)
+    return "\n".join(lines)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's contents at once: a reader, or a crash, sees the old file or the new one and nothing between.
+
+    Raises:
+        UsageError: the file or its folder can't be written.
+    """
+    if os.path.exists(path) and not os.stat(path).st_mode & 0o222:
+        raise UsageError(f"{path}: can't be written: it is read-only")
+    try:
+        with written_at_once(path) as file:
+            file.write(text.encode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: can't be written: {error.strerror or error}") from None

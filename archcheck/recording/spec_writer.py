@@ -1,0 +1,130 @@
+"""From a trace to the text of a spec: short, aligned, in the order of execution."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from archcheck.errors import UsageError
+from archcheck.structure.crashes import describe_stop
+from archcheck.structure.layer_selection import default_depth
+from archcheck.structure.patterns import format_pattern, infer_calls, infer_output
+from archcheck.structure.records import StructureTrace
+from archcheck.text.yaml_flow import format_flow, format_key
+
+WIDEST_COLUMN = 60  # a longer cell stands out by itself and doesn't move the others
+CALLS_AT_MOST = 8  # of a module whose calls differ: more of them would bury the table
+
+_CALL = re.compile(r"\[\d+\]")
+
+
+def format_spec(head: Mapping[str, str], trace: StructureTrace, depth: int | None = None) -> str:
+    """The text of a spec that the traced network satisfies; `head` is what comes before the layers, as text by key.
+
+    Raises:
+        UsageError: the forward didn't get through, so that there is nothing to write down.
+    """
+    lines = [f"{key}: {value}" for key, value in head.items()]
+    sections = format_sections(trace, depth)
+    body = [sections[name] for name in ("layers", "output", "parameters", "macs") if name in sections]
+    return "\n".join([*lines, "", *body]) + "\n"
+
+
+def format_sections(trace: StructureTrace, depth: int | None = None) -> dict[str, str]:
+    """The recorded sections as text: layers, output, parameters, macs."""
+    stop = describe_stop(trace)
+    if stop is not None:
+        raise UsageError(f"nothing to record: {stop}")
+    rows = layer_lines(trace, depth)
+    sections = {"layers": "\n".join(["layers:", *rows])} if rows else {}
+    try:
+        output = format_pattern(infer_output(trace))
+    except ValueError:
+        output = "null"  # a spec may leave the output open; a shape that no pattern fits can't be promised
+    if output != "null":
+        sections["output"] = f"output: {output}"
+    sections["parameters"] = f"parameters: {_format_parameters(trace)}"
+    if trace.macs is not None and not trace.uncounted:  # an incomplete count is no promise to make
+        sections["macs"] = f"macs: {trace.macs:_}"
+    return sections
+
+
+def format_function(section: Mapping[str, Any]) -> str:
+    """A recorded `function` as text, a layer a line."""
+    return "\n".join(["function:  # recorded by archcheck, not written by hand", *format_block(section, 2)])
+
+
+def format_block(value: Mapping[str, Any], indent: int) -> list[str]:
+    """A map as the lines of a block; maps of plain values in it take a line each."""
+    lines = []
+    for key, item in value.items():
+        name = " " * indent + format_key(str(key))
+        if isinstance(item, dict) and any(isinstance(inner, dict) for inner in item.values()):
+            lines += [f"{name}:", *format_block(item, indent + 2)]
+        else:
+            lines.append(f"{name}: {format_flow(item)}")
+    return lines
+
+
+def _format_parameters(trace: StructureTrace) -> str:
+    root = trace.root
+    parts = {"total": root.num_params}
+    if root.num_frozen_params:
+        parts["trainable"] = root.num_trainable_params
+    if root.num_buffers:
+        parts["buffers"] = root.num_buffers
+    if len(parts) == 1:
+        return f"{root.num_params:_}"
+    return "{" + ", ".join(f"{key}: {count:_}" for key, count in parts.items()) + "}"
+
+
+def layer_lines(trace: StructureTrace, depth: int | None = None) -> list[str]:
+    """The rows of the layer table, columns aligned."""
+    limit = depth if depth is not None else default_depth(trace)
+    cells: list[tuple[str, str, str, str]] = []
+    for key, name, output in _rows(trace, limit, infer_calls(trace)):
+        module = trace.modules[name]
+        shape = f"output: {format_pattern(output)}" if output is not None else ""
+        params = f"parameters: {module.num_params:_}" if module.num_params else ""
+        cells.append((f"{_format_layer_key(key)}:", f"type: {module.type_name}", shape, params))
+    return _aligned(cells)
+
+
+def _rows(trace: StructureTrace, depth: int, outputs: Mapping[tuple[str, int], Any]) -> Iterator[tuple[str, str, Any]]:
+    """Key, module and output of every row: one for a layer, or one for each of its calls where they differ."""
+    num_calls = trace.forwards[0].num_calls()
+    for call in trace.forwards[0].calls:
+        if not call.name or call.name.count(".") >= depth:
+            continue
+        seen = [outputs.get((call.name, index)) for index in range(num_calls[call.name])]
+        alike = all(one == seen[0] for one in seen)
+        if not alike and len(seen) <= CALLS_AT_MOST:
+            yield f"{call.name}[{call.index}]", call.name, seen[call.index]
+        elif call.index == 0:
+            yield call.name, call.name, seen[0] if alike else None
+
+
+def _format_layer_key(key: str) -> str:
+    """A layer's key; the index of a call may stand unquoted where the key begins a line."""
+    name, bracket, index = key.partition("[")
+    return format_key(name) + bracket + index if _CALL.fullmatch(bracket + index) else format_key(key)
+
+
+def _aligned(cells: Sequence[tuple[str, str, str, str]]) -> list[str]:
+    """`  key: {type: …, output: …, parameters: …}` with every column at one place."""
+    key_width = max((len(row[0]) for row in cells), default=0)
+    widths = [max((len(row[i]) for row in cells if len(row[i]) <= WIDEST_COLUMN), default=0) for i in (1, 2)]
+    lines = []
+    for key, *values in cells:
+        kept = [value for value in values if value]
+        padded = ""
+        for i, value in enumerate(values):
+            if not value:
+                # An empty column is skipped over only where something stands behind it.
+                padded += " " * (widths[i] + 2) if i < 2 and any(values[i + 1 :]) else ""
+                continue
+            last = value == kept[-1]
+            padded += value if last else f"{value}, ".ljust(widths[i] + 2)
+        lines.append(f"  {key:<{key_width}} {{{padded}}}")
+    return lines

@@ -1,0 +1,1 @@
+"""Results as text: mismatches, verifications, the tables that a run ends with."""

@@ -1,0 +1,35 @@
+"""Another spec, by its path or name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from archcheck.errors import SpecError, UsageError
+from archcheck.spec.spec_file import SUFFIX, SpecFile, read_spec, spec_name
+from archcheck.text.words import did_you_mean
+
+
+def find_spec(spec_file: SpecFile, name: str) -> SpecFile:
+    """Another spec by its path, or by its name in the same folder.
+
+    Raises:
+        UsageError: there is none, or more than one.
+        SpecError: it isn't a valid spec.
+    """
+    folder, shown = spec_file.path.parent, Path(spec_file.document.path).parent
+    for path in (name, f"{name}{SUFFIX}"):
+        if path.endswith(SUFFIX) and (folder / path).is_file():
+            return read_spec(folder / path, str(shown / path))
+    found = [one for path in sorted(folder.glob(f"*{SUFFIX}")) if (one := _named(path, shown, name)) is not None]
+    if len(found) == 1:
+        return found[0]
+    names = [spec_name(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    raise UsageError(f"{'no' if not found else 'more than one'} spec {name!r} in {shown}{did_you_mean(name, names)}")
+
+
+def _named(path: Path, shown: Path, name: str) -> SpecFile | None:
+    try:
+        spec_file = read_spec(path, str(shown / path.name))
+    except SpecError:
+        return None  # told by its own items
+    return spec_file if spec_file.spec.name == name else None

@@ -1,0 +1,350 @@
+"""The sections of a spec as pydantic models: each checks its values one by one.
+
+What only the whole of a spec can tell (dimension names, sizes) is checked in `validation`. The order of the fields is
+the order of the keys in a spec: what is added to a file finds its place by it. The descriptions are what editors show
+and what the documentation's tables of keys say.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
+from archcheck.spec.field_types import (
+    Accuracy,
+    BuildTarget,
+    ByDevice,
+    Bytes,
+    Count,
+    Flag,
+    ImageSize,
+    Input,
+    MacsField,
+    Number,
+    Output,
+    Percent,
+    Positive,
+    PositiveInt,
+    Seconds,
+    Share,
+    SizeList,
+    Text,
+)
+from archcheck.spec.inputs import ForwardInput, input_names, make_forward_input
+from archcheck.spec.values import fail, parse_count
+from archcheck.text.words import shown
+
+
+class Section(BaseModel):
+    """The base of every section: unknown keys are errors, values don't change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+def _key(description: str) -> Any:
+    """Return the field of an optional key."""
+    return Field(default=None, description=description)
+
+
+# ------------------------------------------------------------------------------------------- structure
+
+
+class Layer(Section):
+    """What is promised of one layer: the class's name, the shape of its output, the parameters in it and below it."""
+
+    type: Text | None = _key("the class's name, such as Conv2d, or with its module in front")
+    output: Output = _key("the shape of what comes out, such as [B, 64, H/4, W/4]; nested where the layer's output is")
+    parameters: Count | None = _key("elements of parameters in the module and below it, shared ones once")
+
+
+class Parameters(Section):
+    """Elements of parameters, in all and trainable, and of buffers."""
+
+    total: Count | None = _key("all parameters, shared ones once")
+    trainable: Count | None = _key("those that require a gradient")
+    buffers: Count | None = _key("elements of buffers, such as batch norm's statistics")
+
+
+# ------------------------------------------------------------------------------------------- function and health
+
+
+class Digests(Section):
+    """What one layer computes, in a few numbers; see README, "What is recorded"."""
+
+    mean: Number | None = _key("of the output in eval mode")
+    rms: Number | None = _key("the output's root mean square in eval mode")
+    eval: Number | None = _key("check of the output in eval mode")
+    train: Number | None = _key("check of the output in train mode")
+    large: Number | None = _key("check of the output in train mode with large biases and scales")
+    gradient: Number | None = _key("check of the gradients of the parameters in it")
+    buffers: Number | None = _key("check of the buffers in it that a step in train mode changes")
+    initial: Number | None = _key("check of the constants that the parameters in it start from")
+    inputs: Number | None = _key("check of the gradients of the network's inputs")
+    inside: list[Number] = Field(default=[], description="a number for each call before it that has no line of its own")
+
+
+class Budget(Section):
+    """What recording or verifying the function may take."""
+
+    time: Seconds | None = _key("of two cores: 2 s by default")
+    memory: Bytes | None = _key("2 GiB by default")
+
+
+class Function(Section):
+    """What the network computes for a fixed input under fixed weights; recorded by archcheck, not written by hand."""
+
+    input: Input = _key("the input that it is recorded with, where the network's own would take too long")
+    at: dict[str, PositiveInt] = Field(default={}, description="the size of each free dimension of the input")
+    precision: Literal["float64", "float32"] = Field(
+        default="float64", description="float32 for very large networks: half the memory, and a larger tolerance"
+    )
+    train: Flag = Field(default=True, description="false where the network can't be run in train mode")
+    budget: Budget | None = _key("what recording or verifying may take: {time: 2 s, memory: 2 GiB} by default")
+    large: PositiveInt = Field(
+        default=32, description="by what biases and scales are multiplied for large values; less where 32 is too much"
+    )
+    gains: dict[str, Annotated[int, Field(strict=True)]] = Field(
+        default={}, description="of the n-th weight in the order of use: the power of 2 that it's larger by"
+    )
+    layers: dict[str, Digests] = Field(default={}, description="module name, or name[k] of its k-th call")
+    output: Digests | None = _key("of the network as a whole")
+
+
+class EquivalentTo(Section):
+    """Another build of the same function."""
+
+    build: BuildTarget = Field(description="what builds the network that computes the same")
+    args: dict[str, Any] = Field(default={}, description="keyword arguments of that `build`")
+
+
+class Health(Section):
+    """Relaxations for sound but unusual networks: names or globs of the modules or parameters excused."""
+
+    allow_unused: list[Text] = Field(default=[], description="may get no gradient: auxiliary heads, frozen branches")
+    allow_random: list[Text] = Field(default=[], description="may draw random numbers in eval mode")
+    allow_batch_dependent: list[Text] = Field(default=[], description="may mix the examples of a batch in eval mode")
+
+
+# ------------------------------------------------------------------------------------------- training and speed
+
+
+class Named(BaseModel):
+    """Something of torch's by class name, with its own arguments beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+    name: Text = Field(description="the class's name; its arguments stand beside it")
+
+
+def _named(value: Any) -> Any:
+    """Read `SGD` as `{name: SGD}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+NamedField: TypeAlias = Annotated[Named, BeforeValidator(_named, json_schema_input_type=str | Named)]
+
+
+class Normalize(Section):
+    """What is subtracted from the pixels (from 0 to 1) of each channel, and what they are divided by."""
+
+    mean: list[Annotated[float, Field(strict=True)]] = Field(min_length=1, description="of each channel, subtracted")
+    std: list[Positive] = Field(min_length=1, description="of each channel, divided by")
+
+
+class Calibration(Section):
+    """The runs that a minimum was set from: their mean and standard deviation, how many, where and when."""
+
+    mean: Annotated[float, Field(strict=True)] = Field(description="accuracy that the runs reached, on average")
+    std: Annotated[float, Field(ge=0, strict=True)] = Field(description="its standard deviation over the runs")
+    seeds: PositiveInt = Field(description="how many runs there were, each with another seed")
+    device: Text = Field(description="what they ran on, such as NVIDIA H200")
+    torch: Text = Field(description="the version of torch")
+    date: Text = Field(description="the day, such as 2026-01-02")
+
+
+class TrainingKeys(Section):
+    """What describes a training run; each key may stand in `quick` too."""
+
+    dataset: NamedField | None = _key(
+        "a registered name, or module:callable -> (train, test) data sets, with its own arguments beside it"
+    )
+    resize: ImageSize | None = _key("pixels, or [height, width]; as the images are unless given")
+    augment: list[NamedField] | None = _key("horizontal_flip, vertical_flip, {name: random_crop, padding: 4}")
+    normalize: Flag | Normalize | None = _key("true: by the training set's own mean and standard deviation")
+    loss: NamedField | None = _key("a torch.nn loss by class name, with its own arguments; CrossEntropyLoss by default")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = _key(
+        "of CrossEntropyLoss, from 0 to 1; 0 by default"
+    )
+    optimizer: NamedField | None = _key("a torch.optim class with its own arguments; {name: SGD, lr: 0.1} by default")
+    scheduler: NamedField | None = _key(
+        "a torch.optim.lr_scheduler class with its own arguments; stepped once an epoch, "
+        "OneCycleLR and CyclicLR once a batch"
+    )
+    clip_grad_norm: Positive | None = _key("the largest norm of all gradients together")
+    init: NamedField | None = _key("xavier_uniform, kaiming_normal, ... of linear and convolutional layers' weights")
+    batch_size: PositiveInt | None = _key("examples of a step; 128 by default. The last incomplete batch is left out")
+    epochs: PositiveInt | None = _key("passes over the training set; 10 by default")
+    precision: Literal["fp32", "bf16"] | None = _key("fp32 by default; bf16: autocast, with weights in float32")
+    memory_format: Literal["contiguous", "channels_last"] | None = _key("of images and weights; contiguous by default")
+    compile: Flag | None = _key("true: the training step goes through torch.compile")
+    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] | None = _key(
+        "of initialisation, order, augmentation and dropout; 0 by default"
+    )
+    time_budget: Seconds | None = _key(
+        "such as 60 s, without loading and the first step: a run that takes longer fails"
+    )
+    stop_at_accuracy: Flag | None = _key("stop as soon as the minimum is reached and confirmed; true by default")
+    accuracy: Accuracy | None = _key("minimum top-1 on the test set, from 0 to 1; R² for the losses of a regression")
+    calibration: Calibration | None = _key("how the minimum came about, recorded by archcheck calibrate")
+
+
+class NetworkKeys(Section):
+    """What may be different about the network that is trained."""
+
+    args: dict[str, Any] | None = _key("keyword arguments of `build` that differ")
+    input: Input = _key("what goes in, instead of the spec's `input`")
+
+
+class Quick(TrainingKeys, NetworkKeys):
+    """What changes where there is no accelerator."""
+
+
+class Training(TrainingKeys):
+    """How the network is trained and what it must reach."""
+
+    quick: Quick | None = _key("what changes where there is no accelerator: any key of training, args and input")
+
+
+class Throughput(Section):
+    """How fast the network must be, and how much slower it may get."""
+
+    batch_size: PositiveInt | None = _key("examples of a step; the recipe's in `training` by default")
+    resize: ImageSize | None = _key("pixels, or [height, width]; the recipe's by default")
+    mode: Literal["train", "inference"] = Field(
+        default="train", description="train: forward, loss, backward and update; inference: forward in eval mode"
+    )
+    precision: Literal["fp32", "bf16"] | None = _key("fp32 or bf16 (autocast); the recipe's by default")
+    max_regression: Percent | None = _key("how much longer a step may take than before (7.5%)")
+    min_examples_per_sec: ByDevice | None = _key("a number, or one by device: {cpu: 30, NVIDIA H200: 20_000}")
+    min_utilization: Share | dict[str, Share] | None = _key("fraction of the measured peak, or one by device")
+
+
+class Faster(Section):
+    """Another spec, and the factor to be faster by."""
+
+    spec: Text = Field(description="the other spec, by its path or name")
+    by: Positive = Field(description="factor of the examples per second")
+
+
+class Better(Section):
+    """Another spec, and the margin of accuracy to be better by, as the mean over some seeds."""
+
+    spec: Text = Field(description="the other spec, by its path or name")
+    by: Annotated[float, Field(strict=True)] = Field(default=0.0, description="by how much accuracy, such as 0.01")
+    seeds: PositiveInt = Field(default=1, description="runs of each spec, whose mean is compared")
+    quick: Flag = Field(default=False, description="true where the claim holds for quick recipes too")
+
+
+class Claims(Section):
+    """What must hold between specs, on any machine."""
+
+    faster_than: Faster | list[Faster] | None = _key("another spec, and the factor to be faster by; or several")
+    better_than: Better | list[Better] | None = _key("another spec, and the margin to be better by; or several")
+
+
+# ------------------------------------------------------------------------------------------- the spec
+
+
+def _layer(value: Any) -> Any:
+    """Read the short form of a layer, the shape of its output."""
+    if not isinstance(value, (list, dict)):
+        raise fail(f"expected a shape such as [B, 64], or a map with type, output or parameters, found {shown(value)}")
+    return {"output": value} if isinstance(value, list) else value
+
+
+def _layers(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise fail(f"expected a map of layer names, found {shown(value)}")
+    return value
+
+
+def _parameters(value: Any) -> Any:
+    """Read a bare number as the total."""
+    return value if isinstance(value, dict) else {"total": parse_count(value)}
+
+
+def _equivalent_to(value: Any) -> Any:
+    """Read a bare target as a build without arguments."""
+    return {"build": value} if isinstance(value, str) else value
+
+
+class Spec(Section):
+    """One architecture: how it is built, what goes in, and everything that is promised of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="archcheck spec")
+
+    name: Text | None = _key("what to call it; the file's name without it")
+    source: Text | None = _key("where the numbers come from")
+    build: BuildTarget = Field(
+        description="what builds the network: module:callable, path/file.py:callable (from this folder), "
+        "torchvision:NAME or timm:NAME"
+    )
+    args: dict[str, Any] = Field(default={}, description="keyword arguments of `build`")
+    input: Input = Field(
+        description="what goes in: a shape, {shape, dtype, below}, a list of positional inputs, "
+        "or a map of keyword inputs"
+    )
+    sizes: dict[str, SizeList] = Field(
+        default={}, description="values of each free dimension, one of each at a time; B is [2, 3] by default"
+    )
+    layers: Annotated[
+        dict[str, Annotated[Layer, BeforeValidator(_layer, json_schema_input_type=list[Any] | Layer)]],
+        BeforeValidator(_layers),
+    ] = Field(
+        default={},
+        description="module name or glob (*, ?, **; name[k] is the k-th call): what comes out of it",
+    )
+    output: Output = _key("what the network returns: a shape; a list or map of shapes for a tuple or dict")
+    parameters: Annotated[Parameters, BeforeValidator(_parameters, json_schema_input_type=int | Parameters)] | None = (
+        _key("the total, or {total, trainable, buffers}; shared parameters count once")
+    )
+    macs: MacsField | None = _key("multiply-adds of one example at the first size, equal to the digits written")
+    function: Literal["off"] | Function | None = _key("what the network computes, recorded by archcheck; or off")
+    equivalent_to: (
+        Annotated[EquivalentTo, BeforeValidator(_equivalent_to, json_schema_input_type=str | EquivalentTo)] | None
+    ) = _key("another build that computes the same: its target, or {build, args}")
+    health: Literal["off"] | Health | None = _key("what no sound network does is looked for unasked: excuses, or off")
+    training: Training | None = _key("how the network is trained, and the least accuracy that it must reach")
+    throughput: Throughput | None = _key("how fast a step is, and how much slower it may become")
+    claims: Claims | None = _key("what must hold between this spec and another")
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The batch sizes to try; a network without a free batch dimension has one trial without a name."""
+        if BATCH not in input_names(self.input):
+            return ()
+        return self.sizes.get(BATCH, DEFAULT_BATCH_SIZES)
+
+    def bindings(self) -> list[dict[str, int]]:
+        """Return every assignment of the free dimensions to verify: the sizes in order, each at every batch size."""
+        free = {name: sizes for name, sizes in self.sizes.items() if name != BATCH}
+        zipped = [dict(zip(free, values, strict=True)) for values in zip(*free.values(), strict=True)] or [{}]
+        batches: list[dict[str, int]] = [{BATCH: size} for size in self.batch_sizes] or [{}]
+        return [{**batch, **sizes} for sizes, batch in product(zipped, batches)]
+
+    @property
+    def function_input(self) -> Any:
+        """What goes in where the function is recorded: the network's input unless the section has one of its own."""
+        own = self.function.input if isinstance(self.function, Function) else None
+        return self.input if own is None else own
+
+    def forward_inputs(self) -> list[ForwardInput]:
+        """Return the arguments of each forward pass to verify."""
+        return [make_forward_input(self.input, sizes) for sizes in self.bindings()]
+
+    def one_example(self) -> ForwardInput | None:
+        """Return the arguments for a batch of one at the first size; None where the batch is not free."""
+        first = self.bindings()[0]
+        return make_forward_input(self.input, {**first, BATCH: 1}) if BATCH in first else None

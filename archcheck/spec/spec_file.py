@@ -1,0 +1,99 @@
+"""A spec file read and validated: text in, `SpecFile` or every problem found, nothing of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from archcheck.errors import Problem, SourceLoc, SpecError
+from archcheck.findings import Keys
+from archcheck.spec.document import Document, parse_document, read_document
+from archcheck.spec.messages import in_order, problems_of
+from archcheck.spec.models import Spec
+from archcheck.spec.validation import check_spec
+
+SUFFIX = ".arch.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class SpecFile:
+    """A valid spec with the text it was read from."""
+
+    path: Path
+    document: Document
+    spec: Spec
+
+    @property
+    def name(self) -> str:
+        """The name written in the spec, or else the file's."""
+        return self.spec.name or spec_name(self.path)
+
+    def locate(self, keys: Keys, *, key: bool = False) -> SourceLoc:
+        """Return where a value of the spec (or its key) is written, or the nearest section around it."""
+        return self.document.locate(self.written(keys), key=key)
+
+    def written(self, keys: Keys) -> Keys:
+        """Return the keys as the file has them: in a layer's short form the output is the layer's value itself."""
+        if keys[:1] != ("layers",) or len(keys) < 3 or keys[2] != "output":
+            return keys
+        short = isinstance(self.document.value["layers"][keys[1]], list)
+        return (*keys[:2], *keys[3:]) if short else keys
+
+
+def spec_name(path: Path) -> str:
+    """Return the file's name without its ending."""
+    return path.name.removesuffix(SUFFIX)
+
+
+def read_spec(path: Path, shown: str | None = None) -> SpecFile:
+    """Read and validate a spec file; `shown` is how messages call it. Raises SpecError with every problem found."""
+    return _validated(path, read_document(path, shown or str(path)))
+
+
+def parse_spec(text: str, shown: str = "<spec>", path: Path | None = None) -> SpecFile:
+    """Validate the text of a spec. Raises SpecError with every problem found.
+
+    `shown` is what messages call it; files that it names count from the folder of `path`.
+    """
+    return _validated(path or Path(shown), parse_document(text, shown))
+
+
+def _validated(path: Path, document: Document) -> SpecFile:
+    try:
+        spec = Spec.model_validate(document.value)
+    except ValidationError as error:
+        found = list(problems_of(document, error.errors(include_url=False)))
+        elsewhere = _problems_elsewhere(path, document, [keys for keys, _ in found])
+        raise SpecError(in_order([*(problem for _, problem in found), *elsewhere])) from None
+    spec_file = SpecFile(path, document, spec)
+    problems = _problems_of_the_whole(spec_file)
+    if problems:
+        raise SpecError(problems)
+    return spec_file
+
+
+def _problems_of_the_whole(spec_file: SpecFile) -> list[Problem]:
+    # What is missing from a section is told at its name, what is wrong at the value.
+    return in_order(
+        Problem(spec_file.locate(keys, key=keys == ("training",)), message)
+        for keys, message in check_spec(spec_file.spec)
+    )
+
+
+def _problems_elsewhere(path: Path, document: Document, found: Sequence[Keys]) -> list[Problem]:
+    """Check what the whole of a spec can still tell without its broken parts, so that one look tells everything."""
+    value = dict(document.value)
+    for keys in found:
+        layers = value.get("layers")
+        if len(keys) > 1 and keys[0] == "layers" and isinstance(layers, dict):
+            value["layers"] = {name: layer for name, layer in layers.items() if name != keys[1]}
+        elif keys:
+            value.pop(str(keys[0]), None)
+    broken_sizes = any(keys[:1] == ("sizes",) for keys in found)
+    if "input" not in value or broken_sizes:
+        return []  # nothing can be told without the dimensions
+    spec = Spec.model_validate({"build": "module:callable", **value})
+    return _problems_of_the_whole(SpecFile(path, document, spec))

@@ -1,0 +1,106 @@
+"""What only the whole of a spec can tell: dimension names, sizes, sections that need each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from archcheck.errors import DimError
+from archcheck.findings import Keys
+from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES, Dim
+from archcheck.spec.inputs import input_names, iter_input_patterns
+from archcheck.spec.models import Function, Spec
+from archcheck.spec.values import iter_tensor_patterns
+from archcheck.text.words import key_text, shown, unknown
+
+
+def check_spec(spec: Spec) -> list[tuple[Keys, str]]:
+    """Check what no single value can tell: where something is wrong, and the message."""
+    return [*_check_dimensions(spec), *_check_training(spec), *_check_function(spec)]
+
+
+def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
+    """Check that every dimension is known, has sizes, and has a value at each of them."""
+    names = input_names(spec.input)
+    problems = [*_check_sizes(spec, names), *_check_parameters(spec), *_check_empty_layers(spec)]
+    free = [(keys, dim) for keys, dim in _all_dims(spec) if dim.names or not dim.text.isdecimal()]
+    for keys, dim in free:
+        unknown = sorted(dim.names - names.keys())
+        if unknown:
+            known = f"the input has {', '.join(names)}" if names else "the input has no free dimension"
+            problems.append((keys, f"unknown dimension {unknown[0]} in {dim.text}; {known}"))
+    return problems or _check_values(spec, free)
+
+
+def _check_sizes(spec: Spec, names: Mapping[str, None]) -> Iterator[tuple[Keys, str]]:
+    for name in spec.sizes:
+        if name not in names:
+            yield ("sizes", name), unknown("dimension", name, names) if names else f"the input has no dimension {name}"
+    for keys, pattern in iter_input_patterns(spec.input):
+        for name in sorted({name for dim in pattern.dims for name in dim.names} - spec.sizes.keys() - {BATCH}):
+            yield ("input", *keys), f"free dimension {name} has no sizes; expected sizes: {{{name}: [224, 96]}}"
+    lengths = {name: len(sizes) for name, sizes in spec.sizes.items() if name != BATCH}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        yield ("sizes",), f"sizes go together, one of each at a time, so the lists need one length: {listed}"
+    if len(set(spec.sizes.get(BATCH, DEFAULT_BATCH_SIZES))) < 2:
+        yield ("sizes", BATCH), "the batch is tried at two sizes at least, such as B: [2, 3]"
+
+
+def _check_parameters(spec: Spec) -> Iterator[tuple[Keys, str]]:
+    if spec.parameters is not None and not spec.parameters.model_fields_set:
+        yield ("parameters",), "expected a count, or a map with total, trainable or buffers"
+
+
+def _check_empty_layers(spec: Spec) -> Iterator[tuple[Keys, str]]:
+    for name, layer in spec.layers.items():
+        if not layer.model_fields_set:
+            yield ("layers", name), f"{key_text(name)}: expected a shape such as [B, 64], or type, output or parameters"
+
+
+def _check_training(spec: Spec) -> Iterator[tuple[Keys, str]]:
+    if spec.training is not None and spec.training.dataset is None:
+        yield ("training",), "training: expected a dataset, such as dataset: fashion-mnist"
+
+
+def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
+    """Check that `at` has a size for each dimension of the input and no other, and that gains go by number."""
+    if not isinstance(spec.function, Function):
+        return
+    names = input_names(spec.function_input)
+    for name in spec.function.at:
+        if name not in names:
+            yield ("function", "at", name), unknown("dimension", name, names) if names else f"no free dimension {name}"
+    missing = [name for name in names if name not in spec.function.at]
+    if missing:
+        yield ("function",), f"expected at: {{{missing[0]}: 2}}, the size that {missing[0]} had"
+    for position in spec.function.gains:
+        if not position.isdecimal():
+            yield ("function", "gains", position), f"expected the number of a weight, found {shown(position)}"
+
+
+def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:
+    """Yield every dimension of every pattern with its place in the spec."""
+    patterns: list[tuple[Keys, tuple[Dim, ...]]] = [
+        (("input", *path), pattern.dims) for path, pattern in iter_input_patterns(spec.input)
+    ]
+    for name, layer in spec.layers.items():
+        patterns += [(("layers", name, "output", *path), one.dims) for path, one in iter_tensor_patterns(layer.output)]
+    patterns += [(("output", *path), pattern.dims) for path, pattern in iter_tensor_patterns(spec.output)]
+    for keys, dims in patterns:
+        for position, dim in enumerate(dims):
+            yield (*keys, position), dim
+
+
+def _check_values(spec: Spec, free: Sequence[tuple[Keys, Dim]]) -> list[tuple[Keys, str]]:
+    """Check that every dimension has a value at every size, before anything is built."""
+    first: dict[Dim, Keys] = {}
+    for keys, dim in free:
+        first.setdefault(dim, keys)
+    problems: dict[Keys, str] = {}
+    for sizes in spec.bindings():
+        for dim, keys in first.items():
+            try:
+                dim.evaluate(sizes)
+            except DimError as error:
+                problems.setdefault(keys, str(error))
+    return list(problems.items())

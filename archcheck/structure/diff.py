@@ -1,0 +1,172 @@
+"""What differs between two traces, the first divergence first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from archcheck.structure.crashes import describe_crash, describe_stop, explain
+from archcheck.structure.patterns import format_calls, format_output
+from archcheck.structure.records import StructureTrace
+from archcheck.text.tables import format_table
+
+# Below this share of common names the two are taken for one network under other names, and matched by execution.
+SAME_NAMES = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCall:
+    """One call of a module, as far as two networks can be compared by it."""
+
+    name: str
+    type_name: str
+    output: str
+    num_params: int
+    is_leaf: bool
+    order: int
+
+    @property
+    def signature(self) -> tuple[str, str, int]:
+        """Everything but the name."""
+        return self.type_name, self.output, self.num_params
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """A layer that differs, or that only one side has."""
+
+    left: LayerCall | None
+    right: LayerCall | None
+
+    @property
+    def name(self) -> str:
+        """The layer's name, both where they differ."""
+        names = dict.fromkeys(side.name for side in (self.left, self.right) if side is not None)
+        return " / ".join(names)
+
+
+def compare_layers(left: StructureTrace, right: StructureTrace) -> list[Divergence]:
+    """The layers that differ, in the order in which they finish: inner ones before those around them."""
+    ours, theirs = layers_of(left), layers_of(right)
+    names = {layer.name for layer in ours} & {layer.name for layer in theirs}
+    everything = {layer.name for layer in ours} | {layer.name for layer in theirs}
+    by_name = len(names) >= SAME_NAMES * len(everything)
+    pairs = _paired(ours, theirs) if by_name else _paired_by_execution(ours, theirs)
+    return _without_insides([pair for pair in pairs if not _alike(pair, by_name)])
+
+
+def _without_insides(divergences: list[Divergence]) -> list[Divergence]:
+    """A block that only one side has stands for everything inside it."""
+    alone = {one.name for one in divergences if one.left is None or one.right is None}
+
+    def is_inside(one: Divergence) -> bool:
+        parts = one.name.split(".")
+        return one.name in alone and any(".".join(parts[:i]) in alone for i in range(1, len(parts)))
+
+    return [one for one in divergences if not is_inside(one)]
+
+
+def _alike(pair: Divergence, by_name: bool) -> bool:
+    if pair.left is None or pair.right is None:
+        return False
+    return pair.left.signature == pair.right.signature and (not by_name or pair.left.name == pair.right.name)
+
+
+def layers_of(trace: StructureTrace) -> list[LayerCall]:
+    """Every call of the first forward, in the order in which they returned."""
+    outputs = format_calls(trace)
+    forward = trace.forwards[0]
+    times = forward.num_calls()
+    layers = []
+    for position, call in enumerate(forward.calls):
+        if not call.name or call.output is None:
+            continue
+        output = outputs[(call.name, call.index)]
+        name = f"{call.name}[{call.index}]" if times[call.name] > 1 else call.name
+        module = trace.modules[call.name]
+        order = call.finished if call.finished is not None else position
+        layers.append(LayerCall(name, module.type_name, output, module.num_params, not module.has_children, order))
+    return sorted(layers, key=lambda layer: layer.order)
+
+
+def _paired(ours: list[LayerCall], theirs: list[LayerCall]) -> Iterator[Divergence]:
+    """Layers of one name side by side; what only one side has, where it runs."""
+    matcher = SequenceMatcher(None, [one.name for one in ours], [one.name for one in theirs], autojunk=False)
+    moved = {one.name: one for one in theirs}
+    seen_right = {one.name for one in ours}
+    for kind, start, end, other_start, other_end in matcher.get_opcodes():
+        if kind == "equal":
+            yield from (Divergence(a, b) for a, b in zip(ours[start:end], theirs[other_start:other_end], strict=True))
+            continue
+        yield from (Divergence(a, moved.get(a.name)) for a in ours[start:end])
+        yield from (Divergence(None, b) for b in theirs[other_start:other_end] if b.name not in seen_right)
+
+
+def _paired_by_execution(ours: list[LayerCall], theirs: list[LayerCall]) -> Iterator[Divergence]:
+    """Leaf layers matched by what they are and when they run, whatever their names."""
+    ours = [layer for layer in ours if layer.is_leaf]
+    theirs = [layer for layer in theirs if layer.is_leaf]
+    keys = [one.signature for one in ours], [one.signature for one in theirs]
+    for kind, start, end, other_start, other_end in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        lefts, rights = ours[start:end], theirs[other_start:other_end]
+        for i in range(max(len(lefts), len(rights))):
+            yield Divergence(lefts[i] if i < len(lefts) else None, rights[i] if i < len(rights) else None)
+
+
+# ------------------------------------------------------------------------------------------- as text
+
+
+def format_comparison(left: StructureTrace, right: StructureTrace, names: tuple[str, str]) -> tuple[str, bool]:
+    """The differences as text, and whether there are any."""
+    divergences = compare_layers(left, right)
+    totals = _totals(left, right)
+    if not divergences and not totals:
+        alike = f"{len(layers_of(left))} layer calls alike"
+        stop = describe_stop(left)
+        return (
+            (f"no difference before both stop ({alike}): {stop}", True)
+            if stop
+            else (f"no difference in structure: {alike}", False)
+        )
+    parts = []
+    if divergences:
+        first = divergences[0]
+        parts.append(f"first divergence: {first.name}")
+        rows = [[one.name, _cell(one.left, one.right), _cell(one.right, one.left)] for one in divergences]
+        parts.append(format_table(rows, ["layer", *names], ["left"] * 3, "simple"))
+    if totals:
+        parts.append(format_table(totals, ["total", *names], ["left"] * 3, "simple"))
+    return "\n\n".join(parts), True
+
+
+def _cell(layer: LayerCall | None, other: LayerCall | None) -> str:
+    """What one side has, told only as far as it differs."""
+    if layer is None:
+        return "-"
+    parts = [layer.type_name]
+    if other is None or layer.output != other.output:
+        parts.append(layer.output)
+    if layer.num_params != (other.num_params if other is not None else 0):
+        parts.append(f"{layer.num_params:_} parameters")
+    return " ".join(parts)
+
+
+def _totals(left: StructureTrace, right: StructureTrace) -> list[list[str]]:
+    rows = [
+        ["output", *(_output(side) for side in (left, right))],
+        ["parameters", *(f"{side.root.num_params:_}" for side in (left, right))],
+        ["frozen", *(f"{side.root.num_frozen_params:_}" for side in (left, right))],
+        ["buffers", *(f"{side.root.num_buffers:_}" for side in (left, right))],
+        ["macs", *("-" if side.macs is None else f"{side.macs:_}" for side in (left, right))],
+    ]
+    return [row for row in rows if row[1] != row[2]]
+
+
+def _output(trace: StructureTrace) -> str:
+    forward = trace.forwards[0]
+    if forward.crash is not None:
+        return f"stopped at {explain(describe_crash(forward.crash))}"
+    return format_output(trace)

@@ -1,0 +1,44 @@
+"""The modules that a spec's layer keys name, and how deep a layer table goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from archcheck.findings import Mismatch
+from archcheck.spec.layer_keys import LayerKey
+from archcheck.structure.records import StructureTrace
+
+ROOT = ""
+MATCHES_SHOWN = 3  # of a glob's layers that differ alike, so that one wrong line doesn't bury the others
+
+
+def matching_modules(key: LayerKey, trace: StructureTrace) -> list[str]:
+    """The names of the modules that a key of `layers` speaks of, aliases resolved, in `named_modules()` order."""
+    if not key.is_glob:
+        name = trace.aliases.get(key.pattern, key.pattern)
+        return [name] if name in trace.modules and name != ROOT else []
+    names = [name for name in trace.modules if name != ROOT and key.matches(name)]
+    names += [name for alias, name in trace.aliases.items() if key.matches(alias)]
+    return list(dict.fromkeys(names))
+
+
+def limit_glob(key: LayerKey, mismatches: list[Mismatch]) -> list[Mismatch]:
+    """The first few of a glob's mismatches, the last of them saying how many more there are."""
+    if len(mismatches) <= MATCHES_SHOWN:
+        return mismatches
+    ordered = sorted(mismatches, key=lambda mismatch: mismatch.order)
+    rest = ("note", f"and {len(ordered) - MATCHES_SHOWN} more layers matched by {key.text}")
+    last = ordered[MATCHES_SHOWN - 1]
+    return [*ordered[: MATCHES_SHOWN - 1], replace(last, notes=(*last.notes, rest))]
+
+
+ROWS_AT_MOST = 40  # what still reads as a table; decides the depth where none is asked for
+
+
+def default_depth(trace: StructureTrace) -> int:
+    """The deepest level of modules whose table still reads at a glance."""
+    names = {call.name for call in trace.forwards[0].calls if call.name}
+    levels = [name.count(".") + 1 for name in names]
+    deepest = max(levels, default=1)
+    fitting = [depth for depth in range(1, deepest + 1) if sum(level <= depth for level in levels) <= ROWS_AT_MOST]
+    return max(fitting, default=1)

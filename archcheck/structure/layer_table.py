@@ -1,0 +1,75 @@
+"""The layer table of a network, as text and as HTML."""
+
+from __future__ import annotations
+
+import html
+
+from archcheck.spec.dims import BATCH
+from archcheck.structure.crashes import explain
+from archcheck.structure.patterns import format_calls, format_output
+from archcheck.structure.records import ForwardRecord, StructureTrace
+from archcheck.text.tables import format_table
+from archcheck.text.units import format_macs
+
+LAYER_HEADERS = ("layer", "type", "output", "parameters", "MACs")
+LAYER_ALIGN = ("left", "left", "left", "right", "right")
+
+
+def layer_rows(trace: StructureTrace, depth: int | None = None) -> list[tuple[str, str, str, str, str]]:
+    """The first forward's calls in the order of execution, down to `depth` dots (all of them without)."""
+    forward = trace.forwards[0]
+    batch = forward.sizes.get(BATCH, 1)
+    outputs = format_calls(trace)
+    calls = forward.num_calls()
+    rows = []
+    for call in forward.calls:
+        level = call.name.count(".") + 1
+        if not call.name or (depth is not None and level > depth):
+            continue
+        module = trace.modules[call.name]
+        name = f"{call.name}[{call.index}]" if calls[call.name] > 1 else call.name
+        output = outputs.get((call.name, call.index), "-")
+        params = f"{module.num_params:_}" if module.num_params and call.index == 0 else "-"
+        rows.append(
+            ("  " * (level - 1) + name, module.type_name, output, params, format_macs(call.macs // batch or None))
+        )
+    return rows
+
+
+def format_layers(trace: StructureTrace, depth: int | None = None) -> str:
+    """The layer table with its totals below."""
+    table = format_table(layer_rows(trace, depth), LAYER_HEADERS, LAYER_ALIGN, "simple")
+    return "\n".join([table, *totals(trace)])
+
+
+def totals(trace: StructureTrace) -> list[str]:
+    """What the layer table ends with: output, parameters, multiply-adds, and anything unusual about the run."""
+    root, forward = trace.root, trace.forwards[0]
+    lines = ["", f"output      {format_output(trace)}"]
+    frozen = f", {root.num_frozen_params:_} of them frozen" if root.num_frozen_params else ""
+    buffers = f", and {root.num_buffers:_} in buffers" if root.num_buffers else ""
+    lines.append(f"parameters  {root.num_params:_}{frozen}{buffers}")
+    if trace.macs is not None:
+        per = "one example" if BATCH in forward.sizes else "this input"
+        lines.append(f"macs        {format_macs(trace.macs)} ({trace.macs:_}) for {per}")
+    return lines + _unusual(trace, forward)
+
+
+def _unusual(trace: StructureTrace, forward: ForwardRecord) -> list[str]:
+    lines = []
+    if trace.uninitialized:
+        lines.append(f"not counted lazy layers that the forward never reached: {', '.join(trace.uninitialized)}")
+    if trace.uncounted:
+        lines.append(f"not in macs {', '.join(trace.uncounted)}")
+    if trace.fallback_reason:
+        lines.append(f"ran on      {trace.device}: {trace.fallback_reason}")
+    if forward.crash is not None:
+        lines.append(f"stopped at  {forward.crash.module or 'the network itself'}: {explain(forward.crash.error)}")
+    return lines
+
+
+def format_layers_html(trace: StructureTrace, depth: int | None = None) -> str:
+    """The layer table for a notebook."""
+    rows = [[cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in row] for row in layer_rows(trace, depth)]
+    table = format_table(rows, LAYER_HEADERS, LAYER_ALIGN, "html")
+    return f"{table}<pre>{html.escape(chr(10).join(totals(trace)).strip())}</pre>"

@@ -1,0 +1,91 @@
+"""Multiply-adds of operations that no shortcut knows, by the formulas of `torch.utils.flop_counter`."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, Final
+
+import torch
+from torch._ops import HigherOrderOperator
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from archcheck.structure.meta.matmul import Meter
+
+_TORCHS: Final = (  # what else is there is somebody's own, and anybody's guess
+    "aten prim prims quantized _quantized quantization mkl mkldnn mkldnn_prepacked onednn prepacked sparse inductor "
+    "inductor_prims rngprims debugprims profiler c10d _c10d_functional _c10d_functional_autograd _dtensor fsdp export "
+    "static_runtime symm_mem quantized_decomposed torchvision image higher_order"
+)
+_PRODUCTS_OF_ATEN: Final = (  # matrix products, solvers and Fourier transforms
+    "mv addmv addmv_ dot vdot addbmm addbmm_ addmm_ baddbmm_ conv_tbc _trilinear _cdist_forward _euclidean_dist "
+    "_pdist_forward _compute_linear_combination _fft_r2c _fft_c2r _fft_c2c _int_mm _foreach_mm _grouped_mm "
+    "_scaled_grouped_mm _scaled_grouped_mm_v2 _scaled_mm_v2 _addmm_activation _scaled_addmm _scaled_addmm_ "
+    "_mixed_dtypes_linear _weight_int4pack_mm _weight_int4pack_mm_for_cpu _weight_int4pack_mm_with_scales_and_zeros "
+    "_weight_int8pack_mm _dyn_quant_matmul_4bit _sparse_mm _sparse_addmm _sparse_sparse_matmul _sparse_mm_reduce_impl "
+    "_cslt_sparse_mm _sparse_semi_structured_mm _sparse_semi_structured_addmm _sparse_semi_structured_linear hspmm "
+    "sparse_sampled_addmm sspaddmm _spsolve mkldnn_linear mkldnn_convolution mkldnn_rnn_layer miopen_rnn _cudnn_rnn "
+    "_lstm_mps quantized_lstm quantized_gru _thnn_fused_lstm_cell _thnn_fused_gru_cell _native_multi_head_attention "
+    "_transformer_encoder_layer_fwd _triton_multi_head_attention _triton_scaled_dot_attention cudnn_convolution_relu "
+    "cudnn_convolution_add_relu cudnn_convolution_transpose miopen_convolution miopen_convolution_relu "
+    "miopen_convolution_transpose cholesky_inverse cholesky_solve _cholesky_solve_helper geqrf ormqr triangular_solve "
+    "_linalg_det _linalg_slogdet _linalg_eigh _linalg_eigvals _linalg_solve_ex _linalg_svd linalg_cholesky_ex "
+    "linalg_eig linalg_eigvals linalg_householder_product linalg_inv_ex linalg_ldl_factor_ex linalg_ldl_solve "
+    "linalg_lstsq linalg_lu linalg_lu_factor_ex linalg_lu_solve linalg_matrix_exp linalg_pinv linalg_qr "
+    "linalg_solve_triangular"
+)
+_PRODUCT: Final = re.compile(r"conv|linear|matmul|mm(?![a-z])|lstm|gru|rnn|attention")
+_NO_PRODUCT: Final = re.compile(r"pack$|pack_|unpack|reorder|convert|_(stride|padding|dilation|groups|transpose)$")
+
+
+@cache
+def is_uncounted(name: str) -> bool:
+    """Whether an operation without a formula may multiply matrices: torch's own by name, any other one."""
+    namespace, _, op = name.partition("::")
+    if namespace in ("aten", "prim", "prims"):
+        return op in _PRODUCTS_OF_ATEN.split()
+    if namespace in _TORCHS.split():
+        return _PRODUCT.search(op) is not None and _NO_PRODUCT.search(op) is None
+    return True
+
+
+class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds the multiply-adds of everything that runs inside to a meter, as `FlopCounterMode` would count them.
+
+    That class itself hooks every module of the process while it counts; this one only sees the calling thread.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        from torch.utils.flop_counter import flop_registry, sdpa_flop  # here, as it takes 70 ms that few networks need
+
+        self._meter = meter
+        # Older releases have no formula for the CPU's attention kernel, whose work is that of the others.
+        self._formulas = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop, **flop_registry}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        higher_order = isinstance(func, HigherOrderOperator)
+        if higher_order and func.name() == "cond":
+            chosen, if_true, if_false, operands = args
+            with self:
+                return (if_true if chosen else if_false)(*operands)
+        key = func if higher_order else func._overloadpacket
+        formula = self._formulas.get(key)
+        if formula is None and not higher_order and _may_decompose(func):
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        out = func(*args, **kwargs)
+        if formula is not None:
+            self._meter.macs += formula(*args, **kwargs, out_val=out) // 2
+        elif higher_order or is_uncounted(func._schema.name):
+            self._meter.uncounted.add(func.name() if higher_order else func._schema.name)
+        return out
+
+
+def _may_decompose(func: Any) -> bool:
+    return str(func) != "prim.device.default"

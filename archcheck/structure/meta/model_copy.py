@@ -1,0 +1,131 @@
+"""A copy of a live network without its weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
+
+from archcheck.errors import UsageError
+from archcheck.structure.meta.tensors import META, PLAIN_TYPES
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside what torch.compile or a data-parallel wrapper makes of it."""
+    inner = getattr(model, "_orig_mod", None)
+    if type(model).__name__ == "OptimizedModule" and isinstance(inner, nn.Module):
+        return unwrapped(inner)
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return unwrapped(model.module)
+    return model
+
+
+def is_scripted(modules: Iterable[nn.Module]) -> bool:
+    """Whether some of a network is TorchScript, whose weights live where Python can't reach."""
+    return any(isinstance(module, torch.jit.ScriptModule) for module in modules)
+
+
+def has_real_parameters(modules: Iterable[nn.Module]) -> bool:
+    """Whether a build made weights after all."""
+    return any(param is not None and not param.is_meta for m in modules for param in m._parameters.values())
+
+
+def copy_to_meta(model: nn.Module) -> nn.Module:
+    """A deep copy in which every tensor is on meta; sharing, strides, laziness and `requires_grad` stay.
+
+    Raises:
+        UsageError: something that the network holds can't be copied.
+    """
+    return _copied(model, _blank)
+
+
+def copy_for_real(model: nn.Module) -> nn.Module:
+    """A deep copy on the CPU.
+
+    Raises:
+        UsageError: something that the network holds can't be copied.
+    """
+    copied = _copied(model, lambda tensor: tensor.detach().to("cpu", copy=True)).cpu()
+    for param, own in zip(model.parameters(), copied.parameters(), strict=True):
+        own.requires_grad_(param.requires_grad)  # TorchScript forgets it
+    return copied
+
+
+_Converter = Callable[[Tensor], Tensor]
+
+
+def _copied(model: nn.Module, convert: _Converter) -> nn.Module:
+    memo: dict[int, Any] = {id(tensor): _replica(tensor, convert) for tensor in _tensors(model)}
+    memo |= {id(generator): _same_generator(generator) for generator in _generators(model)}
+    try:
+        with _CopyingMode(convert):
+            for module in reversed(list(model.modules())):  # the innermost first: a deep network needs no deep stack
+                copy.deepcopy(module, memo)
+            return copy.deepcopy(model, memo)
+    except Exception as error:
+        raise UsageError(
+            f"{type(model).__name__} can't be copied ({type(error).__name__}: {error}); "
+            "give a callable that builds it instead"
+        ) from error
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    for module in model.modules():
+        if not isinstance(module, torch.jit.ScriptModule):  # copies itself
+            for held in (module._parameters, module._buffers, vars(module)):
+                yield from (value for value in held.values() if isinstance(value, Tensor))
+
+
+def _generators(model: nn.Module) -> Iterator[torch.Generator]:
+    for module in model.modules():
+        yield from (value for value in vars(module).values() if isinstance(value, torch.Generator))
+
+
+def _same_generator(generator: torch.Generator) -> torch.Generator:
+    made = torch.Generator()
+    return made.set_state(generator.get_state()) if generator.device.type == "cpu" else made
+
+
+def _blank(tensor: Tensor) -> Tensor:
+    """The same tensor without its values."""
+    if tensor.layout is torch.strided and type(tensor) in PLAIN_TYPES:
+        return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
+    return tensor.detach().to(META)
+
+
+def _replica(tensor: Any, convert: _Converter) -> Tensor:
+    """A tensor elsewhere that is the same to a network: a parameter if it was one, with the same attributes."""
+    made: Tensor
+    if is_lazy(tensor):
+        device = convert(torch.empty(0)).device
+        lazy: Any = type(tensor)
+        made = lazy(tensor.requires_grad, device=device, dtype=tensor.dtype)
+    elif isinstance(tensor, nn.Parameter):
+        made = nn.Parameter(convert(tensor), tensor.requires_grad)
+    else:
+        made = convert(tensor).requires_grad_(tensor.requires_grad)
+    made.__dict__.update(tensor.__dict__)
+    return made
+
+
+class _CopyingMode(TorchFunctionMode):
+    """Tensors found anywhere else in a network (in a list, in a dict) are converted, too, while it is copied."""
+
+    def __init__(self, convert: _Converter) -> None:
+        super().__init__()
+        self._convert = convert
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.__deepcopy__:
+            tensor, memo = args
+            if id(tensor) not in memo:
+                memo[id(tensor)] = _replica(tensor, self._convert)
+            return memo[id(tensor)]
+        if func is Tensor.clone and not is_lazy(args[0]):  # Parameter.__deepcopy__ clones its data
+            return self._convert(args[0])
+        return func(*args, **(kwargs or {}))

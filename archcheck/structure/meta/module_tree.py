@@ -1,0 +1,119 @@
+"""The modules of a network: their names, their types, and how many parameters and buffers are theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from archcheck.structure.records import ModuleRecord
+
+
+class NamedNetwork(NamedTuple):
+    """Every module by its first `named_modules()` path, and further paths of the same modules."""
+
+    modules: dict[str, nn.Module]
+    aliases: dict[str, str]
+
+
+def named_network(root: nn.Module) -> NamedNetwork:
+    """As `named_modules()` with and without duplicates, in one walk that also ends on a network with a cycle."""
+    modules: dict[str, nn.Module] = {}
+    aliases: dict[str, str] = {}
+    first: dict[int, str] = {}
+    inside: set[int] = set()
+
+    def walk(module: nn.Module, name: str) -> None:
+        key = id(module)
+        if key in first:
+            aliases[name] = first[key]
+        else:
+            first[key] = name
+            modules[name] = module
+        if key in inside:
+            return
+        inside.add(key)
+        prefix = name + "." if name else ""
+        for child_name, child in module._modules.items():
+            if child is not None:
+                walk(child, prefix + child_name)
+        inside.discard(key)
+
+    walk(root, "")
+    return NamedNetwork(modules, aliases)
+
+
+def every_module(root: nn.Module) -> list[nn.Module]:
+    """As `list(root.modules())`, each module once and before those inside it, without a generator for each level."""
+    found: dict[int, nn.Module] = {}
+    waiting = [root]
+    while waiting:
+        module = waiting.pop()
+        if id(module) not in found:
+            found[id(module)] = module
+            waiting += [child for child in reversed(module._modules.values()) if child is not None]
+    return list(found.values())
+
+
+class _Held(NamedTuple):
+    """Numbers of elements by the tensor's identity: what is shared is there once."""
+
+    params: dict[int, int]
+    trainable: dict[int, int]
+    buffers: dict[int, int]
+
+
+def census(modules: Mapping[str, nn.Module]) -> dict[str, ModuleRecord]:
+    """The record of every module, counts included."""
+    below: dict[int, _Held] = {}
+    records = {}
+    for name, module in reversed(list(modules.items())):  # children come after their parents: count them first
+        held = _held_by(module)
+        for child in module._modules.values():
+            if child is not None and id(child) in below:
+                for own, childs in zip(held, below[id(child)], strict=True):
+                    own.update(childs)
+        below[id(module)] = held
+        records[name] = _record(name, module, held)
+    return {name: records[name] for name in modules}
+
+
+def _held_by(module: nn.Module) -> _Held:
+    if not module._parameters and not module._buffers:  # as most modules
+        return _Held({}, {}, {})
+    params = [p for p in module._parameters.values() if p is not None and not _is_lazy(p)]
+    return _Held(
+        {id(p): p.numel() for p in params},
+        {id(p): p.numel() for p in params if p.requires_grad},
+        {id(b): b.numel() for b in module._buffers.values() if b is not None and not _is_lazy(b)},
+    )
+
+
+def _is_lazy(tensor: Tensor) -> bool:
+    return type(tensor) not in (nn.Parameter, Tensor) and is_lazy(tensor)
+
+
+def _record(name: str, module: nn.Module, held: _Held) -> ModuleRecord:
+    kind = type(module)
+    scripted = isinstance(module, torch.jit.ScriptModule)
+    return ModuleRecord(
+        name,
+        str(module.original_name) if scripted else kind.__name__,
+        f"{kind.__module__}.{kind.__qualname__}",
+        sum(held.params.values()),
+        sum(held.trainable.values()),
+        sum(held.buffers.values()),
+        is_container=not scripted and kind.forward is nn.Module.forward,
+        has_children=bool(module._modules),
+    )
+
+
+def uninitialized(modules: Mapping[str, nn.Module]) -> Iterator[str]:
+    """The names of the lazy modules whose parameters have no shape yet."""
+    for name, module in modules.items():
+        held: tuple[Tensor | None, ...] = (*module._parameters.values(), *module._buffers.values())
+        if any(tensor is not None and _is_lazy(tensor) for tensor in held):
+            yield name

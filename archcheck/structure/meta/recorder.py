@@ -1,0 +1,152 @@
+"""The calls of every module of a network, noted while they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from archcheck.network.forward_watcher import ForwardWatcher, eager
+from archcheck.structure.meta.layers import SHORTCUTS
+from archcheck.structure.meta.modes import is_transformed
+from archcheck.structure.meta.tensors import REFUSED
+from archcheck.structure.records import (
+    CallRecord,
+    ForwardRecord,
+    MappingRecord,
+    OpaqueRecord,
+    SequenceRecord,
+    TensorRecord,
+    ValueRecord,
+)
+
+_MAX_DEPTH: Final = 16  # of nested containers; a list that contains itself ends here
+
+_get_state = torch._C._get_torch_function_state
+_set_state = torch._C._set_torch_function_state
+_OFF: Final = torch._C._TorchFunctionState.ALL_DISABLED
+
+
+class Recorder(ForwardWatcher):
+    """Watches one network.
+
+    `macs` is the running total of the forward pass in `forward`; `uncounted` names the operations of all passes whose
+    multiply-adds are unknown.
+
+    A shortcut may answer for a whole layer; the layer's own forward runs where it declines, and where `shortcuts` is
+    off (on the CPU, or for gradients).
+    """
+
+    def __init__(self, shortcuts: bool = True) -> None:
+        super().__init__()
+        self.macs = 0
+        self.uncounted: set[str] = set()
+        self.forward = ForwardRecord(sizes={})
+        self._shortcuts: Mapping[type, Callable[..., Any]] = SHORTCUTS if shortcuts else {}
+        self._counts: dict[str, int] = {}
+        self._finished = 0
+        self._tensors: dict[tuple[tuple[int, ...], torch.dtype], TensorRecord] = {}
+
+    def begin(self, sizes: Mapping[str, int]) -> ForwardRecord:
+        """Start a forward pass."""
+        self.macs = 0
+        self.forward = ForwardRecord(sizes=dict(sizes))
+        self._counts.clear()
+        self._finished = 0
+        self.forget_failure()
+        return self.forward
+
+    # ------------------------------------------------------------------------------------------ calls
+
+    def amend(self, name: str, out: Any) -> None:
+        """The output of a module's last call, as the module's own hooks have left it."""
+        call = next(call for call in reversed(self.forward.calls) if call.name == name)
+        call.output = self.record(out)
+
+    def watched(self, name: str, module: nn.Module) -> Callable[..., Any]:
+        """What is called in the place of a module's forward: a shortcut, or the forward itself."""
+        shortcut = None if "forward" in vars(module) else self._shortcuts.get(type(module))
+        run = eager(module)
+        counts, record = self._counts, self.record
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            out = NotImplemented
+            state = _get_state()
+            _set_state(_OFF)  # reading shapes here is no call of the network's
+            try:
+                index = counts.get(name, 0)
+                counts[name] = index + 1
+                call = CallRecord(name, index)
+                self.forward.calls.append(call)
+                before = self.macs
+                if shortcut is not None and not kwargs and not is_transformed():
+                    out = _attempt(shortcut, self, module, *args)
+            finally:
+                _set_state(state)
+            if out is NotImplemented:
+                try:
+                    out = run(*args, **kwargs)
+                except BaseException as error:
+                    self.note_failure(name, error)
+                    raise
+            _set_state(_OFF)
+            try:
+                call.output = record(out)
+                call.macs = self.macs - before
+                call.finished = self._finished
+                self._finished += 1
+            finally:
+                _set_state(state)
+            return out
+
+        return forward
+
+    # ------------------------------------------------------------------------------------------ values
+
+    def record(self, value: Any, depth: int = 0) -> ValueRecord:
+        """A value without its tensors."""
+        if type(value) is Tensor or isinstance(value, Tensor):
+            return self._tensor(value)
+        if depth > _MAX_DEPTH:
+            return OpaqueRecord(type(value).__name__)
+        try:
+            return self._parts(value, depth + 1)
+        except Exception:  # a user's container may be anything
+            return OpaqueRecord(type(value).__name__)
+
+    def _parts(self, value: Any, depth: int) -> ValueRecord:
+        if isinstance(value, tuple | list):
+            return SequenceRecord(tuple(self.record(item, depth) for item in value), _field_names(value))
+        if isinstance(value, Mapping):
+            return MappingRecord({str(key): self.record(item, depth) for key, item in value.items()})
+        if is_dataclass(value) and not isinstance(value, type):
+            return MappingRecord({part.name: self.record(getattr(value, part.name), depth) for part in fields(value)})
+        return OpaqueRecord(type(value).__name__)
+
+    def _tensor(self, value: Tensor) -> ValueRecord:
+        try:
+            key = (value.shape, value.dtype)
+        except RuntimeError:  # a nested tensor has no shape
+            return OpaqueRecord(type(value).__name__)
+        record = self._tensors.get(key)
+        if record is None:
+            record = self._tensors[key] = TensorRecord(tuple(value.shape), str(value.dtype).removeprefix("torch."))
+        return record
+
+
+def _attempt(shortcut: Callable[..., Any], *args: Any) -> Any:
+    try:
+        out = shortcut(*args)
+    except Exception:  # arguments of another kind than expected: torch has the better message
+        return NotImplemented
+    return NotImplemented if out is REFUSED else out
+
+
+def _field_names(value: Any) -> tuple[str, ...] | None:
+    names = getattr(value, "_fields", None)  # a namedtuple
+    if names is None and type(value).__module__ == "torch.return_types":
+        names = getattr(type(value), "__match_args__", None)
+    return tuple(names) if isinstance(names, tuple) else None

@@ -1,0 +1,144 @@
+"""Measured values and shape patterns: what a spec would say of values seen at several sizes, and both as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archcheck.spec.dim_inference import infer_shape
+from archcheck.spec.dims import BATCH
+from archcheck.structure.records import (
+    MappingRecord,
+    OpaqueRecord,
+    SequenceRecord,
+    StructureTrace,
+    TensorRecord,
+    ValueRecord,
+)
+from archcheck.text.yaml_flow import format_key
+
+
+def named_items(value: ValueRecord) -> Mapping[str, ValueRecord] | None:
+    """The named parts of a value (dict, dataclass, namedtuple), None where its parts have no names."""
+    if isinstance(value, MappingRecord):
+        return value.items
+    if isinstance(value, SequenceRecord) and value.fields is not None:
+        return dict(zip(value.fields, value.items, strict=True))
+    return None
+
+
+def format_sizes(shape: Sequence[int]) -> str:
+    """Sizes as a shape is written."""
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def format_pattern(pattern: Any) -> str:
+    """A pattern, or dimensions that were inferred, as written in a spec."""
+    if pattern is None:
+        return "null"
+    if isinstance(pattern, dict):
+        return "{" + ", ".join(f"{format_key(key)}: {format_pattern(item)}" for key, item in pattern.items()) + "}"
+    if isinstance(pattern, (tuple, list)):
+        return "[" + ", ".join(format_pattern(item) for item in pattern) + "]"
+    return str(pattern)
+
+
+def infer_value(values: Sequence[ValueRecord], sizes: Sequence[Mapping[str, int]], names: Sequence[str]) -> Any:
+    """What a spec would say of values seen at several sizes: nested lists and maps of dimensions, None for no tensor.
+
+    Raises ValueError where no pattern fits them all.
+    """
+    first = values[0]
+    if any(type(value) is not type(first) for value in values):
+        raise ValueError("the value is built differently at different sizes")
+    if isinstance(first, TensorRecord):
+        return _inferred_shape([value.shape for value in values if isinstance(value, TensorRecord)], sizes, names)
+    if isinstance(first, SequenceRecord) and first.fields is None:
+        columns = [value.items for value in values if isinstance(value, SequenceRecord)]
+        if len({len(column) for column in columns}) != 1:
+            raise ValueError("the number of outputs depends on the size")
+        return [infer_value(column, sizes, names) for column in zip(*columns, strict=True)]
+    maps = [items for items in map(named_items, values) if items is not None]
+    if not maps:
+        return None
+    if any(items.keys() != maps[0].keys() for items in maps):
+        raise ValueError("the names of the outputs depend on the size")
+    return {key: infer_value([items[key] for items in maps], sizes, names) for key in maps[0]}
+
+
+def _inferred_shape(
+    shapes: Sequence[tuple[int, ...]], sizes: Sequence[Mapping[str, int]], names: Sequence[str]
+) -> list[int | str]:
+    if len({len(shape) for shape in shapes}) != 1:
+        raise ValueError("the number of dimensions depends on the size")
+    inferred = infer_shape(shapes, sizes, [name for name in names if name != BATCH])
+    if inferred is None:
+        raise ValueError("no arithmetic on the free dimensions gives these sizes")
+    return inferred
+
+
+def format_value(value: ValueRecord) -> str:
+    """A measured value with its sizes as numbers."""
+    if isinstance(value, TensorRecord):
+        return format_sizes(value.shape)
+    if isinstance(value, OpaqueRecord):
+        return value.type_name
+    items = named_items(value)
+    if items is not None:
+        return "{" + ", ".join(f"{format_key(key)}: {format_value(item)}" for key, item in items.items()) + "}"
+    assert isinstance(value, SequenceRecord)
+    return "[" + ", ".join(format_value(item) for item in value.items) + "]"
+
+
+def dimension_names(trace: StructureTrace) -> list[str]:
+    """The free dimensions that the forwards were tried with, in order."""
+    return list(dict.fromkeys(name for forward in trace.forwards for name in forward.sizes))
+
+
+def infer_calls(trace: StructureTrace) -> dict[tuple[str, int], Any]:
+    """What a spec would say of every call's output, by module name and call index.
+
+    Calls that didn't return in every forward, or whose output no pattern fits, are left out.
+    """
+    names = dimension_names(trace)
+    sizes = [forward.sizes for forward in trace.forwards]
+    seen: dict[tuple[str, int], list[ValueRecord]] = {}
+    for forward in trace.forwards:
+        for call in forward.calls:
+            if call.output is not None:
+                seen.setdefault((call.name, call.index), []).append(call.output)
+    inferred: dict[tuple[str, int], Any] = {}
+    for key, values in seen.items():
+        if len(values) == len(sizes):
+            try:
+                inferred[key] = infer_value(values, sizes, names)
+            except ValueError:
+                continue
+    return inferred
+
+
+def infer_output(trace: StructureTrace) -> Any:
+    """What a spec would say of the network's output. Raises ValueError where no pattern fits, or nothing came out."""
+    outputs = [forward.output for forward in trace.forwards if forward.output is not None]
+    if not outputs or len(outputs) != len(trace.forwards):
+        raise ValueError("the forward did not get through")
+    return infer_value(outputs, [forward.sizes for forward in trace.forwards], dimension_names(trace))
+
+
+def format_calls(trace: StructureTrace) -> dict[tuple[str, int], str]:
+    """Every call's output as text: in terms of the free dimensions where that can be told, else as it was at first."""
+    texts = {
+        (call.name, call.index): format_value(call.output)
+        for call in trace.forwards[0].calls
+        if call.output is not None
+    }
+    return texts | {key: format_pattern(value) for key, value in infer_calls(trace).items() if value is not None}
+
+
+def format_output(trace: StructureTrace) -> str:
+    """The network's output as text, likewise."""
+    try:
+        return format_pattern(infer_output(trace))
+    except ValueError:
+        output = trace.forwards[0].output
+        return format_value(output) if output is not None else "-"

@@ -1,0 +1,150 @@
+"""What was measured: plain values without tensors, so that they can be compared, pickled and printed anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+# ---------------------------------------------------------------------------------------------- values that flow
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRecord:
+    """A tensor that was seen: its sizes and its dtype without the `torch.` prefix."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueRecord:
+    """A value that holds no tensor (None, a number, a cache object), known by its type's name only."""
+
+    type_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceRecord:
+    """A tuple or list; `fields` names the positions where it is a namedtuple."""
+
+    items: tuple[ValueRecord, ...]
+    fields: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRecord:
+    """A dict, a dataclass or anything else with named parts, in its own order."""
+
+    items: Mapping[str, ValueRecord]
+
+
+ValueRecord: TypeAlias = TensorRecord | SequenceRecord | MappingRecord | OpaqueRecord
+
+
+# ---------------------------------------------------------------------------------------------- what goes in
+
+
+# ---------------------------------------------------------------------------------------------- what was seen
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRecord:
+    """One module of the network, by its first `named_modules()` path ("" is the network itself).
+
+    Counts are numbers of elements in the module and everything below it; a shared tensor counts once.
+    """
+
+    name: str
+    type_name: str
+    qualified_type: str
+    num_params: int
+    num_trainable_params: int
+    num_buffers: int
+    is_container: bool = False  # has no forward of its own (ModuleList, ModuleDict): never called by design
+    has_children: bool = False
+
+    @property
+    def num_frozen_params(self) -> int:
+        """Elements of parameters that don't require a gradient."""
+        return self.num_params - self.num_trainable_params
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """One call of a module's forward; `index` counts the calls of the same module from 0.
+
+    `output` stays None where the forward died before the module returned. `macs` includes the modules called within.
+    `finished` counts the calls of the pass in the order in which they returned: a child returns before its parent.
+    """
+
+    name: str
+    index: int
+    output: ValueRecord | None = None
+    macs: int = 0
+    finished: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A forward that died: the innermost module that was running, the error, and the user's line that raised it."""
+
+    module: str
+    error: str
+    where: str | None = None
+
+
+@dataclass(slots=True)
+class ForwardRecord:
+    """One forward pass: the calls in the order in which they were entered, the output, the multiply-adds of all."""
+
+    sizes: Mapping[str, int]
+    calls: list[CallRecord] = field(default_factory=list)
+    output: ValueRecord | None = None
+    macs: int = 0
+    crash: Crash | None = None
+
+    def num_calls(self) -> dict[str, int]:
+        """How often each module was called."""
+        return {call.name: call.index + 1 for call in self.calls}
+
+
+@dataclass(slots=True)
+class StructureTrace:
+    """Everything that the structure checks compare: modules, counts, and one `ForwardRecord` for each input tried.
+
+    `modules` is in `named_modules()` order; `aliases` maps a further name of a module to the name it has there.
+    `macs` is for one example at the first size, None where no forward got through. `device` is where the forwards
+    ran: "meta", or "cpu" with `fallback_reason` saying why meta would not do. `uninitialized` lists the lazy modules
+    that no forward reached, whose parameters therefore can't be counted. `uncounted` lists the operations whose
+    multiply-adds nobody knows a formula for, so that `macs` is without them.
+    """
+
+    modules: dict[str, ModuleRecord]
+    aliases: dict[str, str]
+    forwards: list[ForwardRecord]
+    macs: int | None
+    device: str = "meta"
+    fallback_reason: str | None = None
+    uninitialized: tuple[str, ...] = ()
+    uncounted: tuple[str, ...] = ()
+    descriptions: Mapping[str, str] = field(default_factory=dict)  # name -> "Conv2d(6, 16, kernel_size=(5, 5))"
+
+    @property
+    def root(self) -> ModuleRecord:
+        """The network itself."""
+        return self.modules[""]
+
+    @property
+    def died(self) -> tuple[ForwardRecord, Crash] | None:
+        """The first forward that did not get through, and why; None where all did."""
+        return next(((forward, forward.crash) for forward in self.forwards if forward.crash is not None), None)
+
+
+# ---------------------------------------------------------------------------------------------- a training run
+
+
+# ---------------------------------------------------------------------------------------------- speed
+
+
+# ---------------------------------------------------------------------------------------------- a function

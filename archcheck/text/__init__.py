@@ -1,0 +1,1 @@
+"""Text: words of messages, numbers with units, tables, YAML's flow style."""

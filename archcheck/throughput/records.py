@@ -1,0 +1,61 @@
+"""Measurements of speed, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedRecord:
+    """How fast a network is: medians of one step's time, and what goes with it.
+
+    macs_per_sec: a step of training counts as three forward passes, since its backward pass computes two products for
+    each of the forward's; None where nobody knows the multiply-adds. utilization: of `peak_macs_per_sec`, the device's
+    own best at multiplying matrices at that moment. peak_memory_bytes: the most that is held during a step, None where
+    the device doesn't tell. compile_sec: what the first step took longer, where it compiled. num_threads: of the CPU,
+    None on other devices.
+    """
+
+    mode: str
+    device: str
+    num_threads: int | None
+    precision: str
+    batch_size: int
+    examples_per_sec: float
+    step_sec: float
+    macs_per_sec: float | None
+    peak_macs_per_sec: float
+    peak_memory_bytes: int | None
+    compile_sec: float
+
+    @property
+    def utilization(self) -> float | None:
+        """From 0 to 1."""
+        return None if self.macs_per_sec is None else self.macs_per_sec / self.peak_macs_per_sec
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedComparison:
+    """A speed held against another one.
+
+    speedup: how many times as fast it is; against: what it was compared with, in short; verdict: slower, not slower,
+    can't tell.
+    """
+
+    speedup: float
+    against: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedFigures:
+    """A network's speed, and how it compares where it was compared with anything."""
+
+    record: SpeedRecord
+    comparison: SpeedComparison | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """Return everything by name, as one map of plain values."""
+        compared = asdict(self.comparison) if self.comparison is not None else {}
+        return asdict(self.record) | {"utilization": self.record.utilization} | compared

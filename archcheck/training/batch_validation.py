@@ -1,0 +1,81 @@
+"""Whether a data set, a network and a recipe go together: seen on the first batch, before a step is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from archcheck.data.splits import label_range
+from archcheck.spec.inputs import InputPattern
+from archcheck.training.failures import RunFailed
+from archcheck.training.metrics import ignored_label, takes_classes
+from archcheck.training.recipe import Recipe
+
+
+class BatchValidator:
+    """What inputs, outputs and targets have to be.
+
+    num_classes: of the data set, None where nobody knows.
+    """
+
+    def __init__(self, recipe: Recipe, num_classes: int | None) -> None:
+        self._recipe = recipe
+        self._num_classes = num_classes
+        self._ignored = ignored_label(recipe.loss)
+        self._num_outputs: int | None = None
+
+    def check_inputs(self, inputs: Any) -> None:
+        """The data set's inputs are what the spec's `input` says."""
+        pattern = self._recipe.input
+        if isinstance(pattern, dict) and len(pattern) == 1:
+            pattern = next(iter(pattern.values()))
+        if not isinstance(pattern, InputPattern) or not isinstance(inputs, Tensor):
+            return
+        shape, sizes = tuple(inputs.shape), dict[str, int]()
+        fits = len(shape) == len(pattern.dims)
+        for position, (dim, size) in enumerate(zip(pattern.dims, shape, strict=False)):
+            if position and not dim.names:
+                fits = fits and dim.evaluate({}) == size
+            elif position and dim.names == {dim.text}:
+                fits = fits and sizes.setdefault(dim.text, size) == size
+        if not fits:
+            expected = f"[{', '.join(dim.text for dim in pattern.dims)}]"
+            found = f"[{', '.join(['B', *map(str, shape[1:])])}]"
+            key = "resize" if len(shape) == 4 and self._recipe.resize else "dataset"
+            raise RunFailed(f"the training's inputs are {found}, the spec's `input` is {expected}", key)
+
+    def check_outputs(self, outputs: Tensor, targets: Tensor) -> None:
+        """The network's outputs are what the targets ask for."""
+        loss = self._recipe.loss.name
+        if outputs.ndim < 2 and takes_classes(loss):
+            problem = f"the network returns {list(outputs.shape)}, expected [B, number of classes]"
+            if not targets.is_floating_point():
+                raise RunFailed(problem, "build")
+            raise RunFailed(f"{problem}: no accuracy is known for {loss} of one score for each example", "loss")
+        if targets.is_floating_point():
+            if outputs.shape != targets.shape:
+                shapes = f"the network returns {list(outputs.shape)}, the data set's targets are {list(targets.shape)}"
+                raise RunFailed(f"{shapes}: expected the same", "dataset")
+            return
+        if not takes_classes(loss):
+            problem = f"the data set has classes, {loss} is for float targets; CrossEntropyLoss is for classes"
+            raise RunFailed(problem, "loss")
+        self._num_outputs = outputs.shape[1]
+        if self._num_classes is not None and self._num_outputs != self._num_classes:
+            problem = f"the network has {self._num_outputs} outputs, the data set {self._num_classes} classes"
+            raise RunFailed(problem, "args" if self._recipe.args else "build")
+
+    def check_labels(self, targets: Tensor) -> None:
+        """Before the loss sees them: on a GPU one label out of range ends the whole process."""
+        labels = label_range(targets, self._ignored)
+        if labels is not None:
+            self.check_range(*labels)
+
+    def check_range(self, smallest: int, largest: int) -> None:
+        """The smallest and the largest label are ones that the network has outputs for."""
+        outputs = self._num_outputs
+        if outputs is not None and (smallest < 0 or largest >= outputs):
+            wrong = smallest if smallest < 0 else largest
+            has = f"the network has {outputs} outputs, for labels 0 to {outputs - 1}"
+            raise RunFailed(f"label {wrong} is out of range: {has}", "dataset")

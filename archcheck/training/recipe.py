@@ -1,0 +1,94 @@
+"""A training recipe, complete: what the spec's `training` says, `quick`'s changes over it, defaults for the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from archcheck.findings import Keys
+from archcheck.spec.models import Named, Normalize, Spec, Training, TrainingKeys
+
+RecipeKind: TypeAlias = Literal["quick", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run as it is to be done: every choice made, nothing measured.
+
+    The fields are the keys of `training`, see there; `accuracy` and `time_budget_sec` are None where there is no bound.
+    `args` and `input` are those of the network to train.
+    """
+
+    kind: RecipeKind
+    dataset: Named
+    resize: tuple[int, int] | None
+    augment: tuple[Named, ...]
+    normalize: bool | Normalize
+    loss: Named
+    label_smoothing: float
+    optimizer: Named
+    scheduler: Named | None
+    clip_grad_norm: float | None
+    init: Named | None
+    batch_size: int
+    epochs: int
+    precision: Literal["fp32", "bf16"]
+    memory_format: Literal["contiguous", "channels_last"]
+    compile: bool
+    seed: int
+    time_budget_sec: float | None
+    stop_at_accuracy: bool
+    accuracy: float | None
+    args: dict[str, Any]
+    input: Any
+    quick_keys: frozenset[str]
+
+    def to_the_end(self) -> Recipe:
+        """Without what ends a run early: runs of different lengths don't compare."""
+        return replace(self, accuracy=None, stop_at_accuracy=False, time_budget_sec=None)
+
+    def place(self, key: str) -> Keys:
+        """Where a key of the recipe is written: in `quick` where that changes it."""
+        if key in self.quick_keys:
+            return ("training", "quick", key)
+        return (key,) if key in ("build", "args", "input") else ("training", key)
+
+
+def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:
+    """The recipe of a spec that has `training`; without `quick` both kinds are the same run."""
+    training = spec.training
+    assert training is not None
+    quick = training.quick if kind == "quick" else None
+    given = _given(training) | (_given(quick) if quick is not None else {})
+    resize, init = given.get("resize"), given.get("init")
+    return Recipe(
+        kind=kind,
+        dataset=given["dataset"],
+        resize=(resize, resize) if isinstance(resize, int) else resize,
+        augment=tuple(given.get("augment", ())),
+        normalize=given.get("normalize", False),
+        loss=given.get("loss", Named(name="CrossEntropyLoss")),
+        label_smoothing=given.get("label_smoothing", 0.0),
+        optimizer=given.get("optimizer", Named.model_validate({"name": "SGD", "lr": 0.1})),
+        scheduler=given.get("scheduler"),
+        clip_grad_norm=given.get("clip_grad_norm"),
+        init=None if init is None or init.name == "default" else init,
+        batch_size=given.get("batch_size", 128),
+        epochs=given.get("epochs", 10),
+        precision=given.get("precision", "fp32"),
+        memory_format=given.get("memory_format", "contiguous"),
+        compile=given.get("compile", False),
+        seed=given.get("seed", 0),
+        time_budget_sec=given.get("time_budget"),
+        stop_at_accuracy=given.get("stop_at_accuracy", True),
+        accuracy=given.get("accuracy"),
+        args={**spec.args, **(given.get("args") or {})},
+        input=given.get("input") or spec.input,
+        quick_keys=frozenset(_given(quick)) if quick is not None else frozenset(),
+    )
+
+
+def _given(keys: TrainingKeys | Training) -> dict[str, Any]:
+    """What a section says; an explicit null says nothing."""
+    values = {key: getattr(keys, key) for key in keys.model_fields_set if key != "quick"}
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,78 @@
+"""Training runs, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch of training: mean loss, accuracy on both sets, and the training steps' wall-clock rate.
+
+    Accuracies are top-1 from 0 to 1, or R² where the loss is a regression's. `first_step_sec` is what the rate leaves
+    out: the run's first step with its compilation and allocations, 0 in every epoch but the first.
+    """
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    examples_per_sec: float
+    duration_sec: float
+    first_step_sec: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFault:
+    """Why a run ended before its time, in one line; `key` is the part of the recipe that it is about."""
+
+    message: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """A training run: its curve and its circumstances.
+
+    `kind` is the recipe's, quick or full. `reached` is true where the run stopped early, the minimum reached and
+    confirmed. `fault` is None for a run that came to its end.
+    """
+
+    epochs: tuple[EpochRecord, ...]
+    kind: str
+    seed: int
+    device: str
+    precision: str
+    num_threads: int = 1
+    metric: str = "accuracy"
+    reached: bool = False
+    fault: TrainingFault | None = None
+
+    @property
+    def final_accuracy(self) -> float | None:
+        """The last epoch's accuracy on the test set; None where no epoch came to its end."""
+        return self.epochs[-1].test_accuracy if self.epochs else None
+
+    @property
+    def examples_per_sec(self) -> float | None:
+        """The rate over all epochs, by wall clock."""
+        rated = [epoch for epoch in self.epochs if epoch.examples_per_sec > 0]
+        spent = sum(epoch.duration_sec for epoch in rated)
+        return sum(epoch.examples_per_sec * epoch.duration_sec for epoch in rated) / spent if spent else None
+
+    def figures(self) -> dict[str, Any]:
+        """Return what a table shows of a run with at least one epoch: its circumstances and the last epoch, by name."""
+        last = self.epochs[-1]
+        return {
+            "recipe": self.kind,
+            "device": self.device,
+            "precision": self.precision,
+            "seed": self.seed,
+            "epochs": last.epoch,
+            "loss": last.loss,
+            "train_accuracy": last.train_accuracy,
+            "test_accuracy": last.test_accuracy,
+            "examples_per_sec": self.examples_per_sec,
+            "first_step_sec": self.epochs[0].first_step_sec,
+        }

@@ -1,0 +1,244 @@
+"""Training a spec's network: recipe, device and data are found, the network is built, and the run is done."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from archcheck.data.batches import Batches, free_memory_bytes
+from archcheck.data.context import DataContext
+from archcheck.data.registry import check_dataset, load_dataset
+from archcheck.data.splits import LoadedDataset
+from archcheck.data.transforms import check_transforms, make_transform
+from archcheck.errors import DataError, NotMeasured
+from archcheck.findings import Keys, Mismatch
+from archcheck.network.build import prepare_network
+from archcheck.network.torch_state import neutral, seeded
+from archcheck.spec.models import Named, Spec
+from archcheck.spec.spec_file import SpecFile, spec_name
+from archcheck.training.batch_validation import BatchValidator
+from archcheck.training.checkpoints import BestCheckpoint
+from archcheck.training.components import check_components
+from archcheck.training.devices import choose_device, synchronize
+from archcheck.training.loop import TrainingCallbacks, TrainingProgress, build_training_step, train
+from archcheck.training.options import RunOptions
+from archcheck.training.recipe import Recipe, resolve_recipe
+from archcheck.training.records import TrainingRecord
+
+
+def choose_recipe(spec: Spec, options: RunOptions) -> Recipe:
+    """The recipe to train a spec by.
+
+    Raises:
+        NotMeasured: training is off, or the device isn't there.
+    """
+    if options.kind == "off":
+        raise NotMeasured("training is off (--archcheck-train off)")
+    kind = options.kind
+    if kind == "auto":
+        kind = "quick" if choose_device(options.device).type == "cpu" else "full"
+    recipe = resolve_recipe(spec, kind)
+    return recipe if options.seed is None else replace(recipe, seed=options.seed)
+
+
+class DatasetCache:
+    """Loaded data sets, kept for the next spec that trains on the same: the last few of them."""
+
+    def __init__(self, capacity: int = 2) -> None:
+        self._capacity = capacity
+        self._loaded: dict[str, LoadedDataset] = {}
+
+    def load(self, dataset: Named, context: DataContext) -> LoadedDataset:
+        """Load a data set, or give the one that is loaded already. Raises as `load_dataset` does."""
+        key = repr((dataset, replace(context, budget_bytes=None)))  # free memory is never the same twice
+        if key not in self._loaded:
+            pair = load_dataset(dataset, context)
+            if ":" in dataset.name:
+                return pair  # a user's own: its items and its code may differ each time
+            while len(self._loaded) >= self._capacity:
+                del self._loaded[next(iter(self._loaded))]
+            self._loaded[key] = pair
+        return self._loaded[key]
+
+
+@dataclass(slots=True)
+class Trainer:
+    """A spec's network with everything that its training takes: any number of runs, each from the start.
+
+    Raises:
+        NotMeasured: the device or the data isn't there.
+        DataError: the data is broken.
+        BuildError: the network can't be imported.
+    """
+
+    spec_file: SpecFile
+    recipe: Recipe
+    options: RunOptions
+    rootdir: Path | None = None
+    store: DatasetCache = field(default_factory=DatasetCache)
+    device: torch.device = field(init=False)
+    _data: LoadedDataset = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.device = choose_device(self.options.device)
+        context = data_context(self.spec_file, self.recipe, self.options, self.rootdir)
+        with neutral():
+            self._data = self.store.load(self.recipe.dataset, context)
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes the data set has; None for a regression, or where nobody knows."""
+        return self._data.num_classes
+
+    @property
+    def num_test_examples(self) -> int:
+        """The size of the test set."""
+        return len(self._data.test)  # type: ignore[arg-type]  # map-style: it has a length
+
+    def train(
+        self,
+        recipe: Recipe | None = None,
+        on_progress: Callable[[TrainingProgress], None] | None = None,
+        *,
+        keep_best: bool = False,
+    ) -> TrainingRecord:
+        """One run, by `recipe` where it isn't the spec's own. Torch's global state is as before when it's over.
+
+        keep_best: save the best network where checkpoints are asked for.
+        """
+        recipe = recipe or self.recipe
+        with seeded(recipe.seed, self.device, self.options.num_threads):
+            network = self._build(recipe)
+            train_set, test_set = self._batches(recipe)
+            keeper = self._checkpoints() if keep_best else None
+            watchers = TrainingCallbacks(on_progress, keeper.keep if keeper is not None else None)
+            return train(
+                network, train_set, test_set, recipe,
+                num_classes=self.num_classes, rootdir=self.rootdir, watchers=watchers,
+            )  # fmt: skip
+
+    def prepare_step(self, recipe: Recipe | None = None) -> Callable[[], None]:
+        """A function that takes one step of training on the next batch; it doesn't wait for the device.
+
+        To be called within `world.neutral`: it draws random numbers.
+
+        Raises:
+            RunFailed: data, network and recipe don't go together.
+        """
+        recipe = recipe or self.recipe
+        with seeded(recipe.seed, self.device, self.options.num_threads):
+            train_set, test_set = self._batches(recipe)
+            contract = BatchValidator(recipe, self.num_classes)
+            step = build_training_step(self._build(recipe), train_set, test_set, recipe, contract, self.rootdir)
+            step.network.train()
+        batches = _endless(train_set)
+
+        def take_step() -> None:
+            with torch.enable_grad():
+                step(*next(batches))
+
+        return take_step
+
+    def synchronize(self) -> None:
+        """Wait for the device."""
+        synchronize(self.device)
+
+    def _build(self, recipe: Recipe) -> nn.Module:
+        return build_unshared_network(self.spec_file, recipe, self.rootdir)
+
+    def _batches(self, recipe: Recipe) -> tuple[Batches, Batches]:
+        """Training batches, all of one size, and those of the test set."""
+        transform = make_transform(recipe.resize, recipe.augment, recipe.normalize, self._data.train)
+        budget = self.options.data_budget_bytes
+
+        def batches(train: bool) -> Batches:
+            return Batches(
+                self._data.train if train else self._data.test,
+                batch_size=recipe.batch_size,
+                device=self.device,
+                transform=transform if train else transform.without_augmentation(),
+                shuffle=train,
+                drop_last=train,
+                seed=recipe.seed,
+                budget_bytes=budget,
+            )
+
+        return batches(True), batches(False)
+
+    def _checkpoints(self) -> BestCheckpoint | None:
+        if self.options.checkpoints is None:
+            return None
+        return BestCheckpoint(self.options.checkpoints / self._folder_name())
+
+    def _folder_name(self) -> Path:
+        """The spec's path without its ending, from the nearest folder that specs lie in: no two specs share it."""
+        path = self.spec_file.path.resolve()
+        roots = [*self.options.spec_roots, *([self.rootdir] if self.rootdir else [])]
+        above = [root.resolve() for root in roots if path.is_relative_to(root.resolve())]
+        folder = path.parent.relative_to(max(above, key=lambda root: len(root.parts))) if above else Path()
+        return folder / spec_name(path)
+
+
+def data_context(spec_file: SpecFile, recipe: Recipe, options: RunOptions, rootdir: Path | None = None) -> DataContext:
+    """What a spec's data set is loaded with."""
+    budget = options.data_budget_bytes
+    return DataContext(
+        base_dir=spec_file.path.resolve().parent,
+        rootdir=rootdir,
+        data_dir=options.data_dir,
+        download=options.download,
+        image_size=recipe.resize,
+        budget_bytes=free_memory_bytes("cpu") // 4 if budget is None else budget,
+    )
+
+
+def check_recipe(spec_file: SpecFile, rootdir: Path | None) -> list[Mismatch]:
+    """What can be told of a spec's recipes, quick and full, without training: names and arguments."""
+    spec, found = spec_file.spec, dict[Mismatch, None]()
+    for kind in ("full", "quick"):
+        recipe = resolve_recipe(spec, kind)
+        mismatches = [*check_components(recipe), *_check_data(spec_file, recipe, rootdir)]
+        found |= dict.fromkeys(mismatches)
+    return list(found)
+
+
+def _check_data(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> Iterator[Mismatch]:
+    try:
+        with neutral():
+            check_dataset(recipe.dataset, data_context(spec_file, recipe, RunOptions(data_budget_bytes=0), rootdir))
+    except DataError as error:
+        yield data_mismatch(recipe, error, "dataset")
+    try:
+        check_transforms(recipe.resize, recipe.augment, recipe.normalize)
+    except DataError as error:
+        yield data_mismatch(recipe, error)
+
+
+def data_mismatch(recipe: Recipe, error: DataError, key: str | None = None) -> Mismatch:
+    """What is wrong with the data, at its place; `key` where the error's argument is one of that key's own."""
+    parts: list[str | int] = [int(part) if part.isdecimal() else part for part in (error.arg or "").split(".") if part]
+    keys: Keys = (key, *parts) if key is not None else tuple(parts) or ("dataset",)
+    return Mismatch((*recipe.place(str(keys[0])), *keys[1:]), str(keys[0]), str(error))
+
+
+def build_unshared_network(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> nn.Module:
+    """A recipe's network, which nobody else holds. Raises BuildError.
+
+    A build may hand out one instance again and again; training must not change it for the next run.
+    """
+    network = prepare_network(spec_file.spec.build, recipe.args, spec_file.path.resolve().parent, rootdir)()
+    try:
+        return copy.deepcopy(network)
+    except Exception:  # it holds something that can't be copied
+        return network
+
+
+def _endless(batches: Batches) -> Iterator[tuple[object, torch.Tensor]]:
+    for epoch in count():
+        yield from batches.epoch(epoch)

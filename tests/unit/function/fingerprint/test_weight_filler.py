@@ -1,0 +1,188 @@
+"""Weights are filled by the order in which they are first used, so that names and registration play no part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from archcheck.function.fingerprint.weight_filler import WeightFiller, choose_exponent
+from tests.unit.function.running import IMAGES, ROWS, Computed, Make, difference, recorded
+
+
+def base() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+
+
+def two_linear(first: str = "a", second: str = "b", turned: bool = False) -> nn.Module:
+    """The same as `base`, under other names and registered in either order."""
+    layers = {first: nn.Linear(8, 16), second: nn.Linear(16, 4)}
+    layers = dict(reversed(layers.items())) if turned else layers
+    return Computed(lambda net, x: getattr(net, second)(F.relu(getattr(net, first)(x))), **layers)
+
+
+def by_hand(net: Any, x: Tensor) -> Any:
+    hidden = torch.addmm(net.b_in, x, net.w_in.t()).clamp(min=0)
+    return torch.einsum("bi,oi->bo", hidden, net.w_out) + net.b_out
+
+
+def bare() -> nn.Module:
+    shapes = {"b_out": (4,), "w_out": (4, 16), "b_in": (16,), "w_in": (16, 8)}
+    return Computed(by_hand, **{name: nn.Parameter(torch.zeros(shape).uniform_()) for name, shape in shapes.items()})
+
+
+def listed() -> nn.Module:
+    params = nn.ParameterList([torch.randn(4, 16), torch.randn(4), torch.randn(16, 8), torch.randn(16)])
+    return Computed(lambda net, x: F.linear(F.linear(x, net.p[2], net.p[3]).relu(), net.p[0], net.p[1]), p=params)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(two_linear, id="renamed and functional"),
+        pytest.param(lambda: two_linear(turned=True), id="registered the other way round"),
+        pytest.param(lambda: two_linear("z", "a"), id="names that sort the other way round"),
+        pytest.param(lambda: nn.Sequential(nn.Sequential(base())), id="packaged deeper"),
+        pytest.param(bare, id="bare parameters and other operations"),
+        pytest.param(listed, id="a list of parameters"),
+        pytest.param(lambda: torch.compile(base()), id="torch.compile"),
+        pytest.param(lambda: torch.fx.symbolic_trace(base()), id="torch.fx"),
+        pytest.param(lambda: torch.jit.script(base()), id="TorchScript"),
+    ],
+)
+def test_the_same_computation_is_the_same_function(other: Make) -> None:
+    assert difference(base, other) is None
+
+
+def test_a_convolution_with_a_kernel_of_one_is_a_linear_layer() -> None:
+    def linear(net: Any, x: Tensor) -> Any:
+        out: Tensor = net.fc(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return out
+
+    assert difference(lambda: nn.Conv2d(3, 6, 1), lambda: Computed(linear, fc=nn.Linear(3, 6)), IMAGES) is None
+
+
+def test_the_order_of_use_counts() -> None:
+    def used(net: Any, x: Tensor) -> Any:
+        return torch.cat([net.a(x), net.b(x).abs()], 1)
+
+    def turned(net: Any, x: Tensor) -> Any:
+        second = net.b(x).abs()
+        return torch.cat([net.a(x), second], 1)
+
+    one, other = (lambda f=f: Computed(f, a=nn.Linear(8, 4), b=nn.Linear(8, 4)) for f in (used, turned))
+    assert recorded(one).root.numbers["eval"] != recorded(other).root.numbers["eval"]
+
+
+def test_the_order_of_tensors_of_different_shapes_does_not_count() -> None:
+    def matmul_first(net: Any, x: Tensor) -> Any:
+        return x @ net.fc.weight.t() + net.fc.bias
+
+    def bias_first(net: Any, x: Tensor) -> Any:
+        bias = net.fc.bias * 1
+        return bias + x @ net.fc.weight.t()
+
+    one, other = (lambda f=f: Computed(f, fc=nn.Linear(8, 4)) for f in (matmul_first, bias_first))
+    assert difference(one, other) is None
+
+
+@pytest.mark.parametrize("asked", ["shape", "dtype", "device", "requires_grad", "ndim", "size()", "numel()", "dim()"])
+def test_asking_about_a_weight_is_no_use_of_it(asked: str) -> None:
+    def forward(net: Any, x: Tensor) -> Any:
+        found = getattr(net.b.weight, asked.removesuffix("()"))
+        assert not asked.endswith("()") or found()
+        return net.b(net.a(x))
+
+    one = lambda f=forward: Computed(f, a=nn.Linear(8, 8), b=nn.Linear(8, 8))  # noqa: E731
+    other = lambda: Computed(lambda net, x: net.b(net.a(x)), a=nn.Linear(8, 8), b=nn.Linear(8, 8))  # noqa: E731
+    assert difference(one, other) is None
+
+
+def test_shared_weights_are_filled_once() -> None:
+    def shared() -> nn.Module:
+        layer = nn.Linear(8, 8)
+        return nn.Sequential(layer, nn.ReLU(), layer)
+
+    def tied() -> nn.Module:
+        net = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
+        net[2].weight, net[2].bias = net[0].weight, net[0].bias
+        return net
+
+    assert difference(shared, tied) is None
+
+
+def test_weights_that_are_no_longer_shared_differ() -> None:
+    def net(shared: bool) -> nn.Module:
+        first, second = nn.Linear(8, 8), nn.Linear(8, 8)
+        return nn.Sequential(first, nn.ReLU(), first if shared else second)
+
+    assert difference(lambda: net(True), lambda: net(False)) == ("2", "the output differs")
+
+
+def test_fills_depend_on_the_shape_and_on_how_many_there_were() -> None:
+    params = [torch.empty(shape) for shape in ((3, 9), (3, 9), (9,), (1, 9, 1, 1))]
+    fills = WeightFiller(params, [], {})
+    fills.touch(params[1])
+    fills.touch({"k": [params[3], (params[0], params[2])]})
+    assert [fills.keys[id(one)] for one in params] == [
+        "weight (3, 9) 1", "weight (3, 9) 0", "weight (9,) 1", "weight (9,) 0"
+    ]  # fmt: skip
+
+
+def test_what_is_filled_once_stays() -> None:
+    param = torch.empty(4, 9)
+    fills = WeightFiller([param], [], {})
+    assert fills.touch(param)[0] is param
+    before = param.clone()
+    assert fills.touch(param) == []
+    fills.fill_rest()
+    assert torch.equal(param, before)
+
+
+def test_a_view_of_a_weight_fills_it() -> None:
+    param = torch.full((4, 9), torch.nan)
+    fills = WeightFiller([param], [], {})
+    fills.touch(param[1:, 2])
+    assert bool(param.isfinite().all())
+
+
+def test_statistics_are_stirred_around_the_constant_that_they_start_from() -> None:
+    mean, variance = torch.zeros(64, dtype=torch.float64), torch.ones(64, dtype=torch.float64)
+    fills = WeightFiller([], [mean, variance], {})
+    fills.fill_rest()
+    assert 0 < float(mean.abs().max()) <= 0.3
+    assert 0.7 <= float(variance.min()) < float(variance.max()) <= 1.3
+
+
+@pytest.mark.parametrize(
+    ("spread", "exponent"), [(1.0, 0), (0.4, 0), (3.9, 0), (16.0, -5), (0.25, 1), (2.0**-5, 2), (0.0, 0)]
+)
+def test_an_exponent_brings_a_spread_back_by_a_small_step_up_or_a_large_one_down(spread: float, exponent: int) -> None:
+    out = torch.tensor([[-1.0], [1.0]], dtype=torch.float64) * spread + 100
+    assert choose_exponent(out) == exponent
+
+
+def test_what_has_no_spread_gets_no_exponent() -> None:
+    assert choose_exponent(torch.full((4, 3), torch.nan)) == 0
+    assert choose_exponent(torch.tensor([1, 2])) == 0
+    assert choose_exponent("text") == 0
+
+
+def test_networks_compute_in_double_precision_whatever_they_ask_for() -> None:
+    seen = []
+
+    def forward(net: Any, x: Tensor) -> Any:
+        wide = net.fc(x.float().to(torch.float16).type(torch.float32)) + torch.ones(4, dtype=torch.float32)
+        seen.append(wide.dtype)
+        return wide
+
+    def plain(net: Any, x: Tensor) -> Any:
+        out: Tensor = net.fc(x) + 1
+        return out
+
+    one, other = (lambda f=f: Computed(f, fc=nn.Linear(8, 4)) for f in (plain, forward))
+    assert difference(one, other, ROWS) is None
+    assert set(seen) == {torch.float64}

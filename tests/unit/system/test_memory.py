@@ -1,0 +1,82 @@
+"""The memory that a process may still take, by files as the kernel writes them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from archcheck.system import memory
+from archcheck.system.memory import available_bytes
+
+HOST = {"proc/meminfo": "MemTotal: 9000 kB\nMemFree: 7 kB\nMemAvailable:    5000 kB\n"}
+V2 = {
+    "cgroup/memory.max": "1000000\n",
+    "cgroup/memory.current": "500000\n",
+    "cgroup/memory.stat": "anon 7\ninactive_file 100000\n",
+}
+V1 = {
+    "cgroup/memory/memory.limit_in_bytes": "2000000\n",
+    "cgroup/memory/memory.usage_in_bytes": "500000\n",
+    "cgroup/memory/memory.stat": "inactive_file 3\ntotal_inactive_file 200000\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def _kernel_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "proc/meminfo")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path / "cgroup")
+
+
+def available_with(folder: Path, files: dict[str, str]) -> int | None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return available_bytes()
+
+
+def test_without_a_cgroup_it_is_the_hosts(tmp_path: Path) -> None:
+    assert available_with(tmp_path, HOST) == 5000 * 1024
+
+
+def test_a_cgroup_of_version_2_leaves_its_limit_less_what_is_used_and_not_cached(tmp_path: Path) -> None:
+    assert available_with(tmp_path, HOST | V2) == 1_000_000 - (500_000 - 100_000)
+
+
+def test_a_cgroup_of_version_1_does_so_too(tmp_path: Path) -> None:
+    assert available_with(tmp_path, HOST | V1) == 2_000_000 - (500_000 - 200_000)
+
+
+def test_a_limit_above_what_the_host_has_left_changes_nothing(tmp_path: Path) -> None:
+    assert available_with(tmp_path, HOST | V2 | {"cgroup/memory.max": "2000000000\n"}) == 5000 * 1024
+
+
+def test_a_cgroup_without_a_limit_changes_nothing(tmp_path: Path) -> None:
+    assert available_with(tmp_path, HOST | V2 | {"cgroup/memory.max": "max\n"}) == 5000 * 1024
+
+
+def test_a_cgroup_above_its_limit_leaves_nothing(tmp_path: Path) -> None:
+    assert available_with(tmp_path, HOST | V2 | {"cgroup/memory.current": "1200000\n"}) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no sysconf")
+def test_without_meminfo_it_is_the_free_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = {"SC_AVPHYS_PAGES": 3, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+    assert available_bytes() == 12_288
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no sysconf")
+def test_a_system_that_does_not_tell_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sysconf(name: str) -> int:
+        raise ValueError("unrecognized configuration name")
+
+    monkeypatch.setattr(os, "sysconf", sysconf)
+    assert available_bytes() is None
+
+
+def test_meminfo_of_another_form_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sysconf", lambda name: 2)
+    assert available_with(tmp_path, {"proc/meminfo": "MemAvailable: many kB\n"}) == 4

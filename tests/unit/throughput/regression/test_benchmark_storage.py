@@ -79,7 +79,7 @@ def test_a_run_is_saved_as_pytest_benchmark_would(storage: Saving, tmp_path: Pat
 
 def test_pytest_benchmark_loads_what_was_saved(storage: Saving) -> None:
     storage.save(RUN, "x")
-    assert list(storage.storage.load()) == [(Path("machine/0001_x.json"), RUN)]  # type: ignore[no-untyped-call]
+    assert list(storage.storage.load()) == [(Path("machine/0001_x.json"), RUN)]
 
 
 def test_numbers_go_on(storage: Saving) -> None:

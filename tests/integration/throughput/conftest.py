@@ -32,7 +32,8 @@ def fast(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> T
 @pytest.fixture
 def pairs(monkeypatch: pytest.MonkeyPatch) -> FakePairs:
     fake = FakePairs()
-    monkeypatch.setattr("archcheck.throughput.regression.gate.run_paired", fake)
+    for user in ("archcheck.throughput.regression.gate", "archcheck.checks.claims"):
+        monkeypatch.setattr(f"{user}.run_paired", fake)
     return fake
 
 

@@ -148,6 +148,6 @@ def test_the_revision_is_checked_out_once_and_gone_afterwards(
 def test_nothing_is_checked_out_where_nothing_is_timed(
     fast: TimedProject, pairs: FakePairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archcheck.throughput.regression.gate.checked_out", None)
+    monkeypatch.setattr("archcheck.throughput.session.checked_out", None)
     fast.spec("net", SPEC)
     fast.run("-k", "not throughput", "--archcheck-against", "HEAD").assert_outcomes(passed=2)

@@ -195,7 +195,7 @@ def test_an_exception_in_the_block_ends_all_of_them(tmp_path: Path, monkeypatch:
         return processes[-1]
 
     monkeypatch.setattr(workers.subprocess, "Popen", remember)
-    asked = request_of(tmp_path, "Raising")
+    asked = request_of(tmp_path, "hanging")
     with pytest.raises(KeyError, match="out of the block"), started_workers(asked, asked):
         raise KeyError("out of the block")
     assert [one.returncode for one in processes] == [-signal.SIGKILL] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -110,3 +111,14 @@ class Project:
         with PreloadedPopen(command, cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             output, _ = process.communicate()
         return RunResult(process.wait(), output.splitlines(), [], 0.0)
+
+
+def messages(result: pytest.RunResult, path: str) -> list[list[str]]:
+    """Return the messages about a spec, each with its lines `label     text` below the headline."""
+    lines = result.stdout.str().splitlines()
+    starts = [i for i, line in enumerate(lines) if re.match(rf"{re.escape(path)}:\d+: ", line)]
+    found = []
+    for start in starts:
+        end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith("  "))
+        found.append(lines[start:end])
+    return found

@@ -29,7 +29,7 @@ class Needs(Enum):
 
     @property
     def is_instant(self) -> bool:
-        """True for what needs neither training nor a clock; `archcheck.verify` runs these."""
+        """Return whether it needs neither training nor a clock; `archcheck.verify` runs the checks that don't."""
         return self in (Needs.STRUCTURE, Needs.VALUES)
 
 

@@ -16,7 +16,7 @@ from archcheck.structure.records import StructureTrace
 
 
 def check_compute(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
-    """The multiply-adds of one example at the first size, to the digits written."""
+    """Compare the multiply-adds of one example at the first size, to the digits written."""
     macs = spec_file.spec.macs
     if macs is None:
         return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
@@ -48,9 +47,9 @@ class ComputeCheck(Check):
         """Compare the counts."""
         return Outcome(tuple(check_compute(context.spec_file, context.network.trace)))
 
-    def record_absent(self, context: CheckContext, absent: Sequence[str]) -> Recording:
+    def record(self, context: CheckContext) -> Recording:
         """Record the multiply-adds."""
-        return record_structure(context, absent)
+        return record_structure(context, self.absent(context.spec))
 
 
 CHECK = ComputeCheck()

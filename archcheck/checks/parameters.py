@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
@@ -122,9 +122,9 @@ class ParametersCheck(Check):
         """Compare the counts."""
         return Outcome(tuple(check_parameters(context.spec_file, context.network.trace)))
 
-    def record_absent(self, context: CheckContext, absent: Sequence[str]) -> Recording:
+    def record(self, context: CheckContext) -> Recording:
         """Record the counts of the network."""
-        return record_structure(context, absent)
+        return record_structure(context, self.absent(context.spec))
 
 
 CHECK = ParametersCheck()

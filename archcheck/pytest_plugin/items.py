@@ -111,7 +111,7 @@ class CheckItem(pytest.Function):
     found: CheckReport
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
-        """Return where the item stands: the line of the spec (from 0, as pytest counts), and the title of its failure."""
+        """Return where the item stands: the line of the spec (from 0, as in pytest), and the title of its failure."""
         return self.path, self.loc.line - 1, f"{spec_name(self.path)}: {self.name}"
 
     # As in pytest's own Function, which leaves out an argument of Node's method too.

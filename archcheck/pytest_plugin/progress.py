@@ -68,7 +68,7 @@ class _Line:
 
 
 def format_progress(progress: TrainingProgress) -> str:
-    """Return `epoch 2/10  loss 0.412  test 0.843  11_600 examples/s  12 s left`, `test` being the last epoch's accuracy."""
+    """Return `epoch 2/10  loss 0.412  test 0.843  11_600 examples/s  12 s left`; `test` is of the last epoch."""
     parts = [f"epoch {progress.epoch}/{progress.num_epochs}"]
     if progress.finished is None:
         parts[0] += f" {progress.fraction:4.0%}"

@@ -51,7 +51,7 @@ class ArchcheckSession:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, object, object]:
-        """Pause the garbage collector: parsing makes objects by the million and no cycles, and takes half the time so."""
+        """Pause the garbage collector, which halves the time: parsing makes objects by the million and no cycles."""
         was_enabled = gc.isenabled()
         gc.disable()
         try:

@@ -25,8 +25,8 @@ from archcheck.function.fingerprint.passes import (
     prepare,
 )
 from archcheck.function.records import HealthRecord
+from archcheck.network.exceptions import type_and_first_line
 from archcheck.spec.inputs import ForwardInput
-from archcheck.structure.meta import failures
 
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
 _MOST_COPIED: Final = 2**26  # weights: a copy of more of them is one too many
@@ -168,7 +168,7 @@ class _Examination:
             if sum(one.numel() for one in twin.network.params.values()) <= _MOST_COPIED:
                 twin = self._twin(copied=True)
         except Exception as error:
-            return failures.text_of(error)
+            return type_and_first_line(error)
         ours = self._passes.forward(training=False, inputs=self._fewest(), reset=False)
         with twin.listener.watching(twin.network.modules):
             theirs = twin.forward(training=False, inputs=self._fewest())

@@ -15,7 +15,7 @@ import torch
 from archcheck.errors import UsageError
 from archcheck.findings import Edit
 from archcheck.network.exceptions import one_line
-from archcheck.network.torch_state import neutral
+from archcheck.network.torch_state import default_torch_settings
 from archcheck.recording.edits import apply_edits
 from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import SpecFile, read_spec
@@ -193,7 +193,7 @@ def measure_settings(
         Setting("bf16", "contiguous", compiled),
         Setting("bf16", "channels_last", compiled),
     ]
-    with neutral():  # the steps draw random numbers
+    with default_torch_settings():  # the steps draw random numbers
         timings = _measure(runner, recipe, (plain, *others), clock)
         if choices.compile:
             best = replace(_fastest(timings).setting, compile=True)

@@ -19,7 +19,7 @@ from archcheck.data.transforms import check_transforms, make_transform
 from archcheck.errors import DataError, NotMeasured
 from archcheck.findings import Keys, Mismatch
 from archcheck.network.build import prepare_network
-from archcheck.network.torch_state import neutral, seeded
+from archcheck.network.torch_state import default_torch_settings, seeded
 from archcheck.spec.models import Named, Spec
 from archcheck.spec.spec_file import SpecFile, spec_name
 from archcheck.training.batch_validation import BatchValidator
@@ -88,7 +88,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.device = choose_device(self.options.device)
         context = data_context(self.spec_file, self.recipe, self.options, self.rootdir)
-        with neutral():
+        with default_torch_settings():
             self._data = self.store.load(self.recipe.dataset, context)
 
     @property
@@ -126,7 +126,7 @@ class Trainer:
     def prepare_step(self, recipe: Recipe | None = None) -> Callable[[], None]:
         """A function that takes one step of training on the next batch; it doesn't wait for the device.
 
-        To be called within `world.neutral`: it draws random numbers.
+        To be called within `default_torch_settings`: it draws random numbers.
 
         Raises:
             RunFailed: data, network and recipe don't go together.
@@ -210,7 +210,7 @@ def check_recipe(spec_file: SpecFile, rootdir: Path | None) -> list[Mismatch]:
 
 def _check_data(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> Iterator[Mismatch]:
     try:
-        with neutral():
+        with default_torch_settings():
             check_dataset(recipe.dataset, data_context(spec_file, recipe, RunOptions(data_budget_bytes=0), rootdir))
     except DataError as error:
         yield data_mismatch(recipe, error, "dataset")

@@ -40,9 +40,9 @@ from archcheck.function.fingerprint.passes import (
     prepare,
 )
 from archcheck.function.fingerprint.weight_filler import stir
-from archcheck.network.forward_watcher import eager
-from archcheck.network.isolation import room_for_depth
-from archcheck.structure.meta.network_state import NetworkState
+from archcheck.network.forward_watcher import uncompiled_forward
+from archcheck.network.isolation import raised_recursion_limit
+from archcheck.structure.meta.network_snapshot import NetworkSnapshot
 
 _KINDS: Final = ("eval", "train", "large")
 _MOST_SOURCES: Final = 24
@@ -266,14 +266,14 @@ class CallProbe(DigestingWatcher):
         self.limit = 0  # modules that are over by this position needn't run
         self.digest: Digest | None = None
 
-    def amend(self, name: str, out: Any) -> None:
+    def note_final_output(self, name: str, out: Any) -> None:
         """The layer's output, where it has hooks of its own."""
         if self.is_awake and (name, self._counts.get(name)) == (self.wanted.name, self.wanted.index):
             self._finish(out)
 
-    def watched(self, name: str, module: nn.Module) -> Callable[..., Any]:
+    def wrap_forward(self, name: str, module: nn.Module) -> Callable[..., Any]:
         """The module's forward, listened to."""
-        run = eager(module)
+        run = uncompiled_forward(module)
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             if not self.is_awake:
@@ -394,7 +394,7 @@ class _Rerun(Passes):
 
     def begin(self) -> Digest | None:
         """The passes before the one that's wanted, and that itself, noted: the layer's digest if they got that far."""
-        self._state = NetworkState(self.network.modules.values(), values=False)
+        self._state = NetworkSnapshot(self.network.modules.values(), values=False)
         if self.wanted.kind == "eval":
             return self._begin_eval()
         if self.forward(training=False).crash is not None:
@@ -457,7 +457,7 @@ class _Search:
     def cause(self) -> str | None:
         """The first repair that fits, in words."""
         rerun = self.rerun
-        with rerun.listener.watching(rerun.network.modules), room_for_depth(rerun.network.modules):
+        with rerun.listener.watching(rerun.network.modules), raised_recursion_limit(rerun.network.modules):
             first = rerun.begin()
             now = rerun.attempt(_Plan()) if first is not None else None
             if first is not None and not _same(first, now):  # something is lost where modules don't run again

@@ -20,16 +20,16 @@ from archcheck.function.fingerprint.digests import Digest, combine, combine_star
 from archcheck.function.fingerprint.number_pool import core, uniform
 from archcheck.function.fingerprint.weight_filler import FillOnFirstUse, WeightFiller, choose_exponent
 from archcheck.function.records import CallDigest, FunctionRecord, HealthRecord
-from archcheck.network.forward_watcher import ForwardWatcher, eager
-from archcheck.network.isolation import collector_paused, isolated_torch, room_for_depth
+from archcheck.network.exceptions import raised_outside_torch, type_and_first_line
+from archcheck.network.forward_watcher import ForwardWatcher, uncompiled_forward
+from archcheck.network.isolation import gc_paused, isolated_user_code, raised_recursion_limit
 from archcheck.network.torch_state import seed_generators
 from archcheck.spec.inputs import ForwardInput, InputTree, InputValue, TensorInput
-from archcheck.structure.meta import failures
-from archcheck.structure.meta.model_copy import copy_for_real
+from archcheck.structure.meta.building import build_seeded
+from archcheck.structure.meta.model_copy import copy_to_cpu
 from archcheck.structure.meta.module_tree import named_network
-from archcheck.structure.meta.network_state import NetworkState
+from archcheck.structure.meta.network_snapshot import NetworkSnapshot
 from archcheck.structure.records import Crash
-from archcheck.structure.trace import build_for_real
 
 _COUNTER: Final = "num_batches_tracked"
 _CPU: Final = torch.device("cpu")
@@ -68,7 +68,7 @@ def prepare(make: Callable[[], nn.Module], how: FingerprintConfig, salt: str = "
     """
     steady, is_known = DeterministicRandom(DrawSequence(salt), traces=True), how.knows_starts
     with steady:
-        model = build_for_real(make, how.seed)
+        model = build_seeded(make, how.seed)
         if sys.getrefcount(model) > _OURS_ALONE:  # somebody else's, too: an attribute of a module, a cached one
             model, is_known = _copied(model), False
     _refuse_unfillable(model)
@@ -92,7 +92,7 @@ _OURS_ALONE: Final = 2  # references to what nobody else holds: a variable's, an
 
 def _copied(model: nn.Module) -> nn.Module:
     try:
-        return copy_for_real(model)
+        return copy_to_cpu(model)
     except UsageError as error:
         raise NotMeasured(str(error)) from None
 
@@ -246,15 +246,15 @@ class DigestingWatcher(ForwardWatcher):
         """Something drew random numbers."""
         self.draws.setdefault(self._running[-1] if self._running else "", name)
 
-    def amend(self, name: str, out: Any) -> None:
+    def note_final_output(self, name: str, out: Any) -> None:
         """The output of a module's last call, as the module's own hooks have left it."""
         if self.is_listening:
             call = next(one for one in reversed(self.heard) if one.name == name)
             call.digest = self._digest(out)
 
-    def watched(self, name: str, module: nn.Module) -> Callable[..., Any]:
+    def wrap_forward(self, name: str, module: nn.Module) -> Callable[..., Any]:
         """The module's forward, listened to."""
-        run = eager(module)
+        run = uncompiled_forward(module)
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             if not self.is_listening:
@@ -333,7 +333,7 @@ def run_in_eval_mode(make: Callable[[], nn.Module], how: FingerprintConfig) -> F
 @contextmanager
 def isolated(device: torch.device = _CPU) -> Iterator[None]:
     """The caller's torch stays as it is; inside, it computes exactly, and the same way every time."""
-    with isolated_torch(), collector_paused(), warnings.catch_warnings():
+    with isolated_user_code(), gc_paused(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the structure's forward pass has let them be heard
         torch.set_float32_matmul_precision("highest")
         if device.type != "cpu":  # which is deterministic anyway, and would fill all memory first
@@ -377,7 +377,7 @@ class Passes:
         self.health: HealthRecord | None = None
         self.fills = WeightFiller(_fillable(network.filled), _states(network.model), how.exponents or {})
         self.listener = DigestingWatcher()
-        self._state: NetworkState | None = None
+        self._state: NetworkSnapshot | None = None
         self._versions: dict[str, int] = {}
         self._draws = DrawSequence()
         self._buffers: dict[str, tuple[Tensor, Tensor]] = {}
@@ -391,8 +391,8 @@ class Passes:
 
     def run(self, *, only_eval: bool = False) -> FunctionRecord:
         """Eval; train with gradients; train with large values. A pass that dies ends it."""
-        with self.listener.watching(self.network.modules), room_for_depth(self.network.modules):
-            self._state = NetworkState(self.network.modules.values(), values=False)
+        with self.listener.watching(self.network.modules), raised_recursion_limit(self.network.modules):
+            self._state = NetworkSnapshot(self.network.modules.values(), values=False)
             first = self.forward(training=False, note_draws=True)
             if first.crash is None and not only_eval:
                 self.fills.fill_rest()
@@ -452,9 +452,11 @@ class Passes:
         made, versions = Pass(), {name: (one, _version(one)) for name, one in named_tensors(args, kwargs)}
         try:
             with self._modes(note_draws):
-                made.output = self.listener.entry(self.network.model)(*args, **kwargs)
+                made.output = self.listener.callable_for(self.network.model)(*args, **kwargs)
         except (Exception, SystemExit) as error:
-            made.crash = Crash(self.listener.blame(error), failures.text_of(error), failures.where(error))
+            made.crash = Crash(
+                self.listener.failing_module(error), type_and_first_line(error), raised_outside_torch(error)
+            )
         made.heard = self.listener.heard
         made.changed_inputs = tuple(name for name, (one, version) in versions.items() if _version(one) != version)
         self.listener.is_listening = False
@@ -527,7 +529,7 @@ class Passes:
                 pulls = [self._pull(one, position) for position, one in enumerate(outputs)]
                 torch.autograd.backward(outputs, pulls, inputs=wanted)
         except Exception as error:
-            made.crash = Crash("", failures.text_of(error), failures.where(error))
+            made.crash = Crash("", type_and_first_line(error), raised_outside_torch(error))
 
     def _pull(self, output: Tensor, position: int) -> Tensor:
         """The gradient that comes back from an output: a number of its own for each element, none of them near 0."""

@@ -14,7 +14,7 @@ import pytest
 from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.interval import judge, ratio_interval
 from archcheck.throughput.regression.paired_benchmark import PairedResult, ReferenceResult
-from archcheck.throughput.regression.workers import WorkerRequest, WorkerFailed
+from archcheck.throughput.regression.workers import WorkerFailed, WorkerRequest
 from tests.integration.project import Project
 
 NETS = """

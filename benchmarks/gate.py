@@ -37,7 +37,7 @@ import archcheck
 from archcheck.spec.spec_file import read_spec
 from archcheck.throughput.regression.gate import VERDICT_TEXTS
 from archcheck.throughput.regression.interval import change_interval, judge
-from archcheck.throughput.regression.paired_benchmark import LEAST_PROCESSES, ReferenceResult, run_against_reference
+from archcheck.throughput.regression.paired_benchmark import MIN_PROCESSES, ReferenceResult, run_against_reference
 from archcheck.throughput.regression.workers import MALLOC_SETTINGS, WorkerFailed
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.options import RunOptions
@@ -372,7 +372,7 @@ def measure_spread(network: str, number: int) -> str:
         spec_file = read_spec(project.repo / project.spec, str(project.spec))
         request, found = speed.request(spec_file, speed.plan(spec_file)), dict[str, list[float]]()
         text = run_against_reference(request, None).reference
-        for _ in range(math.ceil(number / LEAST_PROCESSES)):
+        for _ in range(math.ceil(number / MIN_PROCESSES)):
             for title, kept in (("kept", MALLOC_SETTINGS), ("as glibc has it", {})):
                 with mock.patch("archcheck.throughput.regression.workers.MALLOC_SETTINGS", kept):
                     found.setdefault(title, []).extend(run_against_reference(request, text).log_ratios)

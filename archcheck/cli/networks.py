@@ -16,7 +16,7 @@ from typing import Any
 from archcheck.checks.network_under_test import NetworkUnderTest, build_and_trace
 from archcheck.errors import ArchcheckError, SpecError, UsageError
 from archcheck.findings import Mismatch
-from archcheck.spec.inputs import parse_input_option
+from archcheck.spec.input_option import parse_input_option
 from archcheck.spec.spec_file import SUFFIX, SpecFile, parse_spec, read_spec
 from archcheck.spec.target import Target, parse_target
 from archcheck.structure.records import StructureTrace
@@ -43,7 +43,11 @@ class Network:
 def add_build_options(command: argparse.ArgumentParser) -> None:
     """Add the options that say how a build target is built and what goes in."""
     command.add_argument(
-        "--input", action="append", metavar="SHAPE", help='such as "B,3,224,224" or "B,12:int64<100"; repeat for more'
+        "--input",
+        action="append",
+        metavar="SHAPE",
+        help='such as "B,3,224,224" or "B,12:int64<100"; for an argument that is a list or a map, JSON such as '
+        '\'[["B",3,8,8],["B",5]]\'; NAME=SHAPE for a keyword; repeat for more',
     )
     command.add_argument(
         "--size", action="append", default=[], metavar="NAME=N,N", help="values of a free dimension: H=224,96"

@@ -1,19 +1,16 @@
-"""The inputs of a network: patterns as a spec has them, the tensors to make, and the command line's form."""
+"""The inputs of a network: patterns as a spec has them, and the tensors to make of them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pydantic_core import PydanticCustomError
-
-from archcheck.errors import UsageError
 from archcheck.findings import Keys
 from archcheck.spec.dims import Dim
+from archcheck.spec.tree import iter_leaves, map_leaves
 from archcheck.spec.values import fail, parse_dims
-from archcheck.text.words import quoted, shown, unknown
+from archcheck.text.words import shown, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +89,11 @@ def parse_input(value: Any, path: Keys = ()) -> InputTree:
 
 
 def make_forward_input(tree: InputTree, sizes: Mapping[str, int]) -> ForwardInput:
-    """Return the arguments of one forward pass: one tensor or a list of them by position, a map by keyword."""
-    if isinstance(tree, dict):
-        return ForwardInput(kwargs={key: _make_input(item, sizes) for key, item in tree.items()}, sizes=sizes)
-    items = tree if isinstance(tree, tuple) else (tree,)
-    return ForwardInput(args=tuple(_make_input(item, sizes) for item in items), sizes=sizes)
-
-
-def _make_input(tree: InputTree, sizes: Mapping[str, int]) -> InputValue:
-    if isinstance(tree, InputPattern):
-        return tree.make(sizes)
-    if isinstance(tree, dict):
-        return {key: _make_input(item, sizes) for key, item in tree.items()}
-    return tuple(_make_input(item, sizes) for item in tree)
+    """The arguments for one forward pass: one tensor or a list of them by position, a map by keyword."""
+    made = map_leaves(lambda pattern: pattern.make(sizes), tree)
+    if isinstance(made, dict):
+        return ForwardInput(kwargs=made, sizes=sizes)
+    return ForwardInput(args=made if isinstance(made, tuple) else (made,), sizes=sizes)
 
 
 def input_names(tree: InputTree) -> dict[str, None]:
@@ -113,52 +102,6 @@ def input_names(tree: InputTree) -> dict[str, None]:
     return dict.fromkeys(name for dim in dims for name in sorted(dim.names))
 
 
-def iter_input_patterns(tree: InputTree, path: Keys = ()) -> Iterator[tuple[Keys, InputPattern]]:
-    """Yield every tensor among the inputs with its path."""
-    if isinstance(tree, InputPattern):
-        yield path, tree
-        return
-    for key, item in tree.items() if isinstance(tree, dict) else enumerate(tree):
-        yield from iter_input_patterns(item, (*path, key))
-
-
-_INPUT_TEXT = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?P<shape>[^:<]*)(?::(?P<dtype>\w+))?(?:<(?P<below>[\d_]+))?")
-
-
-def parse_input_option(texts: Sequence[str]) -> Any:
-    """Parse `B,12:int64<100`, repeated, to the value of a spec's `input` key; `name=B,12` gives a keyword its name.
-
-    Raises:
-        UsageError: the text can't be understood.
-    """
-    values: list[tuple[str | None, Any]] = [_parse_input_item(text) for text in texts]
-    named = {name: value for name, value in values if name is not None}
-    if named and len(named) != len(values):
-        raise UsageError("inputs are named all or none, each by its own name: --input ids=B,12 --input mask=B,12")
-    if named:
-        return named
-    return values[0][1] if len(values) == 1 else [value for _, value in values]
-
-
-def _parse_input_item(text: str) -> tuple[str | None, Any]:
-    match = _INPUT_TEXT.fullmatch(text.strip().replace(" ", ""))
-    if match is None:
-        raise UsageError(f"input {quoted(text)}: expected sizes such as B,3,224,224 or B,12:int64<100")
-    sizes = match["shape"].strip("[]()")
-    shape = [int(size) if size.isdecimal() else size for size in sizes.split(",")] if sizes else []
-    if match["dtype"] is None and match["below"] is None:
-        return match["name"], shape
-    value: dict[str, Any] = {"shape": shape}
-    if match["dtype"]:
-        value["dtype"] = match["dtype"]
-    if match["below"]:
-        value["below"] = int(match["below"].replace("_", ""))
-    return match["name"], value
-
-
-def parse_input_text(texts: Sequence[str]) -> InputTree:
-    """Parse the inputs that `--input` options describe. Raises UsageError where they can't be understood."""
-    try:
-        return parse_input(parse_input_option(texts))
-    except PydanticCustomError as error:
-        raise UsageError(f"input: {error.message()}") from None
+def iter_input_patterns(tree: InputTree) -> Iterator[tuple[Keys, InputPattern]]:
+    """Every tensor among the inputs, with the way to it."""
+    return iter_leaves(tree)

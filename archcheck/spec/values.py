@@ -19,6 +19,7 @@ from archcheck.errors import ArchcheckError, DimError
 from archcheck.findings import Keys
 from archcheck.spec.dims import Dim, format_shape, parse_dim, parse_shape
 from archcheck.spec.target import parse_target
+from archcheck.spec.tree import iter_leaves
 from archcheck.text.units import parse_bytes, parse_quantity
 from archcheck.text.words import shown, unknown
 
@@ -195,13 +196,9 @@ def parse_count(value: Any) -> int:
     return value
 
 
-def iter_tensor_patterns(pattern: ValuePattern, path: Keys = ()) -> Iterator[tuple[Keys, TensorPattern]]:
+def iter_tensor_patterns(pattern: ValuePattern) -> Iterator[tuple[Keys, TensorPattern]]:
     """Yield every tensor of a pattern with its path inside the value."""
-    if isinstance(pattern, TensorPattern):
-        yield path, pattern
-    elif pattern is not None:
-        for key, item in pattern.items() if isinstance(pattern, dict) else enumerate(pattern):
-            yield from iter_tensor_patterns(item, (*path, key))
+    return ((path, one) for path, one in iter_leaves(pattern) if one is not None)
 
 
 # ------------------------------------------------------------------------------------------- state_dict

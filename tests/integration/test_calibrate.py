@@ -183,6 +183,18 @@ def test_what_can_not_be_done_is_told_before_anything_is_trained(tmp_path: Path)
     assert not trainer.trained
 
 
+def test_a_spec_that_can_not_be_edited_is_told_before_anything_is_trained(
+    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = "training: {dataset: fashion-mnist-mini, accuracy: &least 0.5, clip_grad_norm: *least}\n"
+    path = here.spec(text=HEAD + shared)
+    monkeypatch.setattr("archcheck.training.calibration._train_seeds", None)
+    assert main(["calibrate", str(path), "--device", "cpu", "--no-speed"]) == 2
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "archcheck: the quick recipe with 5 seeds on cpu"
+    assert last.endswith("shared by an alias); edit it by hand")
+
+
 def test_a_spec_that_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
     spec_file = spec_of(tmp_path)
     runs = run(spec_file, FakeTrainer(FIVE), measure_speed=False)
@@ -354,7 +366,10 @@ def test_the_same_seeds_give_the_same_minimum(here: Project) -> None:
     assert texts[0] == texts[1]
 
 
-def test_a_dry_run_writes_nothing(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_writes_nothing(
+    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archcheck.training.calibration.SLOT_SEC", 0.01)
     path = here.spec(text=HEAD + TRAINING)
     assert main(["calibrate", str(path), "--seeds", "3", "--device", "cpu", "--dry-run"]) == 0
     out = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Inputs: as a spec has them, as the command line has them, and the tensors to make of them."""
+"""Inputs: as a spec has them, and the tensors to make of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticCustomError
 
-from archcheck.errors import UsageError
 from archcheck.spec.inputs import (
     ForwardInput,
     TensorInput,
@@ -16,40 +15,7 @@ from archcheck.spec.inputs import (
     iter_input_patterns,
     make_forward_input,
     parse_input,
-    parse_input_option,
-    parse_input_text,
 )
-
-
-@pytest.mark.parametrize(
-    ("texts", "value"),
-    [
-        (["B,3,224,224"], ["B", 3, 224, 224]),
-        (["B, 12 : int64 < 100"], {"shape": ["B", 12], "dtype": "int64", "below": 100}),
-        (["B,2", "B,3:float64"], [["B", 2], {"shape": ["B", 3], "dtype": "float64"}]),
-        (["a=B,2", "b=[B]"], {"a": ["B", 2], "b": ["B"]}),
-    ],
-)
-def test_inputs_of_the_command_line(texts: list[str], value: object) -> None:
-    assert parse_input_option(texts) == value
-
-
-def test_inputs_of_the_command_line_are_named_all_or_none() -> None:
-    with pytest.raises(UsageError, match=re.escape("inputs are named all or none")):
-        parse_input_option(["a=B", "B"])
-
-
-@pytest.mark.parametrize("text", ["B:float32:int64", "B<x", "B,3:"])
-def test_inputs_of_the_command_line_that_can_not_be_understood(text: str) -> None:
-    message = f"input {text!r}: expected sizes such as B,3,224,224 or B,12:int64<100"
-    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        parse_input_option([text])
-
-
-def test_inputs_of_the_command_line_are_held_to_the_rules_of_a_spec() -> None:
-    assert parse_input_text(["B,12:int64<100"]) == parse_input({"shape": ["B", 12], "dtype": "int64", "below": 100})
-    with pytest.raises(UsageError, match=r"^input: unknown dtype 'int46'; did you mean int64\?$"):
-        parse_input_text(["B,12:int46"])
 
 
 def test_tensors_are_made_at_sizes() -> None:

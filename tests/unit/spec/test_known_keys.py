@@ -6,7 +6,7 @@ import pytest
 
 from archcheck.findings import Keys
 from archcheck.spec.known_keys import known_keys
-from tests.unit.spec.test_models import SECTIONS
+from tests.unit.spec.test_models import sections
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_every_section_is_found_somewhere() -> None:
         ("training", "calibration"), ("training", "dataset"), ("throughput",), ("claims",), ("claims", "faster_than"),
         ("claims", "better_than"),
     ]  # fmt: skip
-    assert {known_keys(place) for place in places} == {tuple(section.model_fields) for section in SECTIONS}
+    assert {known_keys(place) for place in places} == {tuple(section.model_fields) for section in sections()}

@@ -1,6 +1,6 @@
 """Files of pytest-benchmark, each written whole or not at all, and never over another run.
 
-pytest-benchmark opens the file of a run and writes to it: a disk that is full leaves half a file and ends the session in a
+pytest-benchmark opens the file of a run and writes to it: a full disk leaves half a file and ends the session in a
 traceback, and two sessions that end at the same time take the same number. Version 5.3.1 has no public way around that:
 
 - `--benchmark-storage` takes a folder or an Elasticsearch host; `utils.load_storage` knows no other scheme.

@@ -7,25 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from archcheck.checks.registry import CHECKS
+
 if TYPE_CHECKING:
     from archcheck.pytest_plugin.fixture import Archcheck
 
-CHECKS = {
-    "spec": "a spec file itself, and what building it tells",
-    "shapes": "layers' and the network's output shapes",
-    "parameters": "parameter and buffer counts",
-    "compute": "multiply-adds",
-    "health": "what no sound network violates",
-    "function": "the function that the network computes",
-    "equivalence": "two builds of one function",
-    "accuracy": "a short training run",
-    "throughput": "examples per second",
-    "claims": "what must hold between specs",
-}
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of DESIGN's section 3, as far as they have something to do."""
+    """Add the options of archcheck."""
     group = parser.getgroup("archcheck", "archcheck: neural network architectures")
     group.addoption(
         "--archcheck",
@@ -89,7 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.getoption("archcheck_against") == "":
         raise pytest.UsageError("--archcheck-against: expected a revision, such as main or HEAD^, found nothing")
-    from archcheck.pytest_plugin.session import ArchcheckSession, choose_paths
+    from archcheck.pytest_plugin.options import choose_paths
+    from archcheck.pytest_plugin.session import ArchcheckSession
 
     choose_paths(config)
     config.pluginmanager.register(ArchcheckSession(config), "archcheck-session")
@@ -99,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, object]) -> None:
     """Say in pytest-benchmark's files what was timed on."""
     if config.getoption("archcheck"):
-        from archcheck.pytest_plugin.session import machine_facts
+        from archcheck.pytest_plugin.options import machine_facts
 
         machine_info["archcheck"] = machine_facts(config)
 

@@ -35,10 +35,11 @@ from tabulate import tabulate
 
 import archcheck
 from archcheck.spec.spec_file import read_spec
+from archcheck.throughput.regression.gate import VERDICT_TEXTS
 from archcheck.throughput.regression.interval import change_interval, judge
 from archcheck.throughput.regression.paired_benchmark import MIN_PROCESSES, ReferenceResult, run_against_reference
 from archcheck.throughput.regression.workers import MALLOC_SETTINGS, WorkerFailed
-from archcheck.throughput.session import VERDICT_TEXTS, SpeedSession
+from archcheck.throughput.session import SpeedSession
 from archcheck.training.options import RunOptions
 
 MAX_REGRESSION: Final = 0.075

@@ -398,7 +398,7 @@ def compare_rate(network: Network, folder: Path, options: Options) -> Comparison
     plain = resolve_recipe(spec_file.spec, "full")
     data, device = options.load(spec_file, plain), options.device
     setting = choose(spec_file, plain, options)
-    recipe = replace(setting.applied_to(plain), epochs=options.rounds + 1)  # the first is to warm up
+    recipe = replace(setting.apply(plain), epochs=options.rounds + 1)  # the first is to warm up
     write_for_torchvision(data, folder)
     d2l, limit = D2l(network, folder, device), Limit(spec_file, recipe, data, device)
 
@@ -473,7 +473,7 @@ def compare_verdict(name: str, options: Options) -> str:
     trainer = Trainer(spec_file, recipe, options.run, store=options.store)
     fast = Setting(options.precision or "bf16", options.memory_format or "channels_last")  # type: ignore[arg-type]
     pairs = [
-        tuple(_accuracy(trainer, setting.applied_to(replace(recipe, seed=seed))) for setting in (Setting(), fast))
+        tuple(_accuracy(trainer, setting.apply(replace(recipe, seed=seed))) for setting in (Setting(), fast))
         for seed in range(options.seeds)
     ]
     plain, other = zip(*pairs, strict=True)

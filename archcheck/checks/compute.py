@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from archcheck.findings import Edit, Mismatch
+from archcheck.checks.check import Check, CheckContext, Needs, Recording
+from archcheck.checks.outcome import Outcome
+from archcheck.checks.recording import record_structure
+from archcheck.findings import Edit, Keys, Mismatch
+from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
 from archcheck.structure.records import StructureTrace
@@ -26,3 +31,26 @@ def check_compute(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
     actual = exact if accepted == exact else f"{accepted} ({exact})"
     edits = (Edit(("macs",), new),)
     return [Mismatch(("macs",), "macs", "multiply-adds differ", macs.text, actual, None, (), edits)]
+
+
+class ComputeCheck(Check):
+    """Compare the multiply-adds of one example at the first size."""
+
+    name = "compute"
+    needs = Needs.STRUCTURE
+    recorded = ("macs",)
+
+    def place(self, spec: Spec) -> Keys | None:
+        """Return the place of `macs`."""
+        return ("macs",) if spec.macs is not None else None
+
+    def run(self, context: CheckContext) -> Outcome:
+        """Compare the counts."""
+        return Outcome(tuple(check_compute(context.spec_file, context.network.trace)))
+
+    def record_absent(self, context: CheckContext, absent: Sequence[str]) -> Recording:
+        """Record the multiply-adds."""
+        return record_structure(context, absent)
+
+
+CHECK = ComputeCheck()

@@ -1,15 +1,20 @@
-"""Pure: what is unusual about how a network runs to mismatches, unless the spec allows it."""
+"""The check `health`: things that no sound network does, unless the spec allows them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
 
-from archcheck.findings import Keys, Mismatch
+from archcheck.checks.check import Check, CheckContext, Needs
+from archcheck.checks.outcome import Outcome
+from archcheck.errors import BuildError, NotMeasured
+from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.function.records import HealthRecord
 from archcheck.spec.layer_keys import parse_layer_key
-from archcheck.spec.models import Health
+from archcheck.spec.models import Health, Spec
 from archcheck.spec.spec_file import SpecFile
+from archcheck.structure.crashes import describe_crash
+from archcheck.text.words import listed
 from archcheck.text.yaml_flow import format_flow
 
 _SHOWN = 4
@@ -63,7 +68,7 @@ def _changed_inputs(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
     if record.changed_inputs:
         yield Mismatch(
             keys, "forward", "writes to its input", "the input as it was",
-            f"input {_listed(record.changed_inputs)} changed",
+            f"input {listed(record.changed_inputs, _SHOWN)} changed",
             notes=(("note", "an in-place operation on the input: inplace=True, +=, x[...] = ..."),),
         )  # fmt: skip
 
@@ -79,7 +84,7 @@ def _unused(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Misma
             f", nor do {others} more parameters" if others > 1 else ", nor does 1 more parameter" if others else ""
         )
         yield Mismatch(
-            keys, first, problem, "a gradient in train mode or in eval mode", f"none for {_listed(unused)}",
+            keys, first, problem, "a gradient in train mode or in eval mode", f"none for {listed(unused, _SHOWN)}",
             module or None,
             (("note", "never used by the forward, detached, or multiplied by 0"),
              _relax("allow_unused", excuse)),
@@ -91,7 +96,7 @@ def _not_finite(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
         first = record.not_finite[0]
         yield Mismatch(
             keys, first, "has a gradient that isn't finite", "finite gradients",
-            f"NaN or infinity for {_listed(record.not_finite)}", first.rpartition(".")[0] or None,
+            f"NaN or infinity for {listed(record.not_finite, _SHOWN)}", first.rpartition(".")[0] or None,
             (("note", "a square root or a logarithm of 0, a division by 0?"),),
         )  # fmt: skip
 
@@ -134,6 +139,32 @@ def _named(module: str) -> str:
     return module or "the network itself"
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+class HealthCheck(Check):
+    """Look for what no sound network does; asked of every spec that doesn't switch it off."""
+
+    name = "health"
+    needs = Needs.VALUES
+
+    def place(self, spec: Spec) -> Keys | None:
+        """Return the place of `health`, or else of `build`."""
+        if spec.health == "off":
+            return None
+        return ("health",) if spec.health is not None else ("build",)
+
+    def run(self, context: CheckContext) -> Outcome:
+        """Run the network with fixed weights and look at how it behaves.
+
+        Raises:
+            NotMeasured: it can't be run with fixed weights.
+        """
+        try:
+            _, record = context.network.function_of(context.spec_file)
+        except BuildError as error:
+            return Outcome((build_failure(context.spec.args, ("args",), error),))
+        if record.health is None:
+            assert record.crash is not None  # nothing else keeps the health from being looked at
+            raise NotMeasured(f"the forward stopped under fixed weights: {describe_crash(record.crash)}")
+        return Outcome(tuple(check_health(context.spec_file, record.health)))
+
+
+CHECK = HealthCheck()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from archcheck.checks.check import Check, CheckContext, Needs, Recording
+from archcheck.checks.outcome import Outcome
+from archcheck.checks.recording import record_structure
 from archcheck.findings import Edit, Keys, Mismatch
 from archcheck.spec.layer_keys import parse_layer_key
 from archcheck.spec.models import Spec
@@ -100,3 +103,28 @@ def _count_mismatch(
 ) -> Mismatch:
     difference = f"{actual - expected:+_}"
     return Mismatch(keys, subject, problem, f"{expected:_}", f"{actual:_} ({difference})", module, (), edits)
+
+
+class ParametersCheck(Check):
+    """Compare the counts listed per layer, then total, trainable and buffers."""
+
+    name = "parameters"
+    needs = Needs.STRUCTURE
+    recorded = ("parameters",)
+
+    def place(self, spec: Spec) -> Keys | None:
+        """Return the place of `parameters`, or else of the layers that list theirs."""
+        if spec.parameters is not None:
+            return ("parameters",)
+        return ("layers",) if any(layer.parameters is not None for layer in spec.layers.values()) else None
+
+    def run(self, context: CheckContext) -> Outcome:
+        """Compare the counts."""
+        return Outcome(tuple(check_parameters(context.spec_file, context.network.trace)))
+
+    def record_absent(self, context: CheckContext, absent: Sequence[str]) -> Recording:
+        """Record the counts of the network."""
+        return record_structure(context, absent)
+
+
+CHECK = ParametersCheck()

@@ -1,14 +1,14 @@
-"""Comparing: a spec and what was measured go in, mismatches come out. Pure; nothing is run or printed here."""
+"""The check `shapes`: types and output shapes of the listed layers, and the network's output."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from archcheck.checks.compute import check_compute
-from archcheck.checks.parameters import check_parameters
+from archcheck.checks.check import Check, CheckContext, Needs, Recording
+from archcheck.checks.outcome import Outcome
+from archcheck.checks.recording import record_structure
 from archcheck.findings import AFTER_ALL, Edit, Keys, Mismatch
 from archcheck.spec.dims import BATCH
 from archcheck.spec.layer_keys import LayerKey, parse_layer_key
@@ -35,7 +35,7 @@ from archcheck.structure.records import (
     TensorRecord,
     ValueRecord,
 )
-from archcheck.text.words import listed
+from archcheck.text.words import close_names, listed, times
 
 # ------------------------------------------------------------------------------------------- shapes
 
@@ -72,9 +72,10 @@ def _calls_by_name(forward: ForwardRecord) -> dict[str, list[CallRecord]]:
 
 def _matches_nothing(key: LayerKey, trace: StructureTrace) -> Mismatch:
     what = "no module matches" if key.is_glob else "no such module"
-    close = difflib.get_close_matches(key.pattern, [name for name in trace.modules if name], n=3)
+    close = close_names(key.pattern, filter(None, trace.modules), limit=3)
     children = [name for name in trace.modules if name and "." not in name]
-    hint = f"did you mean {' or '.join(close)}?" if close else f"the network has {listed(children)}"
+    has = listed(children) or "no modules inside it"
+    hint = f"did you mean {' or '.join(close)}?" if close else f"the network has {has}"
     return Mismatch(("layers", key.text), key.text, what, notes=(("note", hint),))
 
 
@@ -148,14 +149,10 @@ def _observe(key: LayerKey, name: str, trace: StructureTrace, calls: _Calls) -> 
 
 def _not_called(key: LayerKey, calls: int, module: ModuleRecord) -> str | None:
     if calls:
-        return f"has no call [{key.call}]: the forward calls it {_times(calls)}, counted from 0"
+        return f"has no call [{key.call}]: the forward calls it {times(calls)}, counted from 0"
     if key.is_glob and module.is_container:
         return None
     return "is never called by the forward"
-
-
-def _times(count: int) -> str:
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _observation(forward: ForwardRecord, call: CallRecord, several: bool) -> _Observation:
@@ -333,8 +330,32 @@ def _with_crash(spec: Spec, trace: StructureTrace, mismatches: list[Mismatch]) -
 # ------------------------------------------------------------------------------------------- counts
 
 
-CHECKS: Mapping[str, Callable[[SpecFile, StructureTrace], list[Mismatch]]] = {
-    "shapes": check_shapes,
-    "parameters": check_parameters,
-    "compute": check_compute,
-}
+class ShapesCheck(Check):
+    """Compare every listed layer's type and output, and the network's output, at every size that was tried."""
+
+    name = "shapes"
+    needs = Needs.STRUCTURE
+    recorded = ("layers", "output")
+
+    def place(self, spec: Spec) -> Keys | None:
+        """Return the place of `layers`, or else of `output`."""
+        if not spec.layers and spec.output is None:
+            return None
+        return ("layers",) if spec.layers else ("output",)
+
+    def run(self, context: CheckContext) -> Outcome:
+        """Compare the shapes."""
+        return Outcome(tuple(check_shapes(context.spec_file, context.network.trace)))
+
+    def refuse_update(self, context: CheckContext, mismatches: Sequence[Mismatch]) -> list[Mismatch]:
+        """Return the mismatches that an update can't accept; a forward that died is always one."""
+        left = super().refuse_update(context, mismatches)
+        died = context.network.trace.died
+        return [crash_mismatch(context.spec, *died)] if died is not None and not left else left
+
+    def record_absent(self, context: CheckContext, absent: Sequence[str]) -> Recording:
+        """Record the layer table or the output."""
+        return record_structure(context, absent)
+
+
+CHECK = ShapesCheck()

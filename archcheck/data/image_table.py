@@ -16,7 +16,7 @@ from archcheck.data.context import DataContext
 from archcheck.data.image_files import ImageEntry, load_images
 from archcheck.data.splits import LoadedDataset
 from archcheck.errors import DataError
-from archcheck.text.words import clip
+from archcheck.text.words import clip, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _classes(rows: Sequence[_Row]) -> list[str]:
 
 def _entry(row: _Row, targets: dict[str, int], folder: Path) -> ImageEntry:
     if row.target not in targets:
-        raise DataError(f"{row.place}: no example for training has the target {clip(row.target)!r}", arg="path")
+        raise DataError(f"{row.place}: no example for training has the target {quoted(row.target)}", arg="path")
     path = os.path.join(folder, row.path)
     if not os.path.isfile(path):
         raise DataError(f"{row.place}: no image {path}", arg="path")

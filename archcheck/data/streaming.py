@@ -23,7 +23,7 @@ from archcheck.data.random_state import derive_seed, isolated_random_state
 from archcheck.errors import ArchcheckError, DataError
 from archcheck.network.exceptions import one_line, one_line_with_place
 from archcheck.system.processors import num_cpus
-from archcheck.text.words import a
+from archcheck.text.words import kind_of
 
 MAX_WORKERS = 4
 Batch: TypeAlias = tuple[Any, Tensor]
@@ -50,7 +50,9 @@ def fetch_batch(dataset: Any, request: BatchRequest) -> Batch:
         except Exception as error:
             raise DataError(f"the items of a batch can't be stacked: {one_line(error)}") from error
     if not isinstance(targets, Tensor):
-        raise DataError(f"item {request.indices[0]}: expected a number or a tensor as target, found {a(items[0][1])}")
+        raise DataError(
+            f"item {request.indices[0]}: expected a number or a tensor as target, found {kind_of(items[0][1])}"
+        )
     return tuple(inputs) if isinstance(inputs, list) else inputs, to_loss_dtype(targets)
 
 
@@ -69,7 +71,7 @@ def _fetch_item(dataset: Any, index: int) -> tuple[Any, Any]:
     except (Exception, SystemExit) as error:
         raise DataError(f"item {index} of the data set raised {one_line_with_place(error)}") from error
     if not isinstance(item, (tuple, list)) or len(item) != 2:
-        found = f"{a(item)} of {len(item)}" if isinstance(item, (tuple, list)) else a(item)
+        found = f"{kind_of(item)} of {len(item)}" if isinstance(item, (tuple, list)) else kind_of(item)
         raise DataError(f"item {index} of the data set is {found}, expected a pair (input, target)")
     inputs, target = item
     return image_to_tensor(inputs) if is_pil_image(inputs) else inputs, target

@@ -17,7 +17,7 @@ from archcheck.data.splits import ArraySplit, Split, is_image_batch
 from archcheck.data.streaming import BatchRequest, fetch_batch, fetch_first_item
 from archcheck.errors import DataError
 from archcheck.spec.models import Named, Normalize
-from archcheck.text.words import a, did_you_mean
+from archcheck.text.words import did_you_mean, kind_of
 
 MAX_MEASURED = 2000  # items of a streamed data set that its mean and standard deviation are measured on
 _CHUNK = 4096
@@ -134,7 +134,11 @@ def make_transform(
     asked = [key for key, value in (("resize", resize), ("augment", augment), ("normalize", normalize)) if value]
     if not isinstance(inputs, Tensor) or not is_image_batch(inputs):
         if asked:
-            found = f"{str(inputs.dtype)[6:]} of {inputs.ndim} dimensions" if isinstance(inputs, Tensor) else a(inputs)
+            found = (
+                f"{str(inputs.dtype)[6:]} of {inputs.ndim} dimensions"
+                if isinstance(inputs, Tensor)
+                else kind_of(inputs)
+            )
             raise DataError(
                 f"{asked[0]} is for images, (N, C, H, W) uint8; the data set's inputs are {found}", arg=asked[0]
             )

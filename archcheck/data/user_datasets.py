@@ -17,7 +17,7 @@ from archcheck.network.build import check_arguments, resolve_target
 from archcheck.network.exceptions import one_line, one_line_with_place
 from archcheck.network.imports import importing
 from archcheck.spec.target import Target, parse_target
-from archcheck.text.words import a
+from archcheck.text.words import kind_of
 
 _EXPECTED = "expected (train, test), two data sets with __len__ and __getitem__"
 
@@ -58,7 +58,9 @@ def load_user_dataset(text: str, args: Mapping[str, Any], context: DataContext) 
         if isinstance(returned, LoadedDataset):
             return returned
         if not isinstance(returned, (tuple, list)) or len(returned) != 2:
-            found = f"{a(returned)} of {len(returned)}" if isinstance(returned, (tuple, list)) else a(returned)
+            found = (
+                f"{kind_of(returned)} of {len(returned)}" if isinstance(returned, (tuple, list)) else kind_of(returned)
+            )
             raise DataError(f"{text} returned {found}, {_EXPECTED}")
         train, test = (_split(part, f"{text}: {name}") for part, name in zip(returned, ("train", "test"), strict=True))
     return LoadedDataset(text, train, test)
@@ -70,7 +72,7 @@ def _split(part: Any, name: str) -> Split:
     if isinstance(part, IterableDataset):
         raise DataError(f"{name} is an IterableDataset, {_EXPECTED}: batches are shuffled by index")
     if not hasattr(part, "__len__") or not hasattr(part, "__getitem__"):
-        raise DataError(f"{name} is {a(part)}, {_EXPECTED}")
+        raise DataError(f"{name} is {kind_of(part)}, {_EXPECTED}")
     try:
         length = len(part)
     except (Exception, SystemExit) as error:

@@ -29,7 +29,7 @@ from archcheck.network.imports import (
     importing,
 )
 from archcheck.spec.target import Target, parse_target
-from archcheck.text.words import a, did_you_mean
+from archcheck.text.words import did_you_mean, kind_of
 
 _PRETRAINED = ("weights", "weights_backbone", "pretrained")
 _UNEXPECTED = re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '([^']*)'")
@@ -82,7 +82,7 @@ def resolve_target(target: str, base_dir: Path, rootdir: Path | None = None) -> 
         module = _module(parsed.source, rootdir) if parsed.kind == "module" else _file(parsed.source, base_dir, rootdir)
         found = _attribute(module, parsed, rootdir)
     if not callable(found):
-        raise BuildError(f"{parsed.text} is {a(found)}, expected a callable that returns a torch.nn.Module")
+        raise BuildError(f"{parsed.text} is {kind_of(found)}, expected a callable that returns a torch.nn.Module")
     function: Callable[..., Any] = found
     return function
 
@@ -107,13 +107,13 @@ def check_arguments(function: Callable[..., Any], args: Mapping[str, Any], name:
                 raise _unknown_argument(name, arg, accepted)
     for p in parameters:
         if p.default is p.empty and p.name not in args and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
-            raise BuildError(f"{name} is missing its argument {p.name!r} (it accepts {_listed(accepted)})", arg=p.name)
+            raise BuildError(f"{name} is missing its argument {p.name!r} {_accepts(accepted)}", arg=p.name)
         if p.default is p.empty and p.kind is p.POSITIONAL_ONLY:
             raise BuildError(f"{name} takes {p.name!r} by position only, and args are passed by name", arg=p.name)
 
 
 def _unknown_argument(name: str, arg: str, accepted: list[str]) -> BuildError:
-    message = f"{name} accepts no argument {arg!r}{did_you_mean(arg, accepted)} (it accepts {_listed(accepted)})"
+    message = f"{name} accepts no argument {arg!r}{did_you_mean(arg, accepted)} {_accepts(accepted)}"
     return BuildError(message, arg=arg)
 
 
@@ -128,7 +128,7 @@ def _built(
     with importing(target, base_dir, rootdir), _quiet_torchvision(function):
         network = _called(target, function, args, rootdir)
     if not isinstance(network, nn.Module):
-        raise BuildError(f"{target.text} returned {a(network)}, expected torch.nn.Module")
+        raise BuildError(f"{target.text} returned {kind_of(network)}, expected torch.nn.Module")
     return network
 
 
@@ -177,8 +177,8 @@ def _quiet_torchvision(function: Callable[..., Any]) -> Iterator[None]:
         yield
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(names) or "none"
+def _accepts(names: list[str]) -> str:
+    return f"(it accepts {', '.join(names) or 'none'})"
 
 
 # ---------------------------------------------------------------------------------------------- registries

@@ -10,6 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from archcheck.text.paths import path_below
+from archcheck.text.words import clip
+
+MAX_MESSAGE = 300  # characters of what an exception says
+
 _LIBRARIES = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # the package, wherever it is installed
 
@@ -19,14 +24,15 @@ def raised_at(error: BaseException, rootdir: Path | None = None, *, own_only: bo
 
     Where a library's own code is to blame the line is its own, or None with `own_only`.
     """
+    folders = () if rootdir is None else (rootdir,)
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{_shown_path(error.filename, rootdir)}:{error.lineno or 1}"
+        return f"{path_below(Path(error.filename), *folders)}:{error.lineno or 1}"
     frames = list(_frames(error.__traceback__))
     own = [frame for frame in frames if not frame[0].startswith(_LIBRARIES)]
     if not own and (own_only or not frames):
         return None
     file, line = (own or frames)[-1]
-    return f"{_shown_path(file, rootdir)}:{line}"
+    return f"{path_below(Path(file), *folders)}:{line}"
 
 
 def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, int]]:
@@ -43,13 +49,6 @@ def _is_ours(file: str) -> bool:
     return file.startswith(_OURS) and not file.startswith(f"{_OURS}zoo{os.sep}")
 
 
-def _shown_path(file: str, rootdir: Path | None) -> str:
-    for folder in filter(None, (rootdir, Path.cwd())):
-        if Path(file).is_relative_to(folder):
-            return str(Path(file).relative_to(folder))
-    return file
-
-
 def one_line(error: BaseException) -> str:
     """`KeyError: 'x'`: type and message without line breaks, and not too long."""
     try:
@@ -58,7 +57,7 @@ def one_line(error: BaseException) -> str:
         message = ""
     # Nor with anything that would move a terminal's cursor, or that a file in UTF-8 can't hold.
     message = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in message)
-    message = message if len(message) <= 300 else message[:297] + "..."
+    message = clip(message, MAX_MESSAGE)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 

@@ -1,118 +1,27 @@
-"""One run with `--archcheck`: collecting, reports at the line of the spec, the table, updates written at the end."""
+"""The hooks of a run with `--archcheck`: collecting, reports at the line of the spec, the table, updates at the end."""
 
 from __future__ import annotations
 
 import gc
-import os
 import sys
-from collections.abc import Generator, Sequence
-from fnmatch import fnmatch
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from archcheck.errors import ArchcheckError, UsageError
+from archcheck.checks.outcome import CheckReport
+from archcheck.errors import ArchcheckError
 from archcheck.findings import Edit
-from archcheck.pytest_plugin.items import RUNS_KEY, SPEED_KEY, ArchFile, CheckItem, shown_path
+from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, SpecModule
+from archcheck.pytest_plugin.options import run_options
 from archcheck.pytest_plugin.progress import showing
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
-from archcheck.report.terminal import Row, add_report, format_speeds, format_summary, format_trainings
+from archcheck.report.terminal import Row, format_speeds, format_summary, format_trainings
 from archcheck.spec.spec_file import SUFFIX
-from archcheck.system.processors import num_cpus
-from archcheck.text.units import parse_bytes
 from archcheck.throughput.session import SpeedSession
-from archcheck.training.options import RunOptions, parse_device, parse_seed
 from archcheck.training.session import TrainingSession
-
-
-def choose_paths(config: pytest.Config) -> None:
-    """Without paths on the command line look in `archcheck_paths`, and only there.
-
-    Raises:
-        pytest.UsageError: there is no spec file in the paths to look in.
-    """
-    root = config.rootpath
-    if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args[:] = [str(root / path) for path in config.getini("archcheck_paths")]
-    if config.option.pyargs or hasattr(config, "workerinput"):
-        return  # a worker parses the command line anew; what there is to say, the controller has said
-    start, skipped = config.invocation_params.dir, config.getini("norecursedirs")
-    if not any(_has_spec(Path(start, argument.split("::")[0]), skipped) for argument in config.args):
-        looked = ", ".join(shown_path(Path(start, argument), start) for argument in config.args)
-        raise pytest.UsageError(
-            f"no spec file (*{SUFFIX}) in {looked}; write one: archcheck new module:callable --input B,3,224,224 "
-            f"--output specs/, or say where they are: archcheck_paths in {config.inipath or 'pytest.ini'}"
-        )
-
-
-def _has_spec(path: Path, skipped: Sequence[str]) -> bool:
-    """Whether pytest would find a spec file at a path, or in a folder that it would go into."""
-    if not path.is_dir():
-        return path.name.endswith(SUFFIX)
-    for _, folders, files in os.walk(path):
-        if any(name.endswith(SUFFIX) for name in files):
-            return True
-        folders[:] = [name for name in folders if not any(fnmatch(name, pattern) for pattern in skipped)]
-    return False
-
-
-def train_options(config: pytest.Config) -> RunOptions:
-    """The command line's options of training.
-
-    Raises:
-        pytest.UsageError: one of them has no meaning.
-    """
-    option = config.getoption
-    data = option("archcheck_data") or os.environ.get("ARCHCHECK_DATA")
-    try:
-        budget = option("archcheck_data_budget")
-        return RunOptions(
-            kind=option("archcheck_train"),
-            device=parse_device(option("archcheck_device")),
-            seed=parse_seed(option("archcheck_seed")),
-            data_dir=_folder(config, data, must_exist=not option("archcheck_download")),
-            download=option("archcheck_download"),
-            checkpoints=_folder(config, option("archcheck_checkpoints")),
-            data_budget_bytes=None if budget is None else parse_bytes(budget),
-            spec_roots=tuple(config.rootpath / path for path in config.getini("archcheck_paths")),
-            num_threads=_num_threads(config),
-        )
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
-
-
-def _num_threads(config: pytest.Config) -> int | None:
-    """A worker's share of the processor: threads that share a core spend their time waiting for each other."""
-    if not hasattr(config, "workerinput"):
-        return None
-    return max(1, num_cpus() // int(config.workerinput["workercount"]))
-
-
-def _folder(config: pytest.Config, name: str | None, *, must_exist: bool = False) -> Path | None:
-    """A folder named on the command line, from where pytest was started."""
-    if not name:
-        return None
-    folder = Path(config.invocation_params.dir, Path(name).expanduser())
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{name} is no folder")
-    if must_exist and not folder.exists():
-        raise UsageError(f"--archcheck-data (or ARCHCHECK_DATA): there is no folder {name}")
-    return folder
-
-
-def machine_facts(config: pytest.Config) -> dict[str, Any]:
-    """The device that is timed on, its threads, and torch."""
-    from archcheck.throughput.machine import describe_device
-    from archcheck.throughput.speed_measurement import num_timing_threads
-    from archcheck.training.devices import choose_device
-
-    try:
-        device = choose_device(config.getoption("archcheck_device"))
-    except ArchcheckError as error:
-        return {"device": str(error)}
-    return describe_device(device) | {"threads": num_timing_threads(device)}
 
 
 class ArchcheckSession:
@@ -120,8 +29,8 @@ class ArchcheckSession:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        options = train_options(config)
-        config.stash[RUNS_KEY] = TrainingSession(options, config.rootpath, partial(showing, config))
+        options = run_options(config)
+        config.stash[TRAINING_KEY] = TrainingSession(options, config.rootpath, partial(showing, config))
         config.stash[SPEED_KEY] = SpeedSession(options, config.rootpath, config.getoption("archcheck_against"))
         config.add_cleanup(config.stash[SPEED_KEY].close)
         self._is_worker = hasattr(config, "workerinput")
@@ -151,11 +60,11 @@ class ArchcheckSession:
             if was_enabled:
                 gc.enable()
 
-    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> ArchFile | None:
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SpecModule | None:
         """Claim spec files, and no other YAML."""
         if not file_path.name.endswith(SUFFIX):
             return None
-        return ArchFile.from_parent(parent, path=file_path)
+        return SpecModule.from_parent(parent, path=file_path)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -184,19 +93,20 @@ class ArchcheckSession:
         if report.skipped and isinstance(report.longrepr, tuple):
             report.longrepr = (item.loc.path, item.loc.line, report.longrepr[2])
         if call.when == "call":
-            report.archcheck = _payload(item)  # type: ignore[attr-defined]
+            report.archcheck = item.found.to_plain()  # type: ignore[attr-defined]
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather what the items found, in this process or in another."""
-        payload = getattr(report, "archcheck", None)
-        if self._is_worker or payload is None:
+        plain = getattr(report, "archcheck", None)
+        if self._is_worker or plain is None:
             return
-        add_report(self._rows, report, payload["facts"], updated=bool(payload["edits"] or payload["additions"]))
-        if payload["edits"] or payload["additions"]:
-            update = self._updates.setdefault(payload["path"], _Update(payload["facts"]["spec"]))
-            update.edits += [Edit(tuple(keys), value) for keys, value in payload["edits"]]
-            update.additions |= payload["additions"]
+        found = CheckReport.from_plain(plain)
+        self._rows.setdefault(found.spec, Row(found.spec)).add(found, report.outcome, report.duration)
+        if found.outcome.is_update:
+            update = self._updates.setdefault(found.path, _Update(found.spec))
+            update.edits += found.outcome.edits
+            update.additions |= found.outcome.additions
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -237,22 +147,12 @@ class ArchcheckSession:
 
 
 class _Update:
-    """What is to be written to one file."""
+    """The changes to write to one file, which messages call `shown`."""
 
     def __init__(self, shown: str) -> None:
         self.shown = shown
         self.edits: list[Edit] = []
         self.additions: dict[str, str] = {}
-
-
-def _payload(item: CheckItem) -> dict[str, Any]:
-    """What goes with an item's report, as plain values: xdist sends it to another process."""
-    return {
-        "facts": item.facts,
-        "path": str(item.path),
-        "edits": [[list(edit.keys), edit.value] for edit in getattr(item, "accepted", [])],
-        "additions": getattr(item, "additions", {}),
-    }
 
 
 def _diff_colour(line: str) -> dict[str, bool]:

@@ -1,22 +1,13 @@
-"""Mismatches and tables to text. Nothing is measured or compared here."""
+"""Mismatches as text: `FILE:LINE:`, what was expected, what was found, what to do."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from archcheck.findings import Mismatch
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import explain
-from archcheck.structure.layer_table import (
-    format_layers,
-    format_layers_html,
-)
 from archcheck.structure.records import StructureTrace
-
-if TYPE_CHECKING:
-    from archcheck.verification import Verification
 
 LABEL_WIDTH = 8
 BLOCKS_AT_MOST = 20  # in full: one wrong width changes every line of a long table
@@ -82,38 +73,3 @@ def _description(mismatch: Mismatch, trace: StructureTrace | None) -> str | None
 
 
 # ------------------------------------------------------------------------------------------- tables
-
-
-# ------------------------------------------------------------------------------------------- one verification
-
-
-def _verdicts(result: Verification) -> list[tuple[str, str]]:
-    verdicts = [(check, "FAILED" if found else "ok") for check, found in result.outcomes.items()]
-    return verdicts + [(check, f"not measured ({reason})") for check, reason in result.unmeasured.items()]
-
-
-def format_verification(result: Verification) -> str:
-    """The verdict of every check, every mismatch, and the layer table."""
-    verdicts = ", ".join(f"{check} {verdict}" for check, verdict in _verdicts(result))
-    parts = [f"{result.spec_file.name} ({result.spec_file.document.path}): {verdicts}"]
-    if result.mismatches:
-        parts.append(format_mismatches(result.spec_file, result.mismatches, result.trace))
-    if result.trace is not None:
-        parts.append(format_layers(result.trace, _listed_depth(result.spec_file)))
-    return "\n\n".join(parts)
-
-
-def _listed_depth(spec_file: SpecFile) -> int:
-    return max((name.count(".") + 1 for name in spec_file.spec.layers), default=1)
-
-
-def format_verification_html(result: Verification) -> str:
-    """The same for a notebook."""
-    verdicts = " · ".join(f"{check} <b>{html.escape(verdict)}</b>" for check, verdict in _verdicts(result))
-    parts = [f"<p><b>{html.escape(result.spec_file.name)}</b>: {verdicts}</p>"]
-    if result.mismatches:
-        text = format_mismatches(result.spec_file, result.mismatches, result.trace)
-        parts.append(f"<pre>{html.escape(text)}</pre>")
-    if result.trace is not None:
-        parts.append(format_layers_html(result.trace, _listed_depth(result.spec_file)))
-    return "".join(parts)

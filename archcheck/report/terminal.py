@@ -1,23 +1,23 @@
-"""The table that a run ends with."""
+"""The tables that a run ends with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import pytest
-
-from archcheck.plugin import CHECKS
+from archcheck.checks.outcome import CheckReport
+from archcheck.checks.registry import CHECKS
 from archcheck.text.tables import format_table
 from archcheck.text.units import format_bytes, format_count, format_macs, format_macs_rate, format_rate, format_seconds
+from archcheck.throughput.records import SpeedComparison, SpeedFigures, SpeedRecord
+from archcheck.training.records import TrainingRecord
 
 VERDICTS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
 
 
 @dataclass(slots=True)
 class Row:
-    """What is known of one spec so far."""
+    """What is known of one spec so far: a row of the table."""
 
     spec: str
     build: str = ""
@@ -26,23 +26,22 @@ class Row:
     verdicts: dict[str, str] = field(default_factory=dict)
     duration_sec: float = 0.0
     note: str = ""
-    training: Mapping[str, Any] | None = None
-    throughput: Mapping[str, Any] | None = None
+    training: TrainingRecord | None = None
+    speed: SpeedFigures | None = None
 
-
-def add_report(
-    rows: dict[str, Row], report: pytest.TestReport, facts: Mapping[str, Any], *, updated: bool = False
-) -> None:
-    """Add one item's report to its spec's row."""
-    row = rows.setdefault(facts["spec"], Row(facts["spec"]))
-    row.build = facts.get("build") or row.build
-    row.num_params = facts["params"] if facts.get("params") is not None else row.num_params
-    row.macs = facts["macs"] if facts.get("macs") is not None else row.macs
-    row.training = facts.get("training") or row.training
-    row.throughput = facts.get("throughput") or row.throughput
-    row.note = "; ".join(dict.fromkeys(note for note in (row.note, facts.get("note")) if note))
-    row.verdicts[facts["check"]] = "updated" if updated and report.passed else VERDICTS[report.outcome]
-    row.duration_sec += report.duration
+    def add(self, found: CheckReport, verdict: str, duration_sec: float) -> None:
+        """Add what one check found, with `passed`, `failed` or `skipped` as its verdict."""
+        outcome = found.outcome
+        self.build = found.build or self.build
+        if outcome.counts is not None:
+            self.num_params = outcome.counts.num_params if outcome.counts.num_params is not None else self.num_params
+            self.macs = outcome.counts.macs if outcome.counts.macs is not None else self.macs
+        if outcome.training is not None and outcome.training.epochs:
+            self.training = outcome.training
+        self.speed = outcome.speed or self.speed
+        self.note = "; ".join(dict.fromkeys(note for note in (self.note, "; ".join(outcome.notes)) if note))
+        self.verdicts[found.check] = "updated" if outcome.is_update and verdict == "passed" else VERDICTS[verdict]
+        self.duration_sec += duration_sec
 
 
 def format_summary(rows: Sequence[Row]) -> str:
@@ -69,40 +68,40 @@ def format_trainings(rows: Sequence[Row]) -> str:
     return format_table(cells, headers, ["left"] * 4 + ["right"] * 6, "simple") if trained else ""
 
 
-def _training_cells(run: Mapping[str, Any]) -> list[str]:
-    figures = f"{run['loss']:.4f}", f"{run['train_accuracy']:.3f}", f"{run['test_accuracy']:.3f}"
-    return [*(str(run[key]) for key in ("recipe", "device", "precision", "seed", "epochs")), *figures,
-            format_rate(run["examples_per_sec"])]  # fmt: skip
+def _training_cells(run: TrainingRecord) -> list[str]:
+    last = run.epochs[-1]
+    return [
+        run.kind, run.device, run.precision, str(run.seed), str(last.epoch), f"{last.loss:.4f}",
+        f"{last.train_accuracy:.3f}", f"{last.test_accuracy:.3f}", format_rate(run.examples_per_sec),
+    ]  # fmt: skip
 
 
 def format_speeds(rows: Sequence[Row]) -> str:
     """A line for each network that was timed; nothing where none was."""
-    return format_speed_table([(row.spec, row.throughput) for row in sorted(rows, key=lambda row: row.spec)])
+    return format_speed_table([(row.spec, row.speed) for row in sorted(rows, key=lambda row: row.spec) if row.speed])
 
 
-def format_speed_table(speeds: Sequence[tuple[str, Mapping[str, Any] | None]]) -> str:
+def format_speed_table(timed: Sequence[tuple[str, SpeedFigures]]) -> str:
     """Specs and their figures, a line each; without a column where it has nothing to tell."""
-    timed = [(spec, speed) for spec, speed in speeds if speed]
     headers = ["spec", "mode", "device", "precision", "batch", "examples/s", "MACs", "of peak", "memory", "compile"]
-    cells = [[spec, *_speed_cells(speed)] for spec, speed in timed]
+    cells = [[spec, *_speed_cells(speed.record)] for spec, speed in timed]
     align = ["left"] * 4 + ["right"] * 6
-    if any("against" in speed for _, speed in timed):
+    if any(speed.comparison is not None for _, speed in timed):
         headers.append("against")
         align.append("left")
-        cells = [[*row, _format_against(speed)] for row, (_, speed) in zip(cells, timed, strict=True)]
+        cells = [[*row, _format_against(speed.comparison)] for row, (_, speed) in zip(cells, timed, strict=True)]
     return format_table(cells, headers, align, "simple") if timed else ""
 
 
-def _speed_cells(speed: Mapping[str, Any]) -> list[str]:
-    threads = f", {speed['num_threads']} thread" if speed["num_threads"] else ""
-    utilization = speed["utilization"]
+def _speed_cells(speed: SpeedRecord) -> list[str]:
+    threads = f", {speed.num_threads} thread" if speed.num_threads else ""
     return [
-        speed["mode"], f"{speed['device']}{threads}", speed["precision"], str(speed["batch_size"]),
-        format_rate(speed["examples_per_sec"]), format_macs_rate(speed["macs_per_sec"]),
-        "-" if utilization is None else f"{utilization:.0%}", format_bytes(speed["peak_memory_bytes"]),
-        format_seconds(speed["compile_sec"]) if speed["compile_sec"] else "-",
+        speed.mode, f"{speed.device}{threads}", speed.precision, str(speed.batch_size),
+        format_rate(speed.examples_per_sec), format_macs_rate(speed.macs_per_sec),
+        "-" if speed.utilization is None else f"{speed.utilization:.0%}", format_bytes(speed.peak_memory_bytes),
+        format_seconds(speed.compile_sec) if speed.compile_sec else "-",
     ]  # fmt: skip
 
 
-def _format_against(speed: Mapping[str, Any]) -> str:
-    return f"{speed['speedup']:.2f}x {speed['against']}" if "against" in speed else "-"
+def _format_against(comparison: SpeedComparison | None) -> str:
+    return f"{comparison.speedup:.2f}x {comparison.against}" if comparison is not None else "-"

@@ -1,4 +1,4 @@
-"""Shape patterns: parse `[B, 64, H/4, W/4]`, evaluate it at sizes, and infer it from shapes that were seen.
+"""Shape patterns: parse `[B, 64, H/4, W/4]` and evaluate it at sizes.
 
 A dimension is arithmetic on names and whole numbers with `+ - * / // ceil()` and parentheses. It is computed exactly,
 in fractions: only its final value has to be whole, so that `H/4*W/4` and `ceil(H/4)` mean what they say.
@@ -16,6 +16,10 @@ from functools import lru_cache
 from typing import NoReturn, TypeAlias
 
 from archcheck.errors import DimError
+from archcheck.text.words import quoted
+
+BATCH = "B"  # the name of the batch dimension
+DEFAULT_BATCH_SIZES = (2, 3)
 
 MAX_CHARS = 200
 MAX_DEPTH = 20
@@ -51,7 +55,7 @@ class Dim:
         return self.text
 
     def evaluate(self, sizes: Mapping[str, int]) -> int:
-        """The dimension at the given values of the names.
+        """Return the dimension at the given values of the names.
 
         Raises:
             DimError: a name has no value, or the result is no possible size of a tensor.
@@ -106,9 +110,9 @@ def parse_dim(value: int | str) -> Dim:
     if isinstance(value, str):
         return _parse_text(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise DimError(f"expected a whole number or arithmetic on dimension names, found {_shown(str(value))}")
+        raise DimError(f"expected a whole number or arithmetic on dimension names, found {quoted(str(value))}")
     if value < 0:
-        raise DimError(f"{_shown(str(value))}: expected 0 or more" if value > -MAX_SIZE else "expected 0 or more")
+        raise DimError(f"{quoted(str(value))}: expected 0 or more" if value > -MAX_SIZE else "expected 0 or more")
     if value > MAX_SIZE:
         raise DimError("a whole number that is more than any tensor's size")
     return Dim(str(value), frozenset(), (value,))
@@ -117,13 +121,8 @@ def parse_dim(value: int | str) -> Dim:
 @lru_cache(maxsize=4096)
 def _parse_text(text: str) -> Dim:
     if len(text) > MAX_CHARS:
-        raise DimError(f"{_shown(text)}: expected at most {MAX_CHARS} characters, found {len(text):,}")
+        raise DimError(f"{quoted(text)}: expected at most {MAX_CHARS} characters, found {len(text):,}")
     return _Parser(text).parse()
-
-
-def _shown(text: str) -> str:
-    """Text in quotes for a message: on one line, and not too long."""
-    return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 # ---------------------------------------------------------------------------------------------- parsing
@@ -169,9 +168,9 @@ class _Parser:
         while end < len(text):
             match = _TOKEN.match(text, end)
             if match is None:
-                found = _shown(_WORD.match(text[end:].lstrip())[0])  # type: ignore[index]
+                found = quoted(_WORD.match(text[end:].lstrip())[0])  # type: ignore[index]
                 expected = "whole numbers, names, + - * / //, ceil() and parentheses"
-                raise DimError(f"{_shown(self._text)}: expected {expected}, found {found}")
+                raise DimError(f"{quoted(self._text)}: expected {expected}, found {found}")
             tokens.append(match[0].lstrip())
             end = match.end()
         return tokens
@@ -180,7 +179,7 @@ class _Parser:
         return self._tokens[self._position] if self._position < len(self._tokens) else None
 
     def _take(self, *wanted: str) -> str | None:
-        """The next token, where it is one of those wanted."""
+        """Return the next token and go past it, where it is one of those wanted; else None."""
         token = self._peek()
         if token not in wanted:
             return None
@@ -221,7 +220,7 @@ class _Parser:
             self._parenthesized()
             self._program.append(_CEIL)
         elif self._peek() == "(":
-            raise DimError(f"{_shown(self._text)}: expected ceil as the only function, found {_shown(name)}")
+            raise DimError(f"{quoted(self._text)}: expected ceil as the only function, found {quoted(name)}")
         else:
             self._program.append(name)
 
@@ -233,20 +232,20 @@ class _Parser:
     def _nested(self, parse: Callable[[], None]) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise DimError(f"{_shown(self._text)}: nested too deeply: more than {MAX_DEPTH} levels")
+            raise DimError(f"{quoted(self._text)}: nested too deeply: more than {MAX_DEPTH} levels")
         parse()
         self._depth -= 1
 
     def _whole(self, token: str) -> int:
         value = int(token)
         if value > MAX_SIZE:
-            raise DimError(f"{_shown(self._text)}: {_shown(token)} is more than any tensor's size")
+            raise DimError(f"{quoted(self._text)}: {quoted(token)} is more than any tensor's size")
         return value
 
     def _fail(self, expected: str) -> NoReturn:
         token = self._peek()
-        found = "the end" if token is None else _shown(token)
-        raise DimError(f"{_shown(self._text)}: expected {expected}, found {found}")
+        found = "the end" if token is None else quoted(token)
+        raise DimError(f"{quoted(self._text)}: expected {expected}, found {found}")
 
 
 # ---------------------------------------------------------------------------------------------- whole shapes
@@ -265,23 +264,5 @@ def parse_shape(values: Sequence[int | str]) -> ShapePattern:
 
 
 def format_shape(dims: Iterable[Dim | int | str]) -> str:
-    """A shape as it is written in a spec: `[B, 64, H/4, W/4]`."""
+    """Return a shape as it is written in a spec: `[B, 64, H/4, W/4]`."""
     return f"[{', '.join(map(str, dims))}]"
-
-
-# ---------------------------------------------------------------------------------------------- inferring patterns
-
-# What was seen at several bindings of the free dimensions determines no formula, so the forms below are tried from the
-# most to the least plausible for a layer, and the first that gives every value seen is taken; a form that two sizes
-# would fit by chance needs three, and none at all is better than a coincidence. `values` are the dimension's, a
-# column's are a name's, binding by binding.
-
-
-# Forms in one name.
-
-
-# Forms in two names.
-
-
-BATCH = "B"
-DEFAULT_BATCH_SIZES = (2, 3)

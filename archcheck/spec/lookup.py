@@ -1,16 +1,16 @@
-"""Another spec, by its path or name."""
+"""Find another spec by its path or name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from archcheck.errors import SpecError, UsageError
 from archcheck.spec.spec_file import SUFFIX, SpecFile, read_spec, spec_name
+from archcheck.text.words import did_you_mean
 
 
 def find_spec(spec_file: SpecFile, name: str) -> SpecFile:
-    """Another spec by its path, or by its name in the same folder.
+    """Read another spec by its path, or by its name in the same folder.
 
     Raises:
         UsageError: there is none, or more than one.
@@ -24,7 +24,7 @@ def find_spec(spec_file: SpecFile, name: str) -> SpecFile:
     if len(found) == 1:
         return found[0]
     names = [spec_name(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
-    raise UsageError(f"{'no' if not found else 'more than one'} spec {name!r} in {shown}{_did_you_mean(name, names)}")
+    raise UsageError(f"{'no' if not found else 'more than one'} spec {name!r} in {shown}{did_you_mean(name, names)}")
 
 
 def _named(path: Path, shown: Path, name: str) -> SpecFile | None:
@@ -33,9 +33,3 @@ def _named(path: Path, shown: Path, name: str) -> SpecFile | None:
     except SpecError:
         return None  # told by its own items
     return spec_file if spec_file.spec.name == name else None
-
-
-def _did_you_mean(name: str, names: Sequence[str]) -> str:
-    from archcheck.text.words import did_you_mean
-
-    return did_you_mean(name, names)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from archcheck.errors import Problem
 from archcheck.findings import Keys
 from archcheck.spec.document import Document
+from archcheck.spec.known_keys import known_keys
 from archcheck.text.words import key_text, shown, unknown
-
-KnownKeys = Callable[[Sequence[str | int]], Iterable[str]]
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
-    """Problems in the order of the file, each once."""
+    """Return problems in the order of the file, each once."""
     unique = dict.fromkeys(problems)
     return sorted(unique, key=lambda problem: (problem.loc.line, problem.loc.column))
 
 
-def problems_of(document: Document, details: Sequence[Any], known_keys: KnownKeys) -> Iterator[tuple[Keys, Problem]]:
-    """Pydantic's errors in our words, with the places they speak of."""
+def problems_of(document: Document, details: Sequence[Any]) -> Iterator[tuple[Keys, Problem]]:
+    """Yield pydantic's errors in our words, with the places that they speak of."""
     found: dict[tuple[Keys, Any], list[Any]] = {}
     for detail in details:
         loc = detail["loc"] + tuple(detail.get("ctx", {}).get("path", ()))
@@ -31,19 +30,18 @@ def problems_of(document: Document, details: Sequence[Any], known_keys: KnownKey
         inside = any(other[: len(keys)] == keys and (other, lack) != (keys, missing) for other, lack in found)
         told = [detail for detail in here if detail["type"] in _OURS] if inside else here
         if told:
-            yield keys, _problem(document, keys, told, known_keys)
+            yield keys, _problem(document, keys, told)
 
 
 _OURS = ("extra_forbidden", "missing", "archcheck")
 
 
-def _problem(document: Document, keys: Keys, details: Sequence[Any], known_keys: KnownKeys) -> Problem:
-    """What is wrong at one place: one message, or the several forms that would be right."""
+def _problem(document: Document, keys: Keys, details: Sequence[Any]) -> Problem:
+    """Return what is wrong at one place: one message, or the several forms that would be right."""
     detail = next((detail for detail in details if detail["type"] in _OURS), details[0])
     kind, name = detail["type"], str(detail["loc"][-1])
     if kind == "extra_forbidden":
-        known = list(known_keys(detail["loc"][:-1]))
-        return Problem(document.locate(keys, key=True), unknown("key", name, known))
+        return Problem(document.locate(keys, key=True), unknown("key", name, known_keys(keys[:-1])))
     if kind == "missing":
         return Problem(document.locate(keys), f"missing key `{name}`{_MISSING.get(detail['loc'], '')}")
     if kind == "archcheck":
@@ -94,7 +92,7 @@ def _expected(detail: Any) -> str:
 
 
 def _document_keys(value: Any, loc: Sequence[str | int]) -> Keys:
-    """The part of pydantic's location that exists in the document (it also names union members and our short forms)."""
+    """Return the part of pydantic's location that is in the document (it also names union members and short forms)."""
     keys: list[str | int] = []
     for part in loc:
         in_list = isinstance(value, list) and isinstance(part, int) and part < len(value)

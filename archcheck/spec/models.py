@@ -1,7 +1,8 @@
-"""The spec file's models and all of its validation: text in, `Spec` or every problem found, nothing of torch.
+"""The sections of a spec as pydantic models: each checks its values one by one.
 
-A spec is validated in two steps: pydantic checks each value by itself, then `_check_dimensions` checks what only the
-whole can tell (dimension names, sizes). Both report with positions, all at once.
+What only the whole of a spec can tell (dimension names, sizes) is checked in `validation`. The order of the fields is
+the order of the keys in a spec: what is added to a file finds its place by it. The descriptions are what editors show
+and what the documentation's tables of keys say.
 """
 
 from __future__ import annotations
@@ -9,92 +10,34 @@ from __future__ import annotations
 from itertools import product
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
-from archcheck.spec.inputs import ForwardInput, input_names, make_forward_input, parse_input
-from archcheck.spec.values import (
-    Macs,
-    fail,
-    parse_build,
-    parse_count,
-    parse_macs,
-    parse_memory,
-    parse_output,
-    parse_percent,
-    parse_seconds,
-    parse_size_list,
+from archcheck.spec.field_types import (
+    Accuracy,
+    BuildTarget,
+    ByDevice,
+    Bytes,
+    Count,
+    Flag,
+    ImageSize,
+    Input,
+    MacsField,
+    Number,
+    Output,
+    Percent,
+    Positive,
+    PositiveInt,
+    Seconds,
+    Sha256,
+    Share,
+    SizeList,
+    StateKeys,
+    Text,
 )
+from archcheck.spec.inputs import ForwardInput, input_names, make_forward_input
+from archcheck.spec.values import fail, parse_count
 from archcheck.text.words import shown
-
-# ------------------------------------------------------------------------------------------- field types
-
-
-_SHAPE_SCHEMA = {
-    "description": "a shape such as [B, 64, H/4, W/4]; a list or map of shapes where a tuple or dict is returned",
-    "anyOf": [
-        {"type": "array", "items": {"anyOf": [{"type": ["integer", "string", "array", "object", "null"]}]}},
-        {"type": "object"},
-        {"type": "null"},
-    ],
-}
-_INPUT_SCHEMA = {
-    "description": "a shape, {shape, dtype, below}, a list of positional inputs, or a map of keyword inputs",
-    "anyOf": [{"type": "array"}, {"type": "object"}],
-}
-Output: TypeAlias = Annotated[Any, PlainValidator(parse_output), WithJsonSchema(_SHAPE_SCHEMA)]
-Input: TypeAlias = Annotated[Any, PlainValidator(parse_input), WithJsonSchema(_INPUT_SCHEMA)]
-MacsField: TypeAlias = Annotated[
-    Macs,
-    PlainValidator(parse_macs),
-    WithJsonSchema(
-        {
-            "description": "multiply-adds of one example at the first size, equal to the digits written",
-            "type": ["integer", "string"],
-            "examples": ["1.73 G", 416520],
-        }
-    ),
-]
-Percent: TypeAlias = Annotated[
-    float, PlainValidator(parse_percent), WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? ?%$"})
-]
-Seconds: TypeAlias = Annotated[
-    float, PlainValidator(parse_seconds), WithJsonSchema({"type": ["number", "string"], "examples": ["60 s"]})
-]
-BuildTarget: TypeAlias = Annotated[
-    str,
-    PlainValidator(parse_build),
-    WithJsonSchema(
-        {
-            "description": "module:callable, path/file.py:callable (from this folder), torchvision:NAME or timm:NAME",
-            "type": "string",
-            "examples": ["mypackage.nets:resnet18", "nets.py:Net", "torchvision:resnet18"],
-        }
-    ),
-]
-SizeList: TypeAlias = Annotated[
-    tuple[int, ...],
-    PlainValidator(parse_size_list),
-    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "integer", "minimum": 1}}, {"type": "integer"}]}),
-]
-Bytes: TypeAlias = Annotated[
-    int,
-    PlainValidator(parse_memory),
-    WithJsonSchema({"type": "string", "examples": ["2 GiB"]}),
-]
-Count: TypeAlias = Annotated[int, PlainValidator(parse_count), WithJsonSchema({"type": "integer", "minimum": 0})]
-Text: TypeAlias = Annotated[str, Field(strict=True, min_length=1)]
-# Strict: YAML's own types mean what they say, so that `true` is no number and `on` no truth.
-Flag: TypeAlias = Annotated[bool, Field(strict=True)]
-Accuracy: TypeAlias = Annotated[float, Field(gt=0, le=1, strict=True)]
-Positive: TypeAlias = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
-Number: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Share: TypeAlias = Annotated[float, Field(gt=0, le=1, strict=True)]
-PositiveInt: TypeAlias = Annotated[int, Field(ge=1, strict=True)]
-ByDevice: TypeAlias = Positive | dict[str, Positive]
-
-
-# ------------------------------------------------------------------------------------------- sections
 
 
 class Section(BaseModel):
@@ -104,15 +47,18 @@ class Section(BaseModel):
 
 
 def _key(description: str) -> Any:
-    """An optional key with what editors say of it."""
+    """Return the field of an optional key."""
     return Field(default=None, description=description)
 
 
+# ------------------------------------------------------------------------------------------- structure
+
+
 class Layer(Section):
-    """What is promised of one layer: the class's name, the shape of its output, the parameters in it and below it."""
+    """One layer: its class's name, the shape of its output, the parameters in it and below it."""
 
     type: Text | None = _key("the class's name, such as Conv2d, or with its module in front")
-    output: Output = None
+    output: Output = _key("the shape of what comes out, such as [B, 64, H/4, W/4]; nested where the layer's output is")
     parameters: Count | None = _key("elements of parameters in the module and below it, shared ones once")
 
 
@@ -124,124 +70,11 @@ class Parameters(Section):
     buffers: Count | None = _key("elements of buffers, such as batch norm's statistics")
 
 
-class Named(BaseModel):
-    """Something of torch's by class name, with its own arguments beside it."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
-    name: Text
-
-
-def _named(value: Any) -> Any:
-    """`SGD` is short for `{name: SGD}`."""
-    return {"name": value} if isinstance(value, str) else value
-
-
-NamedField: TypeAlias = Annotated[Named, BeforeValidator(_named, json_schema_input_type=str | Named)]
-
-
-class Normalize(Section):
-    """What is subtracted from the pixels (from 0 to 1) of each channel, and what they are divided by."""
-
-    mean: list[Annotated[float, Field(strict=True)]] = Field(min_length=1)
-    std: list[Positive] = Field(min_length=1)
-
-
-class Calibration(Section):
-    """The runs that a minimum was set from: their mean and standard deviation, how many, where and when."""
-
-    mean: Annotated[float, Field(strict=True)]
-    std: Annotated[float, Field(ge=0, strict=True)]
-    seeds: PositiveInt
-    device: Text
-    torch: Text
-    date: Text
-
-
-class TrainingKeys(Section):
-    """What describes a training run; each key may stand in `quick` too."""
-
-    dataset: NamedField | None = _key(
-        "a registered name, or module:callable -> (train, test) data sets, with its own arguments beside it"
-    )
-    resize: PositiveInt | tuple[PositiveInt, PositiveInt] | None = _key("pixels, or [height, width]")
-    augment: list[NamedField] | None = _key("horizontal_flip, vertical_flip, {name: random_crop, padding: 4}")
-    normalize: Flag | Normalize | None = _key("true: by the training set's own mean and standard deviation")
-    loss: NamedField | None = _key("a torch.nn loss by class name: CrossEntropyLoss")
-    label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = None
-    optimizer: NamedField | None = _key("a torch.optim class with its own arguments: {name: SGD, lr: 0.05}")
-    scheduler: NamedField | None = _key("a torch.optim.lr_scheduler class with its own arguments")
-    clip_grad_norm: Positive | None = None
-    init: NamedField | None = _key("xavier_uniform, kaiming_normal, ... of linear and convolutional layers' weights")
-    batch_size: PositiveInt | None = None
-    epochs: PositiveInt | None = None
-    precision: Literal["fp32", "bf16"] | None = None
-    memory_format: Literal["contiguous", "channels_last"] | None = None
-    compile: Flag | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] | None = None
-    time_budget: Seconds | None = None
-    stop_at_accuracy: Flag | None = _key("stop as soon as the minimum is reached and confirmed")
-    accuracy: Accuracy | None = _key("minimum top-1, from 0 to 1")
-    calibration: Calibration | None = _key("how the minimum came about, recorded by archcheck calibrate")
-
-
-class Quick(TrainingKeys):
-    """What changes where there is no accelerator."""
-
-    args: dict[str, Any] | None = None
-    input: Input = None
-
-
-class Training(TrainingKeys):
-    """How the network is trained and what it must reach."""
-
-    quick: Quick | None = None
-
-
-class Throughput(Section):
-    """How fast the network must be, and how much slower it may get."""
-
-    batch_size: PositiveInt | None = None
-    resize: PositiveInt | tuple[PositiveInt, PositiveInt] | None = _key("pixels, or [height, width]")
-    mode: Literal["train", "inference"] = "train"
-    precision: Literal["fp32", "bf16"] | None = None
-    max_regression: Percent | None = _key("how much longer a step may take than before (7.5%)")
-    min_examples_per_sec: ByDevice | None = _key("a number, or one by device: {cpu: 30, NVIDIA H200: 20_000}")
-    min_utilization: Share | dict[str, Share] | None = _key("fraction of the measured peak, or one by device")
-
-
-class Faster(Section):
-    """Another spec, and the factor to be faster by."""
-
-    spec: Text
-    by: Positive
-
-
-class Better(Section):
-    """Another spec, and the margin of accuracy to be better by, as the mean over some seeds."""
-
-    spec: Text
-    by: Annotated[float, Field(strict=True)] = 0.0
-    seeds: PositiveInt = 1
-    quick: Flag = Field(default=False, description="true where the claim holds for quick recipes too")
-
-
-class Claims(Section):
-    """What must hold between specs, on any machine."""
-
-    faster_than: Faster | list[Faster] | None = None
-    better_than: Better | list[Better] | None = None
-
-
-class Health(Section):
-    """Relaxations for sound but unusual networks: names or globs of the modules or parameters excused."""
-
-    allow_unused: list[Text] = Field(default=[], description="may get no gradient: auxiliary heads, frozen branches")
-    allow_random: list[Text] = Field(default=[], description="may draw random numbers in eval mode")
-    allow_batch_dependent: list[Text] = Field(default=[], description="may mix the examples of a batch in eval mode")
+# ------------------------------------------------------------------------------------------- function and health
 
 
 class Digests(Section):
-    """What one layer computes, in a few numbers; see README, "What is recorded"."""
+    """A few numbers of what one layer computes; see "What is recorded" in the documentation."""
 
     mean: Number | None = _key("of the output in eval mode")
     rms: Number | None = _key("the output's root mean square in eval mode")
@@ -256,20 +89,22 @@ class Digests(Section):
 
 
 class Budget(Section):
-    """What recording or verifying the function may take."""
+    """The time and memory that recording or verifying the function may take."""
 
     time: Seconds | None = _key("of two cores: 2 s by default")
     memory: Bytes | None = _key("2 GiB by default")
 
 
 class Function(Section):
-    """What the network computes for a fixed input under fixed weights; recorded by archcheck, not written by hand."""
+    """The function that the network computes, by fixed inputs and weights; recorded, not written by hand."""
 
-    input: Input = None
+    input: Input = _key("the input that it is recorded with, where the network's own would take too long")
     at: dict[str, PositiveInt] = Field(default={}, description="the size of each free dimension of the input")
-    precision: Literal["float64", "float32"] = "float64"
+    precision: Literal["float64", "float32"] = Field(
+        default="float64", description="float32 for very large networks: half the memory, and a larger tolerance"
+    )
     train: Flag = Field(default=True, description="false where the network can't be run in train mode")
-    budget: Budget | None = None
+    budget: Budget | None = _key("what recording or verifying may take: {time: 2 s, memory: 2 GiB} by default")
     large: PositiveInt = Field(
         default=32, description="by what biases and scales are multiplied for large values; less where 32 is too much"
     )
@@ -283,12 +118,184 @@ class Function(Section):
 class EquivalentTo(Section):
     """Another build of the same function."""
 
-    build: BuildTarget
-    args: dict[str, Any] = {}
+    build: BuildTarget = Field(description="what builds the network that computes the same")
+    args: dict[str, Any] = Field(default={}, description="keyword arguments of that `build`")
+
+
+class Health(Section):
+    """Relaxations for sound but unusual networks: names or globs of the modules or parameters excused."""
+
+    allow_unused: list[Text] = Field(default=[], description="may get no gradient: auxiliary heads, frozen branches")
+    allow_random: list[Text] = Field(default=[], description="may draw random numbers in eval mode")
+    allow_batch_dependent: list[Text] = Field(default=[], description="may mix the examples of a batch in eval mode")
+
+
+# ------------------------------------------------------------------------------------------- training and speed
+
+
+class Named(BaseModel):
+    """A class of torch or a data set by name, with its own arguments beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+    name: Text = Field(description="of the class or data set; its arguments stand beside it")
+
+
+def _named(value: Any) -> Any:
+    """Read `SGD` as `{name: SGD}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+NamedField: TypeAlias = Annotated[Named, BeforeValidator(_named, json_schema_input_type=str | Named)]
+
+
+class Normalize(Section):
+    """The mean of each channel, subtracted from its pixels (from 0 to 1), and the deviation that divides them."""
+
+    mean: list[Annotated[float, Field(strict=True)]] = Field(min_length=1, description="of each channel, subtracted")
+    std: list[Positive] = Field(min_length=1, description="of each channel, divided by")
+
+
+class Calibration(Section):
+    """The runs that a minimum was set from: their mean and standard deviation, how many, where and when."""
+
+    mean: Annotated[float, Field(strict=True)] = Field(description="accuracy that the runs reached, on average")
+    std: Annotated[float, Field(ge=0, strict=True)] = Field(description="its standard deviation over the runs")
+    seeds: PositiveInt = Field(description="how many runs there were, each with another seed")
+    device: Text = Field(description="what they ran on, such as NVIDIA H200")
+    torch: Text = Field(description="the version of torch")
+    date: Text = Field(description="the day, such as 2026-01-02")
+
+
+class TrainingKeys(Section):
+    """The keys of a training run, each of which may stand in `quick` too."""
+
+    dataset: NamedField | None = _key(
+        "a registered name, or module:callable -> (train, test) data sets, with its own arguments beside it"
+    )
+    resize: ImageSize | None = _key("pixels, or [height, width]; as the images are unless given")
+    augment: list[NamedField] | None = _key("horizontal_flip, vertical_flip, {name: random_crop, padding: 4}")
+    normalize: Flag | Normalize | None = _key("true: by the training set's own mean and standard deviation")
+    loss: NamedField | None = _key("a torch.nn loss by class name, with its own arguments; CrossEntropyLoss by default")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = _key(
+        "of CrossEntropyLoss, from 0 to 1; 0 by default"
+    )
+    optimizer: NamedField | None = _key("a torch.optim class with its own arguments; {name: SGD, lr: 0.1} by default")
+    scheduler: NamedField | None = _key(
+        "a torch.optim.lr_scheduler class with its own arguments; stepped once an epoch, "
+        "OneCycleLR and CyclicLR once a batch"
+    )
+    clip_grad_norm: Positive | None = _key("the largest norm of all gradients together")
+    init: NamedField | None = _key("xavier_uniform, kaiming_normal, ... of linear and convolutional layers' weights")
+    batch_size: PositiveInt | None = _key("examples of a step; 128 by default. The last incomplete batch is left out")
+    epochs: PositiveInt | None = _key("passes over the training set; 10 by default")
+    precision: Literal["fp32", "bf16"] | None = _key("fp32 by default; bf16: autocast, with weights in float32")
+    memory_format: Literal["contiguous", "channels_last"] | None = _key("of images and weights; contiguous by default")
+    compile: Flag | None = _key("true: the training step goes through torch.compile")
+    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] | None = _key(
+        "of initialisation, order, augmentation and dropout; 0 by default"
+    )
+    time_budget: Seconds | None = _key(
+        "such as 60 s, without loading and the first step: a run that takes longer fails"
+    )
+    stop_at_accuracy: Flag | None = _key("stop as soon as the minimum is reached and confirmed; true by default")
+    accuracy: Accuracy | None = _key("minimum top-1 on the test set, from 0 to 1; R² for the losses of a regression")
+    calibration: Calibration | None = _key("how the minimum came about, recorded by archcheck calibrate")
+
+
+class NetworkKeys(Section):
+    """The keys of the network that may differ where it is trained."""
+
+    args: dict[str, Any] | None = _key("keyword arguments of `build` that differ")
+    input: Input = _key("what goes in, instead of the spec's `input`")
+
+
+class Quick(TrainingKeys, NetworkKeys):
+    """Changes to the training where there is no accelerator."""
+
+
+class Training(TrainingKeys):
+    """The training of the network, and the accuracy that it must reach."""
+
+    quick: Quick | None = _key("what changes where there is no accelerator: any key of training, args and input")
+
+
+class Throughput(Section):
+    """The speed that the network must have, and how much slower it may get."""
+
+    batch_size: PositiveInt | None = _key("examples of a step; the recipe's in `training` by default")
+    resize: ImageSize | None = _key("pixels, or [height, width]; the recipe's by default")
+    mode: Literal["train", "inference"] = Field(
+        default="train", description="train: forward, loss, backward and update; inference: forward in eval mode"
+    )
+    precision: Literal["fp32", "bf16"] | None = _key("fp32 or bf16 (autocast); the recipe's by default")
+    max_regression: Percent | None = _key("how much longer a step may take than before (7.5%)")
+    min_examples_per_sec: ByDevice | None = _key("a number, or one by device: {cpu: 30, NVIDIA H200: 20_000}")
+    min_utilization: Share | dict[str, Share] | None = _key("fraction of the measured peak, or one by device")
+
+
+class Faster(Section):
+    """Another spec, and the factor to be faster by."""
+
+    spec: Text = Field(description="the other spec, by its path or name")
+    by: Positive = Field(description="factor of the examples per second")
+
+
+class Better(Section):
+    """Another spec, and the margin of accuracy to be better by, as the mean over some seeds."""
+
+    spec: Text = Field(description="the other spec, by its path or name")
+    by: Annotated[float, Field(strict=True)] = Field(default=0.0, description="by how much accuracy, such as 0.01")
+    seeds: PositiveInt = Field(default=1, description="runs of each spec, whose mean is compared")
+    quick: Flag = Field(default=False, description="true where the claim holds for quick recipes too")
+
+
+class Claims(Section):
+    """Relations to other specs that must hold on any machine."""
+
+    faster_than: Faster | list[Faster] | None = _key("another spec, and the factor to be faster by; or several")
+    better_than: Better | list[Better] | None = _key("another spec, and the margin to be better by; or several")
+
+
+# ------------------------------------------------------------------------------------------- checkpoints
+
+
+class CheckpointAccuracy(Section):
+    """How accurate a network with a checkpoint's weights is; keys left out are as in `training`, where there is one."""
+
+    dataset: NamedField = Field(description="a registered name, or module:callable -> (train, test) data sets")
+    at_least: Accuracy = Field(description="minimum top-1 on the test set, from 0 to 1")
+    resize: ImageSize | None = _key("pixels, or [height, width]")
+    normalize: Flag | Normalize | None = _key("true: by the training set's own mean and standard deviation")
+    batch_size: PositiveInt | None = _key("examples of a forward pass")
+
+
+class Checkpoint(Section):
+    """A file of weights that the network loads."""
+
+    path: Text = Field(description="the file, from the spec's folder: of torch.save, or .safetensors")
+    sha256: Sha256 | None = _key("of the file, in hexadecimal")
+    strict: Flag = Field(default=True, description="false: keys may be missing or not expected; shapes must agree")
+    key: Text | None = _key("where in the file the state_dict is, such as state_dict, where the file holds more")
+    accuracy: CheckpointAccuracy | None = _key("what the network reaches with these weights")
+
+
+class StateDict(Section):
+    """What a checkpoint of the network holds, and checkpoints that the network loads."""
+
+    keys: StateKeys = _key("recorded; a list of names; or a map of names and shapes, {shape, dtype} unless float32")
+    checkpoints: list[Checkpoint] = Field(default=[], description="files that the network loads")
+
+
+def _state_dict(value: Any) -> Any:
+    """Read `recorded` as keys to record."""
+    return {"keys": value} if value == "recorded" else value
+
+
+# ------------------------------------------------------------------------------------------- the spec
 
 
 def _layer(value: Any) -> Any:
-    """The short form of a layer is the shape of its output."""
+    """Read the short form of a layer, the shape of its output."""
     if not isinstance(value, (list, dict)):
         raise fail(f"expected a shape such as [B, 64], or a map with type, output or parameters, found {shown(value)}")
     return {"output": value} if isinstance(value, list) else value
@@ -301,12 +308,12 @@ def _layers(value: Any) -> Any:
 
 
 def _parameters(value: Any) -> Any:
-    """A bare number is the total."""
+    """Read a bare number as the total."""
     return value if isinstance(value, dict) else {"total": parse_count(value)}
 
 
 def _equivalent_to(value: Any) -> Any:
-    """A bare target is a build without arguments."""
+    """Read a bare target as a build without arguments."""
     return {"build": value} if isinstance(value, str) else value
 
 
@@ -317,9 +324,15 @@ class Spec(Section):
 
     name: Text | None = _key("what to call it; the file's name without it")
     source: Text | None = _key("where the numbers come from")
-    build: BuildTarget
+    build: BuildTarget = Field(
+        description="what builds the network: module:callable, path/file.py:callable (from this folder), "
+        "torchvision:NAME or timm:NAME"
+    )
     args: dict[str, Any] = Field(default={}, description="keyword arguments of `build`")
-    input: Input
+    input: Input = Field(
+        description="what goes in: a shape, {shape, dtype, below}, a list of positional inputs, "
+        "or a map of keyword inputs"
+    )
     sizes: dict[str, SizeList] = Field(
         default={}, description="values of each free dimension, one of each at a time; B is [2, 3] by default"
     )
@@ -330,19 +343,22 @@ class Spec(Section):
         default={},
         description="module name or glob (*, ?, **; name[k] is the k-th call): what comes out of it",
     )
-    output: Output = None
+    output: Output = _key("what the network returns: a shape; a list or map of shapes for a tuple or dict")
     parameters: Annotated[Parameters, BeforeValidator(_parameters, json_schema_input_type=int | Parameters)] | None = (
         _key("the total, or {total, trainable, buffers}; shared parameters count once")
     )
-    macs: MacsField | None = None
-    function: Literal["off"] | Function | None = None
+    macs: MacsField | None = _key("multiply-adds of one example at the first size, equal to the digits written")
+    function: Literal["off"] | Function | None = _key("what the network computes, recorded by archcheck; or off")
+    state_dict: Annotated[StateDict, BeforeValidator(_state_dict, json_schema_input_type=str | StateDict)] | None = (
+        _key("what a checkpoint holds: recorded, or {keys, checkpoints}")
+    )
     equivalent_to: (
         Annotated[EquivalentTo, BeforeValidator(_equivalent_to, json_schema_input_type=str | EquivalentTo)] | None
-    ) = None
-    health: Literal["off"] | Health | None = None
-    training: Training | None = None
-    throughput: Throughput | None = None
-    claims: Claims | None = None
+    ) = _key("another build that computes the same: its target, or {build, args}")
+    health: Literal["off"] | Health | None = _key("what no sound network does is looked for unasked: excuses, or off")
+    training: Training | None = _key("how the network is trained, and the least accuracy that it must reach")
+    throughput: Throughput | None = _key("how fast a step is, and how much slower it may become")
+    claims: Claims | None = _key("what must hold between this spec and another")
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -352,7 +368,7 @@ class Spec(Section):
         return self.sizes.get(BATCH, DEFAULT_BATCH_SIZES)
 
     def bindings(self) -> list[dict[str, int]]:
-        """Every assignment of the free dimensions to verify: the sizes in their order, each at every batch size."""
+        """Return every assignment of the free dimensions to verify: the sizes in order, each at every batch size."""
         free = {name: sizes for name, sizes in self.sizes.items() if name != BATCH}
         zipped = [dict(zip(free, values, strict=True)) for values in zip(*free.values(), strict=True)] or [{}]
         batches: list[dict[str, int]] = [{BATCH: size} for size in self.batch_sizes] or [{}]
@@ -360,21 +376,15 @@ class Spec(Section):
 
     @property
     def function_input(self) -> Any:
-        """What goes in where the function is recorded: the network's input unless the section has one of its own."""
+        """The input that the function is recorded with: the network's, unless the section has one of its own."""
         own = self.function.input if isinstance(self.function, Function) else None
         return self.input if own is None else own
 
     def forward_inputs(self) -> list[ForwardInput]:
-        """The arguments of each forward pass to verify."""
+        """Return the arguments of each forward pass to verify."""
         return [make_forward_input(self.input, sizes) for sizes in self.bindings()]
 
     def one_example(self) -> ForwardInput | None:
-        """The arguments for a batch of one at the first size; None where the batch is not free."""
+        """Return the arguments for a batch of one at the first size; None where the batch is not free."""
         first = self.bindings()[0]
         return make_forward_input(self.input, {**first, BATCH: 1}) if BATCH in first else None
-
-
-# ------------------------------------------------------------------------------------------- whole files
-
-
-# ------------------------------------------------------------------------------------------- the whole

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from archcheck.errors import Problem, SourceLoc, SpecError
 from archcheck.findings import Keys
 from archcheck.spec.document import Document, parse_document, read_document
 from archcheck.spec.messages import in_order, problems_of
-from archcheck.spec.models import (
-    Better,
-    Budget,
-    Claims,
-    Digests,
-    EquivalentTo,
-    Faster,
-    Function,
-    Health,
-    Layer,
-    Parameters,
-    Quick,
-    Spec,
-    Throughput,
-    Training,
-)
-from archcheck.spec.validation import (
-    _check_dimensions,
-    _check_function,
-    _check_training,
-)
+from archcheck.spec.models import Spec
+from archcheck.spec.validation import check_spec
 
 SUFFIX = ".arch.yaml"
 
@@ -51,11 +32,11 @@ class SpecFile:
         return self.spec.name or spec_name(self.path)
 
     def locate(self, keys: Keys, *, key: bool = False) -> SourceLoc:
-        """Where a value of the spec (or its key) is written, or the nearest section around it."""
+        """Return where a value of the spec (or its key) is written, or the nearest section around it."""
         return self.document.locate(self.written(keys), key=key)
 
     def written(self, keys: Keys) -> Keys:
-        """The keys as the file has them: in a layer's short form the output is the layer's value itself."""
+        """Return the keys as the file has them: in a layer's short form the output is the layer's value itself."""
         if keys[:1] != ("layers",) or len(keys) < 3 or keys[2] != "output":
             return keys
         short = isinstance(self.document.value["layers"][keys[1]], list)
@@ -63,7 +44,7 @@ class SpecFile:
 
 
 def spec_name(path: Path) -> str:
-    """The file's name without its ending."""
+    """Return the file's name without its ending."""
     return path.name.removesuffix(SUFFIX)
 
 
@@ -84,7 +65,7 @@ def _validated(path: Path, document: Document) -> SpecFile:
     try:
         spec = Spec.model_validate(document.value)
     except ValidationError as error:
-        found = list(problems_of(document, error.errors(include_url=False), _known_keys))
+        found = list(problems_of(document, error.errors(include_url=False)))
         elsewhere = _problems_elsewhere(path, document, [keys for keys, _ in found])
         raise SpecError(in_order([*(problem for _, problem in found), *elsewhere])) from None
     spec_file = SpecFile(path, document, spec)
@@ -95,14 +76,15 @@ def _validated(path: Path, document: Document) -> SpecFile:
 
 
 def _problems_of_the_whole(spec_file: SpecFile) -> list[Problem]:
-    spec = spec_file.spec
-    found = [*_check_dimensions(spec), *_check_training(spec), *_check_function(spec)]
     # What is missing from a section is told at its name, what is wrong at the value.
-    return in_order(Problem(spec_file.locate(keys, key=keys == ("training",)), message) for keys, message in found)
+    return in_order(
+        Problem(spec_file.locate(keys, key=keys == ("training",)), message)
+        for keys, message in check_spec(spec_file.spec)
+    )
 
 
 def _problems_elsewhere(path: Path, document: Document, found: Sequence[Keys]) -> list[Problem]:
-    """What the whole can still tell of a spec without its broken parts, so that one look tells everything."""
+    """Check what the whole of a spec can still tell without its broken parts, so that one look tells everything."""
     value = dict(document.value)
     for keys in found:
         layers = value.get("layers")
@@ -115,23 +97,3 @@ def _problems_elsewhere(path: Path, document: Document, found: Sequence[Keys]) -
         return []  # nothing can be told without the dimensions
     spec = Spec.model_validate({"build": "module:callable", **value})
     return _problems_of_the_whole(SpecFile(path, document, spec))
-
-
-def _known_keys(loc: Sequence[str | int]) -> Iterable[str]:
-    """The keys that may stand at a place of a spec."""
-    return _model_at(loc).model_fields
-
-
-def _model_at(loc: Sequence[str | int]) -> type[BaseModel]:
-    """The model whose keys stand at a location."""
-    model: type[BaseModel] = Spec
-    by_name: dict[str, type[BaseModel]] = {
-        "layers": Layer, "parameters": Parameters, "training": Training, "quick": Quick, "throughput": Throughput,
-        "claims": Claims, "faster_than": Faster, "better_than": Better, "health": Health, "equivalent_to": EquivalentTo,
-        "function": Function, "budget": Budget,
-    }  # fmt: skip
-    if loc[:1] == ("function",) and {"layers", "output"} & set(loc[1:3]):  # pydantic puts in which form it tried
-        return Digests
-    for part in loc[:1] if loc and loc[0] == "layers" else loc:
-        model = by_name.get(str(part), model)
-    return model

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from archcheck.errors import BuildError
+from archcheck.text.words import quoted
 
 TargetKind: TypeAlias = Literal["module", "path", "torchvision", "timm"]
 
@@ -35,30 +36,25 @@ def parse_target(text: str) -> Target:
     """
     source, colon, attribute = text.strip().rpartition(":")
     if not colon or not source or not attribute or not text.isprintable():
-        raise BuildError(f"expected {_FORMS}, found {_shown(text)}")
+        raise BuildError(f"expected {_FORMS}, found {quoted(text)}")
     if source in ("torchvision", "timm"):
         return _registered(text, "torchvision" if source == "torchvision" else "timm", attribute)
     if not _is_dotted_name(attribute):
-        raise BuildError(f"{_shown(text)}: expected the name of a callable after the colon, found {_shown(attribute)}")
+        raise BuildError(f"{quoted(text)}: expected the name of a callable after the colon, found {quoted(attribute)}")
     if source.endswith(".py"):
         return Target(text.strip(), "path", source, attribute)
     if not _is_dotted_name(source):
         expected = "a .py file" if "/" in source or "\\" in source else "a module or a .py file"
-        raise BuildError(f"{_shown(text)}: expected {expected} before the colon, found {_shown(source)}")
+        raise BuildError(f"{quoted(text)}: expected {expected} before the colon, found {quoted(source)}")
     return Target(text.strip(), "module", source, attribute)
 
 
 def _registered(text: str, kind: TargetKind, name: str) -> Target:
     # Nothing but a plain name: timm would take `hf-hub:` and folders too, and download.
     if not _REGISTERED_NAME.fullmatch(name):
-        raise BuildError(f"{_shown(text)}: expected the name of a {kind} model after the colon, found {_shown(name)}")
+        raise BuildError(f"{quoted(text)}: expected the name of a {kind} model after the colon, found {quoted(name)}")
     return Target(text.strip(), kind, kind, name)
 
 
 def _is_dotted_name(text: str) -> bool:
     return all(part.isidentifier() for part in text.split("."))
-
-
-def _shown(text: str) -> str:
-    """Text in quotes for a message: on one line, and not too long."""
-    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -1,4 +1,4 @@
-"""What only the whole of a spec can tell: dimension names, sizes, sections that need each other."""
+"""Checks of a spec as a whole: dimension names, sizes, sections that need each other."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from archcheck.errors import DimError
 from archcheck.findings import Keys
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES, Dim
 from archcheck.spec.inputs import input_names, iter_input_patterns
-from archcheck.spec.models import (
-    Function,
-    Spec,
-)
+from archcheck.spec.models import Function, Spec
 from archcheck.spec.values import iter_tensor_patterns
 from archcheck.text.words import key_text, shown, unknown
 
 
+def check_spec(spec: Spec) -> list[tuple[Keys, str]]:
+    """Check what no single value can tell: where something is wrong, and the message."""
+    return [*_check_dimensions(spec), *_check_training(spec), *_check_function(spec)]
+
+
 def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
-    """What no single value can tell: every dimension is known, has sizes, and has a value at each of them."""
+    """Check that every dimension is known, has sizes, and has a value at each of them."""
     names = input_names(spec.input)
     problems = [*_check_sizes(spec, names), *_check_parameters(spec), *_check_empty_layers(spec)]
     free = [(keys, dim) for keys, dim in _all_dims(spec) if dim.names or not dim.text.isdecimal()]
     for keys, dim in free:
-        unknown = sorted(dim.names - names.keys())
-        if unknown:
+        strange = sorted(dim.names - names.keys())
+        if strange:
             known = f"the input has {', '.join(names)}" if names else "the input has no free dimension"
-            problems.append((keys, f"unknown dimension {unknown[0]} in {dim.text}; {known}"))
+            problems.append((keys, f"unknown dimension {strange[0]} in {dim.text}; {known}"))
     return problems or _check_values(spec, free)
 
 
@@ -38,8 +40,8 @@ def _check_sizes(spec: Spec, names: Mapping[str, None]) -> Iterator[tuple[Keys, 
             yield ("input", *keys), f"free dimension {name} has no sizes; expected sizes: {{{name}: [224, 96]}}"
     lengths = {name: len(sizes) for name, sizes in spec.sizes.items() if name != BATCH}
     if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-        yield ("sizes",), f"sizes go together, one of each at a time, so the lists need one length: {listed}"
+        found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        yield ("sizes",), f"sizes go together, one of each at a time, so the lists need one length: {found}"
     if len(set(spec.sizes.get(BATCH, DEFAULT_BATCH_SIZES))) < 2:
         yield ("sizes", BATCH), "the batch is tried at two sizes at least, such as B: [2, 3]"
 
@@ -61,7 +63,7 @@ def _check_training(spec: Spec) -> Iterator[tuple[Keys, str]]:
 
 
 def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
-    """Its input has the dimensions that `at` has sizes for, and the weights' positions are numbers."""
+    """Check that `at` has a size for each dimension of the input and no other, and that gains go by number."""
     if not isinstance(spec.function, Function):
         return
     names = input_names(spec.function_input)
@@ -77,7 +79,7 @@ def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
 
 
 def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:
-    """Every dimension of every pattern with its place in the spec."""
+    """Yield every dimension of every pattern with its place in the spec."""
     patterns: list[tuple[Keys, tuple[Dim, ...]]] = [
         (("input", *path), pattern.dims) for path, pattern in iter_input_patterns(spec.input)
     ]
@@ -90,7 +92,7 @@ def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:
 
 
 def _check_values(spec: Spec, free: Sequence[tuple[Keys, Dim]]) -> list[tuple[Keys, str]]:
-    """Every dimension must have a value at every size, before anything is built."""
+    """Check that every dimension has a value at every size, before anything is built."""
     first: dict[Dim, Keys] = {}
     for keys, dim in free:
         first.setdefault(dim, keys)

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from archcheck.errors import DimError, UsageError
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
-from archcheck.spec.inputs import (
-    ForwardInput,
-    InputValue,
-    TensorInput,
-    input_names,
-    make_forward_input,
-    parse_input_text,
-)
+from archcheck.spec.input_option import parse_input_text
+from archcheck.spec.inputs import ForwardInput, InputValue, TensorInput, input_names, make_forward_input
 from archcheck.structure.records import StructureTrace
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from torch import nn
 from archcheck.errors import BuildError
 from archcheck.network.isolation import collector_paused, isolated_torch, room_for_depth
 from archcheck.network.torch_state import seed_generators
+from archcheck.spec.dims import BATCH
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
 from archcheck.structure.meta.inputs import make_inputs
@@ -219,7 +220,7 @@ class _Attempt:
             return True
         if self.device != "meta" or not _differs_in_batch(first, forward):
             return False
-        return not _is_scaled(first.output, forward.output, first.sizes["B"], forward.sizes["B"])
+        return not _is_scaled(first.output, forward.output, first.sizes[BATCH], forward.sizes[BATCH])
 
     def _forward_of_another(self, item: ForwardInput) -> ForwardRecord | None:
         """The same forward pass of an instance that has run no other; None where none is to be had."""
@@ -254,10 +255,10 @@ class _Attempt:
         """Multiply-adds of one example at the first size."""
         if not self.forwards or self.forwards[0].crash is not None:
             return None
-        first, batch = self.forwards[0], self.forwards[0].sizes.get("B", 1)
+        first, batch = self.forwards[0], self.forwards[0].sizes.get(BATCH, 1)
         others = (item for item in self.forwards[1:] if item.crash is None and _differs_in_batch(first, item))
         other = next(others, None)
-        if batch == 1 or (other is not None and first.macs * other.sizes["B"] == other.macs * batch):
+        if batch == 1 or (other is not None and first.macs * other.sizes[BATCH] == other.macs * batch):
             return first.macs // batch
         if self.ways.one_example is not None:
             error, alone = self.error, self._forward_as_built(recorder, state, self.ways.one_example)
@@ -266,7 +267,7 @@ class _Attempt:
                 return alone.macs
         if other is None:
             return first.macs // batch
-        each = (other.macs - first.macs) / (other.sizes["B"] - batch)  # and something that is done once
+        each = (other.macs - first.macs) / (other.sizes[BATCH] - batch)  # and something that is done once
         return max(round(first.macs - each * (batch - 1)), 0)
 
     def trace(self, fallback_reason: str | None = None, note: str = "") -> StructureTrace:
@@ -290,7 +291,7 @@ class _Attempt:
 
 
 def _differs_in_batch(a: ForwardRecord, b: ForwardRecord) -> bool:
-    return "B" in a.sizes and {**a.sizes, "B": 0} == {**b.sizes, "B": 0} and a.sizes["B"] != b.sizes["B"]
+    return BATCH in a.sizes and {**a.sizes, BATCH: 0} == {**b.sizes, BATCH: 0} and a.sizes[BATCH] != b.sizes[BATCH]
 
 
 def _is_scaled(a: ValueRecord | None, b: ValueRecord | None, a_batch: int, b_batch: int) -> bool:

@@ -17,6 +17,7 @@ from archcheck.spec.inputs import (
     make_forward_input,
 )
 from archcheck.spec.models import Named, Spec, Throughput, Training
+from archcheck.spec.tree import iter_leaves
 from archcheck.training.recipe import Recipe, RecipeKind, resolve_recipe
 
 Mode: TypeAlias = Literal["train", "inference"]
@@ -57,7 +58,7 @@ class SpeedPlan:
     def conditions(self) -> dict[str, Any]:
         """Return what has to be equal in two plans for their speeds to be comparable."""
         batch, recipe = self.make_inputs(), self.recipe
-        shapes = [_shapes(item) for item in (*batch.args, *batch.kwargs.values())]
+        shapes = [f"[{', '.join(map(str, one.shape))}]" for _, one in iter_leaves((batch.args, batch.kwargs))]
         return {
             "mode": self.mode,
             "precision": recipe.precision,
@@ -131,9 +132,3 @@ def _resized(value: InputValue, resize: tuple[int, int]) -> InputValue:
     if not isinstance(value, TensorInput) or len(value.shape) != 4 or not value.dtype.startswith(("float", "bfloat")):
         return value
     return replace(value, shape=(*value.shape[:2], *resize))
-
-
-def _shapes(value: Any) -> str:
-    if isinstance(value, TensorInput):
-        return f"[{', '.join(map(str, value.shape))}]"
-    return ", ".join(map(_shapes, value.values() if isinstance(value, Mapping) else value))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,29 @@ class SpeedRecord:
     def utilization(self) -> float | None:
         """The share of the peak rate that was reached, from 0 to 1."""
         return None if self.macs_per_sec is None else self.macs_per_sec / self.peak_macs_per_sec
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedComparison:
+    """A speed held against another one.
+
+    speedup: how many times as fast it is; against: what it was compared with, in short; verdict: slower, not slower,
+    can't tell.
+    """
+
+    speedup: float
+    against: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedFigures:
+    """A network's speed, and how it compares where it was compared with anything."""
+
+    record: SpeedRecord
+    comparison: SpeedComparison | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """Return everything by name, as one map of plain values."""
+        compared = asdict(self.comparison) if self.comparison is not None else {}
+        return asdict(self.record) | {"utilization": self.record.utilization} | compared

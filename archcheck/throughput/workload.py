@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.spec.spec_file import SpecFile
+from archcheck.spec.tree import iter_leaves, map_leaves
 from archcheck.structure.meta.inputs import make_inputs
 from archcheck.throughput.device_clock import DeviceClock
 from archcheck.throughput.plan import SpeedPlan
@@ -79,11 +80,11 @@ class Workload:
 
     def resident(self) -> Iterator[Tensor]:
         """Yield the tensors held between steps: batch, parameters, buffers, optimizer state; not gradients."""
-        yield from _tensors_in([self.inputs, *self._tensors])
+        state = self._training.optimizer.state if self.plan.mode == "train" else {}
+        held = (leaf for _, leaf in iter_leaves([self.inputs, self._tensors, state]))
+        yield from (leaf for leaf in held if isinstance(leaf, Tensor))
         yield from self.network.buffers()
         yield from self.network.parameters()
-        if self.plan.mode == "train":
-            yield from _tensors_in(self._training.optimizer.state)
 
     def _inference_step(self) -> Callable[[], None]:
         forward = ForwardPass(self.network, self.plan.recipe, self.device, self.inputs, self._rootdir)
@@ -132,15 +133,7 @@ def _make_batch(plan: SpeedPlan, device: torch.device) -> Any:
     """Make inputs as a data set would give them: one tensor, a tuple for several, or a map for keywords."""
     args, kwargs = make_inputs(plan.make_inputs(), "cpu")
     is_single = len(args) == 1 and isinstance(args[0], Tensor)
-    return _moved(kwargs or (args[0] if is_single else tuple(args)), device)
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, dict):
-        return {key: _moved(item, device) for key, item in value.items()}
-    return type(value)(_moved(item, device) for item in value)
+    return map_leaves(lambda tensor: tensor.to(device), kwargs or (args[0] if is_single else tuple(args)))
 
 
 def _make_targets(loss: str, outputs: Tensor) -> Tensor:
@@ -160,14 +153,6 @@ def _zero_learning_rates(optimizer: torch.optim.Optimizer) -> None:
             rate.zero_()
         elif rate is not None:
             group["lr"] = 0.0
-
-
-def _tensors_in(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (dict, list, tuple)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _tensors_in(item)
 
 
 def num_steps_lasting(seconds: float, step_sec: float, *, least: int = 1, most: int = 1_000_000) -> int:

@@ -10,6 +10,7 @@ from archcheck.findings import Keys, Mismatch
 from archcheck.spec.models import Better
 from archcheck.text.tables import format_table
 from archcheck.text.units import format_gap, format_rate
+from archcheck.text.words import counted
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import EpochRecord, TrainingRecord
 
@@ -41,7 +42,7 @@ def check_accuracy(recipe: Recipe, record: TrainingRecord) -> list[Mismatch]:
         return []
     assert accuracy is not None  # a run without a fault has come to the end of its epochs
     metric = "" if record.metric == "accuracy" else f"{record.metric} "
-    problem = f"{metric}{accuracy:.3f} after {_count(len(record.epochs), 'epoch')}, "
+    problem = f"{metric}{accuracy:.3f} after {counted(len(record.epochs), 'epoch')}, "
     problem += f"{format_gap(recipe.accuracy - accuracy)} below the minimum"
     return [
         Mismatch(
@@ -69,7 +70,7 @@ def run_notes(record: TrainingRecord) -> tuple[tuple[str, str], ...]:
 
 def _where(record: TrainingRecord) -> str:
     """Return the device, on the CPU with its threads: their number changes the last digits of gradients."""
-    threads = f", {_count(record.num_threads, 'thread')}" if record.device == "cpu" else ""
+    threads = f", {counted(record.num_threads, 'thread')}" if record.device == "cpu" else ""
     return f"{record.device}{threads}"
 
 
@@ -83,10 +84,6 @@ def format_curve(record: TrainingRecord) -> str:
 def _cells(epoch: EpochRecord) -> list[str]:
     accuracies = f"{epoch.train_accuracy:.3f}", f"{epoch.test_accuracy:.3f}"
     return [str(epoch.epoch), f"{epoch.loss:.4f}", *accuracies, format_rate(epoch.examples_per_sec)]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 # ------------------------------------------------------------------------------------------- claims

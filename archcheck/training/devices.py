@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from archcheck.errors import NotMeasured
+from archcheck.text.words import counted
 from archcheck.training.options import parse_device
 
 
@@ -21,11 +22,7 @@ def choose_device(name: str) -> torch.device:
     kind, _, index = name.partition(":")
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(_has_mps())}[kind]
     if int(index or 0) >= count:
-        has = (
-            f"{count} CUDA device{'s' if count > 1 else ''}"
-            if kind == "cuda" and count
-            else f"no {kind.upper()} device"
-        )
+        has = counted(count, "CUDA device") if kind == "cuda" and count else f"no {kind.upper()} device"
         raise NotMeasured(f"no device {name!r}: this machine has {has}")
     return torch.device(kind, int(index or 0)) if kind == "cuda" else torch.device(kind)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from archcheck.findings import Keys
-from archcheck.spec.models import Named, Normalize, Spec, Training, TrainingKeys
+from archcheck.spec.models import CheckpointAccuracy, Named, Normalize, Spec, Training, TrainingKeys
 
 RecipeKind: TypeAlias = Literal["quick", "full"]
 
@@ -86,6 +86,14 @@ def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:
         input=given.get("input") or spec.input,
         quick_keys=frozenset(_given(quick)) if quick is not None else frozenset(),
     )
+
+
+def resolve_evaluation(spec: Spec, wanted: CheckpointAccuracy) -> Recipe:
+    """Return the recipe by which a network with given weights is evaluated: `training`'s, with the keys of `wanted`."""
+    keys = ("dataset", "resize", "normalize", "batch_size")
+    given = {key: getattr(wanted, key) for key in keys if getattr(wanted, key) is not None}
+    training = (spec.training or Training(dataset=wanted.dataset)).model_copy(update=given)
+    return resolve_recipe(spec.model_copy(update={"training": training}), "full")
 
 
 def _given(keys: TrainingKeys | Training) -> dict[str, Any]:

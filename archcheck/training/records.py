@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +60,19 @@ class TrainingRecord:
         rated = [epoch for epoch in self.epochs if epoch.examples_per_sec > 0]
         spent = sum(epoch.duration_sec for epoch in rated)
         return sum(epoch.examples_per_sec * epoch.duration_sec for epoch in rated) / spent if spent else None
+
+    def figures(self) -> dict[str, Any]:
+        """Return what a table shows of a run with at least one epoch: its circumstances and the last epoch, by name."""
+        last = self.epochs[-1]
+        return {
+            "recipe": self.kind,
+            "device": self.device,
+            "precision": self.precision,
+            "seed": self.seed,
+            "epochs": last.epoch,
+            "loss": last.loss,
+            "train_accuracy": last.train_accuracy,
+            "test_accuracy": last.test_accuracy,
+            "examples_per_sec": self.examples_per_sec,
+            "first_step_sec": self.epochs[0].first_step_sec,
+        }

@@ -27,6 +27,7 @@ from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.checkpoints import BestCheckpoint
 from archcheck.training.components import check_components
 from archcheck.training.devices import choose_device, synchronize
+from archcheck.training.evaluation import evaluate
 from archcheck.training.loop import build_training_step, train
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe, resolve_recipe
@@ -127,6 +128,12 @@ class Trainer:
                 num_classes=self.num_classes, rootdir=self.rootdir, callbacks=callbacks,
             )  # fmt: skip
 
+    def evaluate(self, network: nn.Module) -> float:
+        """Return the accuracy of a network as it is, on the test set. Raises DataError, RunFailed."""
+        with seeded(self.recipe.seed, self.device, self.options.num_threads):
+            test_set = self._batches_of(self.recipe, train=False)
+            return evaluate(network, test_set, self.recipe, self.num_classes, self.rootdir)
+
     def prepare_step(self, recipe: Recipe | None = None) -> Callable[[], None]:
         """Return a function that takes one step of training on the next batch, without waiting for the device.
 
@@ -155,23 +162,21 @@ class Trainer:
         synchronize(self.device)
 
     def _batches(self, recipe: Recipe) -> tuple[Batches, Batches]:
-        """Return the batches for training, all of one size, and those of the test set."""
+        """Return the batches of the training set, all of one size, and those of the test set."""
+        return self._batches_of(recipe, train=True), self._batches_of(recipe, train=False)
+
+    def _batches_of(self, recipe: Recipe, *, train: bool) -> Batches:
         transform = make_transform(recipe.resize, recipe.augment, recipe.normalize, self._data.train)
-        budget = self.options.data_budget_bytes
-
-        def batches(train: bool) -> Batches:
-            return Batches(
-                self._data.train if train else self._data.test,
-                batch_size=recipe.batch_size,
-                device=self.device,
-                transform=transform if train else transform.without_augmentation(),
-                shuffle=train,
-                drop_last=train,
-                seed=recipe.seed,
-                budget_bytes=budget,
-            )
-
-        return batches(True), batches(False)
+        return Batches(
+            self._data.train if train else self._data.test,
+            batch_size=recipe.batch_size,
+            device=self.device,
+            transform=transform if train else transform.without_augmentation(),
+            shuffle=train,
+            drop_last=train,
+            seed=recipe.seed,
+            budget_bytes=self.options.data_budget_bytes,
+        )
 
     def _best_checkpoint(self) -> BestCheckpoint | None:
         if self.options.checkpoints is None:

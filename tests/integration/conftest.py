@@ -1,102 +1,31 @@
 from __future__ import annotations
 
-import textwrap
-from pathlib import Path
+import importlib
+import sys
 
 import pytest
+
+# pytester forgets what a run inside it has imported, so that the next run would import it again. What is imported here
+# stays, which saves most of the time of each run; and torchvision can't be imported twice in one process.
 import tabulate  # noqa: F401
 import torchvision  # noqa: F401
 import yaml  # noqa: F401
 
-# pytester forgets what a run inside it has imported. What is imported here stays, which saves a second each time, and
-# torchvision can't be imported twice in one process.
-import archcheck.network.build
-import archcheck.pytest_plugin.session
-import archcheck.recording.spec_writer
-import archcheck.structure.summary
-import archcheck.structure.trace
-import archcheck.throughput.regression.benchmark_storage
-import archcheck.throughput.regression.history
-import archcheck.throughput.session
-import archcheck.throughput.speed_measurement
-import archcheck.throughput.workload
-import archcheck.training.calibration
-import archcheck.training.trainer  # noqa: F401
+from tests.integration.project import Once, Project
+from tests.preloaded import MODULES
 
-# Named one by one, as other plugins that happen to be installed would be imported anew in every run.
-PLUGINS = (
-    "archcheck.plugin",
-    "pytest_benchmark.plugin",
-    "xdist.plugin",
-    "pytest_github_actions_annotate_failures.plugin",
-)
-
-NETS = """
-from collections import OrderedDict
-from torch import nn
-
-def small(channels: int = 6, padding: int = 2) -> nn.Module:
-    return nn.Sequential(OrderedDict(
-        conv=nn.Conv2d(1, channels, 5, padding=padding), act=nn.ReLU(), pool=nn.AvgPool2d(2), flat=nn.Flatten(),
-        fc=nn.Linear(channels * 14 * 14, 10)))
-
-def raising() -> nn.Module:
-    raise ValueError("no such width")
-"""
-
-# By hand: conv 6*(25+1) = 156, fc 6*14*14*10+10 = 11,770; multiply-adds 28*28*6*25 + 1176*10.
-SMALL = """\
-build: nets:small
-input: [B, 1, 28, 28]
-layers:
-  conv: {type: Conv2d, output: [B, 6, 28, 28], parameters: 156}
-  pool: [B, 6, 14, 14]  # halved
-  fc: {type: Linear, output: [B, 10], parameters: 11_770}
-output: [B, 10]
-parameters: 11_926
-macs: 129_360
-"""
+for name in MODULES:
+    importlib.import_module(name)
 
 
-class Project:
-    """A repository of somebody else's: a module with a network, and specs beside it."""
-
-    def __init__(self, pytester: pytest.Pytester) -> None:
-        self.pytester = pytester
-        self.path = pytester.path
-        pytester.makefile(".ini", pytest="[pytest]\n")
-        self.write("nets.py", NETS)
-
-    def write(self, name: str, text: str) -> Path:
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text), encoding="utf-8")
-        return path
-
-    def spec(self, name: str = "small", text: str = SMALL) -> Path:
-        """Write specs/NAME.arch.yaml."""
-        return self.write(f"specs/{name}.arch.yaml", text)
-
-    def broken(self, old: str, new: str, name: str = "small") -> Path:
-        """The small network's spec with one piece of text replaced."""
-        assert SMALL.count(old) == 1
-        return self.spec(name, SMALL.replace(old, new))
-
-    def run(self, *args: str) -> pytest.RunResult:
-        """`pytest --archcheck ARGS`."""
-        return self.pytest("--archcheck", *args)
-
-    def pytest(self, *args: str) -> pytest.RunResult:
-        """`pytest ARGS` in this process, or in one of its own where xdist takes part."""
-        run = self.pytester.runpytest_subprocess if "-n" in args else self.pytester.runpytest_inprocess
-        return run(*(option for plugin in PLUGINS for option in ("-p", plugin)), *args)
+@pytest.fixture(scope="module")
+def once() -> Once:
+    return Once()
 
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     # Modules of one test's project must not serve the next one's.
-    import sys
-
     monkeypatch.delitem(sys.modules, "nets", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")

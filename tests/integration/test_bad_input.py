@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.integration.conftest import SMALL, Project
+from tests.integration.project import SMALL, Project
 
 # name -> (text of the file, line of the first message, a pattern of what it says)
 MALFORMED: dict[str, tuple[bytes, int, str]] = {

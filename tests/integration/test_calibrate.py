@@ -27,7 +27,7 @@ from archcheck.training.calibration import (
 from archcheck.training.failures import RunFailed
 from archcheck.training.recipe import Recipe, resolve_recipe
 from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 HEAD = "build: nets:small\ninput: [B, 1, 28, 28]\n"
 FULL = HEAD + "training:\n  dataset: fashion-mnist-mini  # small\n  epochs: 2\n# the end\n"
@@ -366,7 +366,10 @@ def test_the_same_seeds_give_the_same_minimum(here: Project) -> None:
     assert texts[0] == texts[1]
 
 
-def test_a_dry_run_writes_nothing(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_writes_nothing(
+    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archcheck.training.calibration.SLOT_SEC", 0.01)
     path = here.spec(text=HEAD + TRAINING)
     assert main(["calibrate", str(path), "--seeds", "3", "--device", "cpu", "--dry-run"]) == 0
     out = capsys.readouterr().out

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from archcheck.cli.command_line import main
-from tests.integration.conftest import SMALL, Project
+from tests.integration.project import SMALL, Project
 
 
 @pytest.fixture
@@ -162,6 +162,41 @@ def test_new_writes_tokens_tuples_and_repeated_calls(here: Project) -> None:
     assert "  act[0]: {type: Tanh,      output: [B, T, 8]}\n" in text
     assert "  lstm:   {type: LSTM,      output: [[B, T, 16], [[1, B, 16], [1, B, 16]]], parameters: 1_664}\n" in text
     assert "output: {logits: [B, T, 5], state: [[1, B, 16], [1, B, 16]], mask: [B, T]}\n" in text
+    assert here.run().ret == 0
+
+
+PYRAMID = """
+import torch
+from torch import nn
+
+class Pyramid(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 1), nn.Linear(5, 4)
+
+    def forward(self, levels, scale):
+        image, vector = levels
+        return self.conv(image).mean((2, 3)) + self.fc(vector) * scale["by"]
+"""
+
+
+def test_new_takes_an_argument_that_is_a_list_and_one_that_is_a_map(here: Project) -> None:
+    here.write("pyramid.py", PYRAMID)
+    inputs = ["--input", '[["B",3,8,8],["B",5]]', "--input", '{"by": ["B", 1]}']
+    assert main(["new", "pyramid.py:Pyramid", *inputs, "--output", "specs/"]) == 0
+    written = (here.path / "specs" / "Pyramid.arch.yaml").read_text()
+    assert "\ninput: [[[B, 3, 8, 8], [B, 5]], {by: [B, 1]}]\n" in written
+    result = here.run()
+    assert result.ret == 0
+    result.assert_outcomes(passed=6)  # the spec itself, shapes, parameters, compute, health, function
+    assert main(["show", "pyramid.py:Pyramid", *inputs]) == 0
+
+
+def test_new_takes_a_list_as_the_only_argument(here: Project) -> None:
+    here.write("pyramid.py", PYRAMID.replace(", levels, scale)", ", levels)").replace(' * scale["by"]', ""))
+    args = ["new", "pyramid.py:Pyramid", "--input", '[["B",3,8,8],["B",5]]', "--output", "specs/"]
+    assert main(args) == 0
+    assert "\ninput: [[[B, 3, 8, 8], [B, 5]]]\n" in (here.path / "specs" / "Pyramid.arch.yaml").read_text()
     assert here.run().ret == 0
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import archcheck
 from archcheck.cli.command_line import main
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 NETS = """
 from collections import OrderedDict

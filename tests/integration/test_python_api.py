@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import archcheck
-from tests.integration.conftest import SMALL, Project
+from tests.integration.project import SMALL, Project
 
 
 def small(channels: int = 6) -> nn.Sequential:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 NETS = """
 from collections import OrderedDict, namedtuple

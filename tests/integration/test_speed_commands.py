@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from archcheck.cli.command_line import main
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 NETS = """
 from torch import nn
@@ -233,7 +233,7 @@ def test_what_is_not_there_is_told(
 
 
 def test_what_runs_save_is_what_history_shows(
-    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, preloaded_workers: None
 ) -> None:
     """All of it real, and the second run held against the first, though not for long."""
     monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.MEASURE_SEC", 0.1)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.integration.conftest import SMALL, Project
+from tests.integration.project import SMALL, Project
 
 COMMENTED = """\
 # The network of the handbook.

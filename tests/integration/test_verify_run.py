@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests.integration.conftest import Project
+from tests.integration.project import Project
 
 
 def test_a_true_spec_passes_with_an_item_for_every_promise(project: Project) -> None:
@@ -143,29 +143,6 @@ def test_last_failed_runs_only_what_failed(project: Project) -> None:
     project.pytest("--archcheck").assert_outcomes(passed=4, failed=1)
     path.write_text(path.read_text().replace("11_927", "11_926"))
     project.pytest("--archcheck", "--lf").assert_outcomes(passed=1)
-
-
-def test_two_workers_verify_the_same(project: Project) -> None:
-    project.spec()
-    project.broken("[B, 6, 14, 14]", "[B, 6, 12, 12]", name="wrong")
-    result = project.run("-n", "2")
-    result.assert_outcomes(passed=9, failed=1)
-    result.stdout.fnmatch_lines(
-        [
-            "specs/wrong.arch.yaml:5: pool: output shape differs",
-            "specs/small.arch.yaml * nets:small * 11_926 * ok * ok * ok * ok * ok *",
-            "specs/wrong.arch.yaml * nets:small * 11_926 * ok * FAILED * ok * ok * ok *",
-            "FAILED specs/wrong.arch.yaml::shapes - specs/wrong.arch.yaml:5: pool: output shape differs",
-        ]
-    )
-
-
-def test_workers_look_where_the_controller_looks(project: Project) -> None:
-    project.spec()
-    project.pytester.makefile(".ini", pytest="[pytest]\ntestpaths = tests\n")
-    project.write("tests/test_one.py", "def test_one(): pass\n")
-    project.write("elsewhere/other.arch.yaml", project.spec().read_text())
-    project.run("-n", "2").assert_outcomes(passed=5)
 
 
 def test_junit_has_message_line_and_counts(project: Project) -> None:

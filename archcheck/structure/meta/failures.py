@@ -13,6 +13,7 @@ from typing import Final
 import torch
 
 import archcheck
+from archcheck.text.words import clip
 
 _VALUES: Final = re.compile(
     r"\bmeta\b|SparseMeta|\.item\(\)|data-dependent|(fake|abstract) (impl|kernel|tensor)|same device|numpy",
@@ -91,7 +92,7 @@ def reason(error: BaseException) -> str:
     told = next(filter(None, map(_known_reason, chain(error))), None)
     line = where(error, libraries=False) or where(error)
     at = f" ({line.rpartition('site-packages' + os.sep)[2]})" if line else ""
-    return (told or _cut(f"on meta: {text_of(error)}")) + at
+    return (told or clip(f"on meta: {text_of(error)}", _MAX_REASON)) + at
 
 
 def _known_reason(error: BaseException) -> str | None:
@@ -104,7 +105,7 @@ def _known_reason(error: BaseException) -> str | None:
     for pattern, what in _READS:
         if pattern.search(text):
             return f"needs values: {what}"
-    return _cut(f"needs values: {first_line(error)}") if _VALUES.search(text) else None
+    return clip(f"needs values: {first_line(error)}", _MAX_REASON) if _VALUES.search(text) else None
 
 
 def _op_name(op: str) -> str:
@@ -119,10 +120,6 @@ def _is_data_dependent(op: str) -> bool:
     packet = getattr(torch.ops.aten, name)
     tags = {tag for overload in packet.overloads() for tag in getattr(packet, overload).tags}
     return bool(tags & {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 3] + "..."
 
 
 def text_of(error: BaseException | None) -> str:

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from archcheck.spec.inputs import ForwardInput, InputValue, TensorInput
+from archcheck.spec.inputs import ForwardInput, TensorInput
+from archcheck.spec.tree import map_leaves
 
 
 def make_inputs(item: ForwardInput, device: str) -> tuple[list[Any], dict[str, Any]]:
-    """Positional and keyword arguments: without values on meta, with reproducible ones on the CPU."""
+    """Return the positional and keyword arguments: without values on meta, with reproducible ones on the CPU."""
     if device != "meta":
         torch.default_generator.manual_seed(0)
-    return [_value(arg, device) for arg in item.args], {key: _value(arg, device) for key, arg in item.kwargs.items()}
+    args, kwargs = map_leaves(lambda value: _make_tensor(value, device), (list(item.args), item.kwargs))
+    return args, kwargs
 
 
-def _value(value: InputValue, device: str) -> Any:
-    if isinstance(value, TensorInput):
-        return _tensor(value, device)
-    if isinstance(value, Mapping):
-        return {key: _value(item, device) for key, item in value.items()}
-    return type(value)(_value(item, device) for item in value)  # type: ignore[call-arg]
-
-
-def _tensor(value: TensorInput, device: str) -> Tensor:
+def _make_tensor(value: TensorInput, device: str) -> Tensor:
     dtype: torch.dtype = getattr(torch, value.dtype)
     if device == "meta":
         return torch.empty(value.shape, dtype=dtype, device="meta")

@@ -7,12 +7,12 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from archcheck.text.paths import path_below
 from archcheck.text.words import clip, key_text, shown
 
 VERSION = 1
@@ -61,9 +61,9 @@ def read_saved(folder: Path, is_wanted: Callable[[str], bool]) -> tuple[list[Sav
     try:
         paths = _saved_files(folder)
     except OSError as error:
-        return [], [f"{shown_path(folder)}: can't be read: {error.strerror or error}"]
+        return [], [f"{path_below(folder)}: can't be read: {error.strerror or error}"]
     for path in paths:
-        file = shown_path(path)
+        file = path_below(path)
         try:
             for found in _parse_file(file, _content(path), is_wanted):
                 if isinstance(found, SavedRun):
@@ -75,14 +75,6 @@ def read_saved(folder: Path, is_wanted: Callable[[str], bool]) -> tuple[list[Sav
         except (ValueError, RecursionError) as error:
             problems.append(f"{file}: not a saved run of pytest-benchmark: {_reason(error)}")
     return runs, problems
-
-
-def shown_path(path: Path) -> str:
-    """Return a path as messages show it: relative to the current folder where it lies below that."""
-    with suppress(OSError, ValueError):
-        path = path.relative_to(Path.cwd())
-    text = path.as_posix()
-    return text if text.isprintable() else repr(text)
 
 
 def _saved_files(folder: Path) -> list[Path]:

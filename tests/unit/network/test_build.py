@@ -239,7 +239,7 @@ def test_a_long_message_is_one_line_and_shortened(folder: Path) -> None:
     write(folder, model_long=NET)
     message = str(failure("model_long.py:long_story", folder))
     assert message.startswith("building model_long.py:long_story raised RuntimeError: first second xxx")
-    assert message.endswith("x...")
+    assert message.endswith("x…")
     assert len(message) < 400
 
 

@@ -35,12 +35,12 @@ class Saving:
     """A session of pytest-benchmark with a storage in a folder, as archcheck lets it write."""
 
     def __init__(self, folder: str = ".benchmarks", machine: str | None = "machine") -> None:
-        self.storage = FileStorage(folder, FakeLogger(), machine)  # type: ignore[no-untyped-call]
+        self.storage: Any = FileStorage(folder, FakeLogger(), machine)  # type: ignore[no-untyped-call]
         self.logger = FakeLogger()
         self.json = "out.json"
         self.save_json: Callable[[object], None]  # which pytest-benchmark calls with the content
         self.problems = write_files_atomically(self)
-        self.save = self.storage.save
+        self.save: Callable[[object, str], None] = self.storage.save
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_run_is_saved_as_pytest_benchmark_would(storage: Saving, tmp_path: Pat
 
 def test_pytest_benchmark_loads_what_was_saved(storage: Saving) -> None:
     storage.save(RUN, "x")
-    assert list(storage.storage.load()) == [(Path("machine/0001_x.json"), RUN)]  # type: ignore[no-untyped-call]
+    assert list(storage.storage.load()) == [(Path("machine/0001_x.json"), RUN)]
 
 
 def test_numbers_go_on(storage: Saving) -> None:

@@ -1,0 +1,43 @@
+"""The check `accuracy`: a seeded training run reaches the minimum within its time budget."""
+
+from __future__ import annotations
+
+import shlex
+
+from archcheck.checks.check import Check, CheckContext, Needs
+from archcheck.checks.outcome import Outcome
+from archcheck.errors import NotMeasured
+from archcheck.findings import Keys
+from archcheck.spec.models import Spec
+from archcheck.training.accuracy import check_accuracy
+from archcheck.training.session import TrainingRefused
+
+
+class AccuracyCheck(Check):
+    """Train by the spec's recipe and hold the run against its minimum."""
+
+    name = "accuracy"
+    needs = Needs.TRAINING
+
+    def place(self, spec: Spec) -> Keys | None:
+        """Return the place of `training`."""
+        return ("training",) if spec.training is not None else None
+
+    def run(self, context: CheckContext) -> Outcome:
+        """Train the network.
+
+        Raises:
+            NotMeasured: training is off, there is no minimum, or something that it takes isn't there.
+        """
+        try:
+            recipe = context.training.recipe_of(context.spec_file)
+            if recipe.accuracy is None:
+                command = f"archcheck calibrate {shlex.quote(context.spec_file.document.path)}"
+                raise NotMeasured(f"the {recipe.kind} recipe has no `accuracy` to reach; {command} measures one")
+            record = context.training.train(context.spec_file, recipe)
+        except TrainingRefused as refused:
+            return Outcome((refused.mismatch,))
+        return Outcome(tuple(check_accuracy(recipe, record)), training=record)
+
+
+CHECK = AccuracyCheck()

@@ -1,0 +1,117 @@
+"""The interface of a check: where it stands in a spec, what it needs, how it is run, what an update records."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import ClassVar
+
+from archcheck.checks.network_under_test import NetworkUnderTest
+from archcheck.checks.outcome import Outcome
+from archcheck.errors import ArchcheckError
+from archcheck.findings import Keys, Mismatch
+from archcheck.spec.models import Spec
+from archcheck.spec.spec_file import SpecFile
+from archcheck.throughput.session import SpeedSession, Stopwatch
+from archcheck.training.session import TrainingSession
+
+
+class Needs(Enum):
+    """What a check needs, from what takes milliseconds to what takes minutes."""
+
+    STRUCTURE = "the network traced, without weights and values"
+    VALUES = "the network run with values"
+    TRAINING = "the network trained"
+    QUIET_PROCESSOR = "the network timed while nothing else runs"
+
+    @property
+    def is_instant(self) -> bool:
+        """True for what needs neither training nor a clock; `archcheck.verify` runs these."""
+        return self in (Needs.STRUCTURE, Needs.VALUES)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckContext:
+    """What a check is given: the spec, its network, and what a session shares among its checks.
+
+    rootdir: where modules that a spec names are looked for first.
+    """
+
+    spec_file: SpecFile
+    network: NetworkUnderTest
+    training: TrainingSession
+    speed: SpeedSession
+    stopwatch: Stopwatch
+    rootdir: Path | None = None
+
+    @property
+    def spec(self) -> Spec:
+        """The spec itself."""
+        return self.spec_file.spec
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Sections to add to a spec, as text by key, and what their reader should know."""
+
+    sections: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+class CannotCheck(ArchcheckError):  # noqa: N818 - a verdict, not a fault
+    """A check can't be made as the spec asks; `keys` is the place in the spec to tell it at."""
+
+    def __init__(self, message: str, keys: Keys) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
+class Check(ABC):
+    """One check.
+
+    name: the item's, the marker's and the module's.
+    needs: what it takes to run.
+    recorded: the keys of a spec that an update adds where they are absent.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[Needs]
+    recorded: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def place(self, spec: Spec) -> Keys | None:
+        """Return where the check stands in a spec; None where the spec doesn't ask for it."""
+
+    @abstractmethod
+    def run(self, context: CheckContext) -> Outcome:
+        """Hold the network against the spec.
+
+        Raises:
+            NotMeasured: what the check needs isn't there.
+            ArchcheckError: the check can't be made as the spec or the command line asks.
+        """
+
+    def refuse_update(self, context: CheckContext, mismatches: Sequence[Mismatch]) -> list[Mismatch]:
+        """Return the mismatches that an update can't accept."""
+        del context  # a check may need it
+        return [mismatch for mismatch in mismatches if not mismatch.edits]
+
+    def may_be_added(self, spec: Spec) -> bool:
+        """Return whether an update may add a section of this check."""
+        return any(getattr(spec, key) != "off" for key in self.recorded)
+
+    def record(self, context: CheckContext) -> Recording:
+        """Record the sections of `recorded` that the spec lacks.
+
+        Raises:
+            ArchcheckError: there is something in the network that can't be recorded.
+        """
+        absent = [key for key in self.recorded if not getattr(context.spec, key)]
+        return self.record_absent(context, absent) if absent else Recording()
+
+    def record_absent(self, context: CheckContext, absent: Sequence[str]) -> Recording:
+        """Record some sections of `recorded`; only for a check that has any."""
+        raise NotImplementedError(f"{self.name} records {', '.join(absent)} of {context.spec_file.name}")

@@ -1,0 +1,70 @@
+"""A spec's network, built and traced once for all the checks of the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archcheck.errors import BuildError
+from archcheck.findings import Mismatch, build_failure
+from archcheck.function.records import FunctionRecord
+from archcheck.spec.spec_file import SpecFile
+from archcheck.structure.records import StructureTrace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archcheck.function.fingerprint.config import FingerprintConfig
+
+
+@dataclass(slots=True)
+class NetworkUnderTest:
+    """A network that could be built.
+
+    trace: its structure. make: builds it anew, or copies the live network that it is (`is_live`). device: where it is
+    run with values.
+    """
+
+    trace: StructureTrace
+    make: Callable[[], nn.Module]
+    is_live: bool = False
+    device: str = "cpu"
+    _function: tuple[FingerprintConfig, FunctionRecord] | None = None
+
+    def function_of(self, spec_file: SpecFile) -> tuple[FingerprintConfig, FunctionRecord]:
+        """Run the network with fixed weights, as its spec says how; once for all the checks that ask.
+
+        Raises:
+            BuildError: the network can't be built for real.
+            NotMeasured: it can't be filled or run, or the device isn't there.
+        """
+        from archcheck.function.measure import measure_function
+        from archcheck.training.devices import choose_device
+
+        if self._function is None:
+            device = choose_device(self.device)
+            self._function = measure_function(spec_file, self.make, self.trace, device, is_live=self.is_live)
+        return self._function
+
+
+def build_and_trace(
+    spec_file: SpecFile, rootdir: Path | None = None, model: nn.Module | None = None, device: str = "cpu"
+) -> NetworkUnderTest | Mismatch:
+    """Build the spec's network (or take `model`) and trace it at every size; the mismatch says why it can't be built.
+
+    `rootdir` is put on `sys.path`.
+    """
+    from archcheck.function.measure import network_factory
+    from archcheck.structure.trace import trace_model, trace_structure
+
+    spec = spec_file.spec
+    inputs, one_example = spec.forward_inputs(), spec.one_example()
+    try:
+        make = network_factory(spec_file, rootdir, model)
+        if model is not None:
+            return NetworkUnderTest(trace_model(model, inputs, one_example), make, is_live=True, device=device)
+        return NetworkUnderTest(trace_structure(make, inputs, one_example), make, device=device)
+    except BuildError as error:
+        return build_failure(spec.args, ("args",), error)

@@ -1,0 +1,172 @@
+"""The networks that a command looks at: specs and build targets with `--input`, `--size` and `--args`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archcheck.checks.network_under_test import NetworkUnderTest, build_and_trace
+from archcheck.errors import ArchcheckError, SpecError, UsageError
+from archcheck.findings import Mismatch
+from archcheck.spec.input_option import parse_input_option
+from archcheck.spec.spec_file import SUFFIX, SpecFile, parse_spec, read_spec
+from archcheck.spec.target import Target, parse_target
+from archcheck.structure.records import StructureTrace
+from archcheck.text.yaml_flow import format_flow
+
+DIFFERENT, FAILED, INTERRUPTED = 1, 2, 130  # exit statuses
+TARGET_FORMS = "module:callable, path/file.py:callable, torchvision:NAME or timm:NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network to look at: the spec that describes it (a small one made for a target), and the network built."""
+
+    label: str
+    spec_file: SpecFile
+    built: NetworkUnderTest
+
+    @property
+    def trace(self) -> StructureTrace:
+        """The structure of the network."""
+        return self.built.trace
+
+
+def add_build_options(command: argparse.ArgumentParser) -> None:
+    """Add the options that say how a build target is built and what goes in."""
+    command.add_argument(
+        "--input",
+        action="append",
+        metavar="SHAPE",
+        help='such as "B,3,224,224" or "B,12:int64<100"; for an argument that is a list or a map, JSON such as '
+        '\'[["B",3,8,8],["B",5]]\'; NAME=SHAPE for a keyword; repeat for more',
+    )
+    command.add_argument(
+        "--size", action="append", default=[], metavar="NAME=N,N", help="values of a free dimension: H=224,96"
+    )
+    command.add_argument("--args", default="{}", metavar="JSON", help="keyword arguments of the target, as a JSON map")
+
+
+def add_depth_option(command: argparse.ArgumentParser) -> None:
+    """Add the option for how deep a layer table goes."""
+    command.add_argument("--depth", type=_depth, metavar="N", help="levels of modules in the layer table")
+
+
+def _depth(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
+
+
+def make_head(target: str, options: argparse.Namespace, folder: Path, like: SpecFile | None = None) -> dict[str, str]:
+    """The first keys of a spec for a target, as text by key; file targets count from the spec's folder.
+
+    Without `--input` the target takes the inputs and sizes of `like`.
+    """
+    inputs: dict[str, Any] = {}
+    if options.input:
+        inputs = {"input": parse_input_option(options.input), "sizes": dict(map(_parse_size, options.size))}
+    elif like is not None:
+        inputs = {key: like.document.value.get(key) for key in ("input", "sizes")}
+    else:
+        raise UsageError(f'{target}: what goes in? Give its shape: --input "B,3,224,224"')
+    values = {"args": _json_map(options.args), **inputs}
+    build = _relative_target(parse_target(target), folder)
+    # No sizes or arguments need no line; an input without dimensions is one all the same.
+    written = {key: format_flow(value) for key, value in values.items() if value or key == "input"}
+    return {"build": build, **written}
+
+
+def _relative_target(target: Target, folder: Path) -> str:
+    if target.kind != "path":
+        return target.text
+    return f"{Path(os.path.relpath(Path.cwd() / target.source, folder.resolve())).as_posix()}:{target.attribute}"
+
+
+def _json_map(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"--args: not valid JSON ({error}); such as --args '{{\"num_classes\": 10}}'") from None
+    if not isinstance(value, dict):
+        raise UsageError("--args: expected a JSON map, such as --args '{\"num_classes\": 10}'")
+    return value
+
+
+def _parse_size(text: str) -> tuple[str, list[int]]:
+    match = re.fullmatch(r"(\w+)=(\d+(?:,\d+)*)", text.replace(" ", ""))
+    if match is None:
+        raise UsageError(f"--size {text!r}: expected NAME=N,N, such as H=224,96")
+    return match[1], [int(size) for size in match[2].split(",")]
+
+
+def measure_network(spec_file: SpecFile, label: str) -> Network:
+    """Build and trace the network of a spec. Raises UsageError where it can't be built."""
+    with contextlib.redirect_stdout(sys.stderr):  # what a network prints is no part of what we print
+        built = build_and_trace(spec_file, Path.cwd())
+    if isinstance(built, Mismatch):
+        notes = "".join(f" ({label} {text})" for label, text in built.notes)
+        problem = built.problem
+        about = problem if problem.startswith(label) else f"{label}: {problem}"
+        raise UsageError(f"{about}{notes}{_hint_at_src(problem)}")
+    return Network(label, spec_file, built)
+
+
+def _hint_at_src(problem: str) -> str:
+    """A package below src/ is found by pytest's `pythonpath`, not by this command."""
+    match = re.search(r"no module named '(\w+)", problem)
+    if match is None or not any(Path("src").glob(f"{match[1]}*")):
+        return ""
+    return f"; it is in src/: PYTHONPATH=src archcheck {' '.join(sys.argv[1:2])} ..."
+
+
+def spec_from_head(head: Mapping[str, str], label: str, folder: Path) -> SpecFile:
+    """The head of a spec as a spec of its own; what is wrong with it is told in the command line's words."""
+    text = "\n".join(f"{key}: {value}" for key, value in head.items())
+    try:
+        return parse_spec(text, label, folder / SUFFIX)
+    except SpecError as error:
+        reasons = "; ".join(problem.message for problem in error.problems)
+        raise UsageError(f"{label}: {_in_options(reasons)}") from None
+
+
+def _in_options(message: str) -> str:
+    """A message about a spec's `sizes` in terms of the option that writes them."""
+    return re.sub(r"expected sizes: \{(\w+): \[(.*?)\]\}", lambda m: f"--size {m[1]}={m[2].replace(' ', '')}", message)
+
+
+def load_network(name: str, options: argparse.Namespace, like: SpecFile | None = None) -> Network:
+    """The network of a spec file or of a target; without `--input` a target takes the inputs of `like`."""
+    if is_spec(name):
+        return measure_network(read_spec(Path(name)), name)
+    folder = Path.cwd()
+    return measure_network(spec_from_head(make_head(name, options, folder, like), name, folder), name)
+
+
+def is_spec(name: str) -> bool:
+    """Return whether an argument names a spec file rather than a build target."""
+    return name.endswith((".yaml", ".yml"))
+
+
+def refuse_build_options(options: argparse.Namespace, names: Sequence[str]) -> None:
+    """A spec brings its own inputs and arguments: ours would be ignored without a word."""
+    if all(is_spec(name) for name in names) and (options.input or options.size or options.args != "{}"):
+        raise UsageError(f"{names[0]}: a spec has its own input, sizes and args: leave out --input, --size and --args")
+
+
+def say(message: str) -> None:
+    """Print a message beside the output of the command."""
+    print(f"archcheck: {message}", file=sys.stderr, flush=True)
+
+
+def report_error(error: ArchcheckError) -> None:
+    """Print an error that doesn't end the command."""
+    print(f"archcheck: error: {error}", file=sys.stderr)

@@ -1,0 +1,73 @@
+"""Timing within a pytest item, by pytest-benchmark's fixture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from archcheck.throughput.session import SavedRuns, SpeedRefused
+
+
+def shared_processor(config: pytest.Config) -> str:
+    """Return why nothing can be timed fairly; empty where no other items run at the same time."""
+    if hasattr(config, "workerinput"):
+        return "under pytest-xdist several items run at a time, so that none can be timed; run it without -n"
+    return ""
+
+
+def has_benchmark(config: pytest.Config) -> bool:
+    """Return whether there's a fixture to ask for; under xdist pytest-benchmark would warn of each item that does."""
+    return hasattr(config, "_benchmarksession") and not shared_processor(config)
+
+
+class BenchmarkStopwatch:
+    """Times the steps of one item's network with its `benchmark` fixture."""
+
+    def __init__(self, item: pytest.Function) -> None:
+        self._config = item.config
+        self._benchmark: Any = item.funcargs.get("benchmark")
+
+    @property
+    def is_shared(self) -> str:
+        """Why nothing can be timed fairly; empty where no other items run at the same time."""
+        return shared_processor(self._config)
+
+    @property
+    def is_off(self) -> str:
+        """Why nothing can be timed in this session; empty where it can."""
+        if self.is_shared:
+            return self.is_shared
+        if self._benchmark is None:
+            return "timing needs pytest-benchmark, which is switched off (-p no:benchmark)"
+        return "" if self._benchmark.enabled else "timing is switched off (--benchmark-disable)"
+
+    @property
+    def saved_runs(self) -> SavedRuns:
+        """Where pytest-benchmark saves its runs."""
+        session: Any = self._config._benchmarksession  # type: ignore[attr-defined]
+        folder = getattr(session.storage, "path", None)
+        return SavedRuns(folder, self._benchmark.fullname, bool(session.save or session.autosave))
+
+    @contextmanager
+    def measuring(self, name: str) -> Iterator[None]:
+        """Measure the spec of this name inside; an exception that leaves the block voids the measurement."""
+        self._benchmark.name, self._benchmark.group = name, "archcheck throughput"
+        try:
+            yield
+        except SpeedRefused:
+            raise
+        except BaseException:
+            self._benchmark.has_error = True  # a run that was cut short isn't one to save
+            raise
+
+    def time_rounds(self, function: Callable[[], object], number: int) -> list[float]:
+        """Call a function so many times; return the seconds that each call took."""
+        self._benchmark.pedantic(function, rounds=number)
+        return list(self._benchmark.stats.stats.data)
+
+    def attach(self, extra_info: Mapping[str, Any]) -> None:
+        """Save information along with the run."""
+        self._benchmark.extra_info.update(extra_info)

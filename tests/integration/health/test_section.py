@@ -1,0 +1,109 @@
+"""The section `health`: what it excuses, and that it may be off."""
+
+from __future__ import annotations
+
+import pytest
+
+import archcheck
+from tests.integration.health.defects_in_forward import MIXING, RANDOM
+from tests.integration.health.defects_in_training import GRADIENTS
+from tests.integration.health.networks import PATH, Network, messages, plant
+from tests.integration.project import Project
+
+NOISY = RANDOM["dropout-of-a-block-stays-on"].source
+MIXED = MIXING["softmax-layer-over-the-batch"].source
+UNUSED = GRADIENTS["a-branch-that-is-detached"].source
+
+
+@pytest.mark.parametrize(
+    ("source", "health"),
+    [
+        (NOISY, "{allow_random: ['no*']}"),
+        (NOISY, "{allow_random: ['**']}"),
+        (MIXED, "{allow_batch_dependent: [softma?]}"),
+        (UNUSED, "{allow_unused: ['branch.*.*']}"),
+        (UNUSED, "{allow_unused: [branch]}"),
+        (UNUSED, "{allow_unused: [branch.0, branch.2.weight, branch.2.bias]}"),
+        (UNUSED, "{allow_unused: ['**']}"),
+    ],
+)
+def test_modules_globs_and_parameters_excuse(project: Project, source: str, health: str) -> None:
+    plant(project, Network(source, more=f"health: {health}\n"))
+    project.run("-k", "health").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("source", "health", "headline"),
+    [
+        (NOISY, "{allow_random: [head]}", "noise: draws random numbers in eval mode"),
+        (NOISY, "{allow_random: []}", "noise: draws random numbers in eval mode"),
+        (NOISY, "{allow_batch_dependent: ['**']}", "noise: draws random numbers in eval mode"),
+        (MIXED, "{allow_batch_dependent: [soft]}", "softmax: mixes the examples of a batch in eval mode"),
+        (UNUSED, "{allow_unused: [branch.0]}", "branch.2.weight: gets no gradient, nor does 1 more parameter"),
+        (UNUSED, "{allow_unused: ['branch.*.weight']}", "branch.0.bias: gets no gradient, nor does 1 more parameter"),
+    ],
+)
+def test_what_isnt_excused_fails_where_the_spec_says_what_is(
+    project: Project, source: str, health: str, headline: str
+) -> None:
+    plant(project, Network(source, more=f"health: {health}\n"))
+    [message] = messages(project.run("-k", "health"))
+    assert message[0] == f"{PATH}:3: {headline}"
+
+
+def test_all_that_is_wrong_is_told_at_once(project: Project) -> None:
+    source = """
+    class Net(Base):
+        def more(self):
+            self.spare = nn.Parameter(torch.ones(3))
+        def forward(self, x):
+            x += torch.randn_like(x)
+            return super().forward(x)
+    """
+    plant(project, Network(source))
+    assert [message[0] for message in messages(project.run("-k", "health"))] == [
+        f"{PATH}:1: the network itself: draws random numbers in eval mode",
+        f"{PATH}:1: forward: writes to its input",
+        f"{PATH}:1: spare: gets no gradient",
+    ]
+
+
+def test_a_defect_of_health_fails_no_other_item(project: Project) -> None:
+    plant(project, Network(NOISY, more="output: [B, 5]\n"))
+    result = project.run("-v")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines([f"{PATH}::shapes PASSED*", f"{PATH}::health FAILED*"])
+
+
+def test_health_that_is_off_is_no_item(project: Project) -> None:
+    plant(project, Network(NOISY, more="output: [B, 5]\nhealth: off\n"))
+    result = project.run("-v")
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*::health*")
+
+
+@pytest.mark.parametrize(
+    ("health", "message"),
+    [
+        ("{allow_randm: [noise]}", "unknown key 'allow_randm'; did you mean allow_random?"),
+        ("{allow_unsued: ['**']}", "unknown key 'allow_unsued'; did you mean allow_unused?"),
+    ],
+)
+def test_an_unknown_key_is_an_error_of_the_spec(project: Project, health: str, message: str) -> None:
+    plant(project, Network(NOISY, more=f"health: {health}\n"))
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"{PATH}:3: *{message}"])
+
+
+def test_verify_tells_of_health(project: Project) -> None:
+    plant(project, Network(NOISY))
+    [found] = archcheck.verify(PATH).outcomes["health"]
+    assert (found.subject, found.problem) == ("noise", "draws random numbers in eval mode")
+
+
+def test_verify_tells_that_a_network_is_sound(project: Project) -> None:
+    plant(project, Network("class Net(Base): pass\n"))
+    result = archcheck.verify(PATH)
+    assert result.outcomes["health"] == []
+    assert result.ok

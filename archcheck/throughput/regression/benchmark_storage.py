@@ -1,7 +1,8 @@
 """Files of pytest-benchmark, each written whole or not at all, and never over another run.
 
-pytest-benchmark opens the file of a run and writes to it: a full disk leaves half a file and ends the session in a
-traceback, and two sessions that end at the same time take the same number. Version 5.3.1 has no public way around that:
+pytest-benchmark opens the file of a run and writes to it: a disk that is full leaves half a file and ends the session
+in a traceback, and two sessions that end at the same time take the same number. Version 5.3.1 has no public way around
+that:
 
 - `--benchmark-storage` takes a folder or an Elasticsearch host; `utils.load_storage` knows no other scheme.
 - The hooks `pytest_benchmark_generate_json` and `pytest_benchmark_update_json` get the content of a file before it is
@@ -28,7 +29,7 @@ from pytest_benchmark.storage.file import FileStorage
 from pytest_benchmark.utils import safe_dumps
 
 from archcheck.system.files import written_at_once
-from archcheck.throughput.regression.saved_runs import shown_path
+from archcheck.text.paths import path_below
 
 
 def write_files_atomically(benchmark_session: Any) -> list[str]:
@@ -40,8 +41,10 @@ def write_files_atomically(benchmark_session: Any) -> list[str]:
         A list that gets a line for each file that could not be written.
     """
     problems: list[str] = []
-    if type(benchmark_session.storage) is FileStorage:
-        benchmark_session.storage.save = partial(save_run, benchmark_session.storage, problems)
+    storage = benchmark_session.storage
+    is_folder = type(storage) is FileStorage
+    if is_folder:
+        storage.save = partial(save_run, storage, problems)
     benchmark_session.save_json = partial(save_json, benchmark_session, problems)
     return problems
 
@@ -60,7 +63,7 @@ def save_run(storage: Any, problems: list[str], output_json: Any, save: str) -> 
             path = path.with_name(f"{number:04}_{save}.json")
             _write(path, output_json)
     except OSError as error:
-        problems.append(f"{shown_path(path)}: not saved: {error.strerror or error}")
+        problems.append(f"{path_below(path)}: not saved: {error.strerror or error}")
     else:
         storage.logger.info(f"Saved benchmark data in: {path}")
 
@@ -71,7 +74,7 @@ def save_json(benchmark_session: Any, problems: list[str], output_json: Any) -> 
     try:
         _write(path, output_json)
     except OSError as error:
-        problems.append(f"{shown_path(path)}: not written: {error.strerror or error}")
+        problems.append(f"{path_below(path)}: not written: {error.strerror or error}")
     else:
         benchmark_session.logger.info(f"Wrote benchmark data in: {path}", purple=True)
 

@@ -208,7 +208,8 @@ def test_a_network_has_one_thread_of_the_cpu() -> None:
 
 
 def test_a_network_that_raises_is_told() -> None:
-    with pytest.raises(RunFailed, match=r"^the forward pass raised ValueError: no luck \(.*test_speed_measurement\.py:\d+\)$"):
+    message = r"^the forward pass raised ValueError: no luck \(.*test_speed_measurement\.py:\d+\)$"
+    with pytest.raises(RunFailed, match=message):
         figures_of("args: {raises: no luck}\n")
 
 

@@ -22,7 +22,7 @@ LARGEST_ROOT = 8
 
 
 def row_of(dotted: str) -> str:
-    """Return the row that a module of ours belongs to: `archcheck.meta.ops` to `meta`."""
+    """Return the row that a module of ours belongs to: `archcheck.spec.dims` to `spec`."""
     return dotted.split(".")[1]
 
 

@@ -79,7 +79,11 @@ def test_a_test_file_stands_where_its_module_does(path: Path) -> None:
     assert any((PACKAGE / folder / f"{candidate}.py").is_file() for candidate in candidates)
 
 
-@pytest.mark.parametrize("room", sorted(path.parent for path in PACKAGE.glob("*/**/__init__.py")), ids=str)
+@pytest.mark.parametrize(
+    "room",
+    sorted(path.parent for path in PACKAGE.glob("*/**/__init__.py")),
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
 def test_a_room_says_what_each_of_its_modules_is_for(room: Path) -> None:
     docstring = ast.get_docstring(ast.parse((room / "__init__.py").read_text("utf-8"))) or ""
     modules = {path.stem for path in room.glob("*.py") if not path.stem.startswith("__")}

@@ -8,7 +8,7 @@
     ├── NotMeasured    what a gate needs isn't there (data, a device, a baseline): skipped, never green
     └── UsageError     a command line or a call from Python that asks for something impossible
 
-A forward pass that dies is no exception but a finding: `records.Crash`.
+A forward pass that dies is no exception but a finding: `structure.records.Crash`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 
 class ArchcheckError(Exception):
-    """Anything archcheck tells its user as a message rather than as a traceback."""
+    """The base of what archcheck tells its user as a message rather than as a traceback."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,10 @@ def measure(name: str) -> list[str]:
     import torchvision
 
     from archcheck.checks.health import check_health
-    from archcheck.function.comparison import check_function
+    from archcheck.function.comparison import compare_function
+    from archcheck.function.fingerprint.config import CPU
     from archcheck.function.fingerprint.number_pool import pool
-    from archcheck.function.measure import CPU, builder, measure_function, record_section
+    from archcheck.function.measure import measure_function, network_factory, record_section
     from archcheck.spec.spec_file import read_spec
     from archcheck.structure.trace import trace_structure
 
@@ -90,18 +91,19 @@ def measure(name: str) -> list[str]:
         side = side_of(name)
         path.write_text(f"build: torchvision:{name}\ninput: [B, 3, {side}, {side}]\n", encoding="utf-8")
         spec_file = read_spec(path)
-        make = builder(spec_file, None)
-        trace = trace_structure(make, spec_file.spec.forward_inputs())
+        build = network_factory(spec_file, None)
+        trace = trace_structure(build, spec_file.spec.forward_inputs())
         start = time.perf_counter()
-        section = record_section(spec_file, make, trace).section
+        section = record_section(spec_file, build, trace).section
         recording = time.perf_counter() - start
         path.write_text(spec_file.document.text + _function_text(section), encoding="utf-8")
         spec_file = read_spec(path)
         start = time.perf_counter()
-        _, record = measure_function(spec_file, make, trace)
+        _, record = measure_function(spec_file, build, trace)
         verifying = time.perf_counter() - start
     assert record.health is not None
-    findings = len([*check_function(spec_file, record, trace), *check_health(spec_file, record.health)])
+    differs = compare_function(spec_file, record, trace) is not None
+    findings = differs + len(check_health(spec_file, record.health))
     gib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
     figures = [f"{gib:.2f}", str(findings)]
     return _row(name, trace.root.num_params, section, (recording, verifying), figures)

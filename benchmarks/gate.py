@@ -35,10 +35,11 @@ from tabulate import tabulate
 
 import archcheck
 from archcheck.spec.spec_file import read_spec
+from archcheck.throughput.regression.gate import VERDICT_TEXTS
 from archcheck.throughput.regression.interval import change_interval, judge
-from archcheck.throughput.regression.paired_benchmark import LEAST_PROCESSES, ReferenceResult, run_against_reference
+from archcheck.throughput.regression.paired_benchmark import MIN_PROCESSES, ReferenceResult, run_against_reference
 from archcheck.throughput.regression.workers import MALLOC_SETTINGS, WorkerFailed
-from archcheck.throughput.session import SAYS, SpeedSession
+from archcheck.throughput.session import SpeedSession
 from archcheck.training.options import RunOptions
 
 MAX_REGRESSION: Final = 0.075
@@ -358,7 +359,7 @@ def ask_gate2(project: Project, then: ReferenceResult | None) -> tuple[Outcome, 
     if then is None:
         return Outcome(None, None, seconds), now
     interval = change_interval(now.log_ratios, then.log_ratios)
-    return Outcome(SAYS[judge(interval, limit)], interval.ratio, seconds), now
+    return Outcome(VERDICT_TEXTS[judge(interval, limit)], interval.ratio, seconds), now
 
 
 # ---------------------------------------------------------------------------------------------- memory
@@ -371,7 +372,7 @@ def measure_spread(network: str, number: int) -> str:
         spec_file = read_spec(project.repo / project.spec, str(project.spec))
         request, found = speed.request(spec_file, speed.plan(spec_file)), dict[str, list[float]]()
         text = run_against_reference(request, None).reference
-        for _ in range(math.ceil(number / LEAST_PROCESSES)):
+        for _ in range(math.ceil(number / MIN_PROCESSES)):
             for title, kept in (("kept", MALLOC_SETTINGS), ("as glibc has it", {})):
                 with mock.patch("archcheck.throughput.regression.workers.MALLOC_SETTINGS", kept):
                     found.setdefault(title, []).extend(run_against_reference(request, text).log_ratios)
@@ -481,7 +482,7 @@ class Tally:
             self.gate,
             str(len(self.verdicts)),
             f"{self.share('slower'):.1f}" if self.verdicts else "-",
-            f"{self.share(SAYS['open']):.1f}" if self.verdicts else "-",
+            f"{self.share(VERDICT_TEXTS['open']):.1f}" if self.verdicts else "-",
             str(self.num_silent),
             f"{math.expm1(statistics.fmean(logs)) * 100:+.2f}" if logs else "-",
             f"{statistics.stdev(logs) * 100:.2f}" if len(logs) > 1 else "-",

@@ -35,9 +35,10 @@ from archcheck.network.build import prepare_network
 from archcheck.spec.models import Named
 from archcheck.spec.spec_file import SpecFile, parse_spec, read_spec
 from archcheck.training.calibration import Choices, Setting, choose_setting, measure_settings
+from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.components import build_loss, build_optimizer, initialise_weights
 from archcheck.training.devices import choose_device, device_name, synchronize
-from archcheck.training.loop import TrainingCallbacks, TrainingProgress, train
+from archcheck.training.loop import train
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe, resolve_recipe
 from archcheck.training.records import EpochRecord, TrainingRecord
@@ -397,7 +398,7 @@ def compare_rate(network: Network, folder: Path, options: Options) -> Comparison
     plain = resolve_recipe(spec_file.spec, "full")
     data, device = options.load(spec_file, plain), options.device
     setting = choose(spec_file, plain, options)
-    recipe = replace(setting.applied_to(plain), epochs=options.rounds + 1)  # the first is to warm up
+    recipe = replace(setting.apply(plain), epochs=options.rounds + 1)  # the first is to warm up
     write_for_torchvision(data, folder)
     d2l, limit = D2l(network, folder, device), Limit(spec_file, recipe, data, device)
 
@@ -443,8 +444,8 @@ def _train(
     )  # fmt: skip
     torch.manual_seed(recipe.seed)
     network = prepare_network(spec_file.spec.build, recipe.args, SPECS)()
-    watchers = TrainingCallbacks(on_epoch=after_epoch)
-    _require_sound(train(network, batches, test_set, recipe, num_classes=data.num_classes, watchers=watchers))
+    callbacks = TrainingCallbacks(on_epoch=after_epoch)
+    _require_sound(train(network, batches, test_set, recipe, num_classes=data.num_classes, callbacks=callbacks))
 
 
 def _require_sound(record: TrainingRecord) -> TrainingRecord:
@@ -472,7 +473,7 @@ def compare_verdict(name: str, options: Options) -> str:
     trainer = Trainer(spec_file, recipe, options.run, store=options.store)
     fast = Setting(options.precision or "bf16", options.memory_format or "channels_last")  # type: ignore[arg-type]
     pairs = [
-        tuple(_accuracy(trainer, setting.applied_to(replace(recipe, seed=seed))) for setting in (Setting(), fast))
+        tuple(_accuracy(trainer, setting.apply(replace(recipe, seed=seed))) for setting in (Setting(), fast))
         for seed in range(options.seeds)
     ]
     plain, other = zip(*pairs, strict=True)

@@ -11,14 +11,14 @@ from archcheck.checks.network_under_test import NetworkUnderTest
 from archcheck.checks.outcome import Outcome
 from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Keys, Mismatch, build_failure
-from archcheck.function.comparison import TOLERANCE, check_function, recorded_row
+from archcheck.function.comparison import FunctionDifference, compare_function
 from archcheck.recording.spec_writer import format_function
 from archcheck.spec.models import Function, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
 
 if TYPE_CHECKING:
-    from archcheck.function.measure import Recorded
+    from archcheck.function.measure import RecordedSection
 
 CAUSE_SEC = 3.0  # that may be spent on why a function differs
 
@@ -45,8 +45,8 @@ class FunctionCheck(Check):
             _, record = network.function_of(context.spec_file)
         except BuildError as error:
             return Outcome((build_failure(context.spec.args, ("args",), error),))
-        found = check_function(context.spec_file, record, network.trace, is_live=network.is_live)
-        return Outcome(tuple(_with_cause(one, context) for one in found))
+        difference = compare_function(context.spec_file, record, network.trace, is_live=network.is_live)
+        return Outcome(() if difference is None else (_with_cause(difference, context),))
 
     def record_absent(self, context: CheckContext, absent: Sequence[str]) -> Recording:
         """Record the function.
@@ -59,7 +59,7 @@ class FunctionCheck(Check):
         return Recording({"function": "\n" + format_function(recorded.section)}, recorded.notes)
 
 
-def record_function(spec_file: SpecFile, network: NetworkUnderTest, depth: int | None = None) -> Recorded:
+def record_function(spec_file: SpecFile, network: NetworkUnderTest, depth: int | None = None) -> RecordedSection:
     """Record the function of a network as it is, with the layers of the first `depth` levels.
 
     Raises:
@@ -74,18 +74,15 @@ def record_function(spec_file: SpecFile, network: NetworkUnderTest, depth: int |
     return record_section(spec_file, network.make, network.trace, depth)
 
 
-def _with_cause(mismatch: Mismatch, context: CheckContext) -> Mismatch:
-    """Add the likely cause as a note, found by undoing one operation after the other."""
+def _with_cause(difference: FunctionDifference, context: CheckContext) -> Mismatch:
+    """Return the mismatch with the likely cause as a note, found by undoing one operation after the other."""
     from archcheck.function.diagnosis.likely_cause import likely_cause
 
-    row = recorded_row(context.spec, mismatch.keys)
-    if row is None:
+    mismatch = difference.mismatch
+    if difference.call is None:
         return mismatch
-    layer, numbers = row
     config, _ = context.network.function_of(context.spec_file)
-    kind, tolerance = str(mismatch.keys[-1]), TOLERANCE[config.precision]
-    make = context.network.make
-    cause = likely_cause(make, config, numbers, layer.pattern, layer.call or 0, kind, tolerance, CAUSE_SEC)
+    cause = likely_cause(context.network.make, config, difference.call, CAUSE_SEC)
     return mismatch if cause is None else replace(mismatch, notes=(*mismatch.notes, ("cause", cause)))
 
 

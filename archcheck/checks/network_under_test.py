@@ -16,7 +16,7 @@ from archcheck.structure.records import StructureTrace
 if TYPE_CHECKING:
     from torch import nn
 
-    from archcheck.function.fingerprint.passes import FingerprintConfig
+    from archcheck.function.fingerprint.config import FingerprintConfig
 
 
 @dataclass(slots=True)
@@ -56,13 +56,13 @@ def build_and_trace(
 
     `rootdir` is put on `sys.path`.
     """
-    from archcheck.function.measure import builder
+    from archcheck.function.measure import network_factory
     from archcheck.structure.trace import trace_model, trace_structure
 
     spec = spec_file.spec
     inputs, one_example = spec.forward_inputs(), spec.one_example()
     try:
-        make = builder(spec_file, rootdir, model)
+        make = network_factory(spec_file, rootdir, model)
         if model is not None:
             return NetworkUnderTest(trace_model(model, inputs, one_example), make, is_live=True, device=device)
         return NetworkUnderTest(trace_structure(make, inputs, one_example), make, device=device)

@@ -16,10 +16,14 @@ from archcheck.training.records import TrainingRecord
 
 @dataclass(frozen=True, slots=True)
 class Unmeasured:
-    """Something that could not be measured: why, and the place in the spec to tell it at (None: the check's own)."""
+    """Something that could not be measured: why, and the place in the spec to tell it at (None: the check's own).
+
+    `edits` are the changes by which an update records it; empty where an update can't.
+    """
 
     reason: str
     keys: Keys | None = None
+    edits: tuple[Edit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

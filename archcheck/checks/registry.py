@@ -18,6 +18,7 @@ CHECKS = {
     "compute": "multiply-adds",
     "health": "what no sound network violates",
     "function": "the function that the network computes",
+    "state_dict": "what a checkpoint holds, and that published ones load",
     "equivalence": "two builds of one function",
     "accuracy": "a short training run",
     "throughput": "examples per second",

@@ -41,7 +41,9 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train with several seeds and write the minimum that they give; what was measured is shown in any case."""
-    from archcheck.training import calibration
+    from archcheck.recording.calibration import calibrated_text, quick_inherits_minimum
+    from archcheck.report.calibration import format_minimum, format_runs
+    from archcheck.training.calibration import set_minimum
 
     spec_file, quoted = read_spec(Path(options.spec)), shlex.quote(options.spec)
     try:
@@ -49,12 +51,12 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         say("interrupted, nothing was written")
         return INTERRUPTED
-    print(calibration.format_runs(runs))
-    minimum = calibration.set_minimum(runs)
-    print(f"\n{calibration.format_minimum(runs, minimum)}\n")
-    old, new = calibration.calibrated_text(spec_file, runs, minimum)
+    print(format_runs(runs))
+    minimum = set_minimum(runs)
+    print(f"\n{format_minimum(runs, minimum)}\n")
+    old, new = calibrated_text(spec_file, runs, minimum)
     print(format_diff(options.spec, old, new))
-    if calibration.quick_takes_over(spec_file.spec, runs):
+    if quick_inherits_minimum(spec_file.spec, runs):
         say(f"quick runs take this minimum over; one of their own: archcheck calibrate {quoted} --train quick")
     if not options.dry_run:
         write_atomically(spec_file.path, new)
@@ -63,8 +65,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _calibration_runs(spec_file: SpecFile, options: argparse.Namespace) -> CalibrationRuns:
+    from archcheck.recording.calibration import check_editable
     from archcheck.training.calibration import Choices, calibrate
     from archcheck.training.options import RunOptions
+    from archcheck.training.tolerance_bound import one_sided_factor
     from archcheck.training.trainer import Trainer, choose_recipe
 
     if spec_file.spec.training is None:
@@ -75,4 +79,6 @@ def _calibration_runs(spec_file: SpecFile, options: argparse.Namespace) -> Calib
     with contextlib.redirect_stdout(sys.stderr):  # what a network prints is no part of what we print
         trainer = Trainer(spec_file, recipe, how, Path.cwd())
         say(f"the {recipe.kind} recipe with {options.seeds} seeds on {trainer.device}")
+        one_sided_factor(choices.num_seeds)  # refuses fewer than two
+        check_editable(spec_file, recipe, with_settings=choices.measure_speed)
         return calibrate(spec_file, trainer, recipe, choices, say)

@@ -51,11 +51,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _diff_functions(left: Network, right: Network) -> str:
     """The first pair of layers that compute something else, as text; empty where there is none."""
-    from archcheck.function.equivalence import compare_functions, run_like
-    from archcheck.function.measure import run_best
+    from archcheck.function.equivalence import compare_functions, fingerprint_alike
+    from archcheck.function.measure import fingerprint_as_planned
 
     with contextlib.redirect_stdout(sys.stderr):
-        how, ours = run_best(left.spec_file, left.built.make, left.trace)
-        theirs = run_like(right.built.make, how, ours)
-    found = compare_functions(theirs, ours, how, (right.label, left.label), ())
+        config, ours = fingerprint_as_planned(left.spec_file, left.built.make, left.trace)
+        theirs = fingerprint_alike(right.built.make, config, ours)
+    found = compare_functions(theirs, ours, config, (right.label, left.label), ())
     return format_difference(found[0], right.trace) if found else ""

@@ -1,155 +1,155 @@
-"""What no sound network does, looked for while one is run with fixed weights."""
+"""Defects that no sound network has, looked for while a network is run with fixed weights."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import zip_longest
-from types import CodeType, FunctionType, MethodType
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
+from archcheck.function.fingerprint.call_digests import CallOutput
+from archcheck.function.fingerprint.config import OTHER_SEED
 from archcheck.function.fingerprint.digests import digest, tensors_in
-from archcheck.function.fingerprint.passes import (
-    OF_EVERY_MODULE,
-    OTHER_SEED,
-    CallOutput,
-    Examine,
-    Pass,
-    Passes,
-    make_fixed_inputs,
-    prepare,
-)
+from archcheck.function.fingerprint.fingerprint import HealthProbe
+from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs
+from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
+from archcheck.function.fingerprint.gradients import GradientStep, run_gradient_step
+from archcheck.function.fingerprint.preparation import NetworkFactory, prepare_for_filling
+from archcheck.function.fingerprint.weight_filler import WeightFiller
+from archcheck.function.object_equality import are_surely_equal
 from archcheck.function.records import HealthRecord
 from archcheck.network.exceptions import type_and_first_line
 from archcheck.spec.inputs import ForwardInput
+from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
 
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
-_MOST_COPIED: Final = 2**26  # weights: a copy of more of them is one too many
-_MAX_DEPTH: Final = 8  # of what is compared part by part
-_PLAIN: Final = (int, float, complex, str, bytes, type(None), set, frozenset, type, torch.dtype, torch.device, CodeType)
-_NOTHING: Final = object()
+_MAX_COPIED: Final = 2**26  # weights: larger networks are not copied
+_SAVING_METHODS: Final = (
+    "state_dict",
+    "_save_to_state_dict",
+    "_load_from_state_dict",
+    "get_extra_state",
+    "set_extra_state",
+)
 
 
-def examiner(make: Callable[[], nn.Module], alone: ForwardInput | None) -> Examine:
-    """What examines a network between two passes; `alone` are the inputs with one example, None where there's no batch.
+def make_health_probe(build: NetworkFactory, one_example: ForwardInput | None) -> HealthProbe:
+    """Make the probe of a network that `build` builds; `one_example` is None where the input has no batch."""
 
-    It's called after a step in train mode, with the eval pass that came before and that step.
-    """
+    def probe(runner: PassRunner, eval_pass: PassResult, step: GradientStep) -> HealthRecord:
+        return _Examination(runner, build, one_example).run(eval_pass, step)
 
-    def examine(passes: Passes, first: Pass, step: Pass) -> HealthRecord:
-        return _Examination(passes, make, alone).run(first, step)
-
-    return examine
+    return probe
 
 
 class _Examination:
-    def __init__(self, passes: Passes, make: Callable[[], nn.Module], alone: ForwardInput | None) -> None:
-        self._passes, self._make, self._alone = passes, make, alone
-        self._tolerance = _TOLERANCE[passes.how.dtype]
+    """The examination of one network, after an eval pass and a step in train mode."""
 
-    def run(self, first: Pass, step: Pass) -> HealthRecord:
-        draws = dict(self._passes.listener.draws)
+    def __init__(self, runner: PassRunner, build: NetworkFactory, one_example: ForwardInput | None) -> None:
+        self._runner, self._build, self._one_example = runner, build, one_example
+        self._tolerance = _TOLERANCE[runner.config.dtype]
+
+    def run(self, eval_pass: PassResult, step: GradientStep) -> HealthRecord:
+        """Examine the network in every way."""
+        draws = dict(self._runner.watcher.draws)
         with torch.no_grad():
-            unsaved = self._unregistered() or (self._unsaved() if self._passes.keeps_state else None)
-            unrepeatable, mixing = self._differences(first, step)
-        no_gradient, not_finite = self._gradients()
-        changed = tuple(dict.fromkeys((*first.changed_inputs, *step.changed_inputs)))
+            unsaved = self._unregistered() or (self._unsaved() if self._may_hold_unsaved_state() else None)
+            unrepeatable, mixing = self._differences(eval_pass, step.forward)
+        no_gradient, not_finite = self._gradients(step)
+        changed = tuple(dict.fromkeys((*eval_pass.changed_inputs, *step.forward.changed_inputs)))
         return HealthRecord(draws, unrepeatable, mixing, changed, no_gradient, not_finite, unsaved)
 
     # ----------------------------------------------------------------------------------------- gradients
 
-    def _gradients(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Parameters without a gradient, in train mode and in eval mode, and those whose gradient isn't finite."""
-        params = {name: one for name, one in self._passes.network.params.items() if one.requires_grad and one.numel()}
-        found = dict(self._passes.gradients)
+    def _gradients(self, step: GradientStep) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return parameters without a gradient, in train mode and in eval mode, and those whose isn't finite."""
+        params = {name: one for name, one in self._runner.network.params.items() if one.requires_grad and one.numel()}
+        found = dict(step.params)
         missing = [name for name in params if name not in found or found[name].rms == 0]
-        if missing and self._passes.how.train:
-            kept = self._passes.gradients, self._passes.input_gradients
-            self._passes.step(training=False, wanted=missing)
-            found |= self._passes.gradients
-            self._passes.gradients, self._passes.input_gradients = kept
+        if missing and self._runner.config.train:
+            found |= run_gradient_step(self._runner, training=False, wanted=missing).params
         none = tuple(name for name in missing if name not in found or found[name].rms == 0)
         return none, tuple(name for name, one in found.items() if not math.isfinite(one.check))
 
     # ----------------------------------------------------------------------------------------- another run
 
-    def _differences(self, first: Pass, step: Pass) -> tuple[str | None, str | None]:
-        """The first module that computes something else in a second run, and the first that does so without a batch.
+    def _differences(self, eval_pass: PassResult, train_pass: PassResult) -> tuple[str | None, str | None]:
+        """Return the first module whose output differs in a second run, and the first whose differs without a batch.
 
         An example that comes out alone as it did in the batch shows both at once that there are none. So does, where
         there's no batch, a step in train mode that gave what eval mode did.
         """
-        alone, examples = None, 1
-        if self._alone is None and step.crash is None and self._first_difference(first.heard, step.heard) is None:
-            return None, None
-        if self._alone is not None:
-            alone = self._passes.forward(training=False, inputs=self._fewer(examples), seed=OTHER_SEED)
-            if alone.crash is not None:  # batch norm in train mode refuses a single value
-                examples = 2
-                alone = self._passes.forward(training=False, inputs=self._fewer(examples), seed=OTHER_SEED)
-            if alone.crash is None and self._has_examples(first, alone) and self._alike(first.output, alone.output):
+        if self._one_example is None:
+            if self._first_difference(eval_pass.calls, train_pass.calls) is None:
                 return None, None
-        again = self._passes.forward(training=False, seed=OTHER_SEED)
-        unrepeatable = self._first_difference(first.heard, again.heard)
-        if alone is None or alone.crash is not None or unrepeatable is not None:
-            return unrepeatable, None
-        if self._passes.listener.draws or not self._has_examples(first, alone):  # fewer examples draw other numbers
+            return self._unrepeatable(eval_pass), None
+        num_examples = 1
+        alone = self._forward_of(num_examples)
+        if alone.crash is not None:  # batch norm in train mode refuses a single value
+            num_examples = 2
+            alone = self._forward_of(num_examples)
+        has_examples = alone.crash is None and _has_examples(eval_pass, alone)
+        if has_examples and self._alike(eval_pass.output, alone.output, ignores_same_shapes=True):
             return None, None
-        return None, self._mixing(alone, examples)
+        unrepeatable = self._unrepeatable(eval_pass)
+        if unrepeatable is not None or not has_examples or self._runner.watcher.draws:  # fewer examples draw others
+            return unrepeatable, None
+        return None, self._mixing(alone, num_examples)
 
-    def _has_examples(self, together: Pass, alone: Pass) -> bool:
-        """Whether any output has an axis for examples; a loss, for one, is all of theirs by design."""
-        pairs = zip(tensors_in(together.output), tensors_in(alone.output), strict=False)
-        return any(one.shape != other.shape for one, other in pairs)
+    def _unrepeatable(self, eval_pass: PassResult) -> str | None:
+        """Return the first module whose output differs in a second run."""
+        again = self._runner.forward(training=False, seed=OTHER_SEED)
+        return self._first_difference(eval_pass.calls, again.calls)
 
-    def _mixing(self, alone: Pass, examples: int) -> str:
-        """The first module whose output for some examples isn't what it was among all."""
-        self._passes.listener.share = len(next(tensors_in(self._passes.inputs()))) // examples
-        shared = self._passes.forward(training=False)
-        self._passes.listener.share = 1
-        return self._first_difference(shared.heard, alone.heard) or ""
+    def _mixing(self, alone: PassResult, num_examples: int) -> str:
+        """Return the first module whose output for a few examples isn't what it was in the whole batch."""
+        num_shares = len(next(tensors_in(self._runner.make_inputs()))) // num_examples
+        shared = self._runner.forward(training=False, num_shares=num_shares)
+        return self._first_difference(shared.calls, alone.calls) or ""
 
-    def _fewer(self, examples: int) -> tuple[Any, Any]:
-        """The first examples of the usual inputs."""
-        assert self._alone is not None
-        how = self._passes.how
-        sizes = (one.shape for one in tensors_in(make_fixed_inputs(self._alone, how.dtype, how.device)))
+    def _forward_of(self, num_examples: int) -> PassResult:
+        return self._runner.forward(training=False, inputs=self._first_examples(num_examples), seed=OTHER_SEED)
+
+    def _first_examples(self, num_examples: int) -> tuple[Any, Any]:
+        """Return the first examples of the usual inputs."""
+        assert self._one_example is not None
+        config = self._runner.config
+        sizes = (one.shape for one in tensors_in(make_fixed_inputs(self._one_example, config.dtype, config.device)))
 
         def cut(value: Any) -> Any:
             if isinstance(value, Tensor):
-                shape = [n * examples if n < full else full for n, full in zip(next(sizes), value.shape, strict=True)]
+                shape = [
+                    n * num_examples if n < full else full for n, full in zip(next(sizes), value.shape, strict=True)
+                ]
                 return _cut(value, shape).clone()
             if isinstance(value, dict):
                 return {key: cut(item) for key, item in value.items()}
             return type(value)(map(cut, value)) if isinstance(value, list | tuple) else value
 
-        args, kwargs = self._passes.inputs()
+        args, kwargs = self._runner.make_inputs()
         return cut(args), cut(kwargs)
 
-    def _fewest(self) -> tuple[Any, Any]:
-        """One example where there's a batch, else all there is."""
-        return self._fewer(1) if self._alone is not None else self._passes.inputs()
+    def _alike(self, ours: Any, theirs: Any, *, ignores_same_shapes: bool = False) -> bool:
+        """Return whether two outputs are the same, as far as both have them.
 
-    def _alike(self, together: Any, alone: Any, *, by_example: bool = True) -> bool:
-        """Whether outputs are the same, as far as both have them; `by_example` leaves out what has no axis for them."""
-        ours, theirs = list(tensors_in(together)), list(tensors_in(alone))
+        With `ignores_same_shapes`, tensors that have no axis for examples, and so the same shape, aren't compared.
+        """
+        ours, theirs = list(tensors_in(ours)), list(tensors_in(theirs))
         if len(ours) != len(theirs):
             return False
         return all(
-            (by_example and one.shape == other.shape) or _close(_cut(one, other.shape), other, self._tolerance)
+            (ignores_same_shapes and one.shape == other.shape) or _close(_cut(one, other.shape), other, self._tolerance)
             for one, other in zip(ours, theirs, strict=True)
         )
 
-    def _first_difference(self, ours: list[CallOutput], theirs: list[CallOutput]) -> str | None:
-        """The first module that computed something else in two passes, inner ones before those around them."""
-        found = {(one.name, one.index): one.digest for one in theirs}
+    def _first_difference(self, ours: Sequence[CallOutput], theirs: Sequence[CallOutput]) -> str | None:
+        """Return the first module whose output differs in two passes, inner ones before those around them."""
+        digests = {(one.name, one.index): one.digest for one in theirs}
         for one in ours:
-            other = found.get((one.name, one.index))
+            other = digests.get((one.name, one.index))
             if one.digest is None or other is None:
                 continue
             difference = abs(one.digest.check - other.check)
@@ -159,29 +159,44 @@ class _Examination:
 
     # ----------------------------------------------------------------------------------------- saved and loaded
 
+    def _may_hold_unsaved_state(self) -> bool:
+        """Return whether the network may hold anything that its state_dict doesn't know of."""
+        return any(map(_is_peculiar, self._runner.network.modules.values())) or self._runner.has_changed
+
     def _unsaved(self) -> str | None:
-        """How the network differs from one that was built anew and given its state_dict, after a step in train mode."""
+        """Tell how the network differs from one built anew and given its state_dict, after a step in train mode."""
         try:
-            twin = self._twin(copied=False)
-            if not self._passes.has_changed and _hold_the_same(self._passes.network.model, twin.network.model):
+            twin = self._make_twin(copied=False)
+            if not self._runner.has_changed and _hold_the_same(self._runner.network.model, twin.network.model):
                 return None
-            if sum(one.numel() for one in twin.network.params.values()) <= _MOST_COPIED:
-                twin = self._twin(copied=True)
+            if sum(one.numel() for one in twin.network.params.values()) <= _MAX_COPIED:
+                twin = self._make_twin(copied=True)
         except Exception as error:
             return type_and_first_line(error)
-        ours = self._passes.forward(training=False, inputs=self._fewest(), reset=False)
-        with twin.listener.watching(twin.network.modules):
-            theirs = twin.forward(training=False, inputs=self._fewest())
+        ours = self._runner.forward(training=False, inputs=self._fewest_examples(), reset=False)
+        with twin.watcher.watching(twin.network.modules):
+            theirs = twin.forward(training=False, inputs=self._fewest_examples())
         died = ours.crash is not None or theirs.crash is not None
-        if died or self._alike(ours.output, theirs.output, by_example=False):
+        if died or self._alike(ours.output, theirs.output):
             return None
-        name = self._first_difference(ours.heard, theirs.heard)
+        name = self._first_difference(ours.calls, theirs.calls)
         return f"{name or 'the network'} computes with something that is no parameter and no buffer"
 
+    def _fewest_examples(self) -> tuple[Any, Any]:
+        return self._first_examples(1) if self._one_example is not None else self._runner.make_inputs()
+
+    def _make_twin(self, *, copied: bool) -> PassRunner:
+        """Build the network anew with this one's state_dict: copies of its values, or the very same tensors."""
+        config = self._runner.config
+        network = prepare_for_filling(self._build, replace(config, seed=OTHER_SEED), "twin")
+        network.model.load_state_dict(self._runner.network.model.state_dict(), assign=not copied)
+        return PassRunner(network, config, filler=WeightFiller((), (), {}))
+
     def _unregistered(self) -> str | None:
-        """A layer or a weight that a module holds in a list of its own, where nothing trains or saves it."""
-        known = set(map(id, self._passes.network.modules.values())) | set(map(id, self._passes.network.params.values()))
-        for name, module in self._passes.network.modules.items():
+        """Tell of a layer or a weight that a module holds in a list of its own, where nothing trains or saves it."""
+        network = self._runner.network
+        known = set(map(id, network.modules.values())) | set(map(id, network.params.values()))
+        for name, module in network.modules.items():
             for key, value in vars(module).items():
                 if key.startswith("_") or not isinstance(value, list | tuple | dict | Tensor):
                     continue
@@ -194,63 +209,38 @@ class _Examination:
                         return f"{where} holds a {type(one).__name__} that is no part of the network"
         return None
 
-    def _twin(self, *, copied: bool) -> Passes:
-        """The network built anew, with this one's state_dict; copies of its values, or the very same."""
-        how = self._passes.how
-        twin = Passes(prepare(self._make, replace(how, seed=OTHER_SEED), "twin"), how)
-        twin.network.model.load_state_dict(self._passes.network.model.state_dict(), assign=not copied)
-        return twin.without_fills()
+
+def _has_examples(together: PassResult, alone: PassResult) -> bool:
+    """Return whether any output has an axis for examples; a loss, for one, is computed from all of them."""
+    pairs = zip(tensors_in(together.output), tensors_in(alone.output), strict=False)
+    return any(one.shape != other.shape for one, other in pairs)
+
+
+def _is_peculiar(module: nn.Module) -> bool:
+    """Return whether a module has tensors outside of parameters and buffers, or code of its own to save itself."""
+    if module._non_persistent_buffers_set or any(
+        getattr(type(module), name) is not getattr(nn.Module, name) for name in _SAVING_METHODS
+    ):
+        return True
+    own = vars(module)
+    return any(next(tensors_in(own[name]), None) is not None for name in own.keys() - STANDARD_ATTRIBUTES)
 
 
 def _hold_the_same(ours: nn.Module, theirs: nn.Module) -> bool:
-    """Whether two networks surely compute with the same: their parameters, buffers, and all that their modules hold."""
+    """Return whether the parameters, buffers and all attributes of modules are surely the same in two networks."""
 
     def held(model: nn.Module) -> list[Any]:
-        others = [{k: v for k, v in vars(one).items() if k not in OF_EVERY_MODULE} for one in model.modules()]
+        others = [{k: v for k, v in vars(one).items() if k not in STANDARD_ATTRIBUTES} for one in model.modules()]
         return [*model.parameters(), *model.buffers(), *map(type, model.modules()), *others]
 
     try:
-        return _same(held(ours), held(theirs))
+        return are_surely_equal(held(ours), held(theirs))
     except Exception:  # an object that can't be compared may be another
         return False
 
 
-def _same(one: Any, other: Any, depth: int = 0) -> bool:
-    """Whether two values are surely the same; False where that can't be told."""
-    if one is other or isinstance(one, nn.Module):  # modules are compared one by one
-        return True
-    if type(one) is not type(other) or depth > _MAX_DEPTH:
-        return False
-    if isinstance(one, Tensor):
-        alike = one.dtype is other.dtype and one.shape == other.shape
-        return alike and (one.data_ptr() == other.data_ptr() != 0 or torch.equal(one, other))
-    if isinstance(one, list | tuple):
-        pairs = zip_longest(one, other, fillvalue=_NOTHING)
-        return all(_same(a, b, depth + 1) for a, b in pairs)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key], depth + 1) for key in one)
-    if isinstance(one, _PLAIN):
-        return bool(one == other)
-    parts = _parts_of(one), _parts_of(other)
-    return None not in parts and _same(*parts, depth + 1)
-
-
-def _parts_of(value: Any) -> Any:
-    """What a function, an array or an object is made of; None where that's unknown."""
-    if isinstance(value, FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [value.__code__, value.__defaults__, value.__kwdefaults__, cells]
-    if isinstance(value, MethodType):
-        return [value.__func__, value.__self__]
-    if isinstance(value, partial):
-        return [value.func, value.args, value.keywords]
-    if hasattr(value, "__array__"):
-        return value.tolist()
-    return getattr(value, "__dict__", None)
-
-
-def _cut(tensor: Tensor, shape: Any) -> Tensor:
-    """The first part of each dimension in which a tensor is larger."""
+def _cut(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return the first part of each dimension in which a tensor is larger than `shape`."""
     if tensor.ndim != len(shape):
         return tensor
     for dim, size in enumerate(shape):

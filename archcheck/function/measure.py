@@ -1,25 +1,30 @@
-"""A spec's function: measured as its section says, or planned and recorded anew."""
+"""A spec's function: measured as its section says, or planned and recorded."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from archcheck.errors import NotMeasured
-from archcheck.function.comparison import PLANNED, TOLERANCE, Comparison, function_section, layers_of, listed_names
-from archcheck.function.fingerprint.passes import OTHER_SEED, Examine, FingerprintConfig, fingerprint, run_in_eval_mode
-from archcheck.function.health_probe import examiner
-from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, plans
+from archcheck.function.comparison import Comparison
+from archcheck.function.digested_layers import layers_of
+from archcheck.function.fingerprint.config import CPU, OTHER_SEED, FingerprintConfig
+from archcheck.function.fingerprint.fingerprint import HealthProbe, fingerprint, fingerprint_in_eval_mode
+from archcheck.function.fingerprint.preparation import NetworkFactory
+from archcheck.function.health_probe import make_health_probe
+from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, needed_bytes, plans
 from archcheck.function.records import FunctionRecord
+from archcheck.function.section import PLANNED_KEYS, function_section, listed_names
+from archcheck.function.tolerances import TOLERANCE
 from archcheck.network.build import prepare_network
 from archcheck.spec.dims import BATCH
-from archcheck.spec.inputs import INTEGER_DTYPES, InputPattern, InputTree, iter_input_patterns, make_forward_input
+from archcheck.spec.inputs import INTEGER_DTYPES, InputTree, iter_input_patterns, make_forward_input
 from archcheck.spec.models import Function, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
@@ -29,33 +34,28 @@ from archcheck.structure.records import Crash, StructureTrace
 from archcheck.structure.trace import trace_structure
 from archcheck.system.memory import available_bytes
 
-Make = Callable[[], nn.Module]
 
-
-class Recorded(NamedTuple):
-    """A `function` section as a plain value, and what its author should know of it."""
+class RecordedSection(NamedTuple):
+    """A `function` section as a plain value, and notes on it for its author."""
 
     section: dict[str, Any]
     notes: tuple[str, ...] = ()
 
 
-CPU: Final = torch.device("cpu")
-
-
-def builder(spec_file: SpecFile, rootdir: Path | None, model: nn.Module | None = None) -> Make:
-    """What builds a spec's network; of a live one, what copies it. Raises BuildError."""
+def network_factory(spec_file: SpecFile, rootdir: Path | None, model: nn.Module | None = None) -> NetworkFactory:
+    """Return a function that builds a spec's network, or copies a live one. Raises BuildError."""
     if model is not None:
-        return lambda: _as_built(model, spec_file, rootdir)
+        return lambda: _copy_as_built(model, spec_file, rootdir)
     spec = spec_file.spec
     return prepare_network(spec.build, spec.args, spec_file.path.resolve().parent, rootdir)
 
 
-def _as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) -> nn.Module:
-    """A copy of a live network with the statistics of an untrained one, where the spec's build has the same buffers."""
+def _copy_as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) -> nn.Module:
+    """Copy a live network with the statistics of an untrained one, where the spec's build has the same buffers."""
     copied = copy_to_cpu(model)
     try:
-        fresh = dict(builder(spec_file, rootdir)().named_buffers())
-    except Exception:  # a spec whose build is not at hand speaks of live networks only
+        fresh = dict(network_factory(spec_file, rootdir)().named_buffers())
+    except Exception:  # where the build can't be had, the spec is only used with live networks
         return copied
     for name, buffer in copied.named_buffers():
         if name in fresh and fresh[name].shape == buffer.shape and fresh[name].device.type != "meta":
@@ -64,9 +64,14 @@ def _as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) -> nn
 
 
 def measure_function(
-    spec_file: SpecFile, make: Make, trace: StructureTrace, device: torch.device = CPU, *, is_live: bool = False
+    spec_file: SpecFile,
+    build: NetworkFactory,
+    trace: StructureTrace,
+    device: torch.device = CPU,
+    *,
+    is_live: bool = False,
 ) -> tuple[FingerprintConfig, FunctionRecord]:
-    """The function as the spec's own section says how, or as it would be recorded; with the network's health.
+    """Run the network as the spec's section says, or as it would be recorded; with its health.
 
     Raises:
         BuildError: the network can't be built for real.
@@ -74,7 +79,7 @@ def measure_function(
     """
     function = spec_file.spec.function
     if not isinstance(function, Function):
-        return _run(spec_file, make, trace, device, with_health=True)[1:]
+        return _run_as_planned(spec_file, build, trace, device, with_health=True)[1:]
     granted = function.budget.memory if function.budget is not None and function.budget.memory else MEMORY_BYTES
     needed = needed_bytes(trace, function.precision)
     _require_memory(needed)
@@ -83,23 +88,23 @@ def measure_function(
             f"the function needs about {needed / 2**20:.0f} MiB, more than its budget of {granted / 2**20:.0f} MiB; "
             f"grant it: budget: {{memory: {math.ceil(needed / 2**20)} MiB}}"
         )
-    how = replace(how_of(spec_file.spec, function, device), knows_starts=not is_live)
-    return how, fingerprint(make, how, _examiner(spec_file, make, how))
+    config = replace(_config_from_section(spec_file.spec, function, device), knows_initial_values=not is_live)
+    return config, fingerprint(build, config, _health_probe(spec_file, build, config))
 
 
-def _examiner(spec_file: SpecFile, make: Make, how: FingerprintConfig) -> Examine | None:
-    """What looks after the network's health, unless the spec doesn't want that."""
+def _health_probe(spec_file: SpecFile, build: NetworkFactory, config: FingerprintConfig) -> HealthProbe | None:
+    """Make the probe of the network's health, unless the spec turns that check off."""
     if spec_file.spec.health == "off":
         return None
-    sizes = how.inputs.sizes
-    pattern = spec_file.spec.function_input if how.pattern is None else how.pattern
+    sizes = config.inputs.sizes
+    pattern = spec_file.spec.function_input if config.input_pattern is None else config.input_pattern
     is_batched = sizes.get(BATCH, 1) > 1
-    return examiner(make, make_forward_input(pattern, {**sizes, BATCH: 1}) if is_batched else None)
+    return make_health_probe(build, make_forward_input(pattern, {**sizes, BATCH: 1}) if is_batched else None)
 
 
-def how_of(spec: Spec, function: Function, device: torch.device = CPU) -> FingerprintConfig:
-    """What a section says of how the network is run."""
-    gains = {int(position): exponent for position, exponent in function.gains.items()}
+def _config_from_section(spec: Spec, function: Function, device: torch.device) -> FingerprintConfig:
+    """Return how a spec's section says that the network is run."""
+    gains = {int(position): gain for position, gain in function.gains.items()}
     inputs = make_forward_input(spec.function_input, function.at)
     return FingerprintConfig(
         inputs, getattr(torch, function.precision), gains, float(function.large), function.train, device=device
@@ -107,97 +112,97 @@ def how_of(spec: Spec, function: Function, device: torch.device = CPU) -> Finger
 
 
 def _require_memory(needed: int) -> None:
-    """Refuse what would bring the machine down."""
+    """Raise NotMeasured where more memory is needed than is free."""
     free = available_bytes()
     if free is not None and needed > free:
         raise NotMeasured(f"running it takes about {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free")
 
 
-def needed_bytes(trace: StructureTrace, precision: str) -> int:
-    """Weights, their largest gradients and a margin; activations are small beside them at the sizes that are chosen."""
-    size = 8 if precision == "float64" else 4
-    return int(trace.root.num_params * size * 1.5)
-
-
-def record_section(spec_file: SpecFile, make: Make, trace: StructureTrace, depth: int | None = None) -> Recorded:
-    """A `function` section for the network as it is.
+def record_section(
+    spec_file: SpecFile, build: NetworkFactory, trace: StructureTrace, depth: int | None = None
+) -> RecordedSection:
+    """Record a `function` section for the network as it is.
 
     Where the spec has one already, the network is run as that says.
 
     Raises:
         NotMeasured: the network can't be run such that it gives the same numbers twice.
     """
-    refused: list[Crash] = []
-    head, how, record = _run(spec_file, make, trace, refused=refused)
+    crashes: list[Crash] = []
+    plan, config, record = _run_as_planned(spec_file, build, trace, crashes=crashes)
     _require_sound(record)
-    _require_repeatable(make, how, record)
+    _require_repeatable(build, config, record)
     names = listed_names(spec_file, trace, depth if depth is not None else default_depth(trace))
-    return Recorded(
-        function_section(record, head, names), tuple(_notes(spec_file.spec, head, refused[0] if refused else None))
-    )
+    notes = _notes(spec_file.spec, plan, crashes[0] if crashes else None)
+    return RecordedSection(function_section(record, plan, names), tuple(notes))
 
 
-def _notes(spec: Spec, head: Mapping[str, Any], refused: Crash | None) -> Iterator[str]:
-    if head.get("train") is False and refused is not None:
-        yield f"the function is recorded without train mode, which stops: {describe_crash(refused)}"
-    blank = [pattern for _, pattern in iter_input_patterns(spec.input) if _is_blank(pattern)]
-    if blank:
-        yield f"an input of {blank[0].dtype} is all zeros for want of a bound; give it one: {{below: 100}}"
+def _notes(spec: Spec, plan: Mapping[str, Any], crash: Crash | None) -> Iterator[str]:
+    if plan.get("train") is False and crash is not None:
+        yield f"the function is recorded without train mode, which stops: {describe_crash(crash)}"
+    for _, pattern in iter_input_patterns(spec.input):
+        if pattern.dtype in INTEGER_DTYPES and pattern.below is None:
+            yield f"an input of {pattern.dtype} is all zeros for want of a bound; give it one: {{below: 100}}"
+            return
 
 
-def _is_blank(pattern: InputPattern) -> bool:
-    return pattern.dtype in INTEGER_DTYPES and pattern.below is None
-
-
-def _run(
+def _run_as_planned(
     spec_file: SpecFile,
-    make: Make,
+    build: NetworkFactory,
     trace: StructureTrace,
     device: torch.device = CPU,
     *,
     with_health: bool = False,
-    refused: list[Crash] | None = None,
+    crashes: list[Crash] | None = None,
 ) -> tuple[dict[str, Any], FingerprintConfig, FunctionRecord]:
-    """The first keys of a section, how the network is run by them, and what came of it; in train mode if it can be."""
+    """Run the network by the first plan by which it can be trained, or without train mode by the first plan.
+
+    Returns the first keys of a section, how the network was run, and its record. Crashes in train mode are added to
+    `crashes`.
+    """
     tried = []
-    for head, how in _options(spec_file, make, trace):
-        how = replace(how, device=device)
-        _require_memory(needed_bytes(trace, how.precision))
-        record = fingerprint(make, how, _examiner(spec_file, make, how) if with_health else None)
+    for plan, config in _planned_configs(spec_file, build, trace):
+        config = replace(config, device=device)
+        _require_memory(needed_bytes(trace, config.precision))
+        record = fingerprint(build, config, _health_probe(spec_file, build, config) if with_health else None)
         if record.stage != "train":
-            return head, how, record
-        tried.append((head, how))
-        if refused is not None and record.crash is not None:
-            refused.append(record.crash)
-    head, how = tried[0]
-    how = replace(how, train=False)
-    examine = _examiner(spec_file, make, how) if with_health else None
-    return {**head, "train": False}, how, fingerprint(make, how, examine)
+            return plan, config, record
+        tried.append((plan, config))
+        if crashes is not None and record.crash is not None:
+            crashes.append(record.crash)
+    plan, config = tried[0]
+    config = replace(config, train=False)
+    probe = _health_probe(spec_file, build, config) if with_health else None
+    return {**plan, "train": False}, config, fingerprint(build, config, probe)
 
 
-def _options(spec_file: SpecFile, make: Make, trace: StructureTrace) -> list[tuple[dict[str, Any], FingerprintConfig]]:
-    """The ways to run the network, the first that can be trained is the best; the section's own if there's one."""
+def _planned_configs(
+    spec_file: SpecFile, build: NetworkFactory, trace: StructureTrace
+) -> list[tuple[dict[str, Any], FingerprintConfig]]:
+    """Return the plans, best first, as first keys of a section and as configs; where there's a section, its own."""
     spec = spec_file.spec
     if isinstance(spec.function, Function):
         written = spec_file.document.value["function"]
-        kept = {key: written[key] for key in PLANNED if key in written}
-        return [(kept, replace(how_of(spec, spec.function), exponents=None, large=None, train=True))]
+        kept = {key: written[key] for key in PLANNED_KEYS if key in written}
+        config = _config_from_section(spec, spec.function, CPU)
+        return [(kept, replace(config, gains=None, large=None, train=True))]
 
     def retrace(pattern: InputTree, at: Mapping[str, int]) -> StructureTrace:
-        return trace_structure(make, [make_forward_input(pattern, at)], only_meta=trace.device == "meta")
+        return trace_structure(build, [make_forward_input(pattern, at)], only_meta=trace.device == "meta")
 
-    return [(plan.as_section(), _how(plan)) for plan in plans(spec.input, trace, retrace)]
+    return [(plan.as_section(), _config_from_plan(plan)) for plan in plans(spec.input, trace, retrace)]
 
 
-def _how(plan: FunctionPlan) -> FingerprintConfig:
+def _config_from_plan(plan: FunctionPlan) -> FingerprintConfig:
     inputs = make_forward_input(plan.pattern, plan.at)
-    return FingerprintConfig(inputs, getattr(torch, plan.precision), pattern=plan.pattern)
+    return FingerprintConfig(inputs, getattr(torch, plan.precision), input_pattern=plan.pattern)
 
 
-def run_best(spec_file: SpecFile, make: Make, trace: StructureTrace) -> tuple[FingerprintConfig, FunctionRecord]:
-    """The network run in the way that shows most of it, without its health."""
-    _, how, record = _run(spec_file, make, trace)
-    return how, record
+def fingerprint_as_planned(
+    spec_file: SpecFile, build: NetworkFactory, trace: StructureTrace
+) -> tuple[FingerprintConfig, FunctionRecord]:
+    """Run the network as it would be recorded, without its health."""
+    return _run_as_planned(spec_file, build, trace)[1:]
 
 
 def _require_sound(record: FunctionRecord) -> None:
@@ -213,14 +218,14 @@ def _require_sound(record: FunctionRecord) -> None:
             raise NotMeasured(f"under fixed weights {name} isn't finite ({', '.join(bad)})")
 
 
-def _require_repeatable(make: Make, how: FingerprintConfig, record: FunctionRecord) -> None:
-    """Built and run once more, under other seeds, it must give the same: else something in it is left to chance."""
-    again = run_in_eval_mode(make, replace(how, exponents=record.exponents, seed=OTHER_SEED))
+def _require_repeatable(build: NetworkFactory, config: FingerprintConfig, record: FunctionRecord) -> None:
+    """Raise NotMeasured where the network, built and run once more under other seeds, gives other numbers."""
+    again = fingerprint_in_eval_mode(build, replace(config, gains=record.gains, seed=OTHER_SEED))
     expected = {layer.label: layer.numbers for layer in layers_of(record)}
-    comparison = Comparison(expected, record.root.numbers, again, TOLERANCE[how.precision], kinds=("eval",))
-    kinds = comparison.differing(record.root.numbers, again.root.numbers) if again.crash is None else ["eval"]
+    comparison = Comparison(expected, record.root.numbers, again, TOLERANCE[config.precision], kinds=("eval",))
+    kinds = comparison.differing_kinds(record.root.numbers, again.root.numbers) if again.crash is None else ["eval"]
     if kinds:
-        subject = comparison.mismatch(kinds).subject
+        subject = comparison.first_difference(kinds).mismatch.subject
         raise NotMeasured(
             f"two runs under the same weights differ, first at {subject}: something is left to chance there that isn't "
             "drawn by torch (numpy, random, the clock); draw it with torch, or write `function: off`"

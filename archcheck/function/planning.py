@@ -1,4 +1,4 @@
-"""On what a function is recorded: small enough to be checked in seconds, large enough to show everything."""
+"""The sizes that a function is recorded at: small enough to be checked in seconds, large enough to show everything."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ from archcheck.structure.records import ForwardRecord, StructureTrace, TensorRec
 
 TIME_SEC: Final = 2.0
 MEMORY_BYTES: Final = 2 * 2**30
-LARGEST_USUAL: Final = 130_000_000  # parameters: more of them need more memory
-_LARGEST_IN_DOUBLE: Final = 700_000_000  # parameters: 8 GiB
+MAX_USUAL_PARAMS: Final = 130_000_000  # more of them need more memory
+_MAX_PARAMS_IN_DOUBLE: Final = 700_000_000  # 8 GiB
 BATCHES: Final = (8, 4, 2)
 SIDES: Final = (160, 128, 96, 64)  # of a smaller image, where a network takes one
-_PER_ELEMENT: Final = 60  # multiply-adds that take as long as an element that a layer returns, depthwise above all
-_USUAL_COST: Final = 120 * 10**7  # of the whole batch: what takes a fraction of a second
-_MOST_COST: Final = 15 * 10**9  # what is left of 2 s of two cores in double precision
+_MACS_PER_ELEMENT: Final = 60  # that take as long as an element that a layer returns, depthwise above all
+_USUAL_COST: Final = 120 * 10**7  # multiply-adds of the whole batch, which take a fraction of a second
+_MAX_COST: Final = 15 * 10**9  # multiply-adds in what is left of 2 s of two cores in double precision
 _MARGIN: Final = 1.2  # machines are not alike
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionPlan:
-    """What goes in where a function is recorded, and in which precision it's computed.
+    """The sizes of the input with which a function is recorded, and the precision in which it's computed.
 
-    pattern: of the input; `input` is that as a spec has it, None where it's the spec's own.
-    cost: of a forward of the whole batch, in multiply-adds.
+    Attributes:
+        pattern: of the input.
+        at: sizes by dimension name.
+        cost: of a forward of the whole batch, in multiply-adds.
+        input: the pattern as a spec writes it, None where it's the spec's own.
+        budget: time and memory, where more is needed than usual.
     """
 
     pattern: InputTree
@@ -39,7 +43,7 @@ class FunctionPlan:
     budget: Mapping[str, str] | None = None
 
     def as_section(self) -> dict[str, Any]:
-        """The first keys of a spec's `function`, without what is usual."""
+        """Return the first keys of a spec's `function`, without defaults."""
         keys = {"input": self.input, "at": dict(self.at), "budget": dict(self.budget or {})}
         section = {key: value for key, value in keys.items() if value}
         return section if self.precision == "float64" else {**section, "precision": self.precision}
@@ -49,7 +53,7 @@ Retrace = Callable[[InputTree, Mapping[str, int]], StructureTrace]
 
 
 def plans(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> list[FunctionPlan]:
-    """The spec's own sizes and a batch of 4 where that's cheap; else fewer examples, or a smaller image.
+    """Plan the spec's own sizes and a batch of 8 where that's cheap; else fewer examples, or a smaller image.
 
     Further plans are for a network that can't be trained on a smaller image, or on one. `trace` is of the spec's sizes,
     `retrace` makes one of others.
@@ -66,38 +70,46 @@ def plans(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> list[F
 
 
 def cost_of(forward: ForwardRecord, trace: StructureTrace) -> int:
-    """What a forward pass takes, in multiply-adds: its own, and some for each element that a layer makes."""
+    """Return the cost of a forward pass in multiply-adds: its own, and some for each element that a layer returns."""
     layers = [call for call in forward.calls if not trace.modules[call.name].has_children]
-    made = sum(math.prod(call.output.shape) for call in layers if isinstance(call.output, TensorRecord))
-    return forward.macs + _PER_ELEMENT * made
+    num_elements = sum(math.prod(call.output.shape) for call in layers if isinstance(call.output, TensorRecord))
+    return forward.macs + _MACS_PER_ELEMENT * num_elements
 
 
 def _of_one(plan: FunctionPlan) -> FunctionPlan:
-    """One example where a batch is too much."""
-    if plan.cost <= _MOST_COST or BATCH not in plan.at:
+    """Reduce the batch to one example where it is too much."""
+    if plan.cost <= _MAX_COST or BATCH not in plan.at:
         return plan
     return replace(plan, at={**plan.at, BATCH: 1}, cost=plan.cost // plan.at[BATCH])
 
 
 def _with_budget(plan: FunctionPlan, trace: StructureTrace) -> FunctionPlan:
-    """More time and memory for what needs it, written down."""
+    """Grant more time and memory to a plan that needs it."""
     num_params = trace.root.num_params
-    precision = "float64" if num_params <= _LARGEST_IN_DOUBLE else "float32"
-    seconds = _MARGIN * _seconds(num_params, len(trace.forwards[0].calls), plan.cost)
+    precision = "float64" if num_params <= _MAX_PARAMS_IN_DOUBLE else "float32"
+    seconds = _MARGIN * _recording_sec(num_params, len(trace.forwards[0].calls), plan.cost)
     budget = {"time": f"{math.ceil(seconds)} s"} if seconds > TIME_SEC else {}
-    if num_params > LARGEST_USUAL:
-        size = 8 if precision == "float64" else 4
-        budget["memory"] = f"{math.ceil(num_params * size * 1.5 / 2**30) + 1} GiB"
+    if num_params > MAX_USUAL_PARAMS:
+        budget["memory"] = f"{math.ceil(needed_bytes(trace, precision) / 2**30) + 1} GiB"
     return replace(plan, budget=budget, precision=precision)
 
 
-def _seconds(num_params: int, num_calls: int, cost: int) -> float:
-    """What recording takes on two cores: fitted to torchvision's classifiers (`benchmarks/function.py`)."""
+def needed_bytes(trace: StructureTrace, precision: str) -> int:
+    """Estimate the memory of weights, their largest gradients and a margin.
+
+    Activations are small beside them at the sizes that are chosen.
+    """
+    size = 8 if precision == "float64" else 4
+    return int(trace.root.num_params * size * 1.5)
+
+
+def _recording_sec(num_params: int, num_calls: int, cost: int) -> float:
+    """Estimate the time of recording on two cores, fitted to torchvision's classifiers (`benchmarks/function.py`)."""
     return 0.15 + 12e-9 * num_params + 2.3e-3 * num_calls + 0.12e-9 * cost
 
 
 def _at_own_sizes(pattern: InputTree, trace: StructureTrace) -> Iterator[FunctionPlan]:
-    """At each of the spec's sizes, with more examples first."""
+    """Plan each of the spec's sizes, with more examples first."""
     for forward in trace.forwards:
         batch = forward.sizes.get(BATCH)
         if batch is None:
@@ -108,7 +120,7 @@ def _at_own_sizes(pattern: InputTree, trace: StructureTrace) -> Iterator[Functio
 
 
 def _at_smaller_images(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> Iterator[FunctionPlan]:
-    """The same for images that are smaller than those the spec speaks of, as long as the same layers run."""
+    """Plan the same for images that are smaller than the spec's own, as long as the same layers run."""
     if not isinstance(pattern, InputPattern) or len(pattern.dims) != 4:
         return
     texts = [dim.text for dim in pattern.dims]

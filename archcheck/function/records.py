@@ -1,4 +1,4 @@
-"""What a network computes, as plain values."""
+"""Records of what networks compute: plain values."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from archcheck.structure.records import Crash
 
 @dataclass(frozen=True, slots=True)
 class CallDigest:
-    """What one call of a module computed; `index` counts the calls of the same module from 0.
+    """The digests of one call of a module; `index` counts the calls of the same module from 0.
 
     `numbers` has, as far as there are any: mean and rms of the output; checks of the output in eval mode (`eval`), in
-    train mode (`train`) and in train mode with large biases and scales (`large`); and of what is the module's own or
-    lies below it: the gradients of its parameters (`gradient`), its buffers after a step (`buffers`), the constants
-    that its parameters start from (`initial`). The network itself has `inputs`, the gradients of its inputs, too.
+    train mode (`train`) and in train mode with large biases and scales (`large`); and checks of the parameters and
+    buffers in the module and below it: their gradients (`gradient`), the buffers after a step (`buffers`), the
+    constants that parameters start from (`initial`). The network itself has `inputs`, the gradients of its inputs, too.
     """
 
     name: str
@@ -25,13 +25,34 @@ class CallDigest:
 
 
 @dataclass(frozen=True, slots=True)
-class HealthRecord:
-    """What is unusual about how a network runs; empty where nothing is.
+class DifferingCall:
+    """A call of a module that differs from what was recorded of it.
 
-    draws: what drew random numbers in eval mode, by the module that did. unrepeatable, mixing: the first module whose
-    output differed in a second run, or without the other examples of the batch ("" is the network itself).
-    changed_inputs: positions or names of inputs that were written to. no_gradient, not_finite: parameters.
-    unsaved: how a network that was rebuilt from its state_dict differs.
+    Attributes:
+        name: the module's, "" for the network itself.
+        index: counts the calls of the same module from 0.
+        kind: the first kind of number that differs.
+        numbers: as they were recorded, by kind.
+    """
+
+    name: str
+    index: int
+    kind: str
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRecord:
+    """The defects that were found while a network ran; empty where there are none.
+
+    Attributes:
+        draws: the functions that drew random numbers in eval mode, by the module that called them.
+        unrepeatable: the first module whose output differed in a second run ("" is the network itself).
+        mixing: the first module whose output differed without the other examples of the batch.
+        changed_inputs: positions or names of inputs that were written to.
+        no_gradient: parameters that got no gradient.
+        not_finite: parameters whose gradient isn't finite.
+        unsaved: how a network that was rebuilt from its state_dict differs.
     """
 
     draws: Mapping[str, str] = field(default_factory=dict)
@@ -45,17 +66,21 @@ class HealthRecord:
 
 @dataclass(frozen=True, slots=True)
 class FunctionRecord:
-    """What a network computes for a fixed input under fixed weights.
+    """The digests of what a network computes for a fixed input under fixed weights.
 
-    calls: in the order in which they returned in the eval pass, those of train mode only behind them; the network's own
-    comes last. exponents: by position among the weights, in the order of first use. large: by what biases and scales
-    were multiplied for large values. crash: where a pass died, with `stage`, the pass. weights: the parameters in the
-    order of their first use: name, and the numbers that it got.
+    Attributes:
+        calls: in the order in which they returned in the eval pass, those of train mode only behind them; the
+            network's own comes last.
+        weights: the parameters in the order of their first use: name, and the key of the numbers that it got.
+        gains: by position among the weights, in the order of first use, the power of 2 that one is multiplied by.
+        large: the factor of biases and scales in the pass at large values.
+        crash: where a pass died.
+        stage: the pass that died: "eval", "train" or "backward".
     """
 
     calls: tuple[CallDigest, ...]
     weights: Mapping[str, str] = field(default_factory=dict)
-    exponents: Mapping[int, int] = field(default_factory=dict)
+    gains: Mapping[int, int] = field(default_factory=dict)
     large: float = 32.0
     health: HealthRecord | None = None
     crash: Crash | None = None
@@ -63,5 +88,5 @@ class FunctionRecord:
 
     @property
     def root(self) -> CallDigest:
-        """The network's own."""
+        """The network's own call."""
         return self.calls[-1]

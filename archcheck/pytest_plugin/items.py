@@ -205,10 +205,13 @@ def _with_update(outcome: Outcome, check: Check, context: CheckContext, update: 
     if update in ("new", "all"):
         recording = check.record(context)
         outcome = replace(outcome, additions=recording.sections, notes=(*outcome.notes, *recording.notes))
+    if update is not None:
+        edits = tuple(edit for one in outcome.unmeasured for edit in one.edits)
+        outcome = replace(outcome, unmeasured=tuple(one for one in outcome.unmeasured if not one.edits), edits=edits)
     if update in ("changed", "all"):
         edits = tuple(edit for mismatch in outcome.mismatches for edit in mismatch.edits)
         left = tuple(check.refuse_update(context, outcome.mismatches))
-        outcome = replace(outcome, mismatches=left, edits=edits)
+        outcome = replace(outcome, mismatches=left, edits=(*outcome.edits, *edits))
     return outcome
 
 

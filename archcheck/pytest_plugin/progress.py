@@ -13,7 +13,7 @@ from archcheck.spec.spec_file import spec_name
 from archcheck.text.units import format_rate, format_seconds
 
 if TYPE_CHECKING:
-    from archcheck.training.loop import TrainingProgress
+    from archcheck.training.callbacks import TrainingProgress
 
 Watch = Callable[["TrainingProgress"], None]
 

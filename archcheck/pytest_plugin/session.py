@@ -6,7 +6,6 @@ import gc
 import sys
 from collections.abc import Generator
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +38,16 @@ class ArchcheckSession:
         self._updates: dict[str, _Update] = {}
         self._diffs: list[str] = []
         self._errors: list[str] = []
-        self._unsaved: list[list[str]] = []
+        self._unsaved: list[str] = []
 
     def pytest_sessionstart(self) -> None:
         """Have pytest-benchmark write its files at once; by now all plugins are there."""
-        benchmark_session = getattr(self._config, "_benchmarksession", None)
+        benchmark_session = self._config.pluginmanager.get_plugin("pytest-benchmark")
         if benchmark_session is None:
             return
-        from archcheck.throughput.regression.benchmark_storage import make_json_safe, make_safe
+        from archcheck.throughput.regression.benchmark_storage import write_files_atomically
 
-        storage = make_safe(benchmark_session)
-        self._unsaved = [make_json_safe(benchmark_session), *([storage.problems] if storage is not None else [])]
+        self._unsaved = write_files_atomically(benchmark_session)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, object, object]:
@@ -118,7 +116,7 @@ class ArchcheckSession:
                 self._write(Path(path), update)
             except (ArchcheckError, OSError, UnicodeError) as error:
                 self._errors.append(str(error))
-        if (self._errors or any(self._unsaved)) and session.exitstatus == pytest.ExitCode.OK:
+        if (self._errors or self._unsaved) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write(self, path: Path, update: _Update) -> None:
@@ -144,7 +142,7 @@ class ArchcheckSession:
                 terminalreporter.write_line(line, **_diff_colour(line))
         for error in self._errors:
             terminalreporter.write_line(f"archcheck: not updated: {error}", red=True)
-        for problem in chain.from_iterable(self._unsaved):
+        for problem in self._unsaved:
             terminalreporter.write_line(f"archcheck: {problem}", red=True)
 
 

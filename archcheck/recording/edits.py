@@ -1,4 +1,4 @@
-"""Accepting what was measured: values of a spec file replaced or added in place, every other byte kept."""
+"""Edits of a spec file's text: values that were measured are replaced or added in place, every other byte is kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from archcheck.errors import SpecError, UsageError
 from archcheck.findings import Edit, Keys
-from archcheck.recording.spec_writer import format_block
+from archcheck.recording.spec_writer import format_block, is_table
 from archcheck.spec.document import Document, parse_document
 from archcheck.spec.known_keys import known_keys
 from archcheck.spec.positions import LINE_BREAK
@@ -30,7 +30,7 @@ Splice: TypeAlias = tuple[int, int, str]  # what is replaced, from start to end,
 
 
 def apply_edits(text: str, path: str, edits: Iterable[Edit], additions: Mapping[str, str]) -> str:
-    """The text of a spec with values replaced or added, and whole sections added (section name -> its text).
+    """Return the text of a spec with values replaced or added, and whole sections added (section name -> its text).
 
     An edit whose key is absent adds it to the mapping that it names, which must be there. A map replaces a map entry by
     entry.
@@ -62,12 +62,12 @@ def apply_edits(text: str, path: str, edits: Iterable[Edit], additions: Mapping[
 
 
 def _unique(edits: Iterable[Edit]) -> Iterable[Edit]:
-    """One edit for each place: all of a glob's mismatches bring the same one."""
+    """Return one edit for each place: all of a glob's mismatches bring the same one."""
     return {edit.keys: edit for edit in edits}.values()
 
 
 def _differing(value: Any, edit: Edit) -> Iterator[Edit]:
-    """An edit of a map as edits of its entries, so that the file's layout of them stays; none where nothing changes."""
+    """Yield the edits of a map's entries, so that the file's layout of them stays; none where nothing changes."""
     old = _value_at(value, edit.keys)
     if isinstance(old, dict) and _is_record(edit.value) and old and old.keys() <= edit.value.keys():
         for key, item in edit.value.items():
@@ -77,10 +77,12 @@ def _differing(value: Any, edit: Edit) -> Iterator[Edit]:
 
 
 def _is_record(value: Any) -> bool:
-    """Whether a value is a map of plain values, and not one of shapes."""
+    """Return whether a value is a map of plain values, and not one of shapes."""
     if not isinstance(value, dict):
         return False
-    return all(isinstance(item, str | int | float | list) or _is_record(item) for item in value.values())
+    return all(
+        item is None or isinstance(item, str | int | float | list) or _is_record(item) for item in value.values()
+    )
 
 
 def _value_at(value: Any, keys: Keys) -> Any:
@@ -95,7 +97,7 @@ def _value_at(value: Any, keys: Keys) -> Any:
 
 
 def _expected(old: Any, new: Any, kept: Iterable[Keys], added: Iterable[Edit]) -> Any:
-    """The old document with the values of the new one at the places `kept`, and with what was added."""
+    """Return the old document with the values of the new one at the places `kept`, and with what was added."""
     expected = copy.deepcopy(old)
     changes = [*((keys, _value_at(new, keys)) for keys in kept), *((edit.keys, edit.value) for edit in added)]
     for (*parent, last), value in changes:
@@ -120,16 +122,29 @@ def _replacement(spec_file: SpecFile, edit: Edit) -> Splice:
     if span is None:
         raise _shared(document, edit.keys)
     start, end = span
-    if _is_nested(edit.value) and not document.is_flow(edit.keys) and not document.is_flow(edit.keys[:-1]):
+    if (
+        _is_record(edit.value)
+        and is_table(edit.value)
+        and not document.is_flow(edit.keys)
+        and not document.is_flow(edit.keys[:-1])
+    ):
+        if not isinstance(_value_at(document.value, edit.keys), dict):
+            return _block_for_scalar(document, edit, start, end)
         column = document.locate(edit.keys).column
         return start, end, "\n".join(format_block(edit.value, column - 1)).lstrip()
     # A value that isn't written at all stands right behind its colon.
     return start, end, _format_like(document.text[start:end], edit.value) if end > start else f" {_format(edit.value)}"
 
 
-def _is_nested(value: Any) -> bool:
-    """A map of maps: a table, which is written a line for each entry."""
-    return _is_record(value) and any(isinstance(item, dict) for item in value.values())
+def _block_for_scalar(document: Document, edit: Edit, start: int, end: int) -> Splice:
+    """Return the splice that writes a block below a key in the place of its value; a comment stays beside the key."""
+    found = LINE_BREAK.search(document.text, end)
+    line_end = found.start() if found is not None else len(document.text)
+    indent = document.locate(edit.keys, key=True).column + 1
+    comment = document.text[end:line_end].strip()
+    newline = found[0] if found is not None else "\n"
+    start -= len(document.text[:start]) - len(document.text[:start].rstrip(" "))
+    return start, line_end, newline.join([f"  {comment}" if comment else "", *format_block(edit.value, indent)])
 
 
 def _shared(document: Document, keys: Keys) -> UsageError:
@@ -138,7 +153,7 @@ def _shared(document: Document, keys: Keys) -> UsageError:
 
 
 def _format_like(old: str, value: Any) -> str:
-    """A new value in the style of the old one: its quotes, its grouping of digits."""
+    """Return a new value in the style of the old one: its quotes, its grouping of digits."""
     quote = old[:1] if old[:1] in ("'", '"') else ""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{quote}{_format(value, grouped='_' in old or not re.fullmatch(r'[0-9]{4,}', old))}{quote}"
@@ -148,7 +163,7 @@ def _format_like(old: str, value: Any) -> str:
 
 
 def _format(value: Any, *, grouped: bool = True) -> str:
-    """A value that was measured; text without quotes, unless it would be read as something else."""
+    """Return a value that was measured as text; without quotes, unless it would be read as something else."""
     if isinstance(value, bool | float) or _is_record(value):
         return format_flow(value)
     if isinstance(value, int):
@@ -162,7 +177,7 @@ def _format(value: Any, *, grouped: bool = True) -> str:
 
 
 def _insertion(document: Document, keys: Keys, entry: str) -> Splice:
-    """An entry, such as `epochs: 3`, put behind the siblings which come before its key, or else behind all of them."""
+    """Put an entry, such as `epochs: 3`, behind the siblings which come before its key, or else behind all of them."""
     parent, key = keys[:-1], str(keys[-1])
     siblings = _value_at(document.value, parent)
     if not isinstance(siblings, dict):
@@ -183,9 +198,9 @@ def _insertion(document: Document, keys: Keys, entry: str) -> Splice:
 
 
 def _sibling_before(document: Document, parent: Keys, key: str) -> tuple[str, int]:
-    """The last in the file of the siblings that come before a key in the order of a spec's keys, or else of all.
+    """Return the last in the file of the siblings that come before a key in a spec's order, or else of all siblings.
 
-    With where its value ends; that isn't told of values that an alias shares, so nothing is put behind them.
+    With where its value ends; that isn't known of values that an alias shares, so nothing is put behind them.
     """
     spans = {sibling: document.span((*parent, sibling)) for sibling in _value_at(document.value, parent)}
     ends: dict[str, int] = {sibling: span[1] for sibling, span in spans.items() if span is not None}
@@ -198,7 +213,7 @@ def _sibling_before(document: Document, parent: Keys, key: str) -> tuple[str, in
 
 
 def _line_after(text: str, end: int, line: str) -> Splice:
-    """Lines put behind the line in which a value ends."""
+    """Put lines behind the line in which a value ends."""
     first = LINE_BREAK.search(text)
     newline = first[0] if first else "\n"
     line = line.replace("\n", newline)
@@ -214,13 +229,13 @@ def _line_after(text: str, end: int, line: str) -> Splice:
 
 
 def format_diff(path: str, old: str, new: str) -> str:
-    """A unified diff of a file."""
+    """Return a unified diff of a file."""
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), f"a/{path}", f"b/{path}", lineterm="", n=1)
     return "\n".join(lines)
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's contents at once: a reader, or a crash, sees the old file or the new one and nothing between.
+    """Replace a file's contents at once, so that nobody ever reads half of it.
 
     Raises:
         UsageError: the file or its folder can't be written.

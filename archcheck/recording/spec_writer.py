@@ -1,4 +1,4 @@
-"""From a trace to the text of a spec: short, aligned, in the order of execution."""
+"""The text of a spec from a trace: short, aligned, in the order of execution."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ from archcheck.structure.patterns import format_pattern, infer_calls, infer_outp
 from archcheck.structure.records import StructureTrace
 from archcheck.text.yaml_flow import format_flow, format_key
 
-WIDEST_COLUMN = 60  # a longer cell stands out by itself and doesn't move the others
-CALLS_AT_MOST = 8  # of a module whose calls differ: more of them would bury the table
+MAX_COLUMN_CHARS = 60  # a longer cell stands out by itself and doesn't move the others
+MAX_CALLS = 8  # of a module whose calls differ: more of them would bury the table
 
 _CALL = re.compile(r"\[\d+\]")
 
 
 def format_spec(head: Mapping[str, str], trace: StructureTrace, depth: int | None = None) -> str:
-    """The text of a spec that the traced network satisfies; `head` is what comes before the layers, as text by key.
+    """Return the text of a spec that the traced network satisfies; `head` comes before the layers, as text by key.
 
     Raises:
         UsageError: the forward didn't get through, so that there is nothing to write down.
     """
     lines = [f"{key}: {value}" for key, value in head.items()]
-    sections = format_sections(trace, depth)
-    body = [sections[name] for name in ("layers", "output", "parameters", "macs") if name in sections]
-    return "\n".join([*lines, "", *body]) + "\n"
+    return "\n".join([*lines, "", *format_sections(trace, depth).values()]) + "\n"
 
 
 def format_sections(trace: StructureTrace, depth: int | None = None) -> dict[str, str]:
-    """The recorded sections as text: layers, output, parameters, macs."""
+    """Return the recorded sections as text, in their order: layers, output, parameters, macs."""
     stop = describe_stop(trace)
     if stop is not None:
         raise UsageError(f"nothing to record: {stop}")
@@ -51,20 +49,28 @@ def format_sections(trace: StructureTrace, depth: int | None = None) -> dict[str
 
 
 def format_function(section: Mapping[str, Any]) -> str:
-    """A recorded `function` as text, a layer a line."""
+    """Return a recorded `function` as text, a layer a line."""
     return "\n".join(["function:  # recorded by archcheck, not written by hand", *format_block(section, 2)])
 
 
 def format_block(value: Mapping[str, Any], indent: int) -> list[str]:
-    """A map as the lines of a block; maps of plain values in it take a line each."""
+    """Return a map as the lines of a block; maps of plain values in it take a line each."""
     lines = []
     for key, item in value.items():
         name = " " * indent + format_key(str(key))
-        if isinstance(item, dict) and any(isinstance(inner, dict) for inner in item.values()):
+        if isinstance(item, dict) and is_table(item):
             lines += [f"{name}:", *format_block(item, indent + 2)]
         else:
             lines.append(f"{name}: {format_flow(item)}")
     return lines
+
+
+def is_table(value: Mapping[str, Any]) -> bool:
+    """Return whether a map is written a line for each entry: one of maps, or of several shapes."""
+    items = list(value.values())
+    return any(isinstance(item, dict) for item in items) or (
+        len(items) > 1 and all(item is None or isinstance(item, list) for item in items)
+    )
 
 
 def _format_parameters(trace: StructureTrace) -> str:
@@ -80,7 +86,7 @@ def _format_parameters(trace: StructureTrace) -> str:
 
 
 def layer_lines(trace: StructureTrace, depth: int | None = None) -> list[str]:
-    """The rows of the layer table, columns aligned."""
+    """Return the rows of the layer table, columns aligned."""
     limit = depth if depth is not None else default_depth(trace)
     cells: list[tuple[str, str, str, str]] = []
     for key, name, output in _rows(trace, limit, infer_calls(trace)):
@@ -92,29 +98,29 @@ def layer_lines(trace: StructureTrace, depth: int | None = None) -> list[str]:
 
 
 def _rows(trace: StructureTrace, depth: int, outputs: Mapping[tuple[str, int], Any]) -> Iterator[tuple[str, str, Any]]:
-    """Key, module and output of every row: one for a layer, or one for each of its calls where they differ."""
+    """Yield key, module and output of every row: one for a layer, or one for each of its calls where they differ."""
     num_calls = trace.forwards[0].num_calls()
     for call in trace.forwards[0].calls:
         if not call.name or call.name.count(".") >= depth:
             continue
         seen = [outputs.get((call.name, index)) for index in range(num_calls[call.name])]
         alike = all(one == seen[0] for one in seen)
-        if not alike and len(seen) <= CALLS_AT_MOST:
+        if not alike and len(seen) <= MAX_CALLS:
             yield f"{call.name}[{call.index}]", call.name, seen[call.index]
         elif call.index == 0:
             yield call.name, call.name, seen[0] if alike else None
 
 
 def _format_layer_key(key: str) -> str:
-    """A layer's key; the index of a call may stand unquoted where the key begins a line."""
+    """Return a layer's key; the index of a call may stand unquoted where the key begins a line."""
     name, bracket, index = key.partition("[")
     return format_key(name) + bracket + index if _CALL.fullmatch(bracket + index) else format_key(key)
 
 
 def _aligned(cells: Sequence[tuple[str, str, str, str]]) -> list[str]:
-    """`  key: {type: …, output: …, parameters: …}` with every column at one place."""
+    """Return lines `  key: {type: …, output: …, parameters: …}` with every column at one place."""
     key_width = max((len(row[0]) for row in cells), default=0)
-    widths = [max((len(row[i]) for row in cells if len(row[i]) <= WIDEST_COLUMN), default=0) for i in (1, 2)]
+    widths = [max((len(row[i]) for row in cells if len(row[i]) <= MAX_COLUMN_CHARS), default=0) for i in (1, 2)]
     lines = []
     for key, *values in cells:
         kept = [value for value in values if value]

@@ -16,7 +16,9 @@ from archcheck.spec.values import (
     parse_output,
     parse_percent,
     parse_seconds,
+    parse_sha256,
     parse_size_list,
+    parse_state_keys,
 )
 
 _SHAPE_SCHEMA = {
@@ -55,6 +57,14 @@ Seconds: TypeAlias = Annotated[
 ]
 Bytes: TypeAlias = Annotated[
     int, PlainValidator(parse_memory), WithJsonSchema({"type": "string", "examples": ["2 GiB"]})
+]
+Sha256: TypeAlias = Annotated[
+    str, PlainValidator(parse_sha256), WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})
+]
+StateKeys: TypeAlias = Annotated[
+    Any,
+    PlainValidator(parse_state_keys),
+    WithJsonSchema({"anyOf": [{"const": "recorded"}, {"type": "array"}, {"type": "object"}]}),
 ]
 Count: TypeAlias = Annotated[int, PlainValidator(parse_count), WithJsonSchema({"type": "integer", "minimum": 0})]
 

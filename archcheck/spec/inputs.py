@@ -34,12 +34,11 @@ class ForwardInput:
     sizes: Mapping[str, int] = field(default_factory=dict)
 
 
+TENSOR_KEYS = ("shape", "dtype", "below")
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
     "complex128",
 )  # fmt: skip
-
-
 INTEGER_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
 
 
@@ -52,7 +51,7 @@ class InputPattern:
     below: int | None = None
 
     def make(self, sizes: Mapping[str, int]) -> TensorInput:
-        """The tensor to make at the given values of the free dimensions."""
+        """Return the tensor to make at the given values of the free dimensions."""
         return TensorInput(tuple(dim.evaluate(sizes) for dim in self.dims), self.dtype, self.below)
 
 
@@ -61,8 +60,8 @@ InputTree: TypeAlias = "InputPattern | tuple[InputTree, ...] | dict[str, InputTr
 
 def _parse_input_tensor(value: Mapping[str, Any], path: Keys) -> InputPattern:
     for key in value:
-        if key not in ("shape", "dtype", "below"):
-            raise fail(unknown("key", key, ("shape", "dtype", "below")), (*path, key))
+        if key not in TENSOR_KEYS:
+            raise fail(unknown("key", key, TENSOR_KEYS), (*path, key))
     if not isinstance(value["shape"], list):
         raise fail(f"expected a shape such as [B, 12], found {shown(value['shape'])}", (*path, "shape"))
     below = value.get("below")
@@ -77,7 +76,7 @@ def _parse_input_tensor(value: Mapping[str, Any], path: Keys) -> InputPattern:
 
 
 def parse_input(value: Any, path: Keys = ()) -> InputTree:
-    """One tensor, a list of positional inputs, or a map of keyword inputs (nested further where the network asks)."""
+    """Parse one tensor, a list of positional inputs, or a map of keyword inputs; nested where the network asks."""
     if isinstance(value, dict) and "shape" in value:
         return _parse_input_tensor(value, path)
     if isinstance(value, dict) and value:
@@ -98,7 +97,7 @@ def make_forward_input(tree: InputTree, sizes: Mapping[str, int]) -> ForwardInpu
 
 
 def input_names(tree: InputTree) -> dict[str, None]:
-    """The free dimensions of the inputs, in order of appearance."""
+    """Return the free dimensions of the inputs, in order of appearance."""
     dims = [dim for _, pattern in iter_input_patterns(tree) for dim in pattern.dims]
     return dict.fromkeys(name for dim in dims for name in sorted(dim.names))
 

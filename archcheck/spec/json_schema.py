@@ -8,13 +8,13 @@ from archcheck.spec.models import Spec
 
 
 def spec_json_schema() -> dict[str, Any]:
-    """The JSON Schema of a spec file, for editors."""
+    """Return the JSON Schema of a spec file."""
     schema: dict[str, Any] = _without_noise(Spec.model_json_schema(mode="validation"))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "archcheck spec", **schema}
 
 
 def _without_noise(schema: Any) -> Any:
-    """Without the titles that repeat a key's name, and the null that stands for an absent key."""
+    """Leave out the titles that repeat a key's name, and defaults that stand for an absent key."""
     if isinstance(schema, list):
         return [_without_noise(item) for item in schema]
     if not isinstance(schema, dict):

@@ -17,17 +17,17 @@ class LayerKey:
 
     @property
     def is_glob(self) -> bool:
-        """True where the key may speak of several modules."""
+        """Whether the key may speak of several modules."""
         return "*" in self.pattern or "?" in self.pattern
 
     def matches(self, name: str) -> bool:
-        """True for a module's dotted name; `*` and `?` stay within one part of the path, `**` crosses dots."""
+        """Return whether a module's dotted name fits: `*` and `?` stay within a part of it, `**` crosses dots."""
         return _glob(self.pattern).fullmatch(name) is not None if self.is_glob else name == self.pattern
 
 
 @functools.lru_cache(maxsize=4096)
 def parse_layer_key(text: str) -> LayerKey:
-    """A key such as `b2.*` or `attn[1]` in its parts."""
+    """Parse a key such as `b2.*` or `attn[1]`."""
     match = re.fullmatch(r"(.+)\[(\d{1,9})\]", text)
     return LayerKey(text, match[1], int(match[2])) if match else LayerKey(text, text, None)
 

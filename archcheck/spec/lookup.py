@@ -1,4 +1,4 @@
-"""Another spec, by its path or name."""
+"""Find another spec by its path or name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from archcheck.text.words import did_you_mean
 
 
 def find_spec(spec_file: SpecFile, name: str) -> SpecFile:
-    """Another spec by its path, or by its name in the same folder.
+    """Read another spec by its path, or by its name in the same folder.
 
     Raises:
         UsageError: there is none, or more than one.

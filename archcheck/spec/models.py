@@ -29,8 +29,10 @@ from archcheck.spec.field_types import (
     Positive,
     PositiveInt,
     Seconds,
+    Sha256,
     Share,
     SizeList,
+    StateKeys,
     Text,
 )
 from archcheck.spec.inputs import ForwardInput, input_names, make_forward_input
@@ -53,7 +55,7 @@ def _key(description: str) -> Any:
 
 
 class Layer(Section):
-    """What is promised of one layer: the class's name, the shape of its output, the parameters in it and below it."""
+    """One layer: its class's name, the shape of its output, the parameters in it and below it."""
 
     type: Text | None = _key("the class's name, such as Conv2d, or with its module in front")
     output: Output = _key("the shape of what comes out, such as [B, 64, H/4, W/4]; nested where the layer's output is")
@@ -72,7 +74,7 @@ class Parameters(Section):
 
 
 class Digests(Section):
-    """What one layer computes, in a few numbers; see README, "What is recorded"."""
+    """A few numbers of what one layer computes; see "What is recorded" in the documentation."""
 
     mean: Number | None = _key("of the output in eval mode")
     rms: Number | None = _key("the output's root mean square in eval mode")
@@ -87,14 +89,14 @@ class Digests(Section):
 
 
 class Budget(Section):
-    """What recording or verifying the function may take."""
+    """The time and memory that recording or verifying the function may take."""
 
     time: Seconds | None = _key("of two cores: 2 s by default")
     memory: Bytes | None = _key("2 GiB by default")
 
 
 class Function(Section):
-    """What the network computes for a fixed input under fixed weights; recorded by archcheck, not written by hand."""
+    """The function that the network computes, by fixed inputs and weights; recorded, not written by hand."""
 
     input: Input = _key("the input that it is recorded with, where the network's own would take too long")
     at: dict[str, PositiveInt] = Field(default={}, description="the size of each free dimension of the input")
@@ -132,10 +134,10 @@ class Health(Section):
 
 
 class Named(BaseModel):
-    """Something of torch's by class name, with its own arguments beside it."""
+    """A class of torch or a data set by name, with its own arguments beside it."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
-    name: Text = Field(description="the class's name; its arguments stand beside it")
+    name: Text = Field(description="of the class or data set; its arguments stand beside it")
 
 
 def _named(value: Any) -> Any:
@@ -147,7 +149,7 @@ NamedField: TypeAlias = Annotated[Named, BeforeValidator(_named, json_schema_inp
 
 
 class Normalize(Section):
-    """What is subtracted from the pixels (from 0 to 1) of each channel, and what they are divided by."""
+    """The mean of each channel, subtracted from its pixels (from 0 to 1), and the deviation that divides them."""
 
     mean: list[Annotated[float, Field(strict=True)]] = Field(min_length=1, description="of each channel, subtracted")
     std: list[Positive] = Field(min_length=1, description="of each channel, divided by")
@@ -165,7 +167,7 @@ class Calibration(Section):
 
 
 class TrainingKeys(Section):
-    """What describes a training run; each key may stand in `quick` too."""
+    """The keys of a training run, each of which may stand in `quick` too."""
 
     dataset: NamedField | None = _key(
         "a registered name, or module:callable -> (train, test) data sets, with its own arguments beside it"
@@ -201,24 +203,24 @@ class TrainingKeys(Section):
 
 
 class NetworkKeys(Section):
-    """What may be different about the network that is trained."""
+    """The keys of the network that may differ where it is trained."""
 
     args: dict[str, Any] | None = _key("keyword arguments of `build` that differ")
     input: Input = _key("what goes in, instead of the spec's `input`")
 
 
 class Quick(TrainingKeys, NetworkKeys):
-    """What changes where there is no accelerator."""
+    """Changes to the training where there is no accelerator."""
 
 
 class Training(TrainingKeys):
-    """How the network is trained and what it must reach."""
+    """The training of the network, and the accuracy that it must reach."""
 
     quick: Quick | None = _key("what changes where there is no accelerator: any key of training, args and input")
 
 
 class Throughput(Section):
-    """How fast the network must be, and how much slower it may get."""
+    """The speed that the network must have, and how much slower it may get."""
 
     batch_size: PositiveInt | None = _key("examples of a step; the recipe's in `training` by default")
     resize: ImageSize | None = _key("pixels, or [height, width]; the recipe's by default")
@@ -248,10 +250,45 @@ class Better(Section):
 
 
 class Claims(Section):
-    """What must hold between specs, on any machine."""
+    """Relations to other specs that must hold on any machine."""
 
     faster_than: Faster | list[Faster] | None = _key("another spec, and the factor to be faster by; or several")
     better_than: Better | list[Better] | None = _key("another spec, and the margin to be better by; or several")
+
+
+# ------------------------------------------------------------------------------------------- checkpoints
+
+
+class CheckpointAccuracy(Section):
+    """How accurate a network with a checkpoint's weights is; keys left out are as in `training`, where there is one."""
+
+    dataset: NamedField = Field(description="a registered name, or module:callable -> (train, test) data sets")
+    at_least: Accuracy = Field(description="minimum top-1 on the test set, from 0 to 1")
+    resize: ImageSize | None = _key("pixels, or [height, width]")
+    normalize: Flag | Normalize | None = _key("true: by the training set's own mean and standard deviation")
+    batch_size: PositiveInt | None = _key("examples of a forward pass")
+
+
+class Checkpoint(Section):
+    """A file of weights that the network loads."""
+
+    path: Text = Field(description="the file, from the spec's folder: of torch.save, or .safetensors")
+    sha256: Sha256 | None = _key("of the file, in hexadecimal")
+    strict: Flag = Field(default=True, description="false: keys may be missing or not expected; shapes must agree")
+    key: Text | None = _key("where in the file the state_dict is, such as state_dict, where the file holds more")
+    accuracy: CheckpointAccuracy | None = _key("what the network reaches with these weights")
+
+
+class StateDict(Section):
+    """What a checkpoint of the network holds, and checkpoints that the network loads."""
+
+    keys: StateKeys = _key("recorded; a list of names; or a map of names and shapes, {shape, dtype} unless float32")
+    checkpoints: list[Checkpoint] = Field(default=[], description="files that the network loads")
+
+
+def _state_dict(value: Any) -> Any:
+    """Read `recorded` as keys to record."""
+    return {"keys": value} if value == "recorded" else value
 
 
 # ------------------------------------------------------------------------------------------- the spec
@@ -312,6 +349,9 @@ class Spec(Section):
     )
     macs: MacsField | None = _key("multiply-adds of one example at the first size, equal to the digits written")
     function: Literal["off"] | Function | None = _key("what the network computes, recorded by archcheck; or off")
+    state_dict: Annotated[StateDict, BeforeValidator(_state_dict, json_schema_input_type=str | StateDict)] | None = (
+        _key("what a checkpoint holds: recorded, or {keys, checkpoints}")
+    )
     equivalent_to: (
         Annotated[EquivalentTo, BeforeValidator(_equivalent_to, json_schema_input_type=str | EquivalentTo)] | None
     ) = _key("another build that computes the same: its target, or {build, args}")
@@ -336,7 +376,7 @@ class Spec(Section):
 
     @property
     def function_input(self) -> Any:
-        """What goes in where the function is recorded: the network's input unless the section has one of its own."""
+        """The input that the function is recorded with: the network's, unless the section has one of its own."""
         own = self.function.input if isinstance(self.function, Function) else None
         return self.input if own is None else own
 

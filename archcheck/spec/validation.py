@@ -1,4 +1,4 @@
-"""What only the whole of a spec can tell: dimension names, sizes, sections that need each other."""
+"""Checks of a spec as a whole: dimension names, sizes, sections that need each other."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
     problems = [*_check_sizes(spec, names), *_check_parameters(spec), *_check_empty_layers(spec)]
     free = [(keys, dim) for keys, dim in _all_dims(spec) if dim.names or not dim.text.isdecimal()]
     for keys, dim in free:
-        unknown = sorted(dim.names - names.keys())
-        if unknown:
+        strange = sorted(dim.names - names.keys())
+        if strange:
             known = f"the input has {', '.join(names)}" if names else "the input has no free dimension"
-            problems.append((keys, f"unknown dimension {unknown[0]} in {dim.text}; {known}"))
+            problems.append((keys, f"unknown dimension {strange[0]} in {dim.text}; {known}"))
     return problems or _check_values(spec, free)
 
 
@@ -40,8 +40,8 @@ def _check_sizes(spec: Spec, names: Mapping[str, None]) -> Iterator[tuple[Keys, 
             yield ("input", *keys), f"free dimension {name} has no sizes; expected sizes: {{{name}: [224, 96]}}"
     lengths = {name: len(sizes) for name, sizes in spec.sizes.items() if name != BATCH}
     if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-        yield ("sizes",), f"sizes go together, one of each at a time, so the lists need one length: {listed}"
+        found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        yield ("sizes",), f"sizes go together, one of each at a time, so the lists need one length: {found}"
     if len(set(spec.sizes.get(BATCH, DEFAULT_BATCH_SIZES))) < 2:
         yield ("sizes", BATCH), "the batch is tried at two sizes at least, such as B: [2, 3]"
 

@@ -1,4 +1,4 @@
-"""The values that a spec is written in: shape patterns, inputs, layer names, counts, durations.
+"""The values that a spec is written in: shape patterns, counts, durations, build targets.
 
 The `parse_` functions take the plain values of YAML and fail with pydantic's own error type, so that they serve as
 validators of the spec's models; the message and the way to the place inside the value ride along.
@@ -20,7 +20,8 @@ from archcheck.findings import Keys
 from archcheck.spec.dims import Dim, format_shape, parse_dim, parse_shape
 from archcheck.spec.target import parse_target
 from archcheck.spec.tree import iter_leaves
-from archcheck.text.words import shown
+from archcheck.text.units import parse_bytes, parse_quantity
+from archcheck.text.words import shown, unknown
 
 # ------------------------------------------------------------------------------------------- shape patterns
 
@@ -35,7 +36,7 @@ class TensorPattern:
         return format_shape(self.dims)
 
     def evaluate(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """The sizes at the given values of the free dimensions; raises DimError where there are none."""
+        """Return the sizes at the given values of the free dimensions; raises DimError where there are none."""
         return tuple(dim.evaluate(sizes) for dim in self.dims)
 
 
@@ -43,7 +44,7 @@ ValuePattern: TypeAlias = "TensorPattern | tuple[ValuePattern, ...] | dict[str, 
 
 
 def fail(message: str, path: Keys = ()) -> PydanticCustomError:
-    """An error of one value; `path` leads to the place inside it."""
+    """Return an error of one value; `path` leads to the place inside it."""
     return PydanticCustomError("archcheck", "{message}", {"message": message, "path": path})
 
 
@@ -65,7 +66,7 @@ def parse_dims(value: Sequence[Any], path: Keys) -> tuple[Dim, ...]:
 
 
 def _parse_pattern(value: Any, path: Keys = ()) -> ValuePattern:
-    """A shape, a list or map of them where a tuple or dict is returned, or null where no tensor is."""
+    """Parse a shape, a list or map of them where a tuple or dict is returned, or null where no tensor is."""
     if value is None:
         return None
     if isinstance(value, dict):
@@ -88,12 +89,12 @@ def _parse_shape(value: tuple[int | str, ...], path: Keys) -> TensorPattern:
 
 @functools.lru_cache(maxsize=4096)
 def _known_shape(value: tuple[int | str, ...]) -> TensorPattern:
-    """A shape by its text: the layers of a repository have few of them."""
+    """Parse a shape, each only once: the layers of a repository have few different ones."""
     return TensorPattern(parse_shape(value))
 
 
 def parse_output(value: Any) -> ValuePattern:
-    """The `output` of a layer or of the network."""
+    """Parse the `output` of a layer or of the network."""
     if value is None:
         raise fail("expected a shape such as [B, 10], found nothing")
     return _parse_pattern(value)
@@ -111,61 +112,62 @@ class Macs:
     resolution: Decimal  # of the last digit written
 
     def matches(self, macs: int) -> bool:
-        """True when `macs` is the written number after rounding to its digits (a tie rounds either way)."""
+        """Return whether `macs` is the written number after rounding to its digits (a tie rounds either way)."""
         return abs(Decimal(macs) - self.value) <= (self.resolution / 2 if self.resolution > 1 else 0)
 
     def reformat(self, macs: int) -> str:
-        """Another count in the same unit, with the same number of decimals."""
-        match = MACS.fullmatch(self.text)
+        """Return another count as text in the same unit, with the same number of decimals."""
+        match = _MACS.fullmatch(self.text)
         if match is None or not match["unit"]:
             return f"{macs:_}"
         digits = len(match["fraction"] or "")
-        return f"{Decimal(macs) / UNITS[match['unit'].upper()]:.{digits}f}{match['space']}{match['unit']}"
+        return f"{Decimal(macs) / _UNITS[match['unit'].upper()]:.{digits}f}{match['space']}{match['unit']}"
 
 
-UNITS = {"": Decimal(1), "K": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12)}
-MACS = re.compile(r"(?P<whole>\d+(?:_\d+)*)(?:\.(?P<fraction>\d+))?(?P<space> ?)(?P<unit>[kKMGT]?)")
+_SECONDS = {"s": 1, "min": 60, "h": 3600}
+_UNITS = {"": Decimal(1), "K": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12)}
+_MACS = re.compile(r"(?P<whole>\d+(?:_\d+)*)(?:\.(?P<fraction>\d+))?(?P<space> ?)(?P<unit>[kKMGT]?)")
 
 
 def parse_macs(value: Any) -> Macs:
-    """Multiply-adds: a whole number, or a number with its unit."""
+    """Parse multiply-adds: a whole number, or a number with its unit."""
     text = f"{value:_}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    match = MACS.fullmatch(text)
+    match = _MACS.fullmatch(text)
     if match is None or (match["fraction"] and not match["unit"]):
         raise fail(f"expected a count of multiply-adds such as 1.73 G or 416_520, found {shown(value)}")
-    unit = UNITS[match["unit"].upper()]
+    unit = _UNITS[match["unit"].upper()]
     number = Decimal(match["whole"].replace("_", "") + "." + (match["fraction"] or "0"))
     return Macs(text, number * unit, unit / 10 ** len(match["fraction"] or ""))
 
 
 def parse_percent(value: Any) -> float:
-    """`15%` as 0.15."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", value) if isinstance(value, str) else None
-    if match is None or not 0 < float(match[1]) < 100:
+    """Parse a percentage to a fraction: `15%` to 0.15."""
+    number, _ = parse_quantity(value, "%") or (0, "")
+    if not 0 < number < 100:
         raise fail(f"expected a percentage between 0% and 100%, such as 15%, found {shown(value)}")
-    return float(match[1]) / 100
+    return number / 100
 
 
 def parse_seconds(value: Any) -> float:
-    """A duration in seconds: a number, `60 s`, `2 min` or `1 h`."""
+    """Parse a duration to seconds: a number of them, `60 s`, `2 min` or `1 h`."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
         return float(value)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|min|h)", value) if isinstance(value, str) else None
-    if match is None or float(match[1]) == 0:
+    number, unit = parse_quantity(value, _SECONDS) or (0, "")
+    if number == 0:
         raise fail(f"expected a duration such as 60 s or 2 min, found {shown(value)}")
-    return float(match[1]) * {"s": 1, "min": 60, "h": 3600}[match[2]]
+    return number * _SECONDS[unit]
 
 
 def parse_memory(value: Any) -> int:
-    """An amount of memory in bytes: `2 GiB`, `500 MiB`."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MiB|GiB)", value) if isinstance(value, str) else None
-    if match is None or float(match[1]) == 0:
+    """Parse an amount of memory to bytes: `2 GiB`, `500 MiB`."""
+    number, _ = parse_quantity(value, ("MiB", "GiB")) or (0, "")
+    if number == 0:
         raise fail(f"expected an amount of memory such as 2 GiB or 500 MiB, found {shown(value)}")
-    return int(float(match[1]) * {"MiB": 2**20, "GiB": 2**30}[match[2]])
+    return parse_bytes(value)
 
 
 def parse_build(value: Any) -> str:
-    """A build target, as text."""
+    """Check that a value is a build target, and return its text."""
     if not isinstance(value, str):
         raise fail(f"expected a build target such as mypackage.nets:resnet18, found {shown(value)}")
     try:
@@ -176,7 +178,7 @@ def parse_build(value: Any) -> str:
 
 
 def parse_size_list(value: Any) -> tuple[int, ...]:
-    """The sizes of a free dimension; a single one may stand by itself."""
+    """Parse the sizes of a free dimension; a single one may stand by itself."""
     sizes = value if isinstance(value, list) else [value]
     for position, size in enumerate(sizes):
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
@@ -188,15 +190,73 @@ def parse_size_list(value: Any) -> tuple[int, ...]:
 
 
 def parse_count(value: Any) -> int:
-    """A number of elements."""
+    """Parse a number of elements."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise fail(f"expected a whole number such as 74_112, found {shown(value)}")
     return value
 
 
-# ------------------------------------------------------------------------------------------- inputs to make
-
-
 def iter_tensor_patterns(pattern: ValuePattern) -> Iterator[tuple[Keys, TensorPattern]]:
-    """Every tensor of a pattern with its path inside the value."""
+    """Yield every tensor of a pattern with its path inside the value."""
     return ((path, one) for path, one in iter_leaves(pattern) if one is not None)
+
+
+# ------------------------------------------------------------------------------------------- state_dict
+
+
+@dataclass(frozen=True, slots=True)
+class StateEntry:
+    """The shape and dtype of one tensor of a state_dict; None where that isn't a tensor, or is left open."""
+
+    shape: tuple[int, ...] | None
+    dtype: str | None = None
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return "no tensor"
+        dtype = "" if self.dtype in (None, "float32") else f" {self.dtype}"
+        return f"[{', '.join(map(str, self.shape))}]{dtype}"
+
+    def as_written(self) -> Any:
+        """Return the value as a spec has it: a shape; with its dtype where that isn't float32; null for no tensor."""
+        if self.shape is None:
+            return None
+        shape = list(self.shape)
+        return shape if self.dtype in (None, "float32") else {"shape": shape, "dtype": self.dtype}
+
+
+def parse_sha256(value: Any) -> str:
+    """Parse the SHA-256 of a file."""
+    if not isinstance(value, str) or re.fullmatch("[0-9a-f]{64}", value) is None:
+        raise fail(f"expected the SHA-256 of a file, 64 hexadecimal digits (in quotes), found {shown(value)}")
+    return value
+
+
+def parse_state_keys(value: Any) -> dict[str, StateEntry | None] | None:
+    """Parse the keys of a state_dict: a list of names, a map of names and shapes; None for `recorded`."""
+    if value == "recorded":
+        return None
+    if isinstance(value, list):
+        for position, name in enumerate(value):
+            if not isinstance(name, str):
+                raise fail(f"expected the name of a parameter or buffer, found {shown(name)}", (position,))
+        return dict.fromkeys(value)
+    if not isinstance(value, dict):
+        raise fail(f"expected `recorded`, a list of names, or a map of names and shapes, found {shown(value)}")
+    return {name: _parse_state_entry(item, (name,)) for name, item in value.items()}
+
+
+def _parse_state_entry(value: Any, path: Keys) -> StateEntry:
+    if value is None:
+        return StateEntry(None)
+    shape, dtype = value, "float32"
+    if isinstance(value, dict):
+        for key in value:
+            if key not in ("shape", "dtype"):
+                raise fail(unknown("key", key, ("shape", "dtype")), (*path, key))
+        shape, dtype = value.get("shape"), value.get("dtype", "float32")
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise fail(f"expected a shape such as [64, 3, 7, 7], found {shown(shape)}", path)
+    if not isinstance(dtype, str):
+        raise fail(f"expected a dtype such as int64, found {shown(dtype)}", (*path, "dtype"))
+    return StateEntry(tuple(shape), dtype)

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from archcheck.structure.crashes import describe_crash, describe_stop, explain
+from archcheck.structure.layer_pairing import call_label, have_same_names
 from archcheck.structure.patterns import format_calls, format_output
 from archcheck.structure.records import StructureTrace
 from archcheck.text.tables import format_table
-
-# Below this share of common names the two are taken for one network under other names, and matched by execution.
-SAME_NAMES = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def compare_layers(left: StructureTrace, right: StructureTrace) -> list[Divergen
     ours, theirs = layers_of(left), layers_of(right)
     names = {layer.name for layer in ours} & {layer.name for layer in theirs}
     everything = {layer.name for layer in ours} | {layer.name for layer in theirs}
-    by_name = len(names) >= SAME_NAMES * len(everything)
+    by_name = have_same_names(len(names), len(everything))
     pairs = _paired(ours, theirs) if by_name else _paired_by_execution(ours, theirs)
     return _without_insides([pair for pair in pairs if not _alike(pair, by_name)])
 
@@ -83,7 +81,7 @@ def layers_of(trace: StructureTrace) -> list[LayerCall]:
         if not call.name or call.output is None:
             continue
         output = outputs[(call.name, call.index)]
-        name = f"{call.name}[{call.index}]" if times[call.name] > 1 else call.name
+        name = call_label(call.name, call.index, times[call.name])
         module = trace.modules[call.name]
         order = call.finished if call.finished is not None else position
         layers.append(LayerCall(name, module.type_name, output, module.num_params, not module.has_children, order))

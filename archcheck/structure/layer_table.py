@@ -6,6 +6,7 @@ import html
 
 from archcheck.spec.dims import BATCH
 from archcheck.structure.crashes import explain
+from archcheck.structure.layer_pairing import call_label
 from archcheck.structure.patterns import format_calls, format_output
 from archcheck.structure.records import ForwardRecord, StructureTrace
 from archcheck.text.tables import format_table
@@ -27,7 +28,7 @@ def layer_rows(trace: StructureTrace, depth: int | None = None) -> list[tuple[st
         if not call.name or (depth is not None and level > depth):
             continue
         module = trace.modules[call.name]
-        name = f"{call.name}[{call.index}]" if calls[call.name] > 1 else call.name
+        name = call_label(call.name, call.index, calls[call.name])
         output = outputs.get((call.name, call.index), "-")
         params = f"{module.num_params:_}" if module.num_params and call.index == 0 else "-"
         rows.append(

@@ -1,4 +1,4 @@
-"""Files written at once: a reader, or a crash, sees the old file or the new one and nothing between."""
+"""Files written at once: whoever reads one, even after a crash, sees all of the old file or all of the new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO
 
 @contextmanager
 def written_at_once(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to, which takes the place of `path` when the block is over, and vanishes if it raises.
+    """Open a file to write to, which takes the place of `path` when the block is over, and vanishes if it raises.
 
     Raises:
         OSError: the file or its folder can't be written.
@@ -30,6 +30,6 @@ def written_at_once(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
+    mask = os.umask(0)  # there is no other way to ask
     os.umask(mask)
     return mask

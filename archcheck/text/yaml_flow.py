@@ -9,18 +9,17 @@ from typing import Any
 from archcheck.text.yaml_scalars import resolve_scalar
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
-
-
-def format_key(key: str) -> str:
-    """A mapping key as YAML, quoted where it could be read as anything else."""
-    return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
-
-
+_NOT_FINITE = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
 _PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+*()-]*")
 
 
+def format_key(key: str) -> str:
+    """Return a mapping key as YAML, quoted where it could be read as anything else."""
+    return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
+
+
 def format_flow(value: Any) -> str:
-    """A plain value as flow-style YAML on one line, such that our own reader gives the same value back."""
+    """Return a plain value as flow-style YAML on one line, such that our own reader gives the same value back."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{format_key(str(key))}: {format_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
@@ -30,9 +29,4 @@ def format_flow(value: Any) -> str:
         return value if is_plain else json.dumps(value, ensure_ascii=False)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return str(value) if isinstance(value, int) else _format_float(value)
-
-
-def _format_float(value: float) -> str:
-    special = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
-    return special.get(repr(value), repr(value))
+    return str(value) if isinstance(value, int) else _NOT_FINITE.get(repr(value), repr(value))

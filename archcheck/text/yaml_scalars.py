@@ -1,4 +1,4 @@
-"""Plain YAML scalars to values, by YAML 1.2's core schema and `_` between digits."""
+"""Plain YAML scalars to values, by the core schema of YAML 1.2 and `_` between digits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WORDS: dict[str, bool | float | None] = {
 
 @lru_cache(maxsize=4096)
 def resolve_scalar(text: str) -> str | int | float | bool | None:
-    """The value of a plain scalar.
+    """Return the value of a plain scalar.
 
     Raises:
         ValueError: an integer of more digits than anyone can mean.

@@ -1,12 +1,13 @@
-"""How fast a network is: one step of its training, or of inference, timed.
+"""How fast a network is: steps of its training or inference, timed.
 
-- `clock`: seconds without those that the machine was busy with something else.
-- `workload`: what is timed: a network, a batch, and the step.
-- `reference`: the operations of a step, written down and done again: the yardstick of saved runs.
-- `peak`: the machine's own best at multiplying matrices.
-- `memory`: the most that a step holds.
-- `machine`: what device and processor are called.
-- `figures`: examples per second and what goes with it.
-- `provenance`: where the code that is timed was imported from.
-- `worker`: the process that measures when it is asked to.
+- `plan`: what a spec's `throughput` section times, complete. `records`: measurements as plain values.
+- `device_clock`: a clock that doesn't count the time that other processes had the processor.
+- `workload`: a network, a batch and the step that is timed. `reference_workload`: a step's operations, recorded and run
+  again, which saved runs are measured against.
+- `peak_macs`: the device's best rate of multiply-adds. `peak_memory`: the most memory that a step holds.
+- `machine`: the names of device and processor. `code_provenance`: where the code that is timed was imported from.
+- `speed_measurement`: examples per second of a spec, with peak and memory.
+- `worker`: the main function of a process that measures on request; `regression.workers` starts it.
+- `session`: the measurements of one session, compared with minima, revisions, saved runs and other specs.
+- `regression`: whether a network has become slower.
 """

@@ -1,4 +1,4 @@
-"""Where the code that is about to be timed was imported from: two sides that run the same code are equally fast."""
+"""Where the code that is timed was imported from: two sides that run the same code would seem equally fast."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _INSTALLED = {"site-packages", "dist-packages"}
-_OTHERS = {"vendor", "_vendor", "vendored", "third_party", "external"}  # folders of copies that nobody need import
+_VENDORED = {"vendor", "_vendor", "vendored", "third_party", "external"}  # folders of copies, seldom imported from
 
 
-def explain_wrong_code(tree: str | None, foreign: str | None) -> str:
-    """Why it isn't the tree's own code that would be timed; empty where it is.
+def explain_wrong_code(tree: str | None, other_tree: str | None) -> str:
+    """Explain why the code to be timed isn't the tree's own; empty where it is.
 
-    tree: the folder that the network's code belongs to. foreign: a folder that none of it may come from.
+    tree: the working tree that the network belongs to. other_tree: the working tree of the other side.
     """
-    if foreign is not None:
-        names = sorted({name.split(".")[0] for name, file in _imported() if _is_code_of(foreign, file)})
+    if other_tree is not None:
+        names = sorted({name.split(".")[0] for name, file in _imported() if _is_code_of(other_tree, file)})
         if names:
-            return f"{', '.join(names)} comes from {foreign}, so that both sides would run the same code"
+            return f"{', '.join(names)} comes from {other_tree}, so that both sides would run the same code"
     if tree is None:
         return ""
     known = _module_paths(_tracked_files(tree))
     for name, file in _imported():
-        if not file.is_relative_to(tree) and _path_of(name, file) in known:
+        if not file.is_relative_to(tree) and _module_path(name, file) in known:
             source = file.parents[name.count(".") + (file.name == "__init__.py")]
             return f"{name} comes from {source}, not from {tree}: install it editable (pip install -e .)"
     return ""
 
 
 def _imported() -> Iterator[tuple[str, Path]]:
-    """Every imported module with its file, except Python's own."""
+    """Yield every imported module with its file, except those of the standard library."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and name.split(".")[0] not in sys.stdlib_module_names:
@@ -39,7 +39,7 @@ def _imported() -> Iterator[tuple[str, Path]]:
 
 
 def _is_code_of(folder: str, file: Path) -> bool:
-    """Whether a file is a tree's own, rather than that of an environment that lies in it."""
+    """Whether a file belongs to a working tree, rather than to a Python environment inside it."""
     prefix = Path(sys.prefix)
     if not file.is_relative_to(folder) or _INSTALLED & set(file.parts):
         return False
@@ -48,26 +48,26 @@ def _is_code_of(folder: str, file: Path) -> bool:
 
 
 def _tracked_files(tree: str) -> list[str]:
-    """The Python files under version control; none where git can't tell."""
+    """List the Python files under version control; empty where git can't tell."""
     command = ["git", "-C", tree, "ls-files", "-z", "--", "*.py"]
     done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
     return done.stdout.decode("utf-8", "replace").split("\0") if done.returncode == 0 else []
 
 
 def _module_paths(files: Sequence[str]) -> set[str]:
-    """The ends of paths by which files can be imported: `pkg/nets.py` of `python/pkg/nets.py`, as of any folder."""
+    """Return the path suffixes by which files can be imported, such as `pkg/nets.py` of `python/pkg/nets.py`."""
     packages = {file.rpartition("/")[0] for file in files if file.endswith("/__init__.py")}
     found = set[str]()
     for file in files:
         parts = file.split("/")
-        if _OTHERS & set(parts):
+        if _VENDORED & set(parts):
             continue
-        # What lies in a package is imported by the package's name.
+        # A module in a package is imported by the package's name.
         found |= {"/".join(parts[at:]) for at in range(len(parts)) if "/".join(parts[:at]) not in packages}
     return found
 
 
-def _path_of(name: str, file: Path) -> str:
-    """`pkg/nets.py` of the module `pkg.nets`."""
+def _module_path(name: str, file: Path) -> str:
+    """Return the path of a module's file below `sys.path`: `pkg/nets.py` of `pkg.nets`."""
     path = name.replace(".", "/")
     return f"{path}/__init__.py" if file.name == "__init__.py" else f"{path}{file.suffix}"

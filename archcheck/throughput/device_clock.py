@@ -1,4 +1,4 @@
-"""A clock that stands still while another process has the processor."""
+"""A clock that doesn't count the time that other processes had the processor."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import torch
 
 from archcheck.training.devices import synchronize
 
-_WAITED = "/proc/thread-self/schedstat"  # nanoseconds run, nanoseconds waited for a processor, times that it ran
+_SCHEDSTAT = "/proc/thread-self/schedstat"  # nanoseconds run, nanoseconds waited for a processor, times that it ran
 
 
 class DeviceClock:
-    """Seconds as a device's own work takes them.
+    """A clock for the work of a device.
 
-    On a CPU under Linux the time that the calling thread spent waiting for a processor is left out: that is how busy
-    the machine is, and nothing of the network's. Sleeping, and waiting for a disk or a lock, count. Elsewhere it is the
-    clock on the wall.
+    On a CPU under Linux, the time that the calling thread spent waiting for a processor is left out: it depends on how
+    busy the machine is, not on the network. Sleeping, and waiting for a disk or a lock, count. Elsewhere this is the
+    wall clock.
 
-    To be used by the thread that made it.
+    A clock may only be used by the thread that made it.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._file = _open(_WAITED) if device.type == "cpu" else None
+        self._file = _open(_SCHEDSTAT) if device.type == "cpu" else None
 
     def now(self) -> float:
-        """Seconds since some moment, when the device has done all that it was asked for."""
+        """Return the seconds since some fixed moment, once the device has finished all queued work."""
         synchronize(self._device)
         waited = self._waited_sec()
         while True:
             now, before = time.perf_counter(), waited
             waited = self._waited_sec()
-            if waited == before:  # or the processor was taken away between the two looks
+            if waited == before:  # else the processor was taken away between the two readings
                 return now - waited
 
     def _waited_sec(self) -> float:
@@ -45,7 +45,7 @@ class DeviceClock:
 
 
 def _open(path: str) -> int | None:
-    """The file where the system counts that; None where it doesn't."""
+    """Open the file in which the system counts the waiting; None where it doesn't."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:

@@ -1,4 +1,4 @@
-"""What a machine is called, and what a spec file says for it."""
+"""The names of a machine's device and processor, and a spec's values by device."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from archcheck.training.devices import device_name
 
 
 def cpu_model() -> str:
-    """What the processor calls itself, `Intel(R) Xeon(R) Processor`, or else its architecture, `aarch64`."""
-    told = {"Linux": _model_on_linux, "Darwin": _model_on_macos}.get(platform.system(), platform.processor)
+    """Return the processor's own name, `Intel(R) Xeon(R) Processor`, or else its architecture, `aarch64`."""
+    read_name = {"Linux": _model_on_linux, "Darwin": _model_on_macos}.get(platform.system(), platform.processor)
     try:
-        name = told()
+        name = read_name()
     except (OSError, ValueError, subprocess.SubprocessError):
         name = ""
     return _one_line(name) or _one_line(platform.machine()) or "unknown CPU"
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:
-    """The circumstances that a speed was measured in; `threads` are those of torch's operations, on the CPU only."""
+    """Describe the machine that a speed is measured on; `threads` are those of torch's operations, on the CPU only."""
     return {
         "device": device_name(device),
         "cpu": cpu_model(),
@@ -35,7 +35,7 @@ def describe_device(device: torch.device) -> dict[str, Any]:
 
 
 def find_device_key(keys: Iterable[str], device: torch.device) -> str | None:
-    """The key of `{cpu: 30, NVIDIA H200: 20_000}` that speaks of this device; None where none does.
+    """Return the key of a map such as `{cpu: 30, NVIDIA H200: 20_000}` that means this device; None without one.
 
     The device's full name wins over the longest key that is a part of it in whole words (`H200`; `H20` is another GPU),
     which wins over its kind (`cpu`, `cuda`, `mps`).
@@ -48,13 +48,13 @@ def find_device_key(keys: Iterable[str], device: torch.device) -> str | None:
 
 def _model_on_linux() -> str:
     fields = _fields(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
-    if "CPU part" in fields and "model name" not in fields:  # ARM tells numbers only
+    if "CPU part" in fields and "model name" not in fields:  # ARM gives numbers only
         return f"{platform.machine()} implementer {fields.get('CPU implementer', '?')} part {fields['CPU part']}"
-    return fields.get("model name") or fields.get("cpu", "")  # POWER says `cpu`
+    return fields.get("model name") or fields.get("cpu", "")  # POWER calls it `cpu`
 
 
 def _fields(text: str) -> dict[str, str]:
-    """`NAME : VALUE` of the first processor in which each is told."""
+    """Parse lines `NAME : VALUE`; a name that occurs for several processors has the value of the first."""
     lines = [line.partition(":") for line in text.splitlines()]
     return {name.strip(): value.strip() for name, _, value in reversed(lines)}
 

@@ -1,4 +1,4 @@
-"""The machine's own best at multiplying matrices: what a network's speed is a share of."""
+"""The device's best rate of multiplying matrices, which utilization is a share of."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import torch
 from archcheck.training.devices import synchronize
 from archcheck.training.failures import is_out_of_memory
 
-_SIZES_OF_A_CPU = (256, 512, 1024)
-_SIZES_OF_AN_ACCELERATOR = (2048, 4096, 8192)
+_CPU_SIZES = (256, 512, 1024)
+_ACCELERATOR_SIZES = (2048, 4096, 8192)
 
 
 def measure_peak_macs_per_sec(device: torch.device, precision: Literal["fp32", "bf16"], seconds: float = 0.3) -> float:
-    """The best rate of square matrix products, in multiply-adds per second, n³ for an n x n product.
+    """Measure the best rate of square matrix products, in multiply-adds per second: n³ for an n x n product.
 
-    Torch's settings (threads, TF32) hold as they are. Takes about `seconds` and whatever loading the device's libraries
-    takes; on a slow device only the smaller products are tried, at least one of them.
+    Torch's settings (threads, TF32) are used as they are. Takes about `seconds`, and the time to load the device's
+    libraries; on a slow device only the smaller products are tried, at least one of them.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    sizes: tuple[int, ...] = _SIZES_OF_A_CPU if device.type == "cpu" else _SIZES_OF_AN_ACCELERATOR
+    sizes: tuple[int, ...] = _CPU_SIZES if device.type == "cpu" else _ACCELERATOR_SIZES
     with torch.inference_mode():
         while True:
             try:
@@ -34,14 +34,14 @@ def measure_peak_macs_per_sec(device: torch.device, precision: Literal["fp32", "
 
 
 def _best_rate(sizes: tuple[int, ...], dtype: torch.dtype, device: torch.device, seconds: float) -> float:
-    """Multiply-adds per second, from as many of the sizes as there is time and memory for, the first at least."""
+    """Return the best rate over the first sizes, as many as there is time and memory for, one at least."""
     first = _Product(sizes[0], dtype, device)
     ends = time.perf_counter() + seconds  # from here: the first warm-up loads libraries
     best = first.measure_rate(seconds / len(sizes))
     del first
     for index, size in enumerate(sizes[1:], start=1):
         left = ends - time.perf_counter()
-        if 2 * size**3 / best > left:  # the warm-up and a measured one
+        if 2 * size**3 / best > left:  # one to warm up and one to measure
             break
         try:
             best = max(best, _Product(size, dtype, device).measure_rate(left / (len(sizes) - index)))
@@ -53,10 +53,10 @@ def _best_rate(sizes: tuple[int, ...], dtype: torch.dtype, device: torch.device,
 
 
 class _Product:
-    """The product of two random square matrices, done once to warm up, and as often as it's asked for."""
+    """The product of two random square matrices; making it runs it once to warm up."""
 
     def __init__(self, size: int, dtype: torch.dtype, device: torch.device) -> None:
-        # a generator of our own leaves the user's alone; zeros or ones would draw less power and be multiplied faster
+        # A generator of its own leaves the user's alone. Zeros or ones would draw less power and be multiplied faster.
         generator = torch.Generator(device).manual_seed(0)
         self._size, self._device = size, device
         self._a, self._b = (torch.rand(size, size, generator=generator, dtype=dtype, device=device) for _ in range(2))
@@ -64,14 +64,14 @@ class _Product:
         self._measure_sec(1)
 
     def measure_rate(self, seconds: float) -> float:
-        """The best rate within about that time, in multiply-adds per second."""
+        """Return the best rate within about that time, in multiply-adds per second."""
         ends = time.perf_counter() + seconds
         best_sec, count = math.inf, 1
         while best_sec == math.inf or time.perf_counter() < ends:
             sec = self._measure_sec(count)
             if sec > 0:  # a coarse clock may stand still
                 best_sec = min(best_sec, sec / count)
-            if sec < seconds / 16:  # more at a time, for the device shouldn't wait for Python between two of them
+            if sec < seconds / 16:  # more at a time, so that the device doesn't wait for Python between two
                 count *= 2
         return self._size**3 / best_sec
 

@@ -1,4 +1,4 @@
-"""The most memory that a step holds at a time, as torch's allocators tell it."""
+"""The most memory that a step holds at a time, by torch's allocators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from archcheck.training.devices import synchronize
 def measure_peak_memory_bytes(
     step: Callable[[], object], device: torch.device, resident: Iterable[Tensor] = ()
 ) -> int | None:
-    """The most that the device's tensors hold while `step` runs once, in bytes.
+    """Measure the most memory that tensors on the device hold while `step` runs once, in bytes.
 
     CUDA: the allocator's own maximum, whatever is held from before included (`torch.cuda.max_memory_allocated`). The
     CPU has no such counter: there it is what `step` allocates, minus what of that it frees, at its highest, by the
@@ -26,11 +26,11 @@ def measure_peak_memory_bytes(
     Scratch space that oneDNN and MKL take from the system isn't seen.
 
     Returns:
-        None where it can't be measured: on MPS, or while somebody else is profiling. The step isn't run then, or, where
-        it is the step that profiles, in vain.
+        None where it can't be measured: on MPS, while another profiler is running (the step isn't run then), or where
+        the step itself profiles.
     """
     if device.type == "cuda":
-        return _peak_of_cuda_bytes(step, device)
+        return _peak_cuda_bytes(step, device)
     if device.type != "cpu" or _is_profiling():
         return None
     held_bytes = resident_bytes(resident)
@@ -39,12 +39,12 @@ def measure_peak_memory_bytes(
 
 
 def resident_bytes(tensors: Iterable[Tensor]) -> int:
-    """What these tensors hold, in bytes: whole storages, each counted once however many tensors share it."""
+    """Return the bytes that tensors hold: whole storages, each counted once however many tensors share it."""
     storages = (tensor.untyped_storage() for tensor in tensors if tensor.layout is torch.strided)
     return sum({(storage.device, storage.data_ptr()): storage.nbytes() for storage in storages}.values())
 
 
-def _peak_of_cuda_bytes(step: Callable[[], object], device: torch.device) -> int:
+def _peak_cuda_bytes(step: Callable[[], object], device: torch.device) -> int:
     synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     step()
@@ -53,7 +53,7 @@ def _peak_of_cuda_bytes(step: Callable[[], object], device: torch.device) -> int
 
 
 def _is_profiling() -> bool:
-    """A second profiler would break the first one, of this thread or another."""
+    """Whether a profiler is running, in this thread or another: a second one would break it."""
     return torch._C._autograd._profiler_enabled() or torch.autograd.profiler._is_profiler_enabled
 
 
@@ -66,7 +66,7 @@ def _transient_bytes(step: Callable[[], object]) -> int | None:
     finally:
         stopped = _stop(profiler)
     allocations = _allocations(profiler.kineto_results) if stopped else []
-    # the first two are the sign of life of `_start`
+    # the first two are of the tensor that `_start` makes and drops
     return _highest_bytes(allocations[2:]) if allocations else None
 
 
@@ -77,7 +77,7 @@ def _start(profiler: profile) -> bool:
             profiler.__enter__()  # type: ignore[no-untyped-call]
         except RuntimeError:
             return False
-        del from_before  # the first block that it doesn't know makes it warn: better here than in the step
+        del from_before  # the profiler warns of the first block that it doesn't know: here rather than in the step
         torch.empty(1, device="cpu")
     return True
 
@@ -92,7 +92,7 @@ def _stop(profiler: profile) -> bool:
 
 
 def _allocations(results: Any) -> list[tuple[int, int]]:
-    """The CPU's allocations as (address, bytes), in order of time; those that are freed have negative sizes."""
+    """Return the CPU's allocations as (address, bytes), in order of time; blocks that are freed have negative sizes."""
     found, pending = [], list(reversed(results.experimental_event_tree()))
     while pending:
         event = pending.pop()
@@ -103,9 +103,9 @@ def _allocations(results: Any) -> list[tuple[int, int]]:
 
 
 def _highest_bytes(allocations: list[tuple[int, int]]) -> int:
-    """The most that is held at a time of what is allocated here.
+    """Return the most bytes that are held at a time of these allocations.
 
-    What was there before doesn't count when it is freed: the profiler knows of it only if it was profiled then.
+    Freeing a block from before isn't counted: the profiler knows of it only if it was running at its allocation.
     """
     sizes: dict[int, int] = {}
     held = highest = 0
@@ -121,7 +121,7 @@ def _highest_bytes(allocations: list[tuple[int, int]]) -> int:
 
 @contextmanager
 def _silenced_stderr() -> Iterator[None]:
-    """Kineto writes of its starts and stops, and of GPUs that it doesn't find, from C++, with no way to stop it."""
+    """Drop what is written to stderr: Kineto writes there from C++ when it starts, stops or finds no GPU."""
     try:
         stderr = os.dup(2)
     except OSError:  # closed: nothing to silence

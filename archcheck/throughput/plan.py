@@ -1,4 +1,4 @@
-"""What a `throughput` section times, complete: what it says, the training recipe for the rest, defaults after that."""
+"""What a spec's `throughput` times, complete: the section's own keys, else the recipe's, else defaults."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ from archcheck.training.recipe import Recipe, RecipeKind, resolve_recipe
 Mode: TypeAlias = Literal["train", "inference"]
 
 DEFAULT_MAX_REGRESSION = 0.075
-# The keys of `throughput` that say what is timed; the others say how fast it has to be.
+# The keys of `throughput` that give what is timed; the others give how fast it has to be.
 WORKLOAD_KEYS = ("mode", "batch_size", "resize", "precision")
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedPlan:
-    """What is timed, every choice made, nothing measured.
+    """What is timed and how fast it has to be, with every choice made.
 
-    recipe: with the batch size, resize and precision that count here; `args` and `input` are the network's.
+    recipe: with the batch size, resize and precision of `throughput`; `args` and `input` are the network's.
     has_training: the spec has a recipe; without one a step minimises the mean square of the outputs by plain SGD.
     sizes: of the input's free dimensions.
+    max_regression: how much longer a step may take, 0.1 for 10 %.
+    own_keys: the keys that `throughput` gives itself.
     """
 
     mode: Mode
@@ -44,7 +46,7 @@ class SpeedPlan:
     own_keys: frozenset[str]
 
     def make_inputs(self) -> ForwardInput:
-        """The batch that goes in; images have the size that `resize` says."""
+        """Return the input of a step; images have the size that `resize` gives."""
         made = make_forward_input(self.recipe.input, self.sizes)
         resize = self.recipe.resize
         if resize is None or len(made.args) + len(made.kwargs) != 1:
@@ -53,8 +55,8 @@ class SpeedPlan:
             return replace(made, args=(_resized(made.args[0], resize),))
         return replace(made, kwargs={key: _resized(value, resize) for key, value in made.kwargs.items()})
 
-    def describe(self) -> dict[str, Any]:
-        """What two runs have to have in common to be compared."""
+    def conditions(self) -> dict[str, Any]:
+        """Return what has to be equal in two plans for their speeds to be comparable."""
         batch, recipe = self.make_inputs(), self.recipe
         shapes = [f"[{', '.join(map(str, one.shape))}]" for _, one in iter_leaves((batch.args, batch.kwargs))]
         return {
@@ -65,15 +67,15 @@ class SpeedPlan:
         }
 
     def describe_step(self) -> str:
-        """A step in words: `[64, 1, 28, 28] by SGD and CrossEntropyLoss`."""
-        shapes = self.describe()["input"]
+        """Describe a step in words: `[64, 1, 28, 28] by SGD and CrossEntropyLoss`."""
+        shapes = self.conditions()["input"]
         if self.mode == "inference":
             return str(shapes)
         loss = self.recipe.loss.name if self.has_training else "the mean square of the outputs"
         return f"{shapes} by {self.recipe.optimizer.name} and {loss}"
 
-    def work(self) -> dict[str, Any]:
-        """The keys of `throughput` that give another spec this one's work."""
+    def workload_keys(self) -> dict[str, Any]:
+        """Return the keys of `throughput` by which another spec is timed on the same workload."""
         resize = self.recipe.resize
         return {
             "mode": self.mode,
@@ -83,17 +85,20 @@ class SpeedPlan:
         }
 
     def place(self, key: str) -> Keys:
-        """Where a key is written: in `throughput`, or where the recipe has it."""
+        """Return the place of a key in the spec: in `throughput`, or where the recipe has it."""
         return ("throughput", key) if key in self.own_keys else self.recipe.place(key)
 
 
 def resolve_plan(spec: Spec, kind: RecipeKind, work: Mapping[str, Any] | None = None) -> SpeedPlan:
-    """The plan of a spec: its `throughput`, with the keys of `work` instead of its own."""
+    """Return the plan of a spec.
+
+    work: keys of `throughput` that replace the spec's own, as `SpeedPlan.workload_keys` gives them.
+    """
     section = spec.throughput or Throughput()
     if work is not None:
         section = section.model_copy(update={key: work[key] for key in WORKLOAD_KEYS})
-    trained = spec if spec.training is not None else spec.model_copy(update={"training": _untrained()})
-    recipe = resolve_recipe(trained, kind)
+    defaults = {"training": spec.training or Training(dataset=Named(name="none"))}
+    recipe = resolve_recipe(spec.model_copy(update=defaults), kind)
     own = {key: getattr(section, key) for key in section.model_fields_set if getattr(section, key) is not None}
     resize = work["resize"] if work is not None else own.get("resize", recipe.resize)
     recipe = replace(
@@ -113,12 +118,8 @@ def resolve_plan(spec: Spec, kind: RecipeKind, work: Mapping[str, Any] | None = 
     )
 
 
-def _untrained() -> Training:
-    return Training(dataset=Named(name="none"))
-
-
 def _batch_size(spec: Spec, recipe: Recipe, asked: int) -> int:
-    """The batch size asked for, or that of a network that takes no other."""
+    """Return the batch size asked for, or the only one that the network takes."""
     if BATCH in input_names(recipe.input):
         return asked
     first = next(pattern for _, pattern in iter_input_patterns(recipe.input))
@@ -127,7 +128,7 @@ def _batch_size(spec: Spec, recipe: Recipe, asked: int) -> int:
 
 
 def _resized(value: InputValue, resize: tuple[int, int]) -> InputValue:
-    """Images of another size; anything else as it is."""
+    """Return images at another size, and any other input unchanged."""
     if not isinstance(value, TensorInput) or len(value.shape) != 4 or not value.dtype.startswith(("float", "bfloat")):
         return value
     return replace(value, shape=(*value.shape[:2], *resize))

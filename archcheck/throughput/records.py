@@ -1,4 +1,4 @@
-"""Measurements of speed, as plain values."""
+"""Records of measured speeds, as plain values."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class SpeedRecord:
-    """How fast a network is: medians of one step's time, and what goes with it.
+    """The speed of a network: the median time of a step, and what was measured with it.
 
     macs_per_sec: a step of training counts as three forward passes, since its backward pass computes two products for
-    each of the forward's; None where nobody knows the multiply-adds. utilization: of `peak_macs_per_sec`, the device's
-    own best at multiplying matrices at that moment. peak_memory_bytes: the most that is held during a step, None where
-    the device doesn't tell. compile_sec: what the first step took longer, where it compiled. num_threads: of the CPU,
-    None on other devices.
+    each of the forward's; None where the multiply-adds aren't known. peak_macs_per_sec: the device's best rate at
+    multiplying matrices at that moment. peak_memory_bytes: the most that is held during a step; None where the device
+    doesn't tell. compile_sec: how much longer the first step took, where it compiled. num_threads: of the CPU; None on
+    other devices.
     """
 
     mode: str
@@ -31,7 +31,7 @@ class SpeedRecord:
 
     @property
     def utilization(self) -> float | None:
-        """From 0 to 1."""
+        """The share of the peak rate that was reached, from 0 to 1."""
         return None if self.macs_per_sec is None else self.macs_per_sec / self.peak_macs_per_sec
 
 

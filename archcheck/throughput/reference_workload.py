@@ -1,8 +1,8 @@
-"""The operations of a step, written down and done again: what a later run is measured beside.
+"""The operations of a step, recorded as text and run again, which later versions of the step are measured against.
 
-A machine's speed changes from minute to minute, by other amounts for convolutions, for matrix products and for memory.
-The step as it once was changes with them, whatever they are. So its operations are saved, with the shapes that they
-were called with, and done again beside the step as it is now.
+A machine's speed changes from minute to minute, by different amounts for convolutions, matrix products and memory. The
+step as it was when it was saved is affected in the same way. So its operations are saved with the shapes of their
+arguments, and run in turns with the step as it is now.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from archcheck.throughput.device_clock import DeviceClock
 from archcheck.training.devices import synchronize
 
 MAX_TEXT_BYTES = 64 << 20
-_MADE_OF = (torch.dtype, torch.layout, torch.memory_format)
+_TORCH_CONSTANTS = (torch.dtype, torch.layout, torch.memory_format)
 
 
-class InvalidReference(Exception):  # noqa: N818 - what a file holds, not a fault
-    """A text is no reference of this version's."""
+class InvalidReference(Exception):  # noqa: N818 - a finding about a file
+    """A text is no reference workload of this version."""
 
 
 def record_reference_workload(step: Callable[[], None], device: torch.device) -> str | None:
-    """A step's operations as text; None where none of them can be done again by itself."""
+    """Record a step's operations as text; None where none of them can be run by itself."""
     recorder = _Recorder(device)
     with recorder:
         step()
@@ -40,28 +40,28 @@ def record_reference_workload(step: Callable[[], None], device: torch.device) ->
     tensors = [description for description, _ in sorted(recorder.tensors.items(), key=lambda item: item[1])]
     written = {"version": 1, "tensors": [list(one) for one in tensors], "calls": recorder.calls}
     calls = [call for call in recorder.calls if _works(written | {"calls": [call]}, device)]
-    return _packed(written | {"calls": calls}) if calls else None
+    return _pack(written | {"calls": calls}) if calls else None
 
 
 class ReferenceWorkload:
-    """Operations to be done again, on numbers of their own.
+    """The operations that a text holds, run on tensors of their own.
 
     Raises:
-        Unreadable: the text is none that `record_reference_workload` wrote.
+        InvalidReference: the text was not written by `record_reference_workload`.
     """
 
     def __init__(self, text: str, device: torch.device) -> None:
         self.device = device
         self._clock = DeviceClock(device)
         try:
-            self._program = _Program(_unpacked(text), device)
+            self._program = _Program(_unpack(text), device)
             with torch.no_grad():
                 self._program.run()
-        except Exception as error:  # what a text can hold, an operation can raise
+        except Exception as error:  # operations of any text may raise anything
             raise InvalidReference(f"not a reference workload: {one_line(error)}") from error
 
     def run(self, num_steps: int) -> float:
-        """Do all of it so many times. Returns the seconds, by `DeviceClock`, until the device has done them."""
+        """Run all operations `num_steps` times; return the seconds that the device took, by `DeviceClock`."""
         with torch.no_grad():
             return sum(self._run_once() for _ in range(num_steps))
 
@@ -72,11 +72,11 @@ class ReferenceWorkload:
         return self._clock.now() - start
 
 
-# ------------------------------------------------------------------------------------------- writing down
+# ------------------------------------------------------------------------------------------- recording
 
 
 class _Recorder(TorchDispatchMode):
-    """Notes every operation that runs within it: its name, and its arguments with shapes in place of tensors."""
+    """Records every operation that runs within it: its name, and its arguments with shapes in place of tensors."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -93,7 +93,7 @@ class _Recorder(TorchDispatchMode):
                 written = {key: self._write(value) for key, value in kwargs.items()}
                 self.calls.append([func.__name__, [self._write(value) for value in args], written])
             except TypeError:
-                pass  # it takes something that can't be written down: left out, now and later
+                pass  # an argument can't be written as JSON: the operation is left out
         return func(*args, **kwargs)
 
     def _write(self, value: Any) -> Any:
@@ -101,7 +101,7 @@ class _Recorder(TorchDispatchMode):
             return {"t": self._number(value)}
         if isinstance(value, torch.device):
             return {"device": None}
-        if isinstance(value, _MADE_OF):
+        if isinstance(value, _TORCH_CONSTANTS):
             return {"torch": str(value).removeprefix("torch.")}
         if isinstance(value, (list, tuple)):
             return [self._write(item) for item in value]
@@ -127,14 +127,14 @@ def _works(written: Mapping[str, Any], device: torch.device) -> bool:
     return True
 
 
-def _packed(written: Mapping[str, Any]) -> str:
+def _pack(written: Mapping[str, Any]) -> str:
     return base64.b64encode(zlib.compress(json.dumps(written, separators=(",", ":")).encode(), 9)).decode()
 
 
-# ------------------------------------------------------------------------------------------- doing again
+# ------------------------------------------------------------------------------------------- running
 
 
-def _unpacked(text: str) -> Mapping[str, Any]:
+def _unpack(text: str) -> Mapping[str, Any]:
     try:
         unpacker = zlib.decompressobj()
         data = unpacker.decompress(base64.b64decode(text, validate=True), MAX_TEXT_BYTES)
@@ -147,7 +147,7 @@ def _unpacked(text: str) -> Mapping[str, Any]:
 
 
 class _Program:
-    """Operations with arguments of their own. Tensors of one form are one tensor, unless an operation writes to it."""
+    """Operations with arguments of their own; tensors of one form are one tensor, unless an operation writes to it."""
 
     def __init__(self, written: Mapping[str, Any], device: torch.device) -> None:
         self._device = device
@@ -160,7 +160,7 @@ class _Program:
             operation(*args, **kwargs)
 
     def refill(self) -> None:
-        """Start from the same numbers each time: what is multiplied again and again gets slow to work with."""
+        """Fill the tensors that operations write to anew: repeated multiplications would make their numbers slow."""
         for (_, is_written_to), tensor in self._tensors.items():
             if is_written_to:
                 _fill(tensor)
@@ -175,7 +175,7 @@ class _Program:
         named = {key: self._read(value, writes[names.index(key)]) for key, value in kwargs.items()}
         values = tree_leaves([read, named])
         if any(isinstance(value, str) for value in values) and not any(isinstance(value, Tensor) for value in values):
-            raise ValueError(f"{name} takes a name")  # of a file, which it would read or write
+            raise ValueError(f"{name} takes a name")  # such as a file's, which it would read or write
         return operation, read, named
 
     def _read(self, value: Any, is_written_to: bool) -> Any:
@@ -199,11 +199,11 @@ class _Program:
 
 def _constant(name: str) -> Any:
     constant = getattr(torch, name)
-    if not isinstance(constant, _MADE_OF):
+    if not isinstance(constant, _TORCH_CONSTANTS):
         raise ValueError(f"torch.{name}")
     return constant
 
 
 def _fill(tensor: Tensor) -> Tensor:
-    """Numbers that no operation minds: 0 is an index into anything."""
+    """Fill a tensor with numbers that every operation takes: 0 is a valid index into anything."""
     return tensor.fill_(0.5) if tensor.is_floating_point() or tensor.is_complex() else tensor.zero_()

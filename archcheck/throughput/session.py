@@ -154,7 +154,7 @@ class SpeedSession:
 
         device, recipe = self.device(), plan.recipe
         ways = {"memory_format": recipe.memory_format, "compile": recipe.compile}
-        return describe_device(device) | {"threads": num_timing_threads(device)} | plan.describe() | ways
+        return describe_device(device) | {"threads": num_timing_threads(device)} | plan.conditions() | ways
 
     def request(self, spec_file: SpecFile, plan: SpeedPlan, *, tree: Path | None = None) -> WorkerRequest:
         """A process that measures a spec as it is here."""

@@ -1,4 +1,4 @@
-"""Examples per second, and what goes with it."""
+"""Examples per second of a spec's network, with utilization, memory and compile time."""
 
 from __future__ import annotations
 
@@ -27,21 +27,25 @@ from archcheck.training.devices import device_name, release
 from archcheck.training.failures import errors_attributed_to
 
 ROUNDS_SEC = 1.0
-LEAST_ROUNDS, MOST_ROUNDS = 5, 2_000
-PEAK_SEC = 0.15  # before the rounds, and as long after them: the machine's speed is another every minute
-FORWARD_PASSES_PER_STEP = {"train": 3, "inference": 1}  # forward passes that a step counts as
+MIN_ROUNDS, MAX_ROUNDS = 5, 2_000
+PEAK_SEC = 0.15  # before the rounds, and as long after them, as the machine's speed changes every minute
+# What a step counts as: a backward pass computes two products for each of the forward pass's.
+FORWARD_PASSES_PER_STEP = {"train": 3, "inference": 1}
 
 RoundTimer: TypeAlias = Callable[[Callable[[], object], int], Sequence[float]]
-"""Times a function so many times. Returns the seconds of each."""
+"""Calls a function a number of times; returns the seconds of each call."""
 
 
 def num_timing_threads(device: torch.device) -> int | None:
-    """One thread of the CPU: what a second one gains depends on what else the machine is doing."""
+    """Return the number of threads to time with: 1 on the CPU, None elsewhere.
+
+    What a second thread gains depends on what else the machine is doing.
+    """
     return 1 if device.type == "cpu" else None
 
 
 def time_calls(function: Callable[[], object], number: int) -> list[float]:
-    """The seconds that each of so many calls takes."""
+    """Call a function `number` times; return the seconds of each call."""
     seconds = []
     for _ in range(number):
         start = time.perf_counter()
@@ -53,14 +57,14 @@ def time_calls(function: Callable[[], object], number: int) -> list[float]:
 def measure_speed(
     spec_file: SpecFile, plan: SpeedPlan, device: torch.device, rootdir: Path | None, time_rounds: RoundTimer
 ) -> SpeedRecord:
-    """Build a spec's network and time steps of it. Torch's settings and random generators are afterwards as before.
+    """Build a spec's network and time steps of it. Torch's settings and random generators are restored afterwards.
 
     Raises:
         RunFailed: network and plan don't go together, or memory runs out.
         BuildError: the network can't be built.
     """
     with seeded(plan.recipe.seed, device, num_timing_threads(device)):
-        times = _time(Workload(spec_file, plan, device, rootdir), time_rounds, rootdir)
+        times = _time_steps(Workload(spec_file, plan, device, rootdir), time_rounds, rootdir)
     release(device)
     macs, examples_per_sec = _count_macs(spec_file, plan, rootdir), plan.recipe.batch_size / times.step_sec
     return SpeedRecord(
@@ -80,17 +84,19 @@ def measure_speed(
 
 @dataclass(frozen=True, slots=True)
 class _Times:
+    """What timing the steps of a workload gives."""
+
     first_step_sec: float
     step_sec: float
     peak_macs_per_sec: float
     peak_memory_bytes: int | None
 
 
-def _time(workload: Workload, time_rounds: RoundTimer, rootdir: Path | None) -> _Times:
+def _time_steps(workload: Workload, time_rounds: RoundTimer, rootdir: Path | None) -> _Times:
     device, precision = workload.device, workload.plan.recipe.precision
     first_step_sec, step_sec = workload.warm_up()
     peak = measure_peak_macs_per_sec(device, precision, PEAK_SEC)
-    number = num_steps_lasting(ROUNDS_SEC, step_sec, least=LEAST_ROUNDS, most=MOST_ROUNDS)
+    number = num_steps_lasting(ROUNDS_SEC, step_sec, least=MIN_ROUNDS, most=MAX_ROUNDS)
     with errors_attributed_to("build", "a step", rootdir):
         rounds = time_rounds(lambda: workload.run(1), number)
         memory = measure_peak_memory_bytes(workload.step, device, workload.resident())
@@ -99,15 +105,15 @@ def _time(workload: Workload, time_rounds: RoundTimer, rootdir: Path | None) -> 
 
 
 def _count_macs(spec_file: SpecFile, plan: SpeedPlan, rootdir: Path | None) -> int | None:
-    """Multiply-adds of one example's forward pass at the size that was timed."""
+    """Count the multiply-adds of one example's forward pass at the timed size; None where they can't be counted."""
     two = replace(plan, sizes={**plan.sizes, BATCH: 2}).make_inputs()
     one = replace(plan, sizes={**plan.sizes, BATCH: 1}).make_inputs()
     try:
         make = prepare_network(spec_file.spec.build, plan.recipe.args, spec_file.path.resolve().parent, rootdir)
         trace = trace_structure(make, [two], one)
     except ArchcheckError:
-        return None  # it runs, so that whatever this is concerns nobody but the count
+        return None  # the network runs, so this concerns the count alone
     if trace.macs is None or trace.uncounted:
         return None
-    # Where the batch is fixed, it is what was counted.
+    # A network of one batch size was counted at that size.
     return trace.macs if BATCH in input_names(plan.recipe.input) else trace.macs // plan.recipe.batch_size

@@ -1,7 +1,8 @@
-"""The process that measures: it makes one workload, and takes steps of it when it is told to.
+"""The main function of a worker process, which builds one workload and times steps of it on request.
 
-It reads a line of JSON from standard input and answers with one, until standard input ends: when its parent is gone,
-however that came about, so is it. What a network prints goes to standard error.
+A worker answers each line of JSON on standard input with one on standard output. It ends when standard input does, so
+that it never outlives its parent. What a network prints goes to standard error. The parent's side is
+`regression.workers`.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from archcheck.throughput.regression.workers import PROTOCOL
 
 
 def main() -> None:
-    """Serve one parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when it's over
+    """Serve the parent process until it closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
     requests, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a network that reads its input would read ours
-    _say(answers, {"protocol": PROTOCOL})
+    _send(answers, {"protocol": PROTOCOL})
     request = json.loads(requests.readline())
-    with contextlib.suppress(BrokenPipeError):  # nobody listens any more
+    with contextlib.suppress(BrokenPipeError):  # the parent is gone
         _serve(request, requests, answers)
-    os._exit(0)  # threads of the network's own must not keep it
+    os._exit(0)  # without waiting for threads of the network
 
 
 def _serve(request: Mapping[str, Any], requests: IO[str], answers: IO[str]) -> None:
@@ -35,19 +36,19 @@ def _serve(request: Mapping[str, Any], requests: IO[str], answers: IO[str]) -> N
 
     try:
         for answer in _answers(request, requests):
-            _say(answers, answer)
+            _send(answers, answer)
     except ArchcheckError as error:
-        _say(answers, {"error": type(error).__name__, "message": str(error).splitlines()[0]})
+        _send(answers, {"error": type(error).__name__, "message": str(error).splitlines()[0]})
     except BrokenPipeError:
         raise
-    except Exception as error:  # ours, or of a revision that does things in another way
+    except Exception as error:  # an error of archcheck, maybe as this revision's API differs
         from archcheck.network.exceptions import one_line
 
-        _say(answers, {"error": "Crash", "message": f"measuring raised {one_line(error)}"})
+        _send(answers, {"error": "Crash", "message": f"measuring raised {one_line(error)}"})
 
 
 def _answers(request: Mapping[str, Any], requests: IO[str]) -> Iterator[dict[str, Any]]:
-    """An answer when all is ready, then one for each line that comes in."""
+    """Yield an answer when the workload is ready, then one for each line that comes in."""
     from archcheck.network.torch_state import seeded
     from archcheck.spec.spec_file import read_spec
     from archcheck.throughput.code_provenance import explain_wrong_code
@@ -63,48 +64,48 @@ def _answers(request: Mapping[str, Any], requests: IO[str]) -> Iterator[dict[str
     with seeded(plan.recipe.seed, device, request["num_threads"]):
         try:
             workload = Workload(spec_file, plan, device, rootdir)
-            _stay_on(request["cpu"])
+            _pin_to(request["cpu"])
             first_step_sec, step_sec = workload.warm_up()
             facts = {"batch_size": plan.recipe.batch_size, "first_step_sec": first_step_sec, "step_sec": step_sec}
             yield facts | {
                 "work": plan.describe_step(),
                 "wrong_code": explain_wrong_code(request["tree"], request["foreign"]),
             }
-            yield from _measurements(_Bench(workload), requests)
+            yield from _measurements(_CommandHandler(workload), requests)
         except RunFailed as failed:
             fault = failed.fault
             yield {"error": "RunFailed", "message": fault.message, "keys": list(plan.place(fault.key))}
 
 
-def _stay_on(cpu: int | None) -> None:
-    """From now on, as both sides start at once: on one processor that would take twice as long."""
+def _pin_to(cpu: int | None) -> None:
+    """Stay on one processor from now on; earlier, both sides would share it while they start at the same time."""
     if cpu is not None:
-        with contextlib.suppress(OSError):  # it was taken out of use a moment ago
+        with contextlib.suppress(OSError):  # it was taken offline a moment ago
             os.sched_setaffinity(0, {cpu})
 
 
-def _measurements(bench: _Bench, requests: IO[str]) -> Iterator[dict[str, Any]]:
+def _measurements(handler: _CommandHandler, requests: IO[str]) -> Iterator[dict[str, Any]]:
     commands: dict[str, Callable[[Any], dict[str, Any]]] = {
-        "step": bench.step, "reference": bench.reference, "prepare": bench.prepare,
+        "step": handler.step, "reference": handler.reference, "prepare": handler.prepare,
     }  # fmt: skip
     for line in requests:
         command, argument = json.loads(line)
         yield commands[command](argument)
 
 
-class _Bench:
-    """A workload, and beside it the reference that it's measured against."""
+class _CommandHandler:
+    """Carries out the parent's commands on a workload and the reference that it is measured against."""
 
     def __init__(self, workload: Any) -> None:
         self._workload = workload
         self._reference: Any = None
 
     def step(self, number: int) -> dict[str, Any]:
-        """Seconds for so many steps."""
+        """Time a number of steps."""
         return {"seconds": self._workload.run(number)}
 
     def prepare(self, text: str | None) -> dict[str, Any]:
-        """Make ready the reference that a text describes, or one of this very step. `text` is null where none works."""
+        """Build the reference that a text describes, or record one of this step; `text` is None where neither works."""
         from archcheck.throughput.reference_workload import (
             InvalidReference,
             ReferenceWorkload,
@@ -122,11 +123,11 @@ class _Bench:
         return {"text": text, "step_sec": seconds}
 
     def reference(self, number: int) -> dict[str, Any]:
-        """Seconds for the reference, so many times."""
+        """Time a number of runs of the reference."""
         return {"seconds": self._reference.run(number)}
 
 
-def _say(answers: IO[str], answer: Mapping[str, Any]) -> None:
+def _send(answers: IO[str], answer: Mapping[str, Any]) -> None:
     answers.write(json.dumps(answer) + "\n")
     answers.flush()
 

@@ -1,4 +1,4 @@
-"""What is timed: a network, a batch that is there already, and the step."""
+"""The workload that is timed: a network, a batch that is on the device already, and a step."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from archcheck.training.step import TrainingStep
 from archcheck.training.trainer import build_unshared_network
 
 WARM_UP_SEC = 0.3
-LEAST_WARM_UP_STEPS = 2
-NEEDS_LEARNING_RATE = ("LBFGS", "Rprop")  # a learning rate of 0 would be another algorithm, or none
+MIN_WARM_UP_STEPS = 2
+NEEDS_LEARNING_RATE = ("LBFGS", "Rprop")  # a learning rate of 0 would make another algorithm of them, or none
 
 
 class Workload:
-    """A network with one batch of made-up numbers, and a step of its training or inference on it.
+    """A network with one batch of random numbers, and a step of its training or inference on it.
 
-    The data set has no part in it, and learning rates are 0, which costs the same: weights that a thousand steps on
-    one batch had changed would make another workload of it.
+    No data set is read. Learning rates are 0, which costs the same: weights changed by a thousand steps on one batch
+    would be another workload.
 
-    To be made and used within `world.seeded`.
+    A workload has to be made and used within `seeded`.
 
     Raises:
         RunFailed: network and plan don't go together.
@@ -47,7 +47,7 @@ class Workload:
         self.network = build_unshared_network(spec_file, recipe, rootdir)
         with errors_attributed_to("batch_size", "making a batch", rootdir):
             self.inputs = _make_batch(plan, device)
-        self._values: list[tuple[Tensor, Tensor]] = []  # of parameters, to be put back after each turn
+        self._values: list[tuple[Tensor, Tensor]] = []  # of parameters, restored after each turn
         if plan.mode == "inference":
             self._tensors: list[Tensor] = []
             self._step = self._inference_step()
@@ -55,11 +55,11 @@ class Workload:
             self._step = self._training_step()
 
     def step(self) -> None:
-        """Ask for one step; doesn't wait for the device."""
+        """Take one step without waiting for the device."""
         self._step()
 
     def run(self, num_steps: int) -> float:
-        """Take so many steps. Returns the seconds, by `DeviceClock`, until the device has done them."""
+        """Take a number of steps; return the seconds that the device took, by `DeviceClock`."""
         start = self._clock.now()
         for _ in range(num_steps):
             self._step()
@@ -70,16 +70,16 @@ class Workload:
         return seconds
 
     def warm_up(self) -> tuple[float, float]:
-        """Take steps until they are as fast as they get. Returns the seconds of the first, and of one of the last."""
+        """Take steps until they are at full speed; return the seconds of the first, and of the fastest after it."""
         with errors_attributed_to("build", "a step", self._rootdir):
             first = self.run(1)
-            spent = [self.run(1) for _ in range(LEAST_WARM_UP_STEPS)]
+            spent = [self.run(1) for _ in range(MIN_WARM_UP_STEPS)]
             while sum(spent) < WARM_UP_SEC:
                 spent.append(self.run(1))
         return first, min(spent)
 
     def resident(self) -> Iterator[Tensor]:
-        """What is held from one step to the next: batch, parameters, buffers, the optimizer's state; no gradients."""
+        """Yield the tensors held between steps: batch, parameters, buffers, optimizer state; not gradients."""
         state = self._training.optimizer.state if self.plan.mode == "train" else {}
         held = (leaf for _, leaf in iter_leaves([self.inputs, self._tensors, state]))
         yield from (leaf for leaf in held if isinstance(leaf, Tensor))
@@ -112,7 +112,7 @@ class Workload:
         if type(training.optimizer).__name__ in NEEDS_LEARNING_RATE:
             self._values = [(parameter, parameter.detach().clone()) for parameter in training.parameters]
         else:
-            _stop_learning(training.optimizer)
+            _zero_learning_rates(training.optimizer)
         self._training = training
 
         def step() -> None:
@@ -123,21 +123,21 @@ class Workload:
 
 
 class _MeanSquare(nn.Module):
-    """A loss for any output, where the spec names none."""
+    """A loss for outputs of any shape, where the spec has no recipe."""
 
     def forward(self, outputs: Tensor, _: Tensor) -> Tensor:
         return outputs.float().square().mean()
 
 
 def _make_batch(plan: SpeedPlan, device: torch.device) -> Any:
-    """Inputs as a data set would give them: one tensor, a tuple for several, or a map for keywords."""
+    """Make inputs as a data set would give them: one tensor, a tuple for several, or a map for keywords."""
     args, kwargs = make_inputs(plan.make_inputs(), "cpu")
-    alone = len(args) == 1 and isinstance(args[0], Tensor)
-    return map_leaves(lambda tensor: tensor.to(device), kwargs or (args[0] if alone else tuple(args)))
+    is_single = len(args) == 1 and isinstance(args[0], Tensor)
+    return map_leaves(lambda tensor: tensor.to(device), kwargs or (args[0] if is_single else tuple(args)))
 
 
 def _make_targets(loss: str, outputs: Tensor) -> Tensor:
-    """Targets of the form that a loss takes: classes (B, ...), or numbers from 0 to 1 in the outputs' shape."""
+    """Make targets of the form that a loss takes: classes (B, ...), or numbers from 0 to 1 in the outputs' shape."""
     if not takes_classes(loss):
         return torch.rand_like(outputs)
     if outputs.ndim < 2:
@@ -146,7 +146,7 @@ def _make_targets(loss: str, outputs: Tensor) -> Tensor:
     return torch.randint(0, outputs.shape[1], (outputs.shape[0], *outputs.shape[2:]), device=outputs.device)
 
 
-def _stop_learning(optimizer: torch.optim.Optimizer) -> None:
+def _zero_learning_rates(optimizer: torch.optim.Optimizer) -> None:
     for group in optimizer.param_groups:
         rate = group.get("lr")
         if isinstance(rate, Tensor):
@@ -156,5 +156,5 @@ def _stop_learning(optimizer: torch.optim.Optimizer) -> None:
 
 
 def num_steps_lasting(seconds: float, step_sec: float, *, least: int = 1, most: int = 1_000_000) -> int:
-    """How many steps take about so long."""
+    """Return the number of steps that take about `seconds`, within `least` and `most`."""
     return max(least, min(most, math.ceil(seconds / max(step_sec, 1e-9))))

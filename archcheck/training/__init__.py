@@ -1,13 +1,15 @@
 """Training: a recipe, a network and data in, a `TrainingRecord` out.
 
-- `components`: optimizers, schedulers, losses and initialisation by their names in torch, and whether these exist.
-- `metrics`: accuracy or R², gathered on the device.
-- `faults`: what goes wrong in a run, in one line.
-- `contract`: whether data, network and recipe go together.
-- `forward`: a network on its device, in its precision and layout.
-- `step`: one step of training; what is timed where speed is measured.
-- `interrupts`: Ctrl-C, remembered.
+- `options`: the options of a session. `recipe`: a spec's recipe, complete. `records`: runs as plain values.
+- `components`: optimizers, schedulers, losses and initialisations by their names in torch.
 - `devices`: the device to train on.
-- `loop`: epochs, early stop, time budget.
-- `checkpoints`: the best network so far, kept in a file.
+- `failures`: exceptions as the failure of a run, in one line. `interrupt_recorder`: Ctrl-C, never lost.
+- `forward_pass`: a network on its device, in its precision and memory format. `step`: one step of training, the one
+  that `throughput` times too.
+- `batch_validation`: whether data, network and recipe go together. `metrics`: accuracy or R², summed on the device.
+- `loop`: a run, epoch by epoch. `loss_monitor` ends it where the loss diverges, `step_rate` times it, `callbacks` tell
+  of it, `checkpoints` saves the best network.
+- `trainer`: a spec's network, recipe, device and data brought together. `session`: the runs of one session.
+- `accuracy`: runs compared with minima and claims.
+- `calibration`: a minimum accuracy from several seeds, and the fastest settings. `tolerance_bound`: its statistics.
 """

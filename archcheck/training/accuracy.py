@@ -1,4 +1,4 @@
-"""What a training run promised and what it did: recipes and records go in, mismatches come out. Pure."""
+"""Training runs compared with their minimum and with claims: recipes and records in, mismatches out. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from archcheck.training.records import EpochRecord, TrainingRecord
 
 
 def has_confirmed_minimum(recipe: Recipe, epochs: Sequence[EpochRecord]) -> bool:
-    """Whether a run may stop here: the minimum reached by two epochs in a row, as one may be luck."""
+    """Whether a run may stop here: two epochs in a row have reached the minimum, as a single one may be luck."""
     least = recipe.accuracy
     if least is None or not recipe.stop_at_accuracy or not 1 < len(epochs) < recipe.epochs:
         return False
@@ -24,7 +24,7 @@ def has_confirmed_minimum(recipe: Recipe, epochs: Sequence[EpochRecord]) -> bool
 
 
 def cut_at_early_stop(record: TrainingRecord, recipe: Recipe) -> TrainingRecord:
-    """A run to the end as it would have been by `recipe`, which may stop it early; everything else is the same."""
+    """Cut a run that went to its end where `recipe` would have stopped it early; the epochs before are the same."""
     for length in range(1, len(record.epochs) + 1):
         if has_confirmed_minimum(recipe, record.epochs[:length]):
             return replace(record, epochs=record.epochs[:length], reached=True, fault=None)
@@ -32,9 +32,10 @@ def cut_at_early_stop(record: TrainingRecord, recipe: Recipe) -> TrainingRecord:
 
 
 def check_accuracy(recipe: Recipe, record: TrainingRecord) -> list[Mismatch]:
-    """The minimum was reached: by the last epoch, or confirmed before."""
+    """Check that the minimum was reached: by the last epoch, or confirmed by two in a row before."""
     if record.fault is not None:
-        return [_fault(recipe, record)]
+        fault = record.fault
+        return [Mismatch(recipe.place(fault.key), fault.key, fault.message, notes=run_notes(record))]
     assert recipe.accuracy is not None
     accuracy = record.final_accuracy
     if record.reached or (accuracy is not None and accuracy >= recipe.accuracy):
@@ -55,13 +56,8 @@ def check_accuracy(recipe: Recipe, record: TrainingRecord) -> list[Mismatch]:
     ]
 
 
-def _fault(recipe: Recipe, record: TrainingRecord) -> Mismatch:
-    assert record.fault is not None
-    return Mismatch(recipe.place(record.fault.key), record.fault.key, record.fault.message, notes=run_notes(record))
-
-
 def run_notes(record: TrainingRecord) -> tuple[tuple[str, str], ...]:
-    """How the run was done, how it went, and how to do it again."""
+    """Return the notes under a mismatch: how the run was done, its curve, and how to do it again."""
     notes = [("recipe", f"{record.kind}, {record.precision} on {_where(record)}")]
     if record.epochs:
         best = max(record.epochs, key=lambda epoch: epoch.test_accuracy)
@@ -73,13 +69,13 @@ def run_notes(record: TrainingRecord) -> tuple[tuple[str, str], ...]:
 
 
 def _where(record: TrainingRecord) -> str:
-    """The device; with its threads, as their number changes the last digits of a convolution's gradients."""
+    """Return the device, on the CPU with its threads: their number changes the last digits of gradients."""
     threads = f", {counted(record.num_threads, 'thread')}" if record.device == "cpu" else ""
     return f"{record.device}{threads}"
 
 
 def format_curve(record: TrainingRecord) -> str:
-    """A line per epoch: loss, accuracy on both sets, examples per second."""
+    """Format a line per epoch: loss, accuracy on both sets, examples per second."""
     rows = [_cells(epoch) for epoch in record.epochs]
     headers = ["epoch", "loss", f"train {record.metric}", f"test {record.metric}", "examples/s"]
     return format_table(rows, headers, ["right"] * len(headers), "plain")
@@ -93,15 +89,15 @@ def _cells(epoch: EpochRecord) -> list[str]:
 # ------------------------------------------------------------------------------------------- claims
 
 
-_ROUNDING = 1e-9  # of means of accuracies: a margin met exactly is met
+_ROUNDING = 1e-9  # error of a mean of accuracies: a margin met exactly counts as met
 
 
 def check_better_than(
     keys: Keys, claim: Better, ours: Sequence[TrainingRecord], theirs: Sequence[TrainingRecord]
 ) -> list[Mismatch]:
-    """The mean accuracy over the runs is higher than the other spec's, by the margin claimed.
+    """Check that the mean accuracy of our runs is higher than that of the other spec's, by the margin claimed.
 
-    keys: where the claim stands.
+    keys: the claim's place in the spec.
     """
     for label, records in (("this spec", ours), (claim.spec, theirs)):
         for record in records:

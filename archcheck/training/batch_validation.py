@@ -1,4 +1,4 @@
-"""Whether a data set, a network and a recipe go together: seen on the first batch, before a step is taken."""
+"""Checks that a data set, a network and a recipe go together, on a batch before the first step."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from archcheck.training.recipe import Recipe
 
 
 class BatchValidator:
-    """What inputs, outputs and targets have to be.
+    """Checks batches of inputs, outputs and labels against a recipe; each check raises `RunFailed`.
 
-    num_classes: of the data set, None where nobody knows.
+    num_classes: of the data set; None where the number isn't known.
     """
 
     def __init__(self, recipe: Recipe, num_classes: int | None) -> None:
@@ -26,7 +26,7 @@ class BatchValidator:
         self._num_outputs: int | None = None
 
     def check_inputs(self, inputs: Any) -> None:
-        """The data set's inputs are what the spec's `input` says."""
+        """Check that the data set's inputs have the shape that the spec's `input` gives."""
         pattern = self._recipe.input
         if isinstance(pattern, dict) and len(pattern) == 1:
             pattern = next(iter(pattern.values()))
@@ -46,7 +46,7 @@ class BatchValidator:
             raise RunFailed(f"the training's inputs are {found}, the spec's `input` is {expected}", key)
 
     def check_outputs(self, outputs: Tensor, targets: Tensor) -> None:
-        """The network's outputs are what the targets ask for."""
+        """Check that the network's outputs fit the targets and the loss."""
         loss = self._recipe.loss.name
         if outputs.ndim < 2 and takes_classes(loss):
             problem = f"the network returns {list(outputs.shape)}, expected [B, number of classes]"
@@ -67,13 +67,13 @@ class BatchValidator:
             raise RunFailed(problem, "args" if self._recipe.args else "build")
 
     def check_labels(self, targets: Tensor) -> None:
-        """Before the loss sees them: on a GPU one label out of range ends the whole process."""
+        """Check the labels of a batch before the loss gets them: on a GPU, one out of range ends the whole process."""
         labels = label_range(targets, self._ignored)
         if labels is not None:
-            self.check_range(*labels)
+            self.check_label_range(*labels)
 
-    def check_range(self, smallest: int, largest: int) -> None:
-        """The smallest and the largest label are ones that the network has outputs for."""
+    def check_label_range(self, smallest: int, largest: int) -> None:
+        """Check that the network has outputs for the smallest and the largest label."""
         outputs = self._num_outputs
         if outputs is not None and (smallest < 0 or largest >= outputs):
             wrong = smallest if smallest < 0 else largest

@@ -1,4 +1,4 @@
-"""The best network of a run, kept in a file: `model_<accuracy to 2 places>.pt`."""
+"""The best network of a run, saved as `model_<accuracy to 2 places>.pt`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from archcheck.training.records import EpochRecord
 
 
 class BestCheckpoint:
-    """Saves a run's network whenever its accuracy on the test set is the best so far, and only that one.
+    """The file of a run's network with the best accuracy on the test set so far, the only one that is kept.
 
-    folder: created when there is something to save. The file is a state_dict, for `torch.load` and `load_state_dict`.
+    folder: created with the first file. The file is a state_dict, for `torch.load` and `load_state_dict`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -24,8 +24,8 @@ class BestCheckpoint:
         self._best = float("-inf")
         self._saved: Path | None = None
 
-    def keep(self, record: EpochRecord, network: nn.Module) -> None:
-        """Save the network if it is better than before.
+    def save_if_best(self, record: EpochRecord, network: nn.Module) -> None:
+        """Save the network if its accuracy on the test set is the best so far, and delete the one saved before.
 
         Raises:
             UsageError: the folder can't be written, or the network can't be pickled.

@@ -1,4 +1,4 @@
-"""What a recipe names and torch has: optimizers, schedulers, losses, initialisation, each with its arguments."""
+"""Optimizers, schedulers, losses and initialisations by their names in torch: checked, and built for a recipe."""
 
 from __future__ import annotations
 
@@ -27,25 +27,27 @@ _WEIGHT_LAYERS = (
 
 @dataclass(frozen=True, slots=True)
 class ComponentKind:
-    """A part of a recipe that torch has by name.
+    """A kind of component, and where torch has those of that kind.
 
-    `suffix` ends the name in torch (`xavier_uniform_`); `given` is how many first arguments are not the spec's to give.
+    module: torch's module of them. base: their base class; None for functions.
+    suffix: ends the name in torch (`xavier_uniform_`), not in a spec.
+    num_given: how many first arguments archcheck gives rather than the spec: the parameters, the optimizer, the weight.
     """
 
     module: Any
     base: type | None = None
     suffix: str = ""
-    given: int = 1
+    num_given: int = 1
 
     def find(self, name: str) -> Callable[..., Any] | None:
-        """What torch has by this name, None where it isn't of this kind."""
+        """Return the class or function of this name; None where torch has none of this kind."""
         found = getattr(self.module, name + self.suffix, None) if not name.startswith("_") else None
         if self.base is None:
             return found if callable(found) else None
         return found if isinstance(found, type) and issubclass(found, self.base) and found is not self.base else None
 
     def names(self) -> list[str]:
-        """Every name of this kind."""
+        """List the names of this kind, as a spec writes them."""
         known = (name.removesuffix(self.suffix) for name in vars(self.module) if name.endswith(self.suffix))
         return [name for name in known if self.find(name) is not None]
 
@@ -53,7 +55,7 @@ class ComponentKind:
 COMPONENT_KINDS = {
     "optimizer": ComponentKind(torch.optim, torch.optim.Optimizer),
     "scheduler": ComponentKind(torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler),
-    "loss": ComponentKind(nn, _Loss, given=0),
+    "loss": ComponentKind(nn, _Loss, num_given=0),
     "init": ComponentKind(nn.init, suffix="_"),
 }
 
@@ -62,7 +64,7 @@ COMPONENT_KINDS = {
 
 
 def check_components(recipe: Recipe) -> list[Mismatch]:
-    """Whether torch has the optimizer, scheduler, loss and initialisation of a recipe, and they take what they get."""
+    """Check that torch has the components that a recipe names, and that they take its arguments."""
     found = [
         mismatch
         for key in COMPONENT_KINDS
@@ -83,17 +85,14 @@ def _check_named(recipe: Recipe, key: str, named: Named) -> Iterator[Mismatch]:
         yield Mismatch((*keys, "name"), key, f"{kind.module.__name__} has no {named.name + kind.suffix!r}{hint}")
         return
     try:
-        # The first argument (the parameters, the optimizer, the weight) is not the spec's to give.
-        given = [None] * kind.given
-        check_arguments(
-            functools.partial(make, *given), component_arguments(named), f"{kind.module.__name__}.{make.__name__}"
-        )
+        accepts = functools.partial(make, *[None] * kind.num_given)
+        check_arguments(accepts, component_arguments(named), f"{kind.module.__name__}.{make.__name__}")
     except BuildError as error:
         yield Mismatch((*keys, error.arg) if error.arg else keys, key, str(error))
 
 
 def component_arguments(named: Named) -> dict[str, Any]:
-    """What is written beside a name."""
+    """Return the arguments that a spec gives a component."""
     return dict(named.model_extra or {})
 
 
@@ -101,7 +100,7 @@ def component_arguments(named: Named) -> dict[str, Any]:
 
 
 def build_loss(recipe: Recipe) -> nn.Module:
-    """The loss of a recipe, label smoothing included. Raises whatever its constructor raises."""
+    """Build the loss of a recipe, label smoothing included. Raises whatever its constructor raises."""
     make = COMPONENT_KINDS["loss"].find(recipe.loss.name)
     assert make is not None, recipe.loss.name
     smoothing = {"label_smoothing": recipe.label_smoothing} if recipe.label_smoothing else {}
@@ -110,38 +109,41 @@ def build_loss(recipe: Recipe) -> nn.Module:
 
 
 def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter], *, fused: bool = True) -> torch.optim.Optimizer:
-    """The optimizer of a recipe, in its fused form where there is one and it may be. Raises as its constructor does."""
+    """Build the optimizer of a recipe, fused where it can be. Raises whatever its constructor raises."""
     make = COMPONENT_KINDS["optimizer"].find(recipe.optimizer.name)
     assert make is not None, recipe.optimizer.name
     parameters, given = list(parameters), component_arguments(recipe.optimizer)
     if fused and not given.keys() & {"fused", "foreach", "differentiable"}:
         try:
             return make(parameters, **given, fused=True)  # type: ignore[no-any-return]
-        except (TypeError, RuntimeError):  # no such form of this optimizer, on this device, or for these parameters
+        except (TypeError, RuntimeError):  # not fused for this optimizer, on this device, or for these parameters
             pass
     return make(parameters, **given)  # type: ignore[no-any-return]
 
 
 def may_be_fused(network: nn.Module) -> bool:
-    """Fused optimizers take neither complex parameters nor sparse gradients, and say so only in the first step."""
+    """Whether a fused optimizer takes the network: no complex parameters, no sparse gradients.
+
+    Torch says so only in the first step, when it is too late to build another.
+    """
     sparse = any(getattr(module, "sparse", False) for module in network.modules())
     return not sparse and all(parameter.is_floating_point() for parameter in network.parameters())
 
 
 @dataclass(frozen=True, slots=True)
 class LearningRateSchedule:
-    """A learning-rate scheduler with the moments at which it is stepped."""
+    """A learning-rate scheduler, or none, that is stepped after batches or after epochs."""
 
     scheduler: torch.optim.lr_scheduler.LRScheduler | None
     per_batch: bool = False
 
     def after_batch(self) -> None:
-        """Step those that go by batches."""
+        """Step a scheduler that goes by batches."""
         if self.scheduler is not None and self.per_batch:
             self.scheduler.step()
 
     def after_epoch(self, test_loss: float) -> None:
-        """Step those that go by epochs; `ReduceLROnPlateau` goes by the loss on the test set."""
+        """Step a scheduler that goes by epochs; `ReduceLROnPlateau` gets the loss on the test set."""
         if self.scheduler is None or self.per_batch:
             return
         if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
@@ -151,7 +153,7 @@ class LearningRateSchedule:
 
 
 def build_schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, num_batches: int) -> LearningRateSchedule:
-    """The scheduler of a recipe. Raises whatever its constructor raises."""
+    """Build the schedule of a recipe. Raises whatever the scheduler's constructor raises."""
     if recipe.scheduler is None:
         return LearningRateSchedule(None)
     make = COMPONENT_KINDS["scheduler"].find(recipe.scheduler.name)
@@ -163,7 +165,7 @@ def build_schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, num_batches
 
 
 def initialise_weights(network: nn.Module, init: Named | None) -> None:
-    """Initialise the weights of linear and convolutional layers, biases as they are. None: all as they are."""
+    """Initialise the weights of linear and convolutional layers, not their biases, in place; None: nothing."""
     if init is None:
         return
     fill = COMPONENT_KINDS["init"].find(init.name)

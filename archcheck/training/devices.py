@@ -1,4 +1,4 @@
-"""The device to train on, by the name that a user gives it."""
+"""The device to train and measure on: chosen by name, waited for, and relieved of unused memory."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from archcheck.training.options import parse_device
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` (CUDA, else MPS, else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+    """Return the device of a name: `auto` (CUDA, else MPS, else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
 
     Raises:
         NotMeasured: there is no such device on this machine.
-        UsageError: it is no name of a device.
+        UsageError: the name is none of these.
     """
     parse_device(name)
     if name == "auto":
@@ -28,12 +28,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """What the device is called in reports: `cpu`, `NVIDIA H200`, `mps`."""
+    """Return the name of a device in reports: `cpu`, `NVIDIA H200`, `mps`."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done everything that was asked of it."""
+    """Wait until the device has finished all work that was queued on it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -41,7 +41,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def release(device: torch.device) -> None:
-    """Give memory that nothing holds any more back to the device, for other processes to take."""
+    """Free the device memory that torch caches but nothing uses, for other processes to take."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

@@ -1,4 +1,4 @@
-"""What goes wrong in a training run, in one line, with the part of the recipe that it is about."""
+"""Exceptions of a training run as its failure, in one line, with the part of the recipe that is to blame."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from archcheck.training.records import TrainingFault
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
-class RunFailed(Exception):  # noqa: N818 - a finding, not a fault of ours
-    """Ends a run with what was found."""
+class RunFailed(Exception):  # noqa: N818 - a finding about the spec, not an error of archcheck
+    """A run, or one of its steps, can't go on; `fault` says why and which part of the recipe is to blame."""
 
     def __init__(self, message: str, key: str) -> None:
         super().__init__(message)
@@ -24,13 +24,16 @@ class RunFailed(Exception):  # noqa: N818 - a finding, not a fault of ours
 
 @contextmanager
 def errors_attributed_to(key: str, doing: str, rootdir: Path | None = None) -> Iterator[None]:
-    """Turn whatever is raised inside into a finding about `key`: `DOING raised TYPE: MESSAGE (FILE:LINE)`."""
+    """Raise any exception of the block as `RunFailed` about `key`: `DOING raised TYPE: MESSAGE (FILE:LINE)`.
+
+    Running out of memory is about `batch_size`, and a worker process that died about `dataset`, whatever the key.
+    """
     try:
         yield
     except RunFailed:
         raise
     except (Exception, SystemExit) as error:
-        if _is_of_a_worker(error):
+        if _is_death_of_worker(error):
             raise RunFailed(f"a worker process of the data set died: {one_line(error)}", "dataset") from error
         if is_out_of_memory(error):
             reason = "out of memory; a smaller batch_size or resize needs less"
@@ -39,8 +42,8 @@ def errors_attributed_to(key: str, doing: str, rootdir: Path | None = None) -> I
         raise RunFailed(f"{doing} raised {one_line(error)}{f' ({where})' if where else ''}", key) from error
 
 
-def _is_of_a_worker(error: BaseException) -> bool:
-    """Torch tells of a worker's end by a signal, wherever the main process happens to be."""
+def _is_death_of_worker(error: BaseException) -> bool:
+    """Whether torch reports a dead worker: it does so from a signal handler, whatever the main process is doing."""
     return isinstance(error, RuntimeError) and "DataLoader worker (pid" in str(error)
 
 

@@ -1,4 +1,4 @@
-"""A network as a recipe runs it: on its device, in its layout and precision, compiled or not."""
+"""The forward pass of a network as a recipe runs it: on its device, in its precision and memory format."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from archcheck.training.recipe import Recipe
 
 
 class ForwardPass:
-    """A network's forward pass on batches as they come from a data set.
+    """A network's forward pass on batches as a data set gives them.
 
     Raises:
-        RunFailed: the network can't be moved to the device, laid out, or run.
+        RunFailed: the network can't be moved to the device, converted to its memory format, or run.
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device, example: Any, rootdir: Path | None):
-        """`example`: a batch of inputs on the device, for networks that know their sizes only when they see one."""
+        """`example`: a batch of inputs on the device, from which lazy modules take their sizes."""
         self.network, self.recipe, self.device, self._rootdir = network, recipe, device, rootdir
         # A map of one input passes it by keyword.
         self._keyword = next(iter(recipe.input)) if isinstance(recipe.input, dict) and len(recipe.input) == 1 else None
@@ -33,65 +33,59 @@ class ForwardPass:
         if recipe.memory_format == "channels_last":
             with errors_attributed_to("memory_format", "channels_last", rootdir):
                 network.to(memory_format=torch.channels_last)
-        self._materialise(example)
+        if any(isinstance(parameter, nn.UninitializedParameter) for parameter in network.parameters()):
+            with torch.no_grad():
+                self.predict(example)
         self._compiled: Any = network
 
     def compile(self) -> None:
-        """Compile it where the recipe asks for that; once everything that changes the network is done.
+        """Compile the network where the recipe asks for that, after everything else that changes it.
 
-        The compiled form shares the network's parameters; evaluation goes by the network itself, whose last batch has
+        The compiled form shares the network's parameters. Evaluation uses the network itself, as its last batch has
         another size.
         """
         with errors_attributed_to("compile", "torch.compile", self._rootdir):
-            self._compiled = _compiled(self.network) if self.recipe.compile else self.network
+            if self.recipe.compile:
+                # Compilations of other networks count towards a limit above which torch silently compiles nothing.
+                torch.compiler.reset()
+                self._compiled = torch.compile(self.network)
 
     def __call__(self, inputs: Any) -> Tensor:
-        """The network's outputs, by its compiled form where there is one. Shape (B, ...), float32."""
+        """Return the network's outputs (B, ...), float32, by its compiled form where there is one."""
         return self._run(self._compiled, inputs)
 
     def predict(self, inputs: Any) -> Tensor:
-        """The network's outputs as it is, compiled or not. Shape (B, ...), float32."""
+        """Return the outputs (B, ...), float32, of the network itself, whether it is compiled or not."""
         return self._run(self.network, inputs)
 
     def _run(self, forward: Any, inputs: Any) -> Tensor:
         bf16 = self.recipe.precision == "bf16"
-        blamed = ("build", "the forward pass") if forward is self.network else ("compile", "the compiled forward pass")
+        is_compiled = forward is not self.network
+        key, doing = ("compile", "the compiled forward pass") if is_compiled else ("build", "the forward pass")
         # Without the cache: within another autocast, it would keep the weights of the first step for all others.
         cast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False)
-        with errors_attributed_to(*blamed, self._rootdir), cast:
-            outputs = _tensor_of(self._called(forward, self._laid_out(inputs)))
+        with errors_attributed_to(key, doing, self._rootdir), cast:
+            outputs = _first_tensor(self._call(forward, self._convert(inputs)))
         return outputs.float() if outputs.is_floating_point() else outputs
 
-    def _called(self, forward: Any, inputs: Any) -> Any:
+    def _call(self, forward: Any, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
             return forward(**inputs)
         if isinstance(inputs, (tuple, list)):
             return forward(*inputs)
         return forward(inputs) if self._keyword is None else forward(**{self._keyword: inputs})
 
-    def _laid_out(self, inputs: Any) -> Any:
-        """Inputs of the dtype that the spec gives them (NumPy's floats are float64), in the recipe's layout."""
+    def _convert(self, inputs: Any) -> Any:
+        """Convert inputs to the dtype of the spec's `input` (NumPy's floats are float64) and the memory format."""
         if isinstance(inputs, Tensor) and inputs.is_floating_point():
             inputs = inputs.to(self._dtype)
         if self.recipe.memory_format == "channels_last" and isinstance(inputs, Tensor) and inputs.ndim == 4:
             return inputs.contiguous(memory_format=torch.channels_last)
         return inputs
 
-    def _materialise(self, example: Any) -> None:
-        """Let lazy modules see their sizes before anything asks for their parameters."""
-        if any(isinstance(parameter, nn.UninitializedParameter) for parameter in self.network.parameters()):
-            with torch.no_grad():
-                self.predict(example)
 
-
-def _compiled(network: nn.Module) -> Any:
-    # What was compiled for other networks counts against a limit, above which torch compiles nothing and says nothing.
-    torch.compiler.reset()
-    return torch.compile(network)
-
-
-def _tensor_of(outputs: Any) -> Tensor:
-    """The network's answer: its tensor, `logits` or `out` among named ones, else the first of several."""
+def _first_tensor(outputs: Any) -> Tensor:
+    """Return the output to train on: a tensor itself, `logits` or `out` of named ones, else the first of several."""
     if isinstance(outputs, Tensor):
         return outputs
     for name in ("logits", "out"):

@@ -1,4 +1,4 @@
-"""What is counted while a network trains, on its device: nothing here waits for it before an epoch is over."""
+"""Metrics of a network's outputs, summed on the device: nothing waits for the device before an epoch is over."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 from archcheck.spec.models import Named
 
 _REGRESSION = ("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "PoissonNLLLoss", "GaussianNLLLoss")
-# Loss -> where yes begins.
+# Binary loss -> the output above which the answer is yes.
 _BINARY = {"BCEWithLogitsLoss": 0.0, "BCELoss": 0.5, "MultiLabelSoftMarginLoss": 0.0, "SoftMarginLoss": 0.0}
 _IGNORES = ("CrossEntropyLoss", "NLLLoss")
 
 
 class Metric(Protocol):
-    """A figure of merit over many batches: 1 is the best."""
+    """A figure of merit over many batches; 1 is the best."""
 
     name: str
 
@@ -24,13 +24,13 @@ class Metric(Protocol):
         """Count a batch."""
 
     def value(self) -> float:
-        """The figure over everything counted; waits for the device."""
+        """Return the figure over all batches; waits for the device."""
 
 
 class Top1Accuracy:
     """The share of examples whose largest output is their class's. outputs: (B, K, ...), targets: (B, ...).
 
-    ignored: a label that marks what doesn't count.
+    ignored: a label of examples that don't count.
     """
 
     name = "accuracy"
@@ -45,19 +45,22 @@ class Top1Accuracy:
         if targets.is_floating_point():
             targets = targets.argmax(1)
         self._correct = self._correct + (outputs.argmax(1) == targets).sum()
-        # By default nothing is left out but pixels and words: a label for each whole example isn't looked at.
+        # By default only pixels and words are left out: labels of whole examples aren't compared with `ignored`.
         if self._ignored is None or (self._ignored < 0 and targets.ndim == 1):
             self._total += targets.numel()
         else:
             self._total = self._total + (targets != self._ignored).sum()
 
     def value(self) -> float:
-        """Accuracy, 0 to 1."""
+        """Return the accuracy, from 0 to 1."""
         return float(self._correct) / max(int(self._total), 1)
 
 
 class BinaryAccuracy:
-    """The share of yes-or-no answers that are right. outputs and targets: (B, ...) of the same shape."""
+    """The share of yes-or-no answers that are right. outputs and targets: (B, ...) of the same shape.
+
+    threshold: outputs above it mean yes.
+    """
 
     name = "accuracy"
 
@@ -72,14 +75,14 @@ class BinaryAccuracy:
         self._total += targets.numel()
 
     def value(self) -> float:
-        """Accuracy, 0 to 1."""
+        """Return the accuracy, from 0 to 1."""
         return float(self._correct) / max(self._total, 1)
 
 
 class RSquared:
     """The share of the targets' variance that the outputs explain. outputs and targets: (B, ...) of the same shape.
 
-    Several targets count by their variance, each about its own mean.
+    Several targets for an example are weighted by their variances, each about its own mean.
     """
 
     name = "R²"
@@ -101,7 +104,7 @@ class RSquared:
         self._total += len(targets)
 
     def value(self) -> float:
-        """R², at most 1; negative where the targets' mean would do better."""
+        """Return R², at most 1; negative where the targets' mean would predict better."""
         if self._sums is None:
             return 0.0
         errors, total, squares = self._sums.cpu().double()
@@ -115,7 +118,7 @@ def takes_classes(loss_name: str) -> bool:
 
 
 def ignored_label(loss: Named) -> int | None:
-    """The label that a loss leaves out, None where it leaves out none."""
+    """Return the label that a loss ignores; None where it ignores none."""
     if loss.name not in _IGNORES:
         return None
     given = (loss.model_extra or {}).get("ignore_index", -100)
@@ -123,7 +126,7 @@ def ignored_label(loss: Named) -> int | None:
 
 
 def make_metric(loss: Named) -> Metric:
-    """The metric that goes with a loss: top-1, yes or no, or R² for a regression."""
+    """Return the metric that goes with a loss: top-1 or binary accuracy, or R² for a regression."""
     if loss.name in _REGRESSION:
         return RSquared()
     return BinaryAccuracy(_BINARY[loss.name]) if loss.name in _BINARY else Top1Accuracy(ignored_label(loss))

@@ -1,4 +1,4 @@
-"""A training recipe, complete: what the spec's `training` says, `quick`'s changes over it, defaults for the rest."""
+"""A complete training recipe: the spec's `training`, changed by `quick` for a quick run, with defaults for the rest."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from archcheck.findings import Keys
-from archcheck.spec.models import Named, Normalize, Spec, Training, TrainingKeys
+from archcheck.spec.models import CheckpointAccuracy, Named, Normalize, Spec, Training, TrainingKeys
 
 RecipeKind: TypeAlias = Literal["quick", "full"]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One training run as it is to be done: every choice made, nothing measured.
+    """The instructions for one training run, with every choice made.
 
-    The fields are the keys of `training`, see there; `accuracy` and `time_budget_sec` are None where there is no bound.
-    `args` and `input` are those of the network to train.
+    The fields are the keys of `training`; `accuracy` and `time_budget_sec` are None where there is no bound. `args` and
+    `input` are those of the network to train. quick_keys: the keys that `quick` gives in this recipe.
     """
 
     kind: RecipeKind
@@ -44,18 +44,18 @@ class Recipe:
     quick_keys: frozenset[str]
 
     def to_the_end(self) -> Recipe:
-        """Without what ends a run early: runs of different lengths don't compare."""
+        """Return the recipe without what ends a run early: runs of different lengths can't be compared."""
         return replace(self, accuracy=None, stop_at_accuracy=False, time_budget_sec=None)
 
     def place(self, key: str) -> Keys:
-        """Where a key of the recipe is written: in `quick` where that changes it."""
+        """Return the place of a key in the spec: in `quick` where that gives it."""
         if key in self.quick_keys:
             return ("training", "quick", key)
         return (key,) if key in ("build", "args", "input") else ("training", key)
 
 
 def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:
-    """The recipe of a spec that has `training`; without `quick` both kinds are the same run."""
+    """Return the recipe of a spec that has `training`; without `quick` both kinds are the same run."""
     training = spec.training
     assert training is not None
     quick = training.quick if kind == "quick" else None
@@ -88,7 +88,15 @@ def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:
     )
 
 
+def resolve_evaluation(spec: Spec, wanted: CheckpointAccuracy) -> Recipe:
+    """Return the recipe by which a network with given weights is evaluated: `training`'s, with the keys of `wanted`."""
+    keys = ("dataset", "resize", "normalize", "batch_size")
+    given = {key: getattr(wanted, key) for key in keys if getattr(wanted, key) is not None}
+    training = (spec.training or Training(dataset=wanted.dataset)).model_copy(update=given)
+    return resolve_recipe(spec.model_copy(update={"training": training}), "full")
+
+
 def _given(keys: TrainingKeys | Training) -> dict[str, Any]:
-    """What a section says; an explicit null says nothing."""
+    """Return the keys that a section gives a value; an explicit null gives none."""
     values = {key: getattr(keys, key) for key in keys.model_fields_set if key != "quick"}
     return {key: value for key, value in values.items() if value is not None}

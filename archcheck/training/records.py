@@ -1,4 +1,4 @@
-"""Training runs, as plain values."""
+"""Records of training runs, as plain values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 class EpochRecord:
     """One epoch of training: mean loss, accuracy on both sets, and the training steps' wall-clock rate.
 
-    Accuracies are top-1 from 0 to 1, or R² where the loss is a regression's. `first_step_sec` is what the rate leaves
-    out: the run's first step with its compilation and allocations, 0 in every epoch but the first.
+    Accuracies are top-1 from 0 to 1, or R² where the loss is a regression's. `first_step_sec` is the time of
+    the run's first step, with its compilation and allocations, which the rate leaves out; 0 in all later epochs.
     """
 
     epoch: int
@@ -25,7 +25,7 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFault:
-    """Why a run ended before its time, in one line; `key` is the part of the recipe that it is about."""
+    """Why a run ended early, in one line; `key` is the part of the recipe that is to blame."""
 
     message: str
     key: str
@@ -33,7 +33,7 @@ class TrainingFault:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
-    """A training run: its curve and its circumstances.
+    """A training run: its epochs, and how it was done.
 
     `kind` is the recipe's, quick or full. `reached` is true where the run stopped early, the minimum reached and
     confirmed. `fault` is None for a run that came to its end.

@@ -17,7 +17,9 @@ from archcheck.training.recipe import Recipe
 from archcheck.training.records import TrainingRecord
 
 if TYPE_CHECKING:
-    from archcheck.training.trainer import DatasetCache
+    from torch import nn
+
+    from archcheck.training.trainer import DatasetCache, Trainer
 
 ClaimT = TypeVar("ClaimT")
 
@@ -91,14 +93,9 @@ class TrainingSession:
         return cut_at_early_stop(known, recipe)
 
     def _train(self, spec_file: SpecFile, recipe: Recipe, keep_best: bool) -> TrainingRecord:
-        from archcheck.training.trainer import DatasetCache, Trainer, data_mismatch
+        from archcheck.training.trainer import data_mismatch
 
-        if self._store is None:
-            self._store = DatasetCache()
-        try:
-            trainer = Trainer(spec_file, recipe, self._options, self._rootdir, self._store)
-        except DataError as error:
-            raise TrainingRefused(spec_file, data_mismatch(recipe, error, "dataset")) from None
+        trainer = self._trainer(spec_file, recipe)
         try:
             with self._watching(spec_file.document.path) as watch:
                 return trainer.train(on_progress=watch, keep_best=keep_best)
@@ -106,6 +103,34 @@ class TrainingSession:
             raise TrainingRefused(spec_file, data_mismatch(recipe, error)) from None
         except BuildError as error:
             raise TrainingRefused(spec_file, _not_built(recipe, error)) from None
+
+    def evaluate(self, spec_file: SpecFile, recipe: Recipe, network: nn.Module) -> float:
+        """Return the accuracy of a network as it is, on the test set of a recipe.
+
+        Raises:
+            NotMeasured: the device or the data isn't there.
+            TrainingRefused: the data is broken, or network and data don't go together.
+        """
+        from archcheck.training.failures import RunFailed
+        from archcheck.training.trainer import data_mismatch
+
+        try:
+            return self._trainer(spec_file, recipe).evaluate(network)
+        except DataError as error:
+            raise TrainingRefused(spec_file, data_mismatch(recipe, error)) from None
+        except RunFailed as failed:
+            fault = failed.fault
+            raise TrainingRefused(spec_file, Mismatch(recipe.place(fault.key), fault.key, fault.message)) from None
+
+    def _trainer(self, spec_file: SpecFile, recipe: Recipe) -> Trainer:
+        from archcheck.training.trainer import DatasetCache, Trainer, data_mismatch
+
+        if self._store is None:
+            self._store = DatasetCache()
+        try:
+            return Trainer(spec_file, recipe, self._options, self._rootdir, self._store)
+        except DataError as error:
+            raise TrainingRefused(spec_file, data_mismatch(recipe, error, "dataset")) from None
 
 
 def _not_built(recipe: Recipe, error: BuildError) -> Mismatch:

@@ -1,4 +1,4 @@
-"""One step of training: forward, loss, backward, update. The loop repeats it, and speed is measured on it."""
+"""One step of training: forward, loss, backward, update. The training loop repeats it, and `throughput` times it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from archcheck.training.recipe import Recipe
 
 
 class TrainingStep:
-    """A network on its device with everything that one step of its training takes.
+    """A network on its device with loss and optimizer, ready for steps of training.
 
     Raises:
         RunFailed: a part of the recipe can't be built for this network.
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device, example: Any, rootdir: Path | None):
-        """`example`: a batch of inputs on the device, for networks that know their sizes only when they see one."""
+        """`example`: a batch of inputs on the device, from which lazy modules take their sizes."""
         self.network, self.recipe, self._rootdir = network, recipe, rootdir
         self._forward = ForwardPass(network, recipe, device, example, rootdir)
         with errors_attributed_to("init", f"initialising by {recipe.init.name if recipe.init else 'default'}", rootdir):
             initialise_weights(network, recipe.init)
-        self.loss_name = recipe.loss.name  # for messages: another loss may take its place
+        self.loss_name = recipe.loss.name  # in messages: `throughput` replaces the loss where a spec has no recipe
         self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         if not self.parameters:
             raise RunFailed("the network has no trainable parameter", "build")
@@ -38,7 +38,7 @@ class TrainingStep:
         self._forward.compile()
 
     def __call__(self, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Take a step. Returns the loss before it, a scalar, and the outputs (B, ...), both on the device."""
+        """Take a step; return the loss before it, a scalar, and the outputs (B, ...), both on the device."""
         if isinstance(self.optimizer, torch.optim.LBFGS):
             return self._step_by_closure(inputs, targets)
         self.optimizer.zero_grad(set_to_none=True)
@@ -48,11 +48,11 @@ class TrainingStep:
         return loss, outputs
 
     def predict(self, inputs: Any) -> Tensor:
-        """The network's outputs as it is, compiled or not: what evaluation uses. Shape (B, ...), float32."""
+        """Return the outputs (B, ...), float32, of the network itself, compiled or not, as evaluation uses them."""
         return self._forward.predict(inputs)
 
     def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of a batch, a scalar."""
+        """Return the loss of a batch, a scalar."""
         with errors_attributed_to("loss", self.loss_name, self._rootdir):
             loss: Tensor = self.loss(outputs, targets)
         if loss.ndim:
@@ -69,14 +69,14 @@ class TrainingStep:
         return loss.detach(), outputs.detach()
 
     def _step_by_closure(self, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """For LBFGS, which evaluates the loss several times in one step."""
-        seen: list[tuple[Tensor, Tensor]] = []
+        """Take a step of LBFGS, which evaluates the loss several times."""
+        evaluations: list[tuple[Tensor, Tensor]] = []
 
         def closure() -> Tensor:
             self.optimizer.zero_grad(set_to_none=True)
-            seen.append(self._backward(inputs, targets))
-            return seen[-1][0]
+            evaluations.append(self._backward(inputs, targets))
+            return evaluations[-1][0]
 
         with errors_attributed_to("optimizer", f"{self.recipe.optimizer.name}.step()", self._rootdir):
             self.optimizer.step(closure)  # type: ignore[arg-type]
-        return seen[0]
+        return evaluations[0]

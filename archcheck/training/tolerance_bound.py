@@ -1,4 +1,4 @@
-"""A minimum from a few runs: the normal one-sided tolerance bound, in plain arithmetic."""
+"""A minimum accuracy from a few runs: the normal one-sided tolerance bound, in plain arithmetic."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from statistics import NormalDist, mean, stdev
 
 from archcheck.errors import UsageError
 
-COVERAGE = 0.99  # of all sound runs, the share that reaches the minimum …
-CONFIDENCE = 0.95  # … with this probability over the few runs that it was set from
-# Runs that happen to agree don't prove that there is no spread: it is taken to be a tenth of a point at least.
+COVERAGE = 0.99  # the share of all sound runs that reaches the minimum,
+CONFIDENCE = 0.95  # with this probability over the choice of the few runs that it was set from
+# Runs that agree by chance don't prove that there is no spread: it is taken to be a tenth of a point at least.
 LEAST_STD = 0.001
 
 _STEPS = 1000  # from 0 to 1, of a minimum: three decimals
@@ -21,7 +21,7 @@ _BISECTIONS = 60
 
 @functools.lru_cache(maxsize=64)
 def one_sided_factor(num_samples: int, coverage: float = COVERAGE, confidence: float = CONFIDENCE) -> float:
-    """The exact normal one-sided tolerance factor k.
+    """Compute the exact normal one-sided tolerance factor k.
 
     With probability `confidence`, at least the share `coverage` of a normal population lies above mean − k·std of
     `num_samples` samples of it.
@@ -46,7 +46,7 @@ def one_sided_factor(num_samples: int, coverage: float = COVERAGE, confidence: f
 
 
 def _noncentral_t_cdf(t: float, freedom: int, shift: float) -> float:
-    """P(T ≤ t) of Student's t with `freedom` degrees of freedom and noncentrality `shift`.
+    """Compute P(T ≤ t) of Student's t with `freedom` degrees of freedom and noncentrality `shift`.
 
     T is (Z + shift) / S with Z normal and S² = χ² / freedom, so it is P(Z ≤ t·s − shift) averaged over S.
     """
@@ -56,7 +56,7 @@ def _noncentral_t_cdf(t: float, freedom: int, shift: float) -> float:
 
 @functools.lru_cache(maxsize=4)
 def _spread_weights(freedom: int) -> tuple[tuple[float, float], ...]:
-    """The distribution of S = √(χ² / freedom) in strips: their middles, and the probability of each."""
+    """Cut the distribution of S = √(χ² / freedom) into strips: the middle and the probability of each."""
     top = 1 + 10 / math.sqrt(freedom)  # beyond it lies less than 1e-20
     width = top / _STRIPS
     log_scale = math.log(2) + freedom / 2 * math.log(freedom / 2) - math.lgamma(freedom / 2)
@@ -66,7 +66,7 @@ def _spread_weights(freedom: int) -> tuple[tuple[float, float], ...]:
 
 
 def spread(samples: Sequence[float], resolution: float = 0.0) -> float:
-    """The samples' standard deviation, taken to be `LEAST_STD` and `resolution` at least.
+    """Return the samples' standard deviation, but `LEAST_STD` and `resolution` at least.
 
     `resolution` is the step that the samples come in: one example's share of the test set.
     """
@@ -74,7 +74,7 @@ def spread(samples: Sequence[float], resolution: float = 0.0) -> float:
 
 
 def lower_bound(samples: Sequence[float], *, chance: float = 0.0, resolution: float = 0.0) -> float:
-    """The minimum, from 0 to 1 and rounded down to three decimals, that 99 % of sound runs reach, 95 % sure.
+    """Return the minimum that 99 % of sound runs reach, with 95 % confidence, from 0 to 1, rounded down to 3 decimals.
 
     `samples` are the accuracies of runs that differ in their seed alone, `chance` that of guessing; for `resolution`
     see `spread`.

@@ -1,4 +1,4 @@
-"""Training a spec's network: recipe, device and data are found, the network is built, and the run is done."""
+"""Training of a spec's network: choosing recipe and device, loading the data, building the network, and the run."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ from archcheck.network.torch_state import default_torch_settings, seeded
 from archcheck.spec.models import Named, Spec
 from archcheck.spec.spec_file import SpecFile, spec_name
 from archcheck.training.batch_validation import BatchValidator
+from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.checkpoints import BestCheckpoint
 from archcheck.training.components import check_components
 from archcheck.training.devices import choose_device, synchronize
-from archcheck.training.loop import TrainingCallbacks, TrainingProgress, build_training_step, train
+from archcheck.training.evaluation import evaluate
+from archcheck.training.loop import build_training_step, train
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe, resolve_recipe
 from archcheck.training.records import TrainingRecord
 
 
 def choose_recipe(spec: Spec, options: RunOptions) -> Recipe:
-    """The recipe to train a spec by.
+    """Choose the recipe to train a spec by, quick or full.
 
     Raises:
-        NotMeasured: training is off, or the device isn't there.
+        NotMeasured: training is off, or the machine has no such device.
     """
     if options.kind == "off":
         raise NotMeasured("training is off (--archcheck-train off)")
@@ -48,15 +50,15 @@ def choose_recipe(spec: Spec, options: RunOptions) -> Recipe:
 
 
 class DatasetCache:
-    """Loaded data sets, kept for the next spec that trains on the same: the last few of them."""
+    """The last few loaded data sets, kept for other specs that train on the same."""
 
     def __init__(self, capacity: int = 2) -> None:
         self._capacity = capacity
         self._loaded: dict[str, LoadedDataset] = {}
 
     def load(self, dataset: Named, context: DataContext) -> LoadedDataset:
-        """Load a data set, or give the one that is loaded already. Raises as `load_dataset` does."""
-        key = repr((dataset, replace(context, budget_bytes=None)))  # free memory is never the same twice
+        """Load a data set, or return the one that is loaded already. Raises as `load_dataset` does."""
+        key = repr((dataset, replace(context, budget_bytes=None)))  # free memory changes all the time
         if key not in self._loaded:
             pair = load_dataset(dataset, context)
             if ":" in dataset.name:
@@ -69,12 +71,11 @@ class DatasetCache:
 
 @dataclass(slots=True)
 class Trainer:
-    """A spec's network with everything that its training takes: any number of runs, each from the start.
+    """Trains a spec's network any number of times, each time from the start, on data that is loaded once.
 
     Raises:
-        NotMeasured: the device or the data isn't there.
+        NotMeasured: the device or the data isn't on this machine.
         DataError: the data is broken.
-        BuildError: the network can't be imported.
     """
 
     spec_file: SpecFile
@@ -93,7 +94,7 @@ class Trainer:
 
     @property
     def num_classes(self) -> int | None:
-        """How many classes the data set has; None for a regression, or where nobody knows."""
+        """The number of classes of the data set; None for a regression, or where it isn't known."""
         return self._data.num_classes
 
     @property
@@ -108,25 +109,35 @@ class Trainer:
         *,
         keep_best: bool = False,
     ) -> TrainingRecord:
-        """One run, by `recipe` where it isn't the spec's own. Torch's global state is as before when it's over.
+        """Train once, by `recipe` or else the spec's own. Torch's global state is restored afterwards.
 
-        keep_best: save the best network where checkpoints are asked for.
+        keep_best: save the best network where the options ask for checkpoints.
+
+        Raises:
+            BuildError: the network can't be built.
+            DataError: the recipe's transforms don't go with the data.
         """
         recipe = recipe or self.recipe
         with seeded(recipe.seed, self.device, self.options.num_threads):
-            network = self._build(recipe)
+            network = build_unshared_network(self.spec_file, recipe, self.rootdir)
             train_set, test_set = self._batches(recipe)
-            keeper = self._checkpoints() if keep_best else None
-            watchers = TrainingCallbacks(on_progress, keeper.keep if keeper is not None else None)
+            checkpoint = self._best_checkpoint() if keep_best else None
+            callbacks = TrainingCallbacks(on_progress, checkpoint.save_if_best if checkpoint is not None else None)
             return train(
                 network, train_set, test_set, recipe,
-                num_classes=self.num_classes, rootdir=self.rootdir, watchers=watchers,
+                num_classes=self.num_classes, rootdir=self.rootdir, callbacks=callbacks,
             )  # fmt: skip
 
-    def prepare_step(self, recipe: Recipe | None = None) -> Callable[[], None]:
-        """A function that takes one step of training on the next batch; it doesn't wait for the device.
+    def evaluate(self, network: nn.Module) -> float:
+        """Return the accuracy of a network as it is, on the test set. Raises DataError, RunFailed."""
+        with seeded(self.recipe.seed, self.device, self.options.num_threads):
+            test_set = self._batches_of(self.recipe, train=False)
+            return evaluate(network, test_set, self.recipe, self.num_classes, self.rootdir)
 
-        To be called within `default_torch_settings`: it draws random numbers.
+    def prepare_step(self, recipe: Recipe | None = None) -> Callable[[], None]:
+        """Return a function that takes one step of training on the next batch, without waiting for the device.
+
+        The function has to be called within `default_torch_settings`, as it draws random numbers.
 
         Raises:
             RunFailed: data, network and recipe don't go together.
@@ -134,8 +145,9 @@ class Trainer:
         recipe = recipe or self.recipe
         with seeded(recipe.seed, self.device, self.options.num_threads):
             train_set, test_set = self._batches(recipe)
-            contract = BatchValidator(recipe, self.num_classes)
-            step = build_training_step(self._build(recipe), train_set, test_set, recipe, contract, self.rootdir)
+            validator = BatchValidator(recipe, self.num_classes)
+            network = build_unshared_network(self.spec_file, recipe, self.rootdir)
+            step = build_training_step(network, train_set, test_set, recipe, validator, self.rootdir)
             step.network.train()
         batches = _endless(train_set)
 
@@ -149,35 +161,30 @@ class Trainer:
         """Wait for the device."""
         synchronize(self.device)
 
-    def _build(self, recipe: Recipe) -> nn.Module:
-        return build_unshared_network(self.spec_file, recipe, self.rootdir)
-
     def _batches(self, recipe: Recipe) -> tuple[Batches, Batches]:
-        """Training batches, all of one size, and those of the test set."""
+        """Return the batches of the training set, all of one size, and those of the test set."""
+        return self._batches_of(recipe, train=True), self._batches_of(recipe, train=False)
+
+    def _batches_of(self, recipe: Recipe, *, train: bool) -> Batches:
         transform = make_transform(recipe.resize, recipe.augment, recipe.normalize, self._data.train)
-        budget = self.options.data_budget_bytes
+        return Batches(
+            self._data.train if train else self._data.test,
+            batch_size=recipe.batch_size,
+            device=self.device,
+            transform=transform if train else transform.without_augmentation(),
+            shuffle=train,
+            drop_last=train,
+            seed=recipe.seed,
+            budget_bytes=self.options.data_budget_bytes,
+        )
 
-        def batches(train: bool) -> Batches:
-            return Batches(
-                self._data.train if train else self._data.test,
-                batch_size=recipe.batch_size,
-                device=self.device,
-                transform=transform if train else transform.without_augmentation(),
-                shuffle=train,
-                drop_last=train,
-                seed=recipe.seed,
-                budget_bytes=budget,
-            )
-
-        return batches(True), batches(False)
-
-    def _checkpoints(self) -> BestCheckpoint | None:
+    def _best_checkpoint(self) -> BestCheckpoint | None:
         if self.options.checkpoints is None:
             return None
-        return BestCheckpoint(self.options.checkpoints / self._folder_name())
+        return BestCheckpoint(self.options.checkpoints / self._relative_folder())
 
-    def _folder_name(self) -> Path:
-        """The spec's path without its ending, from the nearest folder that specs lie in: no two specs share it."""
+    def _relative_folder(self) -> Path:
+        """Return the spec's path without its suffix, relative to the nearest folder of specs: unique to the spec."""
         path = self.spec_file.path.resolve()
         roots = [*self.options.spec_roots, *([self.rootdir] if self.rootdir else [])]
         above = [root.resolve() for root in roots if path.is_relative_to(root.resolve())]
@@ -186,7 +193,7 @@ class Trainer:
 
 
 def data_context(spec_file: SpecFile, recipe: Recipe, options: RunOptions, rootdir: Path | None = None) -> DataContext:
-    """What a spec's data set is loaded with."""
+    """Return the context that a spec's data set is loaded with."""
     budget = options.data_budget_bytes
     return DataContext(
         base_dir=spec_file.path.resolve().parent,
@@ -199,7 +206,7 @@ def data_context(spec_file: SpecFile, recipe: Recipe, options: RunOptions, rootd
 
 
 def check_recipe(spec_file: SpecFile, rootdir: Path | None) -> list[Mismatch]:
-    """What can be told of a spec's recipes, quick and full, without training: names and arguments."""
+    """Check the names and arguments in a spec's recipes, quick and full, without training."""
     spec, found = spec_file.spec, dict[Mismatch, None]()
     for kind in ("full", "quick"):
         recipe = resolve_recipe(spec, kind)
@@ -221,16 +228,16 @@ def _check_data(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> It
 
 
 def data_mismatch(recipe: Recipe, error: DataError, key: str | None = None) -> Mismatch:
-    """What is wrong with the data, at its place; `key` where the error's argument is one of that key's own."""
+    """Return a data error as a mismatch at its place; `key` where the error's argument is relative to that key."""
     parts: list[str | int] = [int(part) if part.isdecimal() else part for part in (error.arg or "").split(".") if part]
     keys: Keys = (key, *parts) if key is not None else tuple(parts) or ("dataset",)
     return Mismatch((*recipe.place(str(keys[0])), *keys[1:]), str(keys[0]), str(error))
 
 
 def build_unshared_network(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> nn.Module:
-    """A recipe's network, which nobody else holds. Raises BuildError.
+    """Build a recipe's network, as a copy that nothing else refers to. Raises BuildError.
 
-    A build may hand out one instance again and again; training must not change it for the next run.
+    A build may return the same instance each time; training must not change it for the next run.
     """
     network = prepare_network(spec_file.spec.build, recipe.args, spec_file.path.resolve().parent, rootdir)()
     try:

@@ -1,21 +1,21 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import sys
 
 import pytest
+
+# pytester forgets what a run inside it has imported, so that the next run would import it again. What is imported here
+# stays, which saves most of the time of each run; and torchvision can't be imported twice in one process.
 import tabulate  # noqa: F401
 import torchvision  # noqa: F401
 import yaml  # noqa: F401
 
-import archcheck
 from tests.integration.project import Once, Project
+from tests.preloaded import MODULES
 
-# pytester forgets what a run inside it has imported, so that the next run would import it again. What is imported here
-# stays, which saves most of the time of each run; and torchvision can't be imported twice in one process.
-for module in pkgutil.walk_packages(archcheck.__path__, "archcheck."):
-    importlib.import_module(module.name)
+for name in MODULES:
+    importlib.import_module(name)
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+
+from tests.preloaded import PreloadedPopen
 
 # Named one by one, as other plugins that happen to be installed would be imported anew in every run.
 PLUGINS = (
@@ -96,5 +100,12 @@ class Project:
 
     def pytest(self, *args: str) -> pytest.RunResult:
         """Run `pytest ARGS` in this process, or in one of its own where xdist takes part."""
-        run = self.pytester.runpytest_subprocess if "-n" in args else self.pytester.runpytest_inprocess
+        run = self.pytest_elsewhere if "-n" in args else self.pytester.runpytest_inprocess
         return run(*(option for plugin in self.plugins for option in ("-p", plugin)), *args)
+
+    def pytest_elsewhere(self, *args: str) -> pytest.RunResult:
+        """Run `pytest ARGS` in a process of its own."""
+        command = [sys.executable, "-m", "pytest", *args]
+        with PreloadedPopen(command, cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            output, _ = process.communicate()
+        return pytest.RunResult(process.wait(), output.splitlines(), [], 0.0)

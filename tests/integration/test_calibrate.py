@@ -12,6 +12,8 @@ import torch
 
 from archcheck.cli.command_line import main
 from archcheck.errors import UsageError
+from archcheck.recording.calibration import calibrated_text, check_editable
+from archcheck.report.calibration import format_minimum, format_runs
 from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.training.calibration import (
     CalibrationRuns,
@@ -19,10 +21,7 @@ from archcheck.training.calibration import (
     Setting,
     Timing,
     calibrate,
-    calibrated_text,
     choose_setting,
-    format_minimum,
-    format_runs,
     set_minimum,
 )
 from archcheck.training.failures import RunFailed
@@ -88,8 +87,10 @@ def spec_of(folder: Path, text: str = FULL) -> SpecFile:
 
 def run(spec_file: SpecFile, trainer: FakeTrainer, kind: str = "full", **choices: object) -> CalibrationRuns:
     recipe = resolve_recipe(spec_file.spec, "quick" if kind == "quick" else "full")
+    chosen = Choices(**choices)  # type: ignore[arg-type]
+    check_editable(spec_file, recipe, with_settings=chosen.measure_speed)
     said: list[str] = []
-    return calibrate(spec_file, trainer, recipe, Choices(**choices), said.append, trainer.clock)  # type: ignore[arg-type]
+    return calibrate(spec_file, trainer, recipe, chosen, said.append, trainer.clock)
 
 
 def written(spec_file: SpecFile, runs: CalibrationRuns) -> str:
@@ -180,6 +181,18 @@ def test_what_can_not_be_done_is_told_before_anything_is_trained(tmp_path: Path)
     with pytest.raises(UsageError, match=r"small.arch.yaml:3: .* shared by an alias\); edit it by hand"):
         run(spec_of(tmp_path, shared), trainer)
     assert not trainer.trained
+
+
+def test_a_spec_that_can_not_be_edited_is_told_before_anything_is_trained(
+    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = "training: {dataset: fashion-mnist-mini, accuracy: &least 0.5, clip_grad_norm: *least}\n"
+    path = here.spec(text=HEAD + shared)
+    monkeypatch.setattr("archcheck.training.calibration._train_seeds", None)
+    assert main(["calibrate", str(path), "--device", "cpu", "--no-speed"]) == 2
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "archcheck: the quick recipe with 5 seeds on cpu"
+    assert last.endswith("shared by an alias); edit it by hand")
 
 
 def test_a_spec_that_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
@@ -353,7 +366,10 @@ def test_the_same_seeds_give_the_same_minimum(here: Project) -> None:
     assert texts[0] == texts[1]
 
 
-def test_a_dry_run_writes_nothing(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_writes_nothing(
+    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archcheck.training.calibration.SLOT_SEC", 0.01)
     path = here.spec(text=HEAD + TRAINING)
     assert main(["calibrate", str(path), "--seeds", "3", "--device", "cpu", "--dry-run"]) == 0
     out = capsys.readouterr().out

@@ -233,11 +233,11 @@ def test_what_is_not_there_is_told(
 
 
 def test_what_runs_save_is_what_history_shows(
-    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, preloaded_workers: None
 ) -> None:
     """All of it real, and the second run held against the first, though not for long."""
     monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.MEASURE_SEC", 0.1)
-    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.LEAST_PROCESSES", 1)
+    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.MIN_PROCESSES", 1)
     monkeypatch.setattr("cpuinfo.get_cpu_info", dict)  # a second
     here.spec("net", SPEC + "  max_regression: 90%\n")
     options = [option for name in ("archcheck.plugin", "benchmark") for option in ("-p", name)]

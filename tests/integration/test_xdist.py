@@ -54,7 +54,7 @@ def result(project: Project, once: Once) -> pytest.RunResult:
             write(project)
         # pytest-benchmark goes by its own name here, as it is loaded where nothing is switched off.
         plugins = [option for name in ("archcheck.plugin", "xdist.plugin", "benchmark") for option in ("-p", name)]
-        return project.pytester.runpytest_subprocess(*plugins, "--archcheck", "-n", "2", "-v", "-rsf")
+        return project.pytest_elsewhere(*plugins, "--archcheck", "-n", "2", "-v", "-rsf")
 
     return once("two workers", run)
 

@@ -1,27 +1,25 @@
-"""An operation as a network called it, and what may be computed in its place."""
+"""Operations as a network called them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from torch import Tensor, nn
+from torch import Tensor
 
-Slot = tuple[int | str, int | None]  # an argument's position or keyword; within it, the position in a list
+Slot = tuple[int | str, int | None]  # an argument's position or keyword, and the position in a list within it
 Unary = Callable[[Tensor], Any]
-Key = tuple[Any, ...]
-Act = Callable[["OpCall"], Any]
+Key = tuple[Any, ...]  # identifies a tensor across passes
+Compute = Callable[["OpCall"], Any]
 
 EPSILONS: Final = (1e-5, 1e-6, 1e-3, 1e-12, 1e-8, 1e-2, 0.0)
-
-# ------------------------------------------------------------------------------------------- an operation
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A tensor that was there when an operation was called; `key` finds it again in another run."""
+    """A tensor that existed when an operation was called; `key` finds it again in another pass."""
 
     key: Key
     text: str
@@ -29,7 +27,7 @@ class Source:
 
     @property
     def is_input(self) -> bool:
-        """Whether it went into a module that was running."""
+        """Whether it's the input of a module."""
         return bool(self.key[0] == "in")
 
 
@@ -37,29 +35,35 @@ class Source:
 class OpCall:
     """An operation as the network called it.
 
-    out: what came out of it, where it has run. fresh: the arguments that no operation nearby has just computed for it.
-    sources: other tensors that were there. found: those that a repair asked for, by key. mode: of the pass. factor,
-    shift: what the layer's output would have to be multiplied by, or what would have to be added to it.
+    Attributes:
+        out: its output, where it has run.
+        insertion_slots: the arguments before which an operation may be missing: those that no operation nearby
+            computed for this one alone.
+        sources: other tensors that existed by then.
+        fetched: the tensors that a substitution needs, by key.
+        mode: of the pass.
+        output_factor: the number by which the layer's output differs from the recorded one, where that's all.
+        output_shift: the difference of the recorded mean from the mean of the layer's output.
     """
 
     func: Any
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     out: Any = None
-    fresh: frozenset[Slot] = frozenset()
+    insertion_slots: frozenset[Slot] = frozenset()
     sources: Sequence[Source] = ()
-    found: Mapping[Key, Tensor] = field(default_factory=dict)
+    fetched: Mapping[Key, Tensor] = field(default_factory=dict)
     mode: str = "eval mode"
-    factor: float | None = None
-    shift: float | None = None
+    output_factor: float | None = None
+    output_shift: float | None = None
 
     def run(self) -> Any:
-        """Compute it."""
+        """Compute the output."""
         return self.func(*self.args, **self.kwargs)
 
     @property
     def name(self) -> str:
-        """What it's called by, however it was written: `add` for `a + b`, `a += b` and `torch.add(a, b)`."""
+        """The function's name, however it was written: `add` for `a + b`, `a += b` and `torch.add(a, b)`."""
         name: str = getattr(self.func, "__name__", "").strip("_")
         return _SYNONYMS.get(name, name)
 
@@ -84,16 +88,16 @@ class OpCall:
 
     @property
     def x(self) -> Tensor:
-        """The first of them."""
+        """The first tensor among the arguments."""
         return self.operands[0][1]
 
     @property
     def result(self) -> Tensor:
-        """The first tensor that came out."""
+        """The first tensor of the output."""
         return self.out if isinstance(self.out, Tensor) else self.out[0]
 
     def with_operand(self, slot: Slot, value: Any) -> OpCall:
-        """The same with another argument."""
+        """Return the same call with another argument."""
         place, within = slot
         if within is not None:
             whole = list(self.args[place] if isinstance(place, int) else self.kwargs[place])
@@ -104,7 +108,7 @@ class OpCall:
         return replace(self, kwargs={**self.kwargs, place: value})
 
     def setting(self, name: str) -> Any:
-        """An argument by its name; what torch takes where it isn't given."""
+        """Return an argument by its name, or torch's default where it isn't given."""
         if name in self.kwargs:
             return self.kwargs[name]
         names = list(_parameters(self.name))
@@ -113,7 +117,7 @@ class OpCall:
         return _parameters(self.name).get(name)
 
     def changed(self, changes: Mapping[str, Any]) -> OpCall:
-        """The same with other settings."""
+        """Return the same call with other settings."""
         args, kwargs, names = list(self.args), dict(self.kwargs), list(_parameters(self.name))
         for name, value in changes.items():
             if name not in kwargs and name in names and names.index(name) < len(args):
@@ -127,17 +131,17 @@ OUTPUT: Final = "the output"
 
 
 def the_output(value: Any) -> Any:
-    """What a layer returns, as if it were an operation's."""
+    """Return a layer's output, such that it counts as an operation's."""
     return value
 
 
-_ALSO: Final = (
+_SYNONYM_PAIRS: Final = (
     "iadd=add radd=add isub=sub subtract=sub multiply=mul imul=mul rmul=mul divide=div truediv=div "
     "true_divide=div idiv=div itruediv=div rtruediv=rdiv mm=matmul bmm=matmul concat=cat concatenate=cat greater=gt "
     "greater_equal=ge less=lt less_equal=le"
 )
-_SYNONYMS: Final = MappingProxyType({**dict(pair.split("=") for pair in _ALSO.split()), "the_output": OUTPUT})
-# The parameters of functions, in order, with what is taken where they aren't given; torch's own can't be asked.
+_SYNONYMS: Final = MappingProxyType({**dict(pair.split("=") for pair in _SYNONYM_PAIRS.split()), "the_output": OUTPUT})
+# The parameters of functions, in order, with their defaults; torch's own signatures can't be inspected.
 _POOL: Final = "input kernel_size stride=None padding=0"
 _SIGNATURES: Final = MappingProxyType(
     {
@@ -187,13 +191,13 @@ REDUCTIONS: Final = ("mean", "sum", "amax", "amin", "max", "min", "median", "log
 
 
 def _parameters(name: str) -> dict[str, Any]:
-    """The parameters of a function by its name: those of `conv2d` are those of `conv`."""
-    family = name[:-2] if name.endswith(("1d", "2d", "3d")) else name
+    """Return the parameters of a function with their defaults; `conv2d` has those of `conv`."""
+    shared = name[:-2] if name.endswith(("1d", "2d", "3d")) else name
     if name in REDUCTIONS:
-        family = "var" if name in ("std", "var") else "mean"
-    elif family.endswith("dropout"):
-        family = "dropout"
-    words = [word.partition("=") for word in _SIGNATURES.get(family, "").split()]
+        shared = "var" if name in ("std", "var") else "mean"
+    elif shared.endswith("dropout"):
+        shared = "dropout"
+    words = [word.partition("=") for word in _SIGNATURES.get(shared, "").split()]
     return {name: _literal(value) for name, _, value in words}
 
 
@@ -207,14 +211,14 @@ def _literal(text: str) -> Any:
         return float(text) if text[0] in "-0123456789" else text
 
 
-def indexed(called: OpCall) -> str:
-    """The index of a selection as code: `x[:, 0]`."""
-    index = called.args[1] if isinstance(called.args[1], tuple) else (called.args[1],)
+def indexed(call: OpCall) -> str:
+    """Return the index of a selection as code: `x[:, 0]`."""
+    index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
     return index_text(index)
 
 
 def index_text(index: tuple[Any, ...]) -> str:
-    """An index as code."""
+    """Return an index as code."""
     return f"x[{', '.join(map(_one_index, index))}]"
 
 
@@ -223,71 +227,3 @@ def _one_index(one: Any) -> str:
         parts = [one.start, one.stop, *([one.step] if one.step is not None else [])]
         return ":".join("" if part is None else str(part) for part in parts)
     return "..." if one is Ellipsis else str(one) if isinstance(one, int | None) else "mask"
-
-
-# ------------------------------------------------------------------------------------------- repairs
-
-
-@dataclass(frozen=True, slots=True)
-class Substitution:
-    """What to compute in an operation's place, and what that says of the network; `needs` are the tensors it takes."""
-
-    text: str
-    act: Act
-    needs: tuple[Key, ...] = ()
-
-
-SubstitutionRule = Callable[[OpCall], Iterator[Substitution]]
-
-
-def _after(text: str, change: Unary) -> Substitution:
-    """Something done to what comes out."""
-
-    def act(called: OpCall) -> Any:
-        out = called.run()
-        if isinstance(out, Tensor):
-            return change(out)
-        return rebuilt(out, change(out[0]))
-
-    return Substitution(text, act)
-
-
-def rebuilt(out: Any, first: Tensor) -> Any:
-    """What an operation that returns several tensors gives with another first one; `max(dim)` has a type of its own."""
-    parts = (first, *out[1:])
-    return parts if type(out) is tuple else type(out)(parts)
-
-
-def done_before(text: str, slot: Slot, change: Unary) -> Substitution:
-    """Something done to what goes in."""
-    return Substitution(text, lambda called: called.with_operand(slot, change(operand_at(called, slot))).run())
-
-
-def operand_at(called: OpCall, slot: Slot) -> Any:
-    """The tensor that went in there."""
-    return dict(called.operands)[slot]
-
-
-def is_data(tensor: Tensor) -> bool:
-    """Whether a tensor is computed, and no weight."""
-    return tensor.is_floating_point() and not isinstance(tensor, nn.Parameter)
-
-
-def missing_around(called: OpCall, what: str, change: Unary, fits: Callable[[Tensor], bool]) -> Iterator[Substitution]:
-    """The same done to what comes out, and to each argument that nothing nearby has computed for this alone."""
-    if fits(called.result):
-        where = "at the end" if called.name == OUTPUT else f"after {called.name}"
-        yield _after(f"{what} is missing {where}", change)
-    for slot, tensor in called.operands:
-        if slot in called.fresh and fits(tensor):
-            yield done_before(f"{what} is missing before {called.name}", slot, change)
-
-
-def instead(text: str, function: Unary) -> Substitution:
-    """Another function of the first tensor."""
-    return Substitution(text, lambda called: function(called.x))
-
-
-def article(word: str) -> str:
-    """`a relu`, `an elu`."""
-    return f"{'an' if word[:1] in 'aeio' or word[:3] in ('hsw', 'rms') else 'a'} {word}"

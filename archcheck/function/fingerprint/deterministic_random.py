@@ -1,4 +1,4 @@
-"""Random draws that come out the same everywhere, while a network is built and while it runs."""
+"""Random draws replaced by fixed numbers, while a network is built and while it runs."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from archcheck.function.fingerprint.number_pool import core, pour, uniform
+from archcheck.function.fingerprint.number_pool import fill_from_pool, squeezed_shape, uniform
 
 aten = torch.ops.aten
 
 _EXTREMES: Final = (0.9999, 0.0001)
-_FEW: Final = 64  # numbers: one for each example, or for each head
+_MAX_FEW: Final = 64  # numbers: one for each example, or for each head
 
 
 class DrawSequence:
-    """Numbers between 0 and 1: for the first draw of so many, for the second, and so on.
+    """Fixed numbers between 0 and 1 for each draw, by how many are drawn and how often as many were drawn before.
 
-    Torch's own generator moves along, and which draw it is, is told by its state. So code that puts the state back to
-    run again (gradient checkpointing does) draws again what it drew. Of the first several numbers one is nearly 1 and
-    one nearly 0, so that every dropout drops something; of a few numbers, such as one for each example, always, so that
-    each block that examples skip at random is skipped by one and not by another. A single one is in the middle.
+    A draw is identified by the state of torch's own generator, which moves along. So code that puts the state back to
+    run again (gradient checkpointing does) draws again what it drew. The first draw of several numbers has one that is
+    nearly 1 and one that is nearly 0, so that every dropout drops something; a draw of a few numbers, such as one for
+    each example, always has them, so that each block that examples skip at random is skipped by one and not by
+    another. The first single number is 0.5.
     """
 
     def __init__(self, salt: str = "") -> None:
@@ -37,13 +38,13 @@ class DrawSequence:
         self._next: dict[int, int] = {}
 
     def unit(self, shape: Any, device: Any) -> Tensor:
-        """A float64 tensor."""
+        """Draw a float64 tensor of numbers between 0 and 1."""
         count = math.prod(shape)
         rank = self._rank(count)
         made: Tensor = (uniform(shape, f"draw{self._salt} {count} {rank}", torch.device(device or "cpu")) + 1) / 2
         if rank == 0 and count == 1:
             return torch.full_like(made, 0.5)
-        for position, extreme in enumerate(_EXTREMES[:count] if rank == 0 or 1 < count <= _FEW else ()):
+        for position, extreme in enumerate(_EXTREMES[:count] if rank == 0 or 1 < count <= _MAX_FEW else ()):
             made.view(-1)[(rank + position) % count] = extreme
         return made
 
@@ -55,11 +56,11 @@ class DrawSequence:
         return rank
 
     def like(self, tensor: Tensor) -> Tensor:
-        """As many as a tensor has elements."""
+        """Draw as many numbers between 0 and 1 as a tensor has elements."""
         return self.unit(tensor.shape, tensor.device)
 
     def normal(self, like: Tensor) -> Tensor:
-        """Of a normal distribution."""
+        """Draw as many numbers of a normal distribution as a tensor has elements."""
         return _normal(self.like(like))
 
 
@@ -92,7 +93,7 @@ def _like(values: _Values) -> _Rule:
 
 
 def _made(values: _Values) -> _Rule:
-    """A factory: its last positional argument is the shape."""
+    """Make the rule of a factory function, whose last positional argument is the shape."""
 
     def rule(draws: DrawSequence, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
         *numbers, shape = args
@@ -148,7 +149,7 @@ def _permutation(draws: DrawSequence, size: int, *, device: Any = None, **_: Any
 
 
 def _multinomial(draws: DrawSequence, weights: Tensor, count: int, replacement: bool = False, **_: Any) -> Tensor:
-    """With replacement, where each number falls among the weights; without, by a race of exponential times."""
+    """Draw with replacement by where numbers fall among the weights, without by a race of exponential times."""
     if not replacement:
         return (torch.log(draws.like(weights)) / weights).topk(count, dim=-1).indices
     bounds = (weights / weights.sum(-1, keepdim=True)).cumsum(-1)
@@ -162,7 +163,7 @@ def _dirichlet(draws: DrawSequence, alpha: Tensor, *_: Any) -> Tensor:
 
 
 def _gamma(draws: DrawSequence, alpha: Tensor, *_: Any) -> Tensor:
-    """Of the right mean; nothing here depends on the distribution."""
+    """Draw numbers of the right mean; nothing here depends on their distribution."""
     return alpha * (0.5 + draws.like(alpha))
 
 
@@ -230,86 +231,90 @@ def _rules() -> Mapping[Any, _Rule]:
 
 # ------------------------------------------------------------------------------------------- the mode
 
-_SETTING: Final = (aten.fill_.Scalar, aten.fill_.Tensor, aten.zero_.default, aten.copy_.default)
-_UNSET: Final = frozenset({"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"})
-_PATIENCE: Final = 3  # draws of one parameter: who draws more often than that waits for something
+_WRITING: Final = (aten.fill_.Scalar, aten.fill_.Tensor, aten.zero_.default, aten.copy_.default)
+_UNINITIALIZED: Final = frozenset({"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"})
+_MAX_DRAWS: Final = 3  # of one parameter: code that draws more often waits for certain values
 
 
 class DeterministicRandom(TorchDispatchMode):
-    """Random numbers are replaced, of whatever calls below autograd draws them; `note` is told what drew them.
+    """Replaces the random numbers that any function below autograd draws.
 
-    `touch` is told of every tensor that goes into a call. Parameters aren't drawn as they are meant to be, since they
-    get other values: `undrawn` has them by identity, unless something was written over them. Where it `traces`, it
-    knows what was made of draws.
+    Parameters aren't drawn, since they get other values later: they keep fixed ones until something is written over
+    them.
+
+    Args:
+        note: is called with the name of each function that draws.
+        use: is called with the arguments of every function.
+        traces_draws: whether to follow which tensors were computed from draws, for `is_drawn`.
     """
 
     def __init__(
         self,
         draws: DrawSequence,
         note: Callable[[str], None] | None = None,
-        touch: Callable[[Any], object] | None = None,
+        use: Callable[[Any], object] | None = None,
         *,
-        traces: bool = False,
+        traces_draws: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._rules, self._draws = _rules(), draws
         self._note = note
-        self._touch = touch
-        self._times: dict[int, int] = {}
-        self._traces = traces
-        self._random: set[int] = set()  # where tensors lie that come from draws
-        self.undrawn: dict[int, Tensor] = {}
+        self._use = use
+        self._num_draws: dict[int, int] = {}  # by a parameter's identity
+        self._traces_draws = traces_draws
+        self._random: set[int] = set()  # the storages of tensors that were computed from draws
+        self._undrawn: dict[int, Tensor] = {}  # parameters by identity
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if self._touch is not None:
-            self._touch(args)
-        out = self._called(func, args, kwargs or {})
-        if self._traces:
+        if self._use is not None:
+            self._use(args)
+        out = self._call(func, args, kwargs or {})
+        if self._traces_draws:
             self._trace(func, args, out)
         return out
 
     def is_drawn(self, param: Tensor) -> bool:
-        """Whether a parameter's values come from draws."""
-        return id(param) in self.undrawn or _place(param) in self._random
+        """Return whether a parameter's values come from draws."""
+        return id(param) in self._undrawn or _storage(param) in self._random
 
     def _trace(self, func: Any, args: Any, out: Any) -> None:
-        """What is made of draws is random, too; what is not has a place that may have been a random tensor's before."""
-        sources = [one for one in tree_leaves(args[1:] if func in _SETTING else args) if isinstance(one, Tensor)]
-        is_random = func in self._rules or func.overloadpacket.__name__ in _UNSET
-        is_random = is_random or any(_place(one) in self._random or id(one) in self.undrawn for one in sources)
+        """Mark results computed from draws as random, and unmark others, whose memory may have been a random one's."""
+        sources = [one for one in tree_leaves(args[1:] if func in _WRITING else args) if isinstance(one, Tensor)]
+        is_random = func in self._rules or func.overloadpacket.__name__ in _UNINITIALIZED
+        is_random = is_random or any(_storage(one) in self._random or id(one) in self._undrawn for one in sources)
         for one in tree_leaves(out):
             if isinstance(one, Tensor):
-                (self._random.add if is_random else self._random.discard)(_place(one))
+                (self._random.add if is_random else self._random.discard)(_storage(one))
 
-    def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def _call(self, func: Any, args: Any, kwargs: Any) -> Any:
         rule = self._rules.get(func)
-        if args and isinstance(args[0], Tensor) and args[0]._base is not None and func in _SETTING:
-            self.undrawn.pop(id(args[0]._base), None)  # a part of it, such as an embedding's row of zeros
-        if args and id(args[0]) in self.undrawn:
-            if func in _SETTING:
-                del self.undrawn[id(args[0])]
-            elif _is_in_place(func) and self._is_patient(args[0]):
-                return args[0]  # the arithmetic behind a draw: trunc_normal_ has some
+        if args and isinstance(args[0], Tensor) and args[0]._base is not None and func in _WRITING:
+            self._undrawn.pop(id(args[0]._base), None)  # written in part, such as an embedding's row of zeros
+        if args and id(args[0]) in self._undrawn:
+            if func in _WRITING:
+                del self._undrawn[id(args[0])]
+            elif _is_in_place(func) and self._is_rarely_drawn(args[0]):
+                return args[0]  # arithmetic behind a draw, as in trunc_normal_
             elif _is_beyond(func, args):
-                # What draws again as long as values are out of bounds, such as trunc_normal_, needn't look at them all.
+                # Code that draws again while values are out of bounds, as trunc_normal_ does, needn't look at them all.
                 return args[0].new_zeros((), dtype=torch.bool).expand(args[0].shape)
         if rule is None:
             if torch.Tag.nondeterministic_seeded in func.tags:
-                self._tell(func, args)
+                self._report(func, args)
             return func(*args, **kwargs)
-        if args and isinstance(args[0], nn.Parameter) and _is_in_place(func) and self._is_patient(args[0], 1):
-            self.undrawn[id(args[0])] = args[0]
-            return _scribble(args[0])
-        self._tell(func, args)
+        if args and isinstance(args[0], nn.Parameter) and _is_in_place(func) and self._is_rarely_drawn(args[0], 1):
+            self._undrawn[id(args[0])] = args[0]
+            return _fill_undrawn(args[0])
+        self._report(func, args)
         return rule(self._draws, *args, **kwargs)
 
-    def _is_patient(self, param: Tensor, more: int = 0) -> bool:
-        """Whether a parameter hasn't been drawn again and again, until its values are what somebody waits for."""
-        times = self._times[id(param)] = self._times.get(id(param), 0) + more
-        return times <= _PATIENCE
+    def _is_rarely_drawn(self, param: Tensor, more: int = 0) -> bool:
+        """Count `more` draws of a parameter, and check that it isn't drawn again and again until its values fit."""
+        count = self._num_draws[id(param)] = self._num_draws.get(id(param), 0) + more
+        return count <= _MAX_DRAWS
 
-    def _tell(self, func: Any, args: Any) -> None:
-        """A draw; what could draw and doesn't, as dropout in eval mode, isn't one."""
+    def _report(self, func: Any, args: Any) -> None:
+        """Report a draw; a function that could draw and doesn't, as dropout in eval mode, isn't one."""
         name = func.overloadpacket.__name__
         idle = (name == "native_dropout" and args[2:3] == (False,)) or (
             name == "rrelu_with_noise" and args[4:5] in ((), (False,))
@@ -318,19 +323,19 @@ class DeterministicRandom(TorchDispatchMode):
             self._note(name)
 
 
-def _place(tensor: Tensor) -> int:
+def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def _scribble(param: Tensor) -> Tensor:
-    """Any values, the same every time: something may be made of them, such as the norm of a weight."""
+def _fill_undrawn(param: Tensor) -> Tensor:
+    """Give a parameter any fixed values: something may be computed from them, such as the norm of a weight."""
     if param.is_contiguous() and param.is_floating_point():
-        pour(param.detach().view(-1), f"undrawn {core(param.shape)}")
+        fill_from_pool(param.detach().view(-1), f"undrawn {squeezed_shape(param.shape)}")
     return param
 
 
 def _is_beyond(func: Any, args: Any) -> bool:
-    """Whether a comparison asks for undrawn values that there aren't: they lie between -1 and 1."""
+    """Return whether a comparison asks for values outside of -1 to 1, where undrawn values lie."""
     return (func is aten.lt.Scalar and args[1] <= -1) or (func is aten.gt.Scalar and args[1] >= 1)
 
 

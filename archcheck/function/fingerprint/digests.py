@@ -1,4 +1,4 @@
-"""Tensors to a few numbers, which differ where the tensors do."""
+"""Digests of tensors: a few numbers, which differ where the tensors do."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Digest:
 
 
 def tensors_in(value: Any, depth: int = 0) -> Iterator[Tensor]:
-    """The tensors and numbers that a module returned, in order; of a map by its keys, whatever order they're in."""
+    """Yield the tensors and numbers in what a module returned, in order; in a map, in the order of sorted keys."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, float | int) and not isinstance(value, bool):
@@ -58,7 +58,7 @@ def _parts(value: Any) -> Iterable[Any]:
 
 
 def digest(value: Any) -> Digest | None:
-    """The digest of everything that was returned together; None where there's no tensor with elements in it."""
+    """Return one digest of all tensors in a value; None where there's no tensor with elements in it."""
     found = [one for one in map(_flat, tensors_in(value)) if one is not None]
     if not found:
         return None
@@ -71,7 +71,7 @@ def digest(value: Any) -> Digest | None:
 
 
 def _flat(tensor: Tensor) -> tuple[Tensor, float] | None:
-    """The elements as float64, and the root of the sum of their squares; None for what has no elements to read."""
+    """Return the elements as float64, and the root of the sum of their squares; None where no elements can be read."""
     tensor = tensor.detach()
     try:
         if tensor.layout is not torch.strided:
@@ -83,7 +83,7 @@ def _flat(tensor: Tensor) -> tuple[Tensor, float] | None:
         return None
     if not flat.numel():
         return None
-    square = float(torch.dot(flat, flat))  # the fastest way, as long as it doesn't overflow
+    square = float(torch.dot(flat, flat))  # the fastest way, unless it overflows
     if math.isfinite(square):
         return flat, math.sqrt(square)
     infinite = torch.isinf(flat)
@@ -104,30 +104,30 @@ def _project(flat: Tensor, key: str) -> float:
 _OFFSET: Final = 100.0  # more than the logarithm of any size takes away
 
 
-def combine(parts: Mapping[str, Digest], floor: float) -> float:
-    """The digests of several tensors, each by its key, as one number in which all weigh the same whatever their size.
+def combine(parts: Mapping[str, Digest], noise: float) -> float:
+    """Combine the digests of several tensors, by key, in one number in which all weigh the same whatever their size.
 
-    What is far smaller than `floor` is noise, and has no say.
+    Tensors whose rms is far smaller than `noise` count for nothing.
     """
     total = 0.0
     for key, one in parts.items():
         first, second = (1.5 + 0.5 * number for number in _pair(key))
         if one.rms > 0:
-            share = one.rms**2 / (one.rms**2 + floor**2)
+            share = one.rms**2 / (one.rms**2 + noise**2)
             total += share * (_OFFSET + first * one.check / one.rms + second * math.log(one.rms))
     return total
 
 
-def combine_starts(starts: Mapping[str, float | None]) -> float:
-    """What parameters start from as one number: a number for each, large or small, or none for what is drawn."""
+def combine_initial_values(values: Mapping[str, float | None]) -> float:
+    """Combine the numbers that parameters start from, large or small, in one; None is that of a drawn parameter."""
     total = 0.0
-    for key, start in starts.items():
+    for key, value in values.items():
         weight = 1.5 + 0.5 * _pair(key)[0]
-        total += _OFFSET + weight * (_DRAWN if start is None else math.asinh(start * _FINEST))
+        total += _OFFSET + weight * (_DRAWN if value is None else math.asinh(value * _SCALE))
     return total
 
 
-_FINEST: Final = 1e8  # constants such as 1e-6 are told from 0
+_SCALE: Final = 1e8  # tells constants such as 1e-6 from 0
 _DRAWN: Final = -7.3
 
 

@@ -1,6 +1,6 @@
 """Fixed numbers, the same on every machine and in every version of torch: what weights, inputs and draws are made of.
 
-They come from a hash function and not from a random generator, whose numbers are nobody's promise. A tensor takes as
+They come from a hash function and not from a random generator, whose numbers no library guarantees. A tensor takes as
 many of them in a row as it has elements, from a place that depends on what it's for.
 """
 
@@ -18,25 +18,25 @@ from torch import Tensor
 
 LENGTH: Final = 1_048_573  # a prime, so that no two rows of a matrix are the same numbers
 VECTOR: Final = (0.25, 1.0)  # the range of biases, scales and other vectors
-_CENTRED: Final = 0.98  # of the mean of a row's weights, how much is taken away
-_FEWEST: Final = 8  # weights in a row that can be centred
+_CENTRED_SHARE: Final = 0.98  # of the mean of a row's weights, which is taken away
+_MIN_CENTRED: Final = 8  # weights in a row that is centred
 _GAIN: Final = math.sqrt(3)
 
 
 @cache
 def pool(device: torch.device) -> Tensor:
-    """`LENGTH` numbers between -1 and 1, evenly spread, none of them 0: float64."""
+    """Return `LENGTH` numbers between -1 and 1, evenly spread, none of them 0: float64."""
     digits = hashlib.shake_256(b"archcheck").digest(4 * LENGTH)
     whole = torch.frombuffer(bytearray(digits), dtype=torch.int32)
     return ((whole.double() + 0.5) / 2**31).to(device)
 
 
 def start_of(key: str) -> int:
-    """Where in the pool the numbers for `key` begin."""
+    """Return where in the pool the numbers for `key` begin."""
     return zlib.crc32(key.encode()) % LENGTH
 
 
-def pour(flat: Tensor, key: str) -> None:
+def fill_from_pool(flat: Tensor, key: str) -> None:
     """Fill a flat tensor with the numbers for `key`."""
     numbers, start, filled = pool(flat.device), start_of(key), 0
     while filled < flat.numel():
@@ -46,33 +46,33 @@ def pour(flat: Tensor, key: str) -> None:
 
 
 def uniform(shape: Sequence[int], key: str, device: torch.device) -> Tensor:
-    """A float64 tensor of numbers between -1 and 1."""
+    """Make a float64 tensor of numbers between -1 and 1."""
     made = torch.empty(math.prod(shape), dtype=torch.float64, device=device)
-    pour(made, key)
+    fill_from_pool(made, key)
     return made.view(tuple(shape))
 
 
-def core(shape: Sequence[int]) -> tuple[int, ...]:
-    """A shape without its 1s: what a scale of C channels has in common, be it (C,) or (1, C, 1, 1)."""
+def squeezed_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape without its 1s, such that a scale of C channels has one, be it (C,) or (1, C, 1, 1)."""
     return tuple(size for size in shape if size != 1)
 
 
-def fill_weight(flat: Tensor, shape: Sequence[int], key: str, exponent: int = 0) -> None:
-    """Weights such that signals neither die nor grow over many layers; `exponent` is a power of 2 on top.
+def fill_weight(flat: Tensor, shape: Sequence[int], key: str, gain: int = 0) -> None:
+    """Fill a flat weight such that signals neither die nor grow over many layers, times `2**gain`.
 
     Vectors (biases, scales) are positive, between 0.25 and 1. Of matrices and kernels each row (all that goes to one
     output) is nearly centred, so that the mean which activations such as ReLU and sigmoid have doesn't drown, layer
     by layer, what tells one example from another; not quite, so that the mean is still seen. Their variance is 3 by
     the number of inputs: with centred rows a ReLU hands on a third of its variance.
     """
-    pour(flat, key)
-    sizes = core(shape)
+    fill_from_pool(flat, key)
+    sizes = squeezed_shape(shape)
     if len(sizes) < 2:
         low, high = VECTOR
         flat.mul_((high - low) / 2).add_((high + low) / 2)
         return
     rows = flat.view(sizes[0], -1)
     num_inputs = rows.shape[1]
-    if num_inputs >= _FEWEST:
-        rows.sub_(rows.mean(1, keepdim=True), alpha=_CENTRED)
-    rows.mul_(_GAIN * math.sqrt(3 / num_inputs) * 2.0**exponent)  # the pool's own variance is 1/3
+    if num_inputs >= _MIN_CENTRED:
+        rows.sub_(rows.mean(1, keepdim=True), alpha=_CENTRED_SHARE)
+    rows.mul_(_GAIN * math.sqrt(3 / num_inputs) * 2.0**gain)  # the pool's own variance is 1/3

@@ -14,7 +14,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from archcheck.structure.meta.layers import SHORTCUTS
 
-_STANDARD: Final = frozenset(vars(nn.Module())) | {"forward"}
+STANDARD_ATTRIBUTES: Final = frozenset(vars(nn.Module())) | {"forward"}  # a watcher sets `forward` on the instance
 _ATOMS: Final = frozenset({int, float, bool, str, bytes, complex, type(None), torch.dtype, torch.device, torch.Size})
 _OPAQUE: Final = (nn.Module, torch.Generator, type, ModuleType)
 _SELF_WILLED: Final = (LazyModuleMixin, torch.jit.ScriptModule)
@@ -64,7 +64,7 @@ class NetworkSnapshot:
             not _same(own.get(key), value)
             for own, before in self._dicts
             for key, value in before.items()
-            if key not in _STANDARD and not isinstance(value, Tensor)
+            if key not in STANDARD_ATTRIBUTES and not isinstance(value, Tensor)
         )
 
     def _note_module(self, module: nn.Module) -> None:
@@ -81,7 +81,7 @@ class NetworkSnapshot:
             for tensor in (*params.values(), *buffers.values()):
                 self._note(tensor, 0)
         if not common:
-            for name in own.keys() - _STANDARD:
+            for name in own.keys() - STANDARD_ATTRIBUTES:
                 self._note(own[name], 0)
 
     def _note(self, value: Any, depth: int) -> None:

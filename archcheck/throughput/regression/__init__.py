@@ -1,10 +1,8 @@
-"""Whether a network has become slower: what to compare with, and the verdict. Without torch.
+"""Whether a network has become slower: what to compare with, how, and the verdict. Without torch.
 
-- `interval`: pure; ratios to a confidence interval and a verdict.
-- `saved`: the runs that pytest-benchmark saved, and the one to compare with.
-- `storage`: pytest-benchmark's folder, written at once.
-- `history`: saved runs to text.
-- `worktree`: another revision of this repository, checked out beside it.
-- `workers`: processes that measure when they are asked to, and their end.
-- `duel`: two of them taking turns until the verdict is clear, or one beside its reference.
+- `workers`: processes that measure on request. `paired_benchmark`: two of them in turns, or one in turns with its
+  reference workload, until the verdict is clear. `interval`: ratios of times to a confidence interval and a verdict.
+- `worktree`: another revision of the repository, checked out for as long as it is measured.
+- `saved_runs`: the runs that pytest-benchmark saved, and the one to compare with. `benchmark_storage`: saved at once.
+- `verdicts`: measurements to mismatches. `history`: saved runs to text.
 """

@@ -155,7 +155,7 @@ def _floor(speed: SpeedSession, spec_file: SpecFile, key: str, result: SpeedResu
 def _hold_against_revision(
     speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, revision: Revision, result: SpeedResult
 ) -> None:
-    here = speed.request(spec_file, plan, tree=revision.here)
+    here = speed.request(spec_file, plan, tree=revision.working_tree)
     there = _request_there(here, plan, revision)
     if isinstance(there, str):
         result.unmeasured = there
@@ -163,7 +163,7 @@ def _hold_against_revision(
     try:
         comparison = run_paired(here, there, 1 + plan.max_regression)
     except WorkerFailed as failed:
-        if failed.shown != there.shown and failed.kind != "Foreign":
+        if failed.shown != there.shown and failed.kind != "WrongCode":
             raise
         result.unmeasured = f"{revision.label} can't be measured: {failed}"
         return
@@ -175,7 +175,7 @@ def _request_there(here: WorkerRequest, plan: SpeedPlan, revision: Revision) -> 
     """The same item in the revision; or why there's none."""
     path = revision.path_in_checkout(here.spec)
     if path is None:
-        return f"the spec isn't in the repository {revision.here}"
+        return f"the spec isn't in the repository {revision.working_tree}"
     if not path.is_file():
         return f"new since {revision.label}, which has no {here.shown}"
     shown = f"{here.shown} at {revision.label}"
@@ -185,16 +185,16 @@ def _request_there(here: WorkerRequest, plan: SpeedPlan, revision: Revision) -> 
         return f"it can't be read there: {error.problems[0]}"
     rootdir = revision.path_in_checkout(here.rootdir) if here.rootdir is not None else None
     return replace(
-        here, spec=path, shown=shown, rootdir=rootdir, work=plan.work(), step=plan.describe_step(),
+        here, spec=path, shown=shown, rootdir=rootdir, work=plan.workload_keys(), step=plan.describe_step(),
         cwd=_folder_there(revision), sys_path=revision.sys_path_in_checkout(sys.path),
-        tree=revision.there, foreign=revision.here,
+        tree=revision.checkout, foreign=revision.working_tree,
     )  # fmt: skip
 
 
 def _folder_there(revision: Revision) -> Path:
     """Where the other side runs: files that a network opens by a relative path are those of its own tree."""
     folder = revision.path_in_checkout(Path.cwd())
-    return folder if folder is not None and folder.is_dir() else revision.there
+    return folder if folder is not None and folder.is_dir() else revision.checkout
 
 
 def _command(spec_file: SpecFile) -> str:

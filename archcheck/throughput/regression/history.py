@@ -1,4 +1,4 @@
-"""How fast a network was over time: saved runs to text."""
+"""The speed of a network over time: saved runs as text."""
 
 from __future__ import annotations
 
@@ -16,19 +16,28 @@ BAR_WIDTH = 30
 HEADERS = (
     "date", "commit", "device", "torch", "precision", "batch", "examples/s", "against reference", "verdict", "speed",
 )  # fmt: skip
-NAMED = {"device": "", "cpu": "", "threads": "", "torch": "torch", "precision": "", "mode": "", "batch_size": "batch"}
-ALIGN = ("left", "left", "left", "left", "left", "right", "right", "right", "left", "left")
+# How the title of a table calls the conditions that come first in it.
+CONDITION_LABELS = {
+    "device": "",
+    "cpu": "",
+    "threads": "",
+    "torch": "torch",
+    "precision": "",
+    "mode": "",
+    "batch_size": "batch",
+}
+ALIGNMENT = ("left", "left", "left", "left", "left", "right", "right", "right", "left", "left")
 
 
 def format_history(runs: Sequence[SavedRun]) -> str:
-    """A table for each fingerprint, as only runs of the same one are comparable; that of the latest run comes last.
+    """Format a table for each set of conditions, as only runs of equal ones are comparable; the latest run's is last.
 
     runs: oldest first.
     """
     groups: dict[Hashable, list[SavedRun]] = {}
     for run in runs:
-        key = tuple(sorted(run.fingerprint.items(), key=lambda pair: pair[0]))
-        groups[key] = [*groups.pop(key, []), run]  # put back at the end: the order is that of the latest runs
+        key = tuple(sorted(run.conditions.items(), key=lambda pair: pair[0]))
+        groups[key] = [*groups.pop(key, []), run]  # put back at the end: groups are ordered by their latest runs
     return "\n\n".join(_format_group(group) for group in groups.values())
 
 
@@ -37,25 +46,25 @@ def _format_group(group: Sequence[SavedRun]) -> str:
     rows = [
         [*_cells(run), _speed(run, previous, fastest)] for previous, run in zip([None, *group[:-1]], group, strict=True)
     ]
-    table = format_table(rows, HEADERS, ALIGN, "simple")
-    return "\n".join([_title(group[0].fingerprint), *(line.rstrip() for line in table.splitlines())])
+    table = format_table(rows, HEADERS, ALIGNMENT, "simple")
+    return "\n".join([_title(group[0].conditions), *(line.rstrip() for line in table.splitlines())])
 
 
-def _title(fingerprint: Mapping[str, Any]) -> str:
-    """`cpu, Intel Xeon, 1 thread, torch 2.15.0, fp32, train, batch 64, input [64, 1, 28, 28]`."""
-    keys = [*NAMED, *(key for key in fingerprint if key not in NAMED)]
-    return ", ".join(_named(key, fingerprint[key]) for key in keys if fingerprint.get(key) is not None)
+def _title(conditions: Mapping[str, Any]) -> str:
+    """Format conditions: `cpu, Intel Xeon, 1 thread, torch 2.15.0, fp32, train, batch 64, input [64, 1, 28, 28]`."""
+    keys = [*CONDITION_LABELS, *(key for key in conditions if key not in CONDITION_LABELS)]
+    return ", ".join(_format_labelled(key, conditions[key]) for key in keys if conditions.get(key) is not None)
 
 
-def _named(key: str, value: Any) -> str:
+def _format_labelled(key: str, value: Any) -> str:
     if key == "threads":
         return f"{format_condition(value)} thread{'' if value == 1 else 's'}"
-    return f"{NAMED.get(key, key_text(key))} {format_condition(value)}".strip()
+    return f"{CONDITION_LABELS.get(key, key_text(key))} {format_condition(value)}".strip()
 
 
 def _cells(run: SavedRun) -> list[str]:
     device, cpu, *others = [
-        _or_dash(run.fingerprint.get(key)) for key in ("device", "cpu", "torch", "precision", "batch_size")
+        _or_dash(run.conditions.get(key)) for key in ("device", "cpu", "torch", "precision", "batch_size")
     ]
     where = f"{device}, {cpu}" if device == "cpu" and cpu != "-" else device
     against = f"{math.exp(fmean(run.log_ratios)):.3f}" if run.log_ratios else "-"
@@ -67,13 +76,13 @@ def _or_dash(value: Any) -> str:
 
 
 def _speed(run: SavedRun, previous: SavedRun | None, fastest: float) -> str:
-    """A bar as long as the rate is high, and the change to the run before."""
+    """Draw the rate as a bar, with the change to the run before."""
     bar = "#" * max(1, round(run.examples_per_sec / fastest * BAR_WIDTH))
     return bar if previous is None else f"{bar} {_change(previous, run)}"
 
 
 def _change(previous: SavedRun, run: SavedRun) -> str:
-    """`+3 %`; `~+3 %` where the rates have to do, which the machine's moods are part of."""
+    """Format the change: `+3 %`, or `~+3 %` by rates alone, which change with the machine's speed."""
     if run.reference and run.reference == previous.reference and run.log_ratios and previous.log_ratios:
         return _percent(math.exp(fmean(previous.log_ratios) - fmean(run.log_ratios)) - 1)
     return f"~{_percent(run.examples_per_sec / previous.examples_per_sec - 1)}"

@@ -1,7 +1,7 @@
-"""From ratios of times to a verdict. Pure.
+"""The confidence interval of a ratio of times, and the verdict on a limit. Pure.
 
-A ratio is known from a few processes, each of which gives one value: the median over many turns. Within a process a
-median is as good as exact; what differs is how two processes happen to lie in memory. So the values are few and nearly
+A ratio is measured in a few processes, each of which gives one value: the median over many turns. Within a process
+the median is nearly exact; processes differ in how they happen to lie in memory. So the values are few and nearly
 normal, and Student's interval fits them, with a spread assumed beforehand so that two values which happen to agree
 prove nothing: that is the conjugate prior of a normal sample's variance (Gelman et al., Bayesian Data Analysis, 3.3).
 """
@@ -17,8 +17,8 @@ from typing import Literal, TypeAlias
 Verdict: TypeAlias = Literal["over", "under", "open"]
 
 CONFIDENCE = 0.99
-PRIOR_STD = 0.015  # of a logarithm: processes that run the same differ by 0.5 to 1 %, on systems less tame by more
-PRIOR_FREEDOM = 6  # how many values the assumption is worth
+PRIOR_STD = 0.015  # of a logarithm: processes that run the same code differ by 0.5 to 1 %, and more on noisy systems
+PRIOR_FREEDOM = 6  # the number of values that the assumption counts as
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class Interval:
 
 
 def ratio_interval(log_ratios: Sequence[float]) -> Interval:
-    """The interval of a ratio from one logarithm for each process, one at least."""
+    """Return the interval of a ratio from its logarithms, one for each process, one at least."""
     return _interval(mean(log_ratios), _spread(log_ratios), 1 / len(log_ratios), len(log_ratios) - 1)
 
 
 def change_interval(now: Sequence[float], then: Sequence[float]) -> Interval:
-    """The interval of `now` over `then`, both logarithms, one for each process."""
+    """Return the interval of `now` over `then`, both logarithms of ratios, one for each process."""
     freedom = len(now) + len(then) - 2
     return _interval(mean(now) - mean(then), _spread(now) + _spread(then), 1 / len(now) + 1 / len(then), freedom)
 
@@ -52,7 +52,10 @@ def judge(interval: Interval, limit: float) -> Verdict:
 
 
 def _interval(center: float, squares: float, share: float, freedom: int) -> Interval:
-    """`squares` about the mean, summed; `share` of the variance that a mean has."""
+    """Return Student's interval about `center`.
+
+    squares: the sum of squared deviations from the mean. share: the variance of the mean over that of a value.
+    """
     freedom += PRIOR_FREEDOM
     variance = (PRIOR_FREEDOM * PRIOR_STD**2 + squares) / freedom
     half = student_quantile((1 + CONFIDENCE) / 2, freedom) * math.sqrt(variance * share)
@@ -65,7 +68,7 @@ def _spread(values: Sequence[float]) -> float:
 
 
 def student_quantile(probability: float, freedom: int) -> float:
-    """Student's t, to half a percent from 6 degrees of freedom on (Abramowitz and Stegun 26.7.5)."""
+    """Return Student's t, to half a percent from 6 degrees of freedom on (Abramowitz and Stegun 26.7.5)."""
     z = NormalDist().inv_cdf(probability)
     terms: tuple[float, ...] = (
         (z**3 + z) / 4,

@@ -1,4 +1,4 @@
-"""Two processes that take turns until the verdict is clear, or one beside its reference."""
+"""Two processes timed in turns until the verdict is clear, or one in turns with its reference workload."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 from archcheck.throughput.regression.interval import Interval, Verdict, change_interval, judge, ratio_interval
 from archcheck.throughput.regression.workers import Worker, WorkerFailed, WorkerRequest, started_workers
 
-TURN_SEC = 0.02  # long against the clock and a cold cache, short against the moods of a shared machine
+TURN_SEC = 0.02  # long against the clock's resolution and a cold cache, short against changes of the machine's speed
 MEASURE_SEC = 2.0  # of turns, for each pair of processes
-LEAST_ROUNDS, MOST_ROUNDS = 5, 35
-LEAST_PROCESSES = 2
+MIN_ROUNDS, MAX_ROUNDS = 5, 35
+MIN_PROCESSES = 2
 BUDGET_SEC = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class PairedResult:
-    """A ratio of times, what is known of it, and the verdict on its limit.
+    """The ratio of the times of two sides, its interval, and the verdict on a limit.
 
-    log_ratios: one for each pair of processes. left_sec, right_sec: the median time of one example, each side's.
+    log_ratios: one for each pair of processes. left_sec, right_sec: the median time of one example, of each side.
     """
 
     log_ratios: tuple[float, ...]
@@ -36,44 +36,44 @@ class PairedResult:
 
 
 def run_paired(left: WorkerRequest, right: WorkerRequest, limit: float, budget_sec: float = BUDGET_SEC) -> PairedResult:
-    """The time of an example on the left over that on the right, against a limit.
+    """Measure the ratio of the time of an example, left over right, against a limit.
 
-    Fresh processes take turns, pair after pair, until the verdict is clear or the budget is spent.
+    New pairs of processes take turns until the verdict is clear or the budget is spent.
 
     Raises:
         WorkerFailed: a side can't be measured.
     """
-    began, sides = time.perf_counter(), list[tuple[float, float]]()
+    start, medians = time.perf_counter(), list[tuple[float, float]]()
 
-    def one_more() -> float:
-        cpu = _cpu_for(left, len(sides))
-        with started_workers(replace(left, cpu=cpu), replace(right, cpu=cpu)) as (ours, theirs):
-            seconds = _take_turns(_example_clock(ours), _example_clock(theirs))
-        sides.append((median(mine for mine, _ in seconds), median(its for _, its in seconds)))
+    def measure_once() -> float:
+        cpu = _cpu_for(left, len(medians))
+        with started_workers(replace(left, cpu=cpu), replace(right, cpu=cpu)) as (left_worker, right_worker):
+            seconds = _take_turns(_side_by_example(left_worker), _side_by_example(right_worker))
+        medians.append((median(left_sec for left_sec, _ in seconds), median(right_sec for _, right_sec in seconds)))
         return _median_log_ratio(seconds)
 
-    values, interval = _until_clear(one_more, ratio_interval, limit, budget_sec)
-    lefts, rights = zip(*sides, strict=True)
-    duration_sec = time.perf_counter() - began
+    values, interval = _until_clear(measure_once, ratio_interval, limit, budget_sec)
+    lefts, rights = zip(*medians, strict=True)
+    duration_sec = time.perf_counter() - start
     return PairedResult(tuple(values), interval, judge(interval, limit), median(lefts), median(rights), duration_sec)
 
 
 def _cpu_for(request: WorkerRequest, number: int) -> int | None:
-    """One processor for both sides, another for each pair; None where threads or the system don't allow it.
+    """Choose one processor for both sides, another one for each pair; None where threads or the system don't allow it.
 
-    Left alone each side stays where it started: one of them, turn after turn, on the processor of a busy neighbour.
+    Otherwise each side stays on the processor where it started, one of them maybe shared with a busy process.
     """
     if request.num_threads != 1 or not hasattr(os, "sched_setaffinity"):
         return None
     allowed = sorted(os.sched_getaffinity(0))
-    return allowed[(os.getpid() + number) % len(allowed)]  # two sessions begin on two of them
+    return allowed[(os.getpid() + number) % len(allowed)]  # sessions that run at the same time begin on different ones
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceResult:
-    """A step measured beside a reference: the logarithms of their times' ratio, one for each process.
+    """A step's time over that of a reference workload: the logarithms of the ratio, one for each process.
 
-    problem: why there are none.
+    reference: the workload as text. problem: why there are no ratios.
     """
 
     reference: str | None
@@ -84,55 +84,57 @@ class ReferenceResult:
 def run_against_reference(
     request: WorkerRequest,
     reference: str | None,
-    then: Sequence[float] = (),
+    baseline_log_ratios: Sequence[float] = (),
     limit: float = math.inf,
     budget_sec: float = BUDGET_SEC,
 ) -> ReferenceResult:
-    """Measure a step beside its reference (one of its own where none is given), until the change is clear.
+    """Time a step in turns with a reference workload, until it is clear whether the ratio has changed beyond a limit.
 
-    then: the logarithms of the saved run to compare with.
+    reference: the workload as text; None: the step's own operations.
+    baseline_log_ratios: those of the saved run to compare with; empty: there is none.
 
     Raises:
         WorkerFailed: the step can't be measured.
     """
     found: dict[str, Any] = {"text": reference}
 
-    def one_more() -> float:
+    def measure_once() -> float:
         with started_workers(request) as (worker,):
             step_sec = worker.ready()["step_sec"]
             found.update(worker.ask("prepare", found["text"]))
             if found["text"] is None:
                 raise _NoReference
-            seconds = _take_turns(_clock(worker, "step", step_sec), _clock(worker, "reference", found["step_sec"]))
+            reference_side = _side(worker, "reference", found["step_sec"])
+            seconds = _take_turns(_side(worker, "step", step_sec), reference_side)
         return _median_log_ratio(seconds)
 
     def interval_of(values: Sequence[float]) -> Interval:
-        return change_interval(values, then) if then else ratio_interval(values)
+        return change_interval(values, baseline_log_ratios) if baseline_log_ratios else ratio_interval(values)
 
     try:
-        values, _ = _until_clear(one_more, interval_of, limit, budget_sec)
+        values, _ = _until_clear(measure_once, interval_of, limit, budget_sec)
     except _NoReference:
         return ReferenceResult(None, (), found["problem"])
     return ReferenceResult(found["text"], tuple(values))
 
 
 class _NoReference(Exception):  # noqa: N818 - a finding
-    """There is nothing to measure beside."""
+    """There is no reference workload to time the step in turns with."""
 
 
 def _until_clear(
-    one_more: Callable[[], float],
+    measure_once: Callable[[], float],
     interval_of: Callable[[Sequence[float]], Interval],
     limit: float,
     budget_sec: float,
 ) -> tuple[list[float], Interval]:
-    """Values until their interval is clear of the limit, or another one would take too long."""
-    began, values = time.perf_counter(), list[float]()
+    """Collect values until their interval is clear of the limit, or another one would exceed the budget."""
+    start, values = time.perf_counter(), list[float]()
     while True:
-        values.append(one_more())
-        if len(values) < LEAST_PROCESSES:
+        values.append(measure_once())
+        if len(values) < MIN_PROCESSES:
             continue
-        interval, spent = interval_of(values), time.perf_counter() - began
+        interval, spent = interval_of(values), time.perf_counter() - start
         if judge(interval, limit) != "open" or spent + spent / len(values) > budget_sec:
             return values, interval
 
@@ -141,46 +143,46 @@ def _until_clear(
 
 
 @dataclass(frozen=True, slots=True)
-class _Clock:
-    """One side: a turn of it, in seconds; and about how long a turn takes."""
+class _Side:
+    """One side of a comparison: `turn` takes a turn and returns the seconds of one example; a turn takes `turn_sec`."""
 
     turn: Callable[[], float]
     turn_sec: float
 
 
-def _clock(worker: Worker, command: str, step_sec: float, num_examples: int = 1) -> _Clock:
-    """Turns of a worker's, each timed as seconds for one example."""
+def _side(worker: Worker, command: str, step_sec: float, num_examples: int = 1) -> _Side:
+    """Return a side whose turns are a command of a worker, repeated for about `TURN_SEC`."""
     number = max(1, math.ceil(TURN_SEC / max(step_sec, 1e-7)))
-    return _Clock(lambda: _ask(worker, command, number, step_sec) / (number * num_examples), step_sec * number)
+    return _Side(lambda: _time_command(worker, command, number, step_sec) / (number * num_examples), step_sec * number)
 
 
-def _example_clock(worker: Worker) -> _Clock:
+def _side_by_example(worker: Worker) -> _Side:
     facts = worker.ready()
-    return _clock(worker, "step", facts["step_sec"], facts["batch_size"])
+    return _side(worker, "step", facts["step_sec"], facts["batch_size"])
 
 
-def _ask(worker: Worker, command: str, number: int, step_sec: float) -> float:
+def _time_command(worker: Worker, command: str, number: int, step_sec: float) -> float:
     seconds: float = worker.ask(command, number, number * step_sec)["seconds"]
     if seconds <= 0:
         raise WorkerFailed("the clock stands still: no time has passed between two looks at it")
     return seconds
 
 
-def _take_turns(left: _Clock, right: _Clock) -> list[tuple[float, float]]:
-    """Both sides' times, round by round.
+def _take_turns(left: _Side, right: _Side) -> list[tuple[float, float]]:
+    """Return the seconds of both sides, round by round.
 
-    A round is left, right, right, left: a drift counts for neither, and neither does a cache that holds the other
-    side's data at the first of two turns.
+    A round is left, right, right, left, so that neither side gains by a drift of the machine's speed, nor by a cache
+    that holds the other side's data at the first of two turns.
     """
     wanted = MEASURE_SEC / (2 * (left.turn_sec + right.turn_sec))
-    return [_round(left, right) for _ in range(int(max(LEAST_ROUNDS, min(MOST_ROUNDS, wanted))))]
+    return [_round(left, right) for _ in range(int(max(MIN_ROUNDS, min(MAX_ROUNDS, wanted))))]
 
 
-def _round(left: _Clock, right: _Clock) -> tuple[float, float]:
+def _round(left: _Side, right: _Side) -> tuple[float, float]:
     first = left.turn()
-    its = right.turn() + right.turn()
-    return (first + left.turn()) / 2, its / 2
+    right_sec = (right.turn() + right.turn()) / 2
+    return (first + left.turn()) / 2, right_sec
 
 
 def _median_log_ratio(seconds: Sequence[tuple[float, float]]) -> float:
-    return median(math.log(mine / its) for mine, its in seconds)
+    return median(math.log(left_sec / right_sec) for left_sec, right_sec in seconds)

@@ -1,4 +1,4 @@
-"""The runs that pytest-benchmark saved: what of them is ours, and the one to compare with."""
+"""The runs of archcheck in the files that pytest-benchmark saved, and the one to compare with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERSION = 1
 SLOWER = "slower"
 VERDICTS = (None, "not slower", SLOWER, "can't tell")
 MAX_BYTES = 64 * 2**20
-MAX_LOG = 100.0  # of a ratio of times: beyond it, it's no measurement, and its exponential may overflow
+MAX_LOG = 100.0  # of a ratio of times: no measurement is beyond it, and its exponential may overflow
 DIFFERENCES_AT_MOST = 3
 
 
@@ -27,11 +27,11 @@ DIFFERENCES_AT_MOST = 3
 class SavedRun:
     """One spec's measurement in one saved file.
 
-    file: the path as messages call it.
-    date: to the minute, by the clock of the run (pytest-benchmark's is UTC).
+    file: the path as messages show it.
+    date: to the minute, as the file gives it (pytest-benchmark's is UTC).
     commit: its first 7 characters, with a `+` where there were changes on top; `-` where it isn't known.
-    fingerprint: what has to be the same for two runs to be comparable.
-    reference: the frozen reference workload, as text; None where the run wasn't measured against one.
+    conditions: what has to be equal for two runs to be comparable; files call it `fingerprint`.
+    reference: the reference workload, as text; None where the run wasn't measured against one.
     log_ratios: logarithms of a step's time over the reference's, one per process.
     """
 
@@ -40,21 +40,21 @@ class SavedRun:
     commit: str
     fullname: str
     examples_per_sec: float
-    fingerprint: Mapping[str, Any]
+    conditions: Mapping[str, Any]
     reference: str | None
     log_ratios: tuple[float, ...]
     verdict: str | None
 
     @property
     def is_baseline_candidate(self) -> bool:
-        """Whether a later run may be compared with this one; a run that failed the gate lowers no bar."""
+        """Whether later runs may be compared with this one; one that failed the gate would lower the bar."""
         return bool(self.reference and self.log_ratios) and self.verdict != SLOWER
 
 
 def read_saved(folder: Path, is_wanted: Callable[[str], bool]) -> tuple[list[SavedRun], list[str]]:
-    """The wanted runs saved in a folder and the folders in it, oldest first, and a line for each that can't be used.
+    """Read the wanted runs in a folder and its folders, oldest first; with a line for each that can't be used.
 
-    is_wanted: says so of a benchmark's full name.
+    is_wanted: whether the benchmark of a full name is wanted.
     """
     runs: list[SavedRun] = []
     problems: list[str] = []
@@ -78,12 +78,12 @@ def read_saved(folder: Path, is_wanted: Callable[[str], bool]) -> tuple[list[Sav
 
 
 def _saved_files(folder: Path) -> list[Path]:
-    """In the order of the numbers that they were given: clocks jump."""
+    """List the files of runs in the order of their numbers, as clocks may jump."""
     pattern = "[0-9]*_*.json"
-    return sorted([*folder.glob(pattern), *folder.glob(f"*/{pattern}")], key=_age)
+    return sorted([*folder.glob(pattern), *folder.glob(f"*/{pattern}")], key=_file_order)
 
 
-def _age(path: Path) -> tuple[int, str, str]:
+def _file_order(path: Path) -> tuple[int, str, str]:
     number = re.match("[0-9]+", path.name)
     return int(number[0]) if number else 0, path.name, str(path.parent)
 
@@ -109,12 +109,12 @@ def _reason(error: Exception) -> str:
 
 
 def _parse_file(file: str, content: bytes, is_wanted: Callable[[str], bool]) -> Iterator[SavedRun | str]:
-    """Its wanted runs, and a line for each of them that can't be used.
+    """Yield the wanted runs of a file, and a line for each of them that can't be used.
 
     Raises:
         ValueError, RecursionError: the file as a whole isn't what pytest-benchmark writes.
     """
-    if _has_none_of_ours(content):
+    if _is_whole_without_ours(content):
         return
     saved = _expect(json.loads(content.decode()), dict, "the file")
     entries = [_expect(entry, dict, "benchmarks") for entry in _expect(saved.get("benchmarks"), list, "benchmarks")]
@@ -129,10 +129,10 @@ def _parse_file(file: str, content: bytes, is_wanted: Callable[[str], bool]) -> 
             yield f"{file}: {key_text(name)}: {error}"
 
 
-def _has_none_of_ours(content: bytes) -> bool:
-    """Whether a file is left out unparsed: whole, as far as its end tells, and without anything of ours.
+def _is_whole_without_ours(content: bytes) -> bool:
+    """Whether a file need not be parsed: it has nothing of archcheck's, and seems to be whole by its end.
 
-    There may be hundreds of them, of a megabyte each.
+    There may be hundreds of such files, of a megabyte each.
     """
     return b'"archcheck"' not in content and b'"benchmarks"' in content and content.rstrip().endswith(b"}")
 
@@ -153,22 +153,22 @@ def _parse_run(file: str, date: str, commit: str, fullname: str, info: Mapping[s
         commit=commit,
         fullname=fullname,
         examples_per_sec=rate,
-        fingerprint=_parse_fingerprint(ours.get("fingerprint")),
+        conditions=_parse_conditions(ours.get("fingerprint")),
         reference=None if reference is None else _expect(reference, str, "reference"),
         log_ratios=tuple(_parse_log(one) for one in _expect(ours.get("log_ratios"), list, "log_ratios")),
         verdict=verdict,
     )
 
 
-def _parse_fingerprint(value: Any) -> dict[str, Any]:
-    fingerprint: dict[str, Any] = _expect(value, dict, "fingerprint")
-    for key, one in fingerprint.items():
+def _parse_conditions(value: Any) -> dict[str, Any]:
+    conditions: dict[str, Any] = _expect(value, dict, "fingerprint")
+    for key, one in conditions.items():
         what = f"fingerprint: {key_text(key)}"
         if isinstance(one, (dict, list)):
             raise ValueError(f"{what}: expected text or a number, found {shown(one)}")
         if isinstance(one, float):
             _number(one, what)
-    return fingerprint
+    return conditions
 
 
 def _parse_log(value: Any) -> float:
@@ -187,24 +187,24 @@ def _parse_date(value: Any) -> str:
 
 
 def _commit(info: Any) -> str:
-    """Never a reason to refuse a file: version control may be anything, or nothing."""
+    """Return the commit, or `-` for anything unknown: a file is never refused for it, as there may be no git."""
     commit = info.get("id") if isinstance(info, dict) else None
     if not isinstance(commit, str) or not commit.isalnum() or commit in ("unversioned", "unknown"):
         return "-"
     return commit[:7] + ("+" if info.get("dirty") is True else "")
 
 
-_KINDS: dict[type, str] = {dict: "a map", list: "a list", str: "text"}
+_TYPE_NAMES: dict[type, str] = {dict: "a map", list: "a list", str: "text"}
 
 
 def _expect(value: Any, kind: type, what: str) -> Any:
     if not isinstance(value, kind):
-        raise ValueError(f"{what}: expected {_KINDS[kind]}, found {clip(shown(value))}")
+        raise ValueError(f"{what}: expected {_TYPE_NAMES[kind]}, found {clip(shown(value))}")
     return value
 
 
 def _number(value: Any, what: str) -> float:
-    """A finite one: JSON knows whole numbers that no float holds, and Python's knows NaN."""
+    """Return a finite float: JSON has integers that no float holds, and Python's JSON has NaN."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not abs(value) <= sys.float_info.max:
         raise ValueError(f"{what}: expected a number, found {clip(shown(value))}")
@@ -214,35 +214,35 @@ def _number(value: Any, what: str) -> float:
 # ------------------------------------------------------------------------------------------- the one to compare with
 
 
-def find_baseline(runs: Sequence[SavedRun], fingerprint: Mapping[str, Any]) -> SavedRun | None:
-    """The last run of the same fingerprint that was measured against its reference and didn't fail the gate."""
-    return next((run for run in reversed(runs) if run.is_baseline_candidate and run.fingerprint == fingerprint), None)
+def find_baseline(runs: Sequence[SavedRun], conditions: Mapping[str, Any]) -> SavedRun | None:
+    """Return the last run under equal conditions that later runs may be compared with; None without one."""
+    return next((run for run in reversed(runs) if run.is_baseline_candidate and run.conditions == conditions), None)
 
 
-def explain_absence(runs: Sequence[SavedRun], fingerprint: Mapping[str, Any]) -> str:
-    """Why `find_baseline` found none, in a line."""
+def explain_absence(runs: Sequence[SavedRun], conditions: Mapping[str, Any]) -> str:
+    """Explain in a line why `find_baseline` returned None."""
     if not runs:
         return "no saved run of this spec; save one with --benchmark-autosave"
-    same = [run for run in runs if run.fingerprint == fingerprint]
+    same = [run for run in runs if run.conditions == conditions]
     if same:
         slower = sum(run.verdict == SLOWER for run in same)
         counts = [(slower, "slower"), (len(same) - slower, "without a reference")]
         listed = ", ".join(f"{count} {what}" for count, what in counts if count)
         return f"the saved runs like this one are no measure: {listed}"
-    ranks = [(-len(_differences(run.fingerprint, fingerprint)), place) for place, run in enumerate(runs)]
+    ranks = [(-len(_differences(run.conditions, conditions)), place) for place, run in enumerate(runs)]
     nearest = runs[max(ranks)[1]]
-    found = _differences(nearest.fingerprint, fingerprint)
+    found = _differences(nearest.conditions, conditions)
     more = [f"and {len(found) - DIFFERENCES_AT_MOST} more"] if len(found) > DIFFERENCES_AT_MOST else []
     listed = "; ".join([*found[:DIFFERENCES_AT_MOST], *more])
     return f"the saved runs differ: {nearest.file.rpartition('/')[2]} has {listed}"
 
 
 def _differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`torch 2.14.0, not 2.15.0` for each key that isn't the same."""
+    """List each condition that differs: `torch 2.14.0, not 2.15.0`."""
     keys = [key for key in dict.fromkeys([*now, *saved]) if saved.get(key) != now.get(key)]
     return [f"{key_text(key)} {format_condition(saved.get(key))}, not {format_condition(now.get(key))}" for key in keys]
 
 
 def format_condition(value: Any) -> str:
-    """A fingerprint's value without quotes, on one line; `none` where there is none."""
+    """Format the value of a condition without quotes, on one line; `none` where there is none."""
     return "none" if value is None else key_text(str(value))

@@ -1,4 +1,4 @@
-"""What was promised of a network's speed and what it is: plans and measurements go in, mismatches come out. Pure."""
+"""Measured speeds compared with minima, baselines and claims: measurements in, mismatches out. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from archcheck.throughput.regression.paired_benchmark import PairedResult
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """A least value for the device at hand, and where it's written."""
+    """An absolute minimum for the device, and its place in the spec."""
 
     keys: Keys
     least: float
 
 
 def check_floors(record: SpeedRecord, rate: Floor | None, utilization: Floor | None) -> list[Mismatch]:
-    """The absolute minima, which need no history."""
+    """Check the absolute minima of examples per second and of utilization."""
     found = []
     if rate is not None and record.examples_per_sec < rate.least:
         share = 100 * (1 - record.examples_per_sec / rate.least)
@@ -45,7 +45,7 @@ def check_floors(record: SpeedRecord, rate: Floor | None, utilization: Floor | N
 
 
 def speed_notes(record: SpeedRecord) -> tuple[tuple[str, str], ...]:
-    """How it was measured."""
+    """Return the note on how a speed was measured."""
     threads = f", {record.num_threads} thread" if record.num_threads else ""
     return (("measured", f"{record.mode}, batch {record.batch_size}, {record.precision} on {record.device}{threads}"),)
 
@@ -53,7 +53,10 @@ def speed_notes(record: SpeedRecord) -> tuple[tuple[str, str], ...]:
 def check_regression(
     interval: Interval, limit: float, record: SpeedRecord, than: str, again: str, keys: Keys
 ) -> list[Mismatch]:
-    """A step takes longer than it did, by more than may be; `than` says what, `again` how to see it once more."""
+    """Return the mismatch of a step that takes longer than before by more than `limit` percent.
+
+    than: what it is slower than. again: the command that measures it again.
+    """
     return [
         Mismatch(
             keys, "throughput", f"slower than {than}: a step takes {format_change(interval)}",
@@ -64,7 +67,10 @@ def check_regression(
 
 
 def check_faster(keys: Keys, claim: Faster, comparison: PairedResult) -> list[Mismatch]:
-    """Examples per second are those of another spec, times a factor at least. `comparison`: their time over ours."""
+    """Check that examples per second are at least the claimed factor times those of another spec.
+
+    comparison: the time of the other spec over that of this one.
+    """
     if comparison.verdict != "under":
         return []
     interval = comparison.interval
@@ -80,17 +86,17 @@ def check_faster(keys: Keys, claim: Faster, comparison: PairedResult) -> list[Mi
 
 
 def format_change(interval: Interval) -> str:
-    """`15.2 % longer`, `3.1 % less`: a ratio of times in words."""
+    """Format a ratio of times as a change: `15.2 % longer`, `3.1 % less`."""
     change = interval.ratio - 1
     return f"{abs(change) * 100:.1f} % {'longer' if change >= 0 else 'less'}"
 
 
 def format_range(interval: Interval) -> str:
-    """`+15.2 % (99 % sure: +12.1 % to +18.4 %)`."""
+    """Format a ratio of times: `+15.2 % (99 % sure: +12.1 % to +18.4 %)`."""
     low, ratio, high = (f"{(value - 1) * 100:+.1f} %" for value in (interval.low, interval.ratio, interval.high))
     return f"{ratio} (99 % sure: {low} to {high})"
 
 
 def format_factor(interval: Interval) -> str:
-    """`1.961x (99 % sure: 1.902 to 2.022)`."""
+    """Format a factor: `1.961x (99 % sure: 1.902 to 2.022)`."""
     return f"{interval.ratio:.3f}x (99 % sure: {interval.low:.3f} to {interval.high:.3f})"

@@ -1,4 +1,4 @@
-"""Processes that measure when they are asked to, and their end."""
+"""Worker processes that time steps on request: starting, asking and ending them."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ from archcheck.training.recipe import RecipeKind
 
 PROTOCOL = 1
 READY_SEC = 600.0  # to import torch, build, compile and warm up
-LATE_SEC = 60.0  # and twenty times what a turn should take
-LOOK_SEC = 0.5  # between two looks whether a silent process lives
+ANSWER_SEC = 60.0  # and twenty times what a turn should take
+POLL_SEC = 0.5  # between two checks whether a silent process is alive
 LISTENER_SEC = 1.0
-_MAIN = "from archcheck.throughput.worker import main; main()"
+_WORKER_CODE = "from archcheck.throughput.worker import main; main()"
 
-# glibc gives large blocks back to the system when they are freed, and gets them again, page by page, when the next
-# activation needs one; how often depends on where blocks happen to lie. That made the same step differ by 7 % from
-# process to process; with the memory kept it is 0.7 % (measured: benchmarks/README.md). Other systems ignore these.
+# glibc returns large blocks to the system when they are freed, and gets them again, page by page, for the next
+# activation; how often depends on where blocks happen to lie. That made the same step differ by 7 % from
+# process to process; where it keeps the memory, by 0.7 % (measured: benchmarks/README.md). Other systems ignore these.
 MALLOC_SETTINGS = {
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # glibc takes no more
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # the most that glibc takes
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
-_MEASURES_COVERAGE = ("COV_CORE_SOURCE", "COV_CORE_CONFIG", "COV_CORE_DATAFILE", "COVERAGE_PROCESS_START")
+_COVERAGE_VARIABLES = ("COV_CORE_SOURCE", "COV_CORE_CONFIG", "COV_CORE_DATAFILE", "COVERAGE_PROCESS_START")
 
 
 class WorkerFailed(ArchcheckError):  # noqa: N818 - a finding about what was to be measured
-    """A process that was to measure can't.
+    """A worker process can't measure a spec.
 
-    kind: the error's class there. keys: the place in the spec that it's about. shown: the spec.
+    kind: the class of the error in the worker; `WrongCode`, `OtherWork`, `Died` or `Hangs` where the parent found it.
+    keys: the place in the spec that it's about. shown: the spec.
     """
 
     def __init__(self, message: str, kind: str = "", keys: Keys = (), shown: str = "") -> None:
@@ -55,12 +56,12 @@ class WorkerFailed(ArchcheckError):  # noqa: N818 - a finding about what was to 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRequest:
-    """What a process is to measure.
+    """What a worker process measures. The names of the fields are the keys of the protocol.
 
-    work: keys of `throughput` that count instead of the spec's own.
-    sys_path: where it imports from; the process's own where empty. cwd: where it runs.
-    tree: the folder that its network's code is to come from. foreign: one that it must import nothing from.
-    step: what a step has to be, in words. cpu: the processor that it stays on, where the system lets it choose.
+    work: keys of `throughput` that replace the spec's own; see `SpeedPlan.workload_keys`.
+    sys_path: where the worker imports from; empty: as this process. cwd: its current folder.
+    tree: the working tree that the network's code has to come from. foreign: one that it must import nothing from.
+    step: what a step has to be, in words; None: anything. cpu: the processor to stay on; None: any.
     """
 
     spec: Path
@@ -78,27 +79,27 @@ class WorkerRequest:
     cpu: int | None = None
 
     def as_json(self) -> str:
-        """As a line for the process to read."""
+        """Return the request as a line of the protocol."""
         return json.dumps(
             {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
         )
 
 
 class Worker:
-    """One process. Starting it returns at once; `ready` waits for it.
+    """A worker process. The constructor starts it without waiting; `ready` waits for it.
 
     Raises (each method):
-        WorkerFailed: it can't measure that, or has died, or hangs.
+        WorkerFailed: it can't measure the spec, has died, or hangs.
     """
 
     def __init__(self, request: WorkerRequest) -> None:
         self._request = request
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         environment = {**os.environ, **MALLOC_SETTINGS, "PYTHONPATH": os.pathsep.join(request.sys_path or sys.path)}
-        for name in _MEASURES_COVERAGE:
+        for name in _COVERAGE_VARIABLES:
             environment.pop(name, None)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _MAIN],
+            [sys.executable, "-P", "-c", _WORKER_CODE],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             cwd=request.cwd, env=environment, text=True, encoding="utf-8", start_new_session=True,
         )  # fmt: skip
@@ -114,33 +115,35 @@ class Worker:
         self.close()
 
     def close(self) -> None:
-        """End the process, whatever it's doing."""
+        """End the process, whatever it is doing."""
         _kill(self._process)
         self._listener.join(LISTENER_SEC)
         pipes = [self._process.stdin, self._errors]
-        if not self._listener.is_alive():  # or something that the network started, and that got away, holds its end
+        if not self._listener.is_alive():  # else a process that the network started still holds the other end
             pipes.append(self._process.stdout)
         for pipe in pipes:
-            with suppress(OSError):  # what it held for the process has no reader any more
+            with suppress(OSError):  # its buffer has no reader any more
                 if pipe is not None:
                     pipe.close()
 
     def ready(self) -> dict[str, Any]:
-        """Wait until all is built and warm: `batch_size`, `first_step_sec`, `step_sec`."""
+        """Wait until the workload is built and warm; return `batch_size`, `first_step_sec` and `step_sec`."""
         protocol = self._receive(READY_SEC).get("protocol")
         if protocol != PROTOCOL:
-            raise self._failure(f"its archcheck measures in another way (protocol {protocol}, not {PROTOCOL})", "Other")
+            raise self._failure(
+                f"its archcheck measures in another way (protocol {protocol}, not {PROTOCOL})", "OtherWork"
+            )
         facts = self._receive(READY_SEC)
         if facts["wrong_code"]:
-            raise self._failure(facts["wrong_code"], "Foreign")
+            raise self._failure(facts["wrong_code"], "WrongCode")
         if self._request.step not in (None, facts["work"]):
-            raise self._failure(f"a step is {facts['work']} there and {self._request.step} here", "Other")
+            raise self._failure(f"a step is {facts['work']} there and {self._request.step} here", "OtherWork")
         return facts
 
     def ask(self, command: str, argument: Any, expected_sec: float = READY_SEC) -> dict[str, Any]:
-        """Have it do something, and wait for the answer."""
+        """Send a command, and wait for the answer."""
         self._send(json.dumps([command, argument]))
-        return self._receive(LATE_SEC + 20 * expected_sec)
+        return self._receive(ANSWER_SEC + 20 * expected_sec)
 
     def _send(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -148,24 +151,24 @@ class Worker:
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
         except OSError:
-            pass  # it has died: told when its answer is waited for
+            pass  # it has died, which `_receive` reports
 
     def _receive(self, seconds: float) -> dict[str, Any]:
         line = self._next_line(seconds)
         if not line:
-            raise self._failure(self._obituary(), "Died")
+            raise self._failure(self._describe_exit(), "Died")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise self._failure(answer["message"], answer["error"], tuple(answer.get("keys", ())))
         return answer
 
     def _next_line(self, seconds: float) -> str:
-        """A line, empty where the process has ended: a fork of it may hold the pipe open all the same."""
+        """Return the next line; empty where the process has ended, as a fork of it may still hold the pipe open."""
         end = time.monotonic() + seconds
         while True:
             has_ended = self._process.poll() is not None
             try:
-                return self._answers.get(timeout=0.1 if has_ended else LOOK_SEC)
+                return self._answers.get(timeout=0.1 if has_ended else POLL_SEC)
             except queue.Empty:
                 if has_ended:
                     return ""
@@ -188,8 +191,8 @@ class Worker:
     def _name(self) -> str:
         return f"the process that measures {self._request.shown}"
 
-    def _obituary(self) -> str:
-        """How it ended, with the last line that it wrote."""
+    def _describe_exit(self) -> str:
+        """Describe how the process ended, with the last line that it wrote to standard error."""
         status = self._process.wait()
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
@@ -201,7 +204,7 @@ class Worker:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """End a process and, where it leads a session of its own, what it has started."""
+    """Kill a process and, where it leads a session of its own, the processes that it started."""
     with suppress(OSError):  # it has ended
         os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
     process.wait()
@@ -209,6 +212,6 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def started_workers(*requests: WorkerRequest) -> Iterator[list[Worker]]:
-    """Processes that start side by side, and end with the block."""
+    """Start worker processes at the same time, and end them with the block."""
     with ExitStack() as stack:
         yield [stack.enter_context(Worker(request)) for request in requests]

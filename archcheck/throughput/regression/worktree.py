@@ -1,4 +1,4 @@
-"""Another revision of the user's repository, checked out beside it for as long as it is measured."""
+"""Another revision of the user's repository, checked out in a folder of its own for as long as it is measured."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pathlib import Path
 
 from archcheck.errors import UsageError
 
-# What `git rev-parse --local-env-vars` names, save for configuration: git sets these for its hooks, and each would
-# lead the commands below to another repository or index.
-_OF_ONE_REPOSITORY = frozenset(
+# The variables that `git rev-parse --local-env-vars` lists, except for configuration: git sets these for its hooks, and
+# each would lead the commands below to another repository or index.
+_REPOSITORY_VARIABLES = frozenset(
     {
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
         "GIT_COMMON_DIR",
@@ -42,40 +42,41 @@ _OF_ONE_REPOSITORY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A revision and where it is checked out: `there`, with the user's own working tree `here`.
+    """A revision of a repository, with the folder that it is checked out in.
 
-    `name` is the revision as the user gave it, `commit` the full hash; both folders are toplevels, and resolved.
+    name: the revision as the user gave it. commit: the full hash.
+    working_tree: the user's own. checkout: that of the revision. Both are top-level folders, resolved.
     """
 
     name: str
     commit: str
-    here: Path
-    there: Path
+    working_tree: Path
+    checkout: Path
 
     @property
     def label(self) -> str:
-        """Such as `main (a1b2c3d)`, or the hash alone where the name is one."""
+        """The revision in messages: `main (a1b2c3d)`, or the short hash alone where the name is a hash."""
         short = self.commit[:7]
         return short if self.commit.startswith(self.name.lower()) else f"{self.name} ({short})"
 
     def path_in_checkout(self, path: Path) -> Path | None:
-        """The same path in the checked-out tree, be it there or not; None for one outside the working tree."""
-        relative = _relative(path, self.here)
-        return None if relative is None else self.there / relative
+        """Return the same path in the checkout, whether it exists or not; None for one outside the working tree."""
+        relative = _relative(path, self.working_tree)
+        return None if relative is None else self.checkout / relative
 
     def sys_path_in_checkout(self, entries: Sequence[str]) -> list[str]:
-        """`sys.path` for a process that is to import from the checked-out tree what this one imports from its own.
+        """Return the `sys.path` of a process that imports from the checkout what this one does from the working tree.
 
-        Folders that the revision doesn't have are left out, save for those of the Python environment.
+        Folders that the revision doesn't have are left out, except for those of the Python environment.
         """
-        found = (self._counterpart_entry(entry or os.getcwd()) for entry in entries)
+        found = (self._entry_in_checkout(entry or os.getcwd()) for entry in entries)
         return list(dict.fromkeys(entry for entry in found if entry is not None))
 
-    def _counterpart_entry(self, entry: str) -> str | None:
-        relative = _relative(Path(entry), self.here)
+    def _entry_in_checkout(self, entry: str) -> str | None:
+        relative = _relative(Path(entry), self.working_tree)
         if relative is None:
             return entry
-        there = str(self.there / relative)
+        there = str(self.checkout / relative)
         if os.path.exists(there):
             return there
         return entry if self._is_environment(relative) else None
@@ -84,15 +85,15 @@ class Revision:
         if {"site-packages", "dist-packages"} & set(relative.parts):
             return True
         # A prefix around the repository, such as /usr around /usr/src/app, doesn't make it part of the environment.
-        prefixes = (_relative(Path(prefix), self.here) for prefix in (sys.prefix, sys.base_prefix))
+        prefixes = (_relative(Path(prefix), self.working_tree) for prefix in (sys.prefix, sys.base_prefix))
         return any(prefix and prefix.parts and relative.is_relative_to(prefix) for prefix in prefixes)
 
 
 @contextmanager
 def checked_out(name: str, start: Path) -> Iterator[Revision]:
-    """Revision `name` of the repository around `start`, in a folder of its own that is gone when the block is over.
+    """Check out revision `name` of the repository around `start` in a folder of its own, for the block.
 
-    Nothing of the user's is touched: no index, no branch, no stash, and no hook runs.
+    Index, branches and stash of the user stay as they are, and no hook runs.
 
     Raises:
         UsageError: there is no git, no repository with a working tree, or no such revision, or git can't check it out.
@@ -105,11 +106,11 @@ def checked_out(name: str, start: Path) -> Iterator[Revision]:
         _check_out(revision)
         yield revision
     except BaseException:
-        with suppress(KeyboardInterrupt), _ctrl_c_held():  # what ended the block is what the caller gets
-            _remove(here, revision.there)
+        with suppress(KeyboardInterrupt), _ctrl_c_deferred():  # the caller gets the exception that ended the block
+            _remove(here, revision.checkout)
         raise
-    with _ctrl_c_held():
-        _remove(here, revision.there)
+    with _ctrl_c_deferred():
+        _remove(here, revision.checkout)
 
 
 def _toplevel(start: Path) -> Path:
@@ -139,7 +140,7 @@ def _commit(name: str, here: Path) -> str:
 def _find_commit(name: str, here: Path) -> str | None:
     asked = _git(here, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     found = asked.stdout.strip()
-    return found if re.fullmatch("[0-9a-f]{40,}", found) else None  # `^main` gives a hash too, with a ^ before it
+    return found if re.fullmatch("[0-9a-f]{40,}", found) else None  # `^main` gives a hash as well, after a ^
 
 
 def _new_folder() -> Path:
@@ -155,24 +156,24 @@ def _new_folder() -> Path:
 
 
 def _folder_prefix(pid: str) -> str:
-    """The machine's name is in it because repositories are shared, between nodes or with a container; pids aren't."""
+    """Return the prefix of a session's folders, with the machine's name: machines share repositories, but not pids."""
     machine = re.sub("[^A-Za-z0-9]", "", platform.node())
     return f"archcheck-against-{pid}-{machine}-"
 
 
 def _check_out(revision: Revision) -> None:
-    there = str(revision.there)
-    done = _git(revision.here, "worktree", "add", "--detach", "--quiet", there, revision.commit)
+    there = str(revision.checkout)
+    done = _git(revision.working_tree, "worktree", "add", "--detach", "--quiet", there, revision.commit)
     if done.returncode:
         said = (_lines(done.stderr) or [f"exit status {done.returncode}"])[-1]
-        place = f"{revision.there.parent} (TMPDIR names another place)"
+        place = f"{revision.checkout.parent} (TMPDIR names another place)"
         raise UsageError(f"{revision.name}: git can't check it out below {place}: {said}")
 
 
 def _remove(here: Path, there: Path) -> None:
-    """Take a worktree away, folder and entry, or as much of it as goes; never raises.
+    """Remove a worktree, its folder and git's entry, as far as possible; never raises.
 
-    In place of `git worktree prune`, which would also forget worktrees of the user's whose disk isn't mounted.
+    `git worktree prune` would also forget worktrees of the user on a disk that isn't mounted.
     """
     remove = ("worktree", "remove", "--force", "--force", str(there))  # twice: also where `add` was cut short
     with suppress(UsageError):
@@ -183,7 +184,7 @@ def _remove(here: Path, there: Path) -> None:
 
 
 def _remove_orphans(here: Path) -> None:
-    """Take away what sessions that were killed have left."""
+    """Remove the worktrees that killed sessions have left."""
     listed = _git(here, "worktree", "list", "--porcelain").stdout.splitlines()
     folders = [Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")]
     for folder in folders[1:]:  # the first is the repository's own
@@ -204,17 +205,17 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):
-        return True  # somebody else's
+        return True  # a process of another user
     return True
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # The monitor would outlive the command that started it, with our pipe in hand.
+    # The file system monitor would outlive the command that started it, and hold the pipe open.
     settings = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
     command = ["git", "-C", str(folder), *settings, *arguments]
     process: subprocess.Popen[bytes] | None = None
     try:
-        with _ctrl_c_held():  # one in the middle of it would leave git running, and nobody to end it
+        with _ctrl_c_deferred():  # one in the middle of it would leave git running with nothing to end it
             process = _start(command)
         output, errors = process.communicate()
     except BaseException:
@@ -225,7 +226,7 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:
-    env = {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
+    env = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
     try:
         return subprocess.Popen(
             command,
@@ -233,7 +234,7 @@ def _start(command: list[str]) -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=env | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-            start_new_session=True,  # out of the terminal's reach: a Ctrl-C is for this process to deal with
+            start_new_session=True,  # out of the terminal's reach: a Ctrl-C goes to this process alone
         )
     except FileNotFoundError:
         raise UsageError("git isn't on the PATH, and checks the other revision out; install it") from None
@@ -242,8 +243,8 @@ def _start(command: list[str]) -> subprocess.Popen[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End git and what it has started, a checkout or a filter, and wait until it has tidied up."""
-    with _ctrl_c_held(), process, suppress(OSError):
+    """End git and the processes that it started, and wait until it has cleaned up."""
+    with _ctrl_c_deferred(), process, suppress(OSError):
         if sys.platform == "win32":
             process.terminate()
         elif process.poll() is None:
@@ -251,8 +252,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _ctrl_c_held() -> Iterator[None]:
-    """A Ctrl-C within it has its effect at the end. Outside the main thread none arrives."""
+def _ctrl_c_deferred() -> Iterator[None]:
+    """Defer a Ctrl-C in the block to its end. Outside the main thread, where none arrives, nothing is changed."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield
@@ -268,15 +269,15 @@ def _ctrl_c_held() -> Iterator[None]:
 
 
 def _lines(stderr: str) -> list[str]:
-    """What git said, without its prefixes and blank lines."""
+    """Return the lines of git's messages, without prefixes and blank lines."""
     stripped = (re.sub("^(fatal|error): ", "", line.strip()) for line in stderr.splitlines())
     return [line for line in stripped if line]
 
 
 def _relative(path: Path, folder: Path) -> Path | None:
-    """`path` as seen from `folder`, which is resolved; None for one outside.
+    """Return `path` relative to `folder`, which is resolved; None for one outside.
 
-    As written first: a link inside the folder that leads out of it is still inside.
+    The path is tried unresolved first: a link in the folder that leads out of it is still inside.
     """
     for form in (Path(os.path.abspath(path)), Path(os.path.realpath(path))):
         if form.is_relative_to(folder):

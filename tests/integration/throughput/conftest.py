@@ -51,7 +51,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> FakeFigures:
 
 
 @pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One pair of processes and a few turns."""
+def brief(monkeypatch: pytest.MonkeyPatch, preloaded_workers: None) -> None:
+    """Measure with one pair of processes and a few turns."""
     monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.MEASURE_SEC", 0.1)
-    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.LEAST_PROCESSES", 1)
+    monkeypatch.setattr("archcheck.throughput.regression.paired_benchmark.MIN_PROCESSES", 1)

@@ -96,7 +96,7 @@ DYING = """
 import os, signal, sys, time
 
 def dies(net, x):
-    if "_pytest.main" not in sys.modules:
+    if sys.argv[0] == "-c":  # in a process that measures
         net.since = getattr(net, "since", None) or time.monotonic()
         if time.monotonic() - net.since > 0.5:  # it has been warming up for 0.3 s
             os.kill(os.getpid(), signal.SIGKILL)
@@ -130,7 +130,7 @@ MARKING = """
 import os, sys
 
 def marks(net, x):
-    if "_pytest.main" not in sys.modules:
+    if sys.argv[0] == "-c":  # in a process that measures
         open(os.environ["MARK"] + str(os.getpid()), "w").close()
     return x
 """

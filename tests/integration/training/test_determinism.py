@@ -39,7 +39,7 @@ def test_the_same_seed_gives_the_same_run_whatever_ran_before(toys: Project) -> 
     torch.manual_seed(5)
     toys.run("specs/toy.arch.yaml::accuracy", "--junitxml=again.xml")
     arguments = ["-p", "archcheck.plugin", "--archcheck", "-m", "archcheck_accuracy"]
-    toys.pytester.runpytest_subprocess(*arguments, "--junitxml=elsewhere.xml")
+    toys.pytest_elsewhere(*arguments, "--junitxml=elsewhere.xml")
     (first,) = losses(toys, "first.xml")
     assert losses(toys, "again.xml") == [first]
     assert losses(toys, "elsewhere.xml")[1:] == [first]

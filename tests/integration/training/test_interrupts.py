@@ -15,6 +15,7 @@ import pytest
 from tests.integration.processes import wait_for
 from tests.integration.project import Project
 from tests.integration.training.toys import CALLS, CLOUDS, accuracy, failing_text, scripted
+from tests.preloaded import PreloadedPopen
 
 
 def test_an_interrupt_ends_cleanly_with_the_results_so_far(toys: Project) -> None:
@@ -22,7 +23,7 @@ def test_an_interrupt_ends_cleanly_with_the_results_so_far(toys: Project) -> Non
     toys.spec("b", CALLS.replace("WHAT", "interrupted"))
     toys.spec("c", CLOUDS)
     # In a process of its own: an interrupt inside this one would be taken for the user's.
-    result = toys.pytester.runpytest_subprocess(
+    result = toys.pytest_elsewhere(
         "-p", "archcheck.plugin", "--archcheck", "-m", "archcheck_accuracy", "--archcheck-checkpoints", "kept"
     )
     assert result.ret == pytest.ExitCode.INTERRUPTED
@@ -50,10 +51,8 @@ def test_an_interrupt_while_workers_fetch_leaves_no_process(toys: Project) -> No
         """,
     )
     toys.spec("toy", CLOUDS.replace("sets:clouds", "slow:data"))
-    # A background job of a shell ignores Ctrl-C, and its children with it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, "-m", "pytest", "--archcheck", "-m", "archcheck_accuracy", "-p", "archcheck.plugin"]
-    with subprocess.Popen(
+    with PreloadedPopen(
         command, cwd=toys.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:
         try:
@@ -63,12 +62,12 @@ def test_an_interrupt_while_workers_fetch_leaves_no_process(toys: Project) -> No
             output, _ = process.communicate(timeout=30)
         finally:
             process.kill()
-            signal.signal(signal.SIGINT, before)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 
 
 def children(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:

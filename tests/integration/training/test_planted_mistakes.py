@@ -44,6 +44,7 @@ training:
 
 SHUFFLED = """
 import torch
+from archcheck.data.context import DataContext
 from archcheck.data.registry import load_dataset
 from archcheck.data.splits import ArraySplit, LoadedDataset
 from archcheck.spec.models import Named

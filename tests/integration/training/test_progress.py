@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
+from typing import IO
 
 import pytest
 
 from tests.integration.project import Project
 from tests.integration.training.toys import TOYS, accuracy, scripted
+from tests.preloaded import PreloadedPopen
 
 
 def test_without_a_terminal_an_epoch_is_a_line(toys: Project) -> None:
@@ -57,21 +58,27 @@ def test_on_a_terminal_one_line_is_rewritten(toys: Project) -> None:
 
 
 def on_terminal(project: Project, *arguments: str) -> str:
-    """What pytest writes on a terminal."""
-    script = (
-        "import os, pty, sys\n"
-        "def read(handle):\n    data = os.read(handle, 65536)\n    return data\n"
-        f"sys.exit(os.waitstatus_to_exitcode(pty.spawn({[sys.executable, '-m', 'pytest', '-p', 'archcheck.plugin']!r}"
-        f" + ['--archcheck', *{list(arguments)!r}], read)))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=project.path, capture_output=True, timeout=60, check=False,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.decode()
+    """Return what pytest writes on a terminal."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "pytest", "-p", "archcheck.plugin", "--archcheck", *arguments]
+    with PreloadedPopen(
+        command, cwd=project.path, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        with os.fdopen(ours, "rb", buffering=0) as terminal:
+            output = b"".join(iter(lambda: written_to(terminal), b"")).decode()
+    assert process.wait() == 0, output
+    return output
+
+
+def written_to(terminal: IO[bytes]) -> bytes:
+    """Return what has been written to a terminal since; nothing where nobody has it open any more."""
+    try:
+        return terminal.read(65536)
+    except OSError:
+        return b""
 
 
 def last_writings(output: str) -> list[str]:
-    """What is left of each line on the screen when everything is written."""
+    """Return what is left of each line on the screen when everything is written."""
     return [line.rsplit("\r", 1)[-1] for line in output.replace("\r\n", "\n").split("\n")]

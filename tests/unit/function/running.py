@@ -8,12 +8,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archcheck.function.comparison import TOLERANCE, Comparison, layers_of, rounded
-from archcheck.function.fingerprint.passes import FingerprintConfig, Passes, fingerprint, isolated, prepare
+from archcheck.function.comparison import Comparison
+from archcheck.function.digested_layers import layers_of
+from archcheck.function.fingerprint.config import FingerprintConfig
+from archcheck.function.fingerprint.exact_computation import exact_computation
+from archcheck.function.fingerprint.fingerprint import FingerprintRun, fingerprint
+from archcheck.function.fingerprint.preparation import NetworkFactory, prepare_for_filling
 from archcheck.function.records import FunctionRecord
+from archcheck.function.section import rounded
+from archcheck.function.tolerances import TOLERANCE
 from archcheck.spec.inputs import ForwardInput, make_forward_input, parse_input
 
-Make = Callable[[], nn.Module]
 ROWS = [4, 8]  # four examples of eight features
 IMAGES = [4, 3, 8, 8]
 WORDS = [2, 5, 8]
@@ -23,8 +28,8 @@ def inputs_of(pattern: Any) -> ForwardInput:
     return make_forward_input(parse_input(pattern), {})
 
 
-def recorded(make: Make, pattern: Any = ROWS, **how: Any) -> FunctionRecord:
-    return fingerprint(make, FingerprintConfig(inputs_of(pattern), **how))
+def recorded(build: NetworkFactory, pattern: Any = ROWS, **config: Any) -> FunctionRecord:
+    return fingerprint(build, FingerprintConfig(inputs_of(pattern), **config))
 
 
 def numbers_of(record: FunctionRecord) -> dict[str, Mapping[str, float]]:
@@ -33,36 +38,38 @@ def numbers_of(record: FunctionRecord) -> dict[str, Mapping[str, float]]:
     return {**layers, "output": rounded(record.root.numbers, "float64")}
 
 
-def held_against(record: FunctionRecord, make: Make, pattern: Any = ROWS, **how: Any) -> tuple[str, str] | None:
+def held_against(
+    record: FunctionRecord, build: NetworkFactory, pattern: Any = ROWS, **config: Any
+) -> tuple[str, str] | None:
     """Where and how a network differs from a record, in the words of the message; None where it doesn't."""
     numbers = numbers_of(record)
     whole = numbers.pop("output")
     now = fingerprint(
-        make, replace(FingerprintConfig(inputs_of(pattern), **how), exponents=record.exponents, large=record.large)
+        build, replace(FingerprintConfig(inputs_of(pattern), **config), gains=record.gains, large=record.large)
     )
     assert now.crash is None, now.crash
     comparison = Comparison(numbers, whole, now, TOLERANCE["float64"])
-    kinds = comparison.differing(whole, now.root.numbers)
+    kinds = comparison.differing_kinds(whole, now.root.numbers)
     if not kinds:
         return None
-    mismatch = comparison.mismatch(kinds)
+    mismatch = comparison.first_difference(kinds).mismatch
     return mismatch.subject, mismatch.problem
 
 
-def difference(make: Make, other: Make, pattern: Any = ROWS) -> tuple[str, str] | None:
+def difference(build: NetworkFactory, other: NetworkFactory, pattern: Any = ROWS) -> tuple[str, str] | None:
     """Where and how another network differs from one that is recorded."""
-    record = recorded(make, pattern)
+    record = recorded(build, pattern)
     assert record.crash is None, record.crash
     return held_against(record, other, pattern)
 
 
-def drawn_in(make: Make, pattern: Any = ROWS) -> dict[str, str]:
+def drawn_in(build: NetworkFactory, pattern: Any = ROWS) -> dict[str, str]:
     """What drew random numbers in eval mode, by the module that did."""
-    how = FingerprintConfig(inputs_of(pattern))
-    with isolated():
-        passes = Passes(prepare(make, how), how)
-        passes.run()
-    return dict(passes.listener.draws)
+    config = FingerprintConfig(inputs_of(pattern))
+    with exact_computation():
+        run = FingerprintRun(prepare_for_filling(build, config), config)
+        run.run()
+    return dict(run.runner.watcher.draws)
 
 
 class Computed(nn.Module):
@@ -92,7 +99,7 @@ class Applied(nn.Module):
         return self.function(x)
 
 
-def between(*layers: Callable[[], nn.Module]) -> Make:
+def between(*layers: Callable[[], nn.Module]) -> NetworkFactory:
     """What builds: a linear layer, some layers of 16 units, another linear layer. The first of them is called `1`."""
     return lambda: nn.Sequential(nn.Linear(8, 16), *(layer() for layer in layers), nn.Linear(16, 4))
 

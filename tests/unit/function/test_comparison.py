@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from archcheck.function.comparison import check_function, function_section, layers_of, rounded
-from archcheck.function.records import CallDigest, FunctionRecord
+from archcheck.function.comparison import FunctionDifference, compare_function
+from archcheck.function.records import CallDigest, DifferingCall, FunctionRecord
 from archcheck.spec.spec_file import parse_spec
 from archcheck.structure.records import CallRecord, Crash, ForwardRecord, ModuleRecord, StructureTrace
 
@@ -37,8 +37,15 @@ def problems(expected: Mapping[str, Numbers], now: FunctionRecord, precision: st
     """`subject: problem` of a record against recorded layers, the network's own as `output`."""
     rows = "".join(f"    {name}: {dict(row)}\n" for name, row in expected.items() if name != "output")
     text = f"{HEAD}{rows}  output: {dict(expected['output'])}\n  precision: {precision}\n"
-    found = check_function(parse_spec(text, "s.yaml"), now, trace_of(now))
-    return [f"{one.subject}: {one.problem}" for one in found]
+    found = compare_function(parse_spec(text, "s.yaml"), now, trace_of(now))
+    return [] if found is None else [f"{found.mismatch.subject}: {found.mismatch.problem}"]
+
+
+def difference(text: str, now: FunctionRecord) -> FunctionDifference:
+    """What differs between a spec and a record, which is something."""
+    found = compare_function(parse_spec(text, "s.yaml"), now, trace_of(now))
+    assert found is not None
+    return found
 
 
 RECORDED = {"a": {"eval": 1.0}, "b": {"eval": 2.0}, "output": {"eval": 2.0}}
@@ -114,11 +121,7 @@ def test_outputs_come_before_all_else() -> None:
 
 def test_renamed_layers_are_matched_by_what_they_compute() -> None:
     now = record(("x", {"eval": 1.0}), ("y", {"eval": 2.5}), ("", {"eval": 2.5}))
-    (found,) = check_function(
-        parse_spec(f"{HEAD}    a: {{eval: 1}}\n    b: {{eval: 2}}\n  output: {{eval: 2}}\n", "s.yaml"),
-        now,
-        trace_of(now),
-    )
+    found = difference(f"{HEAD}    a: {{eval: 1}}\n    b: {{eval: 2}}\n  output: {{eval: 2}}\n", now).mismatch
     assert (found.subject, found.problem) == ("y", "the output differs")
     assert ("recorded", "as b") in found.notes
 
@@ -126,7 +129,7 @@ def test_renamed_layers_are_matched_by_what_they_compute() -> None:
 def test_the_message_has_mean_rms_and_check_and_what_else_differs() -> None:
     now = record(("a", {"eval": 1.0}), ("", {"mean": 0.25, "rms": 2.0, "eval": 9.5, "train": 1.0}))
     text = f"{HEAD}    a: {{eval: 1}}\n  output: {{mean: 0.5, rms: 1, eval: 4.25, train: 2}}\n"
-    (found,) = check_function(parse_spec(text, "s.yaml"), now, trace_of(now))
+    found = difference(text, now).mismatch
     assert found.keys == ("function", "output", "eval")
     assert found.expected == "mean 0.5, rms 1, check 4.25"
     assert found.actual == "mean 0.25, rms 2, check 9.5"
@@ -149,27 +152,22 @@ def test_a_crash_says_in_which_mode(stage: str, text: str) -> None:
 def test_an_update_of_what_is_not_finite_is_not_written() -> None:
     now = record(("a", {"eval": math.nan}), ("b", {"eval": math.nan}), ("", {"eval": math.nan}))
     text = f"{HEAD}    a: {{eval: 1}}\n  output: {{eval: 2}}\n"
-    (found,) = check_function(parse_spec(text, "s.yaml"), now, trace_of(now))
+    found = difference(text, now).mismatch
     assert found.edits == ()
 
 
-def test_repeated_calls_have_an_index_and_others_have_none() -> None:
-    now = record(("a", {}), ("b", {}), ("a", {}), ("", {}))
-    assert [layer.label for layer in layers_of(now)] == ["a[0]", "b", "a[1]"]
+def test_the_difference_names_the_recorded_call_and_has_its_numbers() -> None:
+    now = record(("a", {"eval": 1.0}), ("b", {"eval": 2.0}), ("a", {"eval": 9.0}), ("", {"eval": 9.0, "train": 9.0}))
+    text = f"{HEAD}    a[0]: {{eval: 1}}\n    b: {{eval: 2}}\n    a[1]: {{eval: 3, train: 4}}\n  output: {{eval: 2}}\n"
+    assert difference(text, now).call == DifferingCall("a", 1, "eval", {"eval": 3.0, "train": 4.0})
 
 
-def test_numbers_have_as_many_digits_as_mean_something() -> None:
-    numbers = {"train": 1 / 3, "mean": 2 / 3, "eval": math.nan}
-    assert rounded(numbers, "float64")["train"] == pytest.approx(1 / 3, rel=1e-8)
-    assert all(len(str(number)) <= 12 for number in rounded(numbers, "float64").values())
-    assert rounded(numbers, "float32") == {"mean": 0.6667, "train": 0.3333}
-    assert "eval" not in rounded(numbers, "float64")
+def test_a_difference_of_the_network_itself_has_no_name() -> None:
+    now = record(("a", {"eval": 1.0}), ("", {"eval": 9.5}))
+    text = f"{HEAD}    a: {{eval: 1}}\n  output: {{eval: 4.25}}\n"
+    assert difference(text, now).call == DifferingCall("", 0, "eval", {"eval": 4.25})
 
 
-def test_a_section_has_what_is_wanted_and_the_output() -> None:
-    now = record(("a", {"eval": 1.0}), ("b", {"eval": 2.0}), ("c", {}), ("", {"eval": 3.0}))
-    section = function_section(now, {"at": {"B": 4}}, ["b", "c"])
-    assert section["at"] == {"B": 4}
-    assert list(section["layers"]) == ["b"]
-    assert section["layers"]["b"]["eval"] == 2
-    assert section["output"] == {"eval": 3.0}
+def test_a_crash_is_a_difference_of_no_call() -> None:
+    now = record(("", {"eval": 1.0}), crash=Crash("b", "ValueError: no", "nets.py:3"), stage="eval")
+    assert difference(f"{HEAD}    a: {{eval: 1}}\n  output: {{eval: 2}}\n", now).call is None

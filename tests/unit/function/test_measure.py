@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.errors import NotMeasured
-from archcheck.function.comparison import check_function
+from archcheck.function.comparison import compare_function
+from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.measure import measure_function, record_section
 from archcheck.recording.spec_writer import format_function
 from archcheck.spec.models import Function
@@ -20,7 +21,6 @@ from archcheck.spec.spec_file import SpecFile, parse_spec
 from archcheck.structure.trace import trace_structure
 from tests.unit.function.running import Applied, clipped
 
-Make = Callable[[], nn.Module]
 HEAD = "build: nets:net\ninput: [B, 8]\n"
 
 
@@ -28,21 +28,21 @@ def base() -> nn.Module:
     return nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
 
 
-def section_of(make: Make, text: str = HEAD) -> dict[str, Any]:
+def section_of(make: NetworkFactory, text: str = HEAD) -> dict[str, Any]:
     spec_file = parse_spec(text, "s.yaml")
     return record_section(spec_file, make, trace_structure(make, spec_file.spec.forward_inputs())).section
 
 
-def recorded(make: Make, text: str = HEAD) -> SpecFile:
+def recorded(make: NetworkFactory, text: str = HEAD) -> SpecFile:
     """A spec with the function of a network."""
     return parse_spec(f"{text}{format_function(section_of(make, text))}\n", "s.yaml")
 
 
-def problems(spec_file: SpecFile, make: Make) -> list[str]:
+def problems(spec_file: SpecFile, make: NetworkFactory) -> list[str]:
     trace = trace_structure(make, spec_file.spec.forward_inputs())
     _, record = measure_function(spec_file, make, trace)
-    found = check_function(spec_file, record, trace)
-    return [f"{one.subject}: {one.problem}" for one in found]
+    found = compare_function(spec_file, record, trace)
+    return [] if found is None else [f"{found.mismatch.subject}: {found.mismatch.problem}"]
 
 
 def test_what_is_recorded_holds() -> None:
@@ -212,6 +212,6 @@ class Chance(nn.Linear):
     ],
     ids=["chance", "chance in a layer", "no tensor", "not finite", "quantized"],
 )
-def test_what_can_not_be_recorded_says_why(make: Make, message: str) -> None:
+def test_what_can_not_be_recorded_says_why(make: NetworkFactory, message: str) -> None:
     with pytest.raises(NotMeasured, match=message):
         section_of(make)

@@ -88,7 +88,7 @@ def test_nesting_is_bounded(depth: int) -> None:
     assert parse_input_option(["[" * 64 + "]" * 64])
 
 
-@pytest.mark.parametrize("text", ["B,3:int64:", "B<x", "B:int64<1<2"])
+@pytest.mark.parametrize("text", ["B,3:int64:", "B<x", "B:int64<1<2", "B:float32:int64", "B,3:"])
 def test_what_is_no_shape(text: str) -> None:
     with pytest.raises(UsageError, match=re.escape(f"input {text!r}: expected sizes such as B,3,224,224")):
         parse_input_option([text])
@@ -99,6 +99,7 @@ def test_what_is_no_shape(text: str) -> None:
     [
         ('[["B", 2.5]]', "input: expected a size or a dimension such as 64, B or H/4, found 2.5"),
         ('{"a": null}', "input: expected a shape such as [B, 3, 224, 224], a list or a map of them, found nothing"),
+        ("B,12:int46", "input: unknown dtype 'int46'; did you mean int64?"),
         ("{}", "input: expected a shape such as [B, 3, 224, 224], a list or a map of them, found an empty map"),
     ],
 )

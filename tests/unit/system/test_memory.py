@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_a_cgroup_above_its_limit_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="has no sysconf")
 def test_without_meminfo_it_is_the_free_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     pages = {"SC_AVPHYS_PAGES": 3, "SC_PAGE_SIZE": 4096}
-    monkeypatch.setattr(memory.os, "sysconf", pages.__getitem__)
+    monkeypatch.setattr(os, "sysconf", pages.__getitem__)
     assert available_bytes() == 12_288
 
 
@@ -72,10 +73,10 @@ def test_a_system_that_does_not_tell_is_none(monkeypatch: pytest.MonkeyPatch) ->
     def sysconf(name: str) -> int:
         raise ValueError("unrecognized configuration name")
 
-    monkeypatch.setattr(memory.os, "sysconf", sysconf)
+    monkeypatch.setattr(os, "sysconf", sysconf)
     assert available_bytes() is None
 
 
 def test_meminfo_of_another_form_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory.os, "sysconf", lambda name: 2)
+    monkeypatch.setattr(os, "sysconf", lambda name: 2)
     assert available_with(tmp_path, {"proc/meminfo": "MemAvailable: many kB\n"}) == 4

@@ -21,7 +21,7 @@ class System:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path_file: str) -> None:
         self.wall_sec = 100.0
         self.waited_sec: Iterator[float] = iter(())
-        monkeypatch.setattr(device_clock, "_WAITED", tmp_path_file)
+        monkeypatch.setattr(device_clock, "_SCHEDSTAT", tmp_path_file)
         monkeypatch.setattr(time, "perf_counter", lambda: self.wall_sec)
         monkeypatch.setattr(os, "pread", lambda *_: b"17 %d 3\n" % (next(self.waited_sec) * 1e9))
 
@@ -67,6 +67,6 @@ def test_a_system_that_does_not_count_it_has_the_clock_on_the_wall(
     if text:
         with open(file, "w", encoding="ascii") as made:
             made.write(text)
-    monkeypatch.setattr(device_clock, "_WAITED", file)
+    monkeypatch.setattr(device_clock, "_SCHEDSTAT", file)
     monkeypatch.setattr(time, "perf_counter", lambda: 42.0)
     assert DeviceClock(CPU).now() == 42.0

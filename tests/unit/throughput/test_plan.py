@@ -24,7 +24,7 @@ def plan_of(text: str, kind: RecipeKind = "full", work: Any = None) -> SpeedPlan
 
 def described(text: str, kind: RecipeKind = "full", work: Any = None) -> tuple[Any, ...]:
     """Mode, precision, batch size and input."""
-    return tuple(plan_of(text, kind, work).describe().values())
+    return tuple(plan_of(text, kind, work).conditions().values())
 
 
 # ------------------------------------------------------------------------------------------- whose choice it is
@@ -45,7 +45,7 @@ def test_an_explicit_null_leaves_it_open() -> None:
 
 def test_a_spec_without_either_has_the_defaults_of_recipes() -> None:
     plan = plan_of(IMAGES)
-    assert tuple(plan.describe().values()) == ("train", "fp32", 128, "[128, 3, 8, 8]")
+    assert tuple(plan.conditions().values()) == ("train", "fp32", 128, "[128, 3, 8, 8]")
     assert not plan.has_training
     assert plan_of(TRAINED).has_training
 
@@ -53,7 +53,7 @@ def test_a_spec_without_either_has_the_defaults_of_recipes() -> None:
 def test_a_quick_recipe_brings_its_own_network_and_input() -> None:
     plan = plan_of("args: {depth: 2, width: 64}\n" + QUICK, "quick")
     assert plan.recipe.args == {"depth": 2, "width": 8}
-    assert tuple(plan.describe().values()) == ("train", "fp32", 4, "[4, 1, 6, 6]")
+    assert tuple(plan.conditions().values()) == ("train", "fp32", 4, "[4, 1, 6, 6]")
     assert plan_of("args: {depth: 2, width: 64}\n" + QUICK).recipe.args == {"depth": 2, "width": 64}
 
 
@@ -109,7 +109,9 @@ def test_several_inputs_are_described_one_by_one() -> None:
 
 
 def test_a_spec_does_the_work_of_another() -> None:
-    work = plan_of(IMAGES + "throughput: {mode: inference, batch_size: 2, resize: 10, precision: bf16}\n").work()
+    work = plan_of(
+        IMAGES + "throughput: {mode: inference, batch_size: 2, resize: 10, precision: bf16}\n"
+    ).workload_keys()
     assert work == {"mode": "inference", "batch_size": 2, "resize": [10, 10], "precision": "bf16"}
     assert described(IMAGES, work=work) == ("inference", "bf16", 2, "[2, 3, 10, 10]")
 
@@ -124,16 +126,16 @@ def test_a_spec_does_the_work_of_another() -> None:
 )
 def test_that_there_is_no_resize_is_work_too(theirs: str) -> None:
     ours = plan_of(IMAGES + "throughput: {batch_size: 2}\n")
-    assert described(IMAGES + theirs, work=ours.work()) == tuple(ours.describe().values())
+    assert described(IMAGES + theirs, work=ours.workload_keys()) == tuple(ours.conditions().values())
 
 
 def test_what_was_resolved_from_a_quick_recipe_is_handed_on() -> None:
-    work = plan_of(QUICK, "quick").work()
+    work = plan_of(QUICK, "quick").workload_keys()
     assert described(TRAINED.replace("resize: 16, ", ""), work=work) == ("train", "fp32", 4, "[4, 3, 8, 8]")
 
 
 def test_how_much_slower_it_may_get_is_not_work() -> None:
-    work = plan_of(IMAGES + "throughput: {max_regression: 20%}\n").work()
+    work = plan_of(IMAGES + "throughput: {max_regression: 20%}\n").workload_keys()
     assert plan_of(IMAGES + "throughput: {max_regression: 5%}\n", work=work).max_regression == 0.05
 
 

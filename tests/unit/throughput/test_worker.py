@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from archcheck.throughput.regression.workers import WorkerRequest
+from tests.preloaded import PreloadedPopen
 
 NETS = """
 import threading, time
@@ -35,24 +36,30 @@ def write(folder: Path, build: str, more: str = "") -> Path:
     return spec
 
 
-def answers(spec: Path, *lines: Any, sys_path: tuple[Path, ...] = (), **changes: Any) -> list[dict[str, Any]]:
-    """What it says to a request and the lines after it, until its input ends."""
+def answers(
+    spec: Path, *lines: Any, sys_path: tuple[Path, ...] = (), popen: Any = PreloadedPopen, **changes: Any
+) -> list[dict[str, Any]]:
+    """Return what it says to a request and the lines after it, until its input ends."""
     request = WorkerRequest(spec, "specs/small.arch.yaml", rootdir=None, kind="full", device="cpu", num_threads=1)
     text = "\n".join([replace(request, **changes).as_json(), *map(json.dumps, lines), ""])
-    done = subprocess.run(
+    process = popen(
         [sys.executable, "-P", "-c", "from archcheck.throughput.worker import main; main()"],
-        input=text, capture_output=True, text=True, timeout=120,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, sys_path), *sys.path])},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    with process:
+        output, _ = process.communicate(text, timeout=120)
+    assert process.returncode == 0
+    return [json.loads(line) for line in output.splitlines()]
 
 
 def test_it_answers_line_by_line_and_ends_with_its_input(tmp_path: Path) -> None:
     """Whatever the network prints, and although a thread of it would go on for ten minutes."""
     spec = write(tmp_path, "archcheck_test_nets.py:lingering")
     work = {"mode": "inference", "batch_size": 5, "resize": None, "precision": "fp32"}
-    greeting, facts, step, crash = answers(spec, ["step", 2], ["jump", 2], ["step", 1], work=work)
+    greeting, facts, step, crash = answers(
+        spec, ["step", 2], ["jump", 2], ["step", 1], work=work, popen=subprocess.Popen
+    )
     assert greeting == {"protocol": 1}
     assert (facts["batch_size"], facts["wrong_code"]) == (5, "")
     assert step.keys() == {"seconds"}

@@ -13,7 +13,8 @@ from archcheck.data.batches import Batches
 from archcheck.data.splits import ArraySplit
 from archcheck.data.transforms import BatchTransform
 from archcheck.spec.spec_file import parse_spec
-from archcheck.training.loop import TrainingCallbacks, train
+from archcheck.training.callbacks import TrainingCallbacks
+from archcheck.training.loop import train
 from archcheck.training.recipe import Recipe, resolve_recipe
 from archcheck.training.records import TrainingRecord
 
@@ -57,7 +58,7 @@ def fit(clouds: tuple[Tensor, Tensor]) -> Callable[..., TrainingRecord]:
         torch.manual_seed(recipe.seed)
         train_set, test_set = [as_batches(inputs, targets, recipe, train=train) for train in (True, False)]
         return train(
-            network, train_set, test_set, recipe, watchers=kwargs.pop("watchers", TrainingCallbacks()), **kwargs
+            network, train_set, test_set, recipe, callbacks=kwargs.pop("callbacks", TrainingCallbacks()), **kwargs
         )
 
     return run

@@ -8,7 +8,6 @@ import pytest
 
 from archcheck.spec.models import Better
 from archcheck.spec.spec_file import parse_spec
-from archcheck.text.units import format_gap, format_rate
 from archcheck.training.accuracy import (
     check_accuracy,
     check_better_than,
@@ -72,20 +71,6 @@ def test_the_way_to_do_it_again_is_told() -> None:
 def test_the_curve_is_a_line_for_each_epoch() -> None:
     lines = [line.split() for line in format_curve(record(0.25, 0.5)).splitlines()]
     assert lines[1:] == [["1", "1.0000", "0.250", "0.250", "1_000"], ["2", "0.5000", "0.500", "0.500", "2_000"]]
-
-
-@pytest.mark.parametrize(
-    ("rate", "text"),
-    [(None, "-"), (0.0, "-"), (0.5, "0.5"), (42.34, "42.3"), (99.96, "100"), (100.4, "100"), (999.6, "1_000"),
-     (11_649.0, "11_600"), (1_234_567.0, "1_230_000")],
-)  # fmt: skip
-def test_a_rate_to_three_digits(rate: float | None, text: str) -> None:
-    assert format_rate(rate) == text
-
-
-@pytest.mark.parametrize(("gap", "text"), [(0.1, "0.100"), (0.0005, "0.001"), (0.0001, "0.0001"), (0.00049, "0.0005")])
-def test_a_gap_never_vanishes(gap: float, text: str) -> None:
-    assert format_gap(gap) == text
 
 
 @pytest.mark.parametrize(

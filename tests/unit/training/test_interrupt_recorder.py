@@ -20,11 +20,11 @@ def heard() -> Iterator[None]:
 
 def test_what_was_dropped_is_raised_again() -> None:
     with InterruptRecorder() as interrupts:
-        interrupts.check()
+        interrupts.raise_if_interrupted()
         with pytest.raises(KeyboardInterrupt, match=r"^$"):
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt, match=r"^$"):
-            interrupts.check()
+            interrupts.raise_if_interrupted()
 
 
 def test_the_callers_handler_comes_back() -> None:

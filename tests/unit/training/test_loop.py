@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.spec.spec_file import SpecFile, parse_spec
-from archcheck.training.loop import TrainingCallbacks, TrainingProgress
+from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
@@ -127,8 +127,8 @@ def test_a_loss_that_is_no_number_is_told_at_its_step(fit: Fit, clouds: tuple[Te
 def test_watchers_see_every_epoch_and_the_network_as_it_is(fit: Fit) -> None:
     network, seen = nn.Linear(2, 2), list[tuple[int, bool]]()
     progress: list[TrainingProgress] = []
-    watchers = TrainingCallbacks(progress.append, lambda record, given: seen.append((record.epoch, given is network)))
-    record = fit(network, "batch_size: 16\nepochs: 3", watchers=watchers)
+    callbacks = TrainingCallbacks(progress.append, lambda record, given: seen.append((record.epoch, given is network)))
+    record = fit(network, "batch_size: 16\nepochs: 3", callbacks=callbacks)
     assert seen == [(1, True), (2, True), (3, True)]
     assert [one.finished for one in progress if one.finished is not None] == list(record.epochs)
 

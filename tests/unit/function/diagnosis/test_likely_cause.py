@@ -14,10 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from archcheck.function.comparison import TOLERANCE, Comparison
+from archcheck.function.comparison import Comparison
 from archcheck.function.diagnosis.likely_cause import likely_cause
-from archcheck.function.fingerprint.passes import FingerprintConfig, fingerprint
-from tests.unit.function.running import IMAGES, ROWS, WORDS, Computed, Make, inputs_of, numbers_of
+from archcheck.function.fingerprint.config import FingerprintConfig
+from archcheck.function.fingerprint.fingerprint import fingerprint
+from archcheck.function.fingerprint.preparation import NetworkFactory
+from archcheck.function.records import DifferingCall
+from archcheck.function.tolerances import TOLERANCE
+from tests.unit.function.running import IMAGES, ROWS, WORDS, Computed, inputs_of, numbers_of
 
 LOOSE = TOLERANCE["float64"]
 Forward = Callable[[Any, Tensor], Any]
@@ -40,27 +44,27 @@ class Case(NamedTuple):
     pattern: Any = ROWS
 
 
-def computing(forward: Forward, layers: Layers) -> Make:
+def computing(forward: Forward, layers: Layers) -> NetworkFactory:
     return lambda: Computed(forward, **{name: build() for name, build in layers.items()})
 
 
-def cause(original: Make, changed: Make, pattern: Any = ROWS, **options: Any) -> str | None:
+def cause(original: NetworkFactory, changed: NetworkFactory, pattern: Any = ROWS, **options: Any) -> str | None:
     """What is said of the first layer that differs; `options` are of the search."""
-    how = FingerprintConfig(inputs_of(pattern))
-    record = fingerprint(original, how)
+    config = FingerprintConfig(inputs_of(pattern))
+    record = fingerprint(original, config)
     assert record.crash is None, record.crash
-    how = replace(how, exponents=record.exponents)
+    config = replace(config, gains=record.gains)
     rows = numbers_of(record)
     whole = rows.pop("output")
-    now = fingerprint(changed, how)
+    now = fingerprint(changed, config)
     comparison = Comparison(rows, whole, now, LOOSE)
-    kind = comparison.differing(whole, now.root.numbers)[0]
+    kind = comparison.differing_kinds(whole, now.root.numbers)[0]
     first = comparison.first_layer(kind)
     if first is None:
-        return likely_cause(changed, how, whole, "", 0, kind, LOOSE, **options)
+        return likely_cause(changed, config, DifferingCall("", 0, kind, whole), **options)
     label, layer = first
     index = int(label.partition("[")[2].rstrip("]") or 0)
-    return likely_cause(changed, how, rows[label], layer.name, index, kind, LOOSE, **options)
+    return likely_cause(changed, config, DifferingCall(layer.name, index, kind, rows[label]), **options)
 
 
 def halves(net: Any, x: Tensor, order: tuple[int, int]) -> Tensor:
@@ -318,17 +322,24 @@ class Block(nn.Module):
         return out
 
 
-def blocks(activation: Callable[[], nn.Module]) -> Make:
+def blocks(activation: Callable[[], nn.Module]) -> NetworkFactory:
     return lambda: nn.Sequential(*(Block(activation()) for _ in range(3)))
 
 
-def asked(original: Make, changed: Make, layer: str, index: int = 0, kind: str = "eval", **options: Any) -> str | None:
+def asked(
+    original: NetworkFactory,
+    changed: NetworkFactory,
+    layer: str,
+    index: int = 0,
+    kind: str = "eval",
+    **options: Any,
+) -> str | None:
     """The cause for a layer that a test names, whatever others differ."""
-    how = FingerprintConfig(inputs_of(ROWS))
-    record = fingerprint(original, how)
+    config = FingerprintConfig(inputs_of(ROWS))
+    record = fingerprint(original, config)
     numbers = next(call.numbers for call in record.calls if (call.name, call.index) == (layer, index))
-    how = replace(how, exponents=record.exponents)
-    return likely_cause(changed, how, numbers, layer, index, kind, LOOSE, **options)
+    config = replace(config, gains=record.gains)
+    return likely_cause(changed, config, DifferingCall(layer, index, kind, numbers), **options)
 
 
 def test_what_runs_in_a_layers_own_modules_may_be_the_cause() -> None:
@@ -342,7 +353,7 @@ def test_one_mistake_in_several_places_is_found_in_all_of_them() -> None:
 
 
 def test_the_second_call_of_a_layer_is_another() -> None:
-    def twice(activation: Callable[[Tensor], Tensor]) -> Make:
+    def twice(activation: Callable[[Tensor], Tensor]) -> NetworkFactory:
         return computing(lambda net, x: net.a(activation(net.a(x))), SQUARE)
 
     assert asked(twice(torch.relu), twice(torch.tanh), "a", 1) == "an activation: tanh now, relu was recorded"
@@ -355,7 +366,7 @@ def test_several_outputs_in_another_order() -> None:
 
 
 def test_a_layer_with_a_hook_is_judged_by_what_the_hook_returns() -> None:
-    def hooked(layer: nn.Module) -> Make:
+    def hooked(layer: nn.Module) -> NetworkFactory:
         def make() -> nn.Module:
             net = nn.Sequential(nn.Linear(8, 8), layer)
             net[1].register_forward_hook(lambda _module, _args, out: out * 2)
@@ -404,7 +415,7 @@ def test_state_that_one_layer_leaves_for_another_is_not_lost() -> None:
 # ------------------------------------------------------------------------------------------- nothing to say
 
 
-def picky(activation: Callable[[Tensor], Tensor], *, catching: bool) -> Make:
+def picky(activation: Callable[[Tensor], Tensor], *, catching: bool) -> NetworkFactory:
     """A network that won't have other values than it usually has."""
 
     def forward(net: Any, x: Tensor) -> Tensor:
@@ -472,7 +483,7 @@ def test_other_differences_than_of_what_layers_return_have_no_cause(kind: str) -
 
 
 def test_what_a_network_prints_and_warns_of_stays_unheard(capsys: pytest.CaptureFixture[str]) -> None:
-    def loud(activation: Callable[[Tensor], Tensor]) -> Make:
+    def loud(activation: Callable[[Tensor], Tensor]) -> NetworkFactory:
         def forward(net: Any, x: Tensor) -> Tensor:
             print("forward")  # noqa: T201
             warnings.warn("slow", stacklevel=1)
@@ -480,15 +491,16 @@ def test_what_a_network_prints_and_warns_of_stays_unheard(capsys: pytest.Capture
 
         return computing(forward, LINEAR)
 
-    how = FingerprintConfig(inputs_of(ROWS))
+    config = FingerprintConfig(inputs_of(ROWS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        record = fingerprint(loud(torch.tanh), how)
+        record = fingerprint(loud(torch.tanh), config)
     capsys.readouterr()
     numbers = next(call.numbers for call in record.calls if call.name == "b")
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        found = likely_cause(loud(torch.relu), replace(how, exponents=record.exponents), numbers, "b", 0, "eval", LOOSE)
+        call = DifferingCall("b", 0, "eval", numbers)
+        found = likely_cause(loud(torch.relu), replace(config, gains=record.gains), call)
     assert found == "an activation: relu now, tanh was recorded"
     assert capsys.readouterr() == ("", "")
     assert not heard

@@ -12,7 +12,8 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.checkpoint import checkpoint
 
 from archcheck.function.fingerprint.deterministic_random import DeterministicRandom, DrawSequence
-from tests.unit.function.running import WORDS, Applied, Computed, Make, difference, drawn_in, held_against, recorded
+from archcheck.function.fingerprint.preparation import NetworkFactory
+from tests.unit.function.running import WORDS, Applied, Computed, difference, drawn_in, held_against, recorded
 
 DRAWS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "rand": (lambda x: x + torch.rand(4, 8), "rand"),
@@ -36,7 +37,7 @@ DRAWS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "alpha_dropout": (lambda x: F.alpha_dropout(x, training=True), "bernoulli_"),
     "seeded by the clock": (lambda x: x + torch.rand(4, 8) * (torch.seed() != -1), "rand"),
 }
-SILENT: dict[str, tuple[Make, list[int]]] = {
+SILENT: dict[str, tuple[NetworkFactory, list[int]]] = {
     "dropout": (lambda: nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.3), nn.Linear(8, 4)), [4, 8]),
     "attention": (lambda: attention(0.3), WORDS),
     "transformer": (lambda: nn.TransformerEncoderLayer(8, 2, 16, 0.2, batch_first=True), WORDS),
@@ -69,7 +70,7 @@ def recurrent(kind: Any, dropout: float) -> nn.Module:
     return Computed(lambda net, x: net.rnn(x)[0], rnn=kind(8, 6, num_layers=2, dropout=dropout, batch_first=True))
 
 
-def drawing(function: Callable[[Tensor], Tensor]) -> Make:
+def drawing(function: Callable[[Tensor], Tensor]) -> NetworkFactory:
     return lambda: nn.Sequential(Applied(function), nn.Linear(8, 4))
 
 
@@ -113,7 +114,7 @@ def test_draws_in_train_mode_are_the_same_whatever_the_seed(name: str) -> None:
     ],
     ids=["attention", "attention without", "LSTM", "GRU without"],
 )
-def test_another_rate_is_seen_in_train_mode(make: Make, other: Make, layer: str) -> None:
+def test_another_rate_is_seen_in_train_mode(make: NetworkFactory, other: NetworkFactory, layer: str) -> None:
     assert difference(make, other, WORDS) == (layer, "the output in train mode differs")
 
 
@@ -223,7 +224,7 @@ def test_weights_that_are_drawn_again_until_they_are_within_bounds_take_one_draw
         def forward(self, x: Tensor) -> Tensor:
             return x @ self.weight
 
-    with DeterministicRandom(DrawSequence(), traces=True) as steady:
+    with DeterministicRandom(DrawSequence(), traces_draws=True) as mode:
         Noted()
     assert asked == [False, False, True]
-    assert steady.is_drawn(param)
+    assert mode.is_drawn(param)

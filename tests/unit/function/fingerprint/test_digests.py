@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from archcheck.function.fingerprint.digests import Digest, combine, combine_starts, digest, tensors_in
+from archcheck.function.fingerprint.digests import Digest, combine, combine_initial_values, digest, tensors_in
 
 
 def found(value: Any) -> Digest:
@@ -128,9 +128,9 @@ def test_one_digest_less_shows() -> None:
 
 @pytest.mark.parametrize("other", [1.0, 1e-6, -1.0, 2.0, None])
 def test_another_constant_shows(other: float | None) -> None:
-    assert combine_starts({"k": 0.0}) != pytest.approx(combine_starts({"k": other}), rel=1e-6)
+    assert combine_initial_values({"k": 0.0}) != pytest.approx(combine_initial_values({"k": other}), rel=1e-6)
 
 
 def test_which_parameter_starts_from_a_constant_shows() -> None:
     one, other = {"a": 0.0, "b": 1.0}, {"a": 1.0, "b": 0.0}
-    assert combine_starts(one) != pytest.approx(combine_starts(other), rel=1e-6)
+    assert combine_initial_values(one) != pytest.approx(combine_initial_values(other), rel=1e-6)

@@ -9,14 +9,14 @@ import zlib
 import pytest
 import torch
 
-from archcheck.function.fingerprint.number_pool import LENGTH, core, fill_weight, pool, start_of, uniform
+from archcheck.function.fingerprint.number_pool import LENGTH, fill_weight, pool, squeezed_shape, start_of, uniform
 
 CPU = torch.device("cpu")
 
 
-def filled(*shape: int, key: str = "k", exponent: int = 0) -> torch.Tensor:
+def filled(*shape: int, key: str = "k", gain: int = 0) -> torch.Tensor:
     tensor = torch.empty(shape, dtype=torch.float64)
-    fill_weight(tensor.view(-1), shape, key, exponent)
+    fill_weight(tensor.view(-1), shape, key, gain)
     return tensor
 
 
@@ -61,8 +61,8 @@ def test_more_numbers_than_there_are_begin_again() -> None:
 @pytest.mark.parametrize(
     ("shape", "expected"), [((1, 8, 1, 1), (8,)), ((8,), (8,)), ((3, 1, 5), (3, 5)), ((), ()), ((1, 1), ())]
 )
-def test_the_core_of_a_shape_is_without_its_ones(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    assert core(shape) == expected
+def test_a_squeezed_shape_is_without_its_ones(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    assert squeezed_shape(shape) == expected
 
 
 @pytest.mark.parametrize("shape", [(16,), (1, 16, 1, 1), ()])
@@ -98,5 +98,5 @@ def test_few_inputs_are_not_centred() -> None:
     assert torch.allclose(filled(64, 4) / uniform((64, 4), "k", CPU), torch.tensor(3 / 2, dtype=torch.float64))
 
 
-def test_an_exponent_is_a_power_of_two_on_top() -> None:
-    assert torch.equal(filled(16, 16, exponent=3), 8 * filled(16, 16))
+def test_a_gain_is_a_power_of_two_on_top() -> None:
+    assert torch.equal(filled(16, 16, gain=3), 8 * filled(16, 16))

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from archcheck.function.fingerprint.weight_filler import WeightFiller, choose_exponent
-from tests.unit.function.running import IMAGES, ROWS, Computed, Make, difference, recorded
+from archcheck.function.fingerprint.preparation import NetworkFactory
+from archcheck.function.fingerprint.weight_filler import WeightFiller, choose_gain
+from tests.unit.function.running import IMAGES, ROWS, Computed, difference, recorded
 
 
 def base() -> nn.Module:
@@ -53,7 +54,7 @@ def listed() -> nn.Module:
         pytest.param(lambda: torch.jit.script(base()), id="TorchScript"),
     ],
 )
-def test_the_same_computation_is_the_same_function(other: Make) -> None:
+def test_the_same_computation_is_the_same_function(other: NetworkFactory) -> None:
     assert difference(base, other) is None
 
 
@@ -122,53 +123,53 @@ def test_weights_that_are_no_longer_shared_differ() -> None:
     assert difference(lambda: net(True), lambda: net(False)) == ("2", "the output differs")
 
 
-def test_fills_depend_on_the_shape_and_on_how_many_there_were() -> None:
+def test_numbers_depend_on_the_shape_and_on_how_many_there_were() -> None:
     params = [torch.empty(shape) for shape in ((3, 9), (3, 9), (9,), (1, 9, 1, 1))]
-    fills = WeightFiller(params, [], {})
-    fills.touch(params[1])
-    fills.touch({"k": [params[3], (params[0], params[2])]})
-    assert [fills.keys[id(one)] for one in params] == [
+    filler = WeightFiller(params, [], {})
+    filler.fill_used(params[1])
+    filler.fill_used({"k": [params[3], (params[0], params[2])]})
+    assert [filler.keys[id(one)] for one in params] == [
         "weight (3, 9) 1", "weight (3, 9) 0", "weight (9,) 1", "weight (9,) 0"
     ]  # fmt: skip
 
 
 def test_what_is_filled_once_stays() -> None:
     param = torch.empty(4, 9)
-    fills = WeightFiller([param], [], {})
-    assert fills.touch(param)[0] is param
+    filler = WeightFiller([param], [], {})
+    assert filler.fill_used(param)[0] is param
     before = param.clone()
-    assert fills.touch(param) == []
-    fills.fill_rest()
+    assert filler.fill_used(param) == []
+    filler.fill_unused()
     assert torch.equal(param, before)
 
 
 def test_a_view_of_a_weight_fills_it() -> None:
     param = torch.full((4, 9), torch.nan)
-    fills = WeightFiller([param], [], {})
-    fills.touch(param[1:, 2])
+    filler = WeightFiller([param], [], {})
+    filler.fill_used(param[1:, 2])
     assert bool(param.isfinite().all())
 
 
-def test_statistics_are_stirred_around_the_constant_that_they_start_from() -> None:
+def test_statistics_are_spread_around_the_constant_that_they_start_from() -> None:
     mean, variance = torch.zeros(64, dtype=torch.float64), torch.ones(64, dtype=torch.float64)
-    fills = WeightFiller([], [mean, variance], {})
-    fills.fill_rest()
+    filler = WeightFiller([], [mean, variance], {})
+    filler.fill_unused()
     assert 0 < float(mean.abs().max()) <= 0.3
     assert 0.7 <= float(variance.min()) < float(variance.max()) <= 1.3
 
 
 @pytest.mark.parametrize(
-    ("spread", "exponent"), [(1.0, 0), (0.4, 0), (3.9, 0), (16.0, -5), (0.25, 1), (2.0**-5, 2), (0.0, 0)]
+    ("spread", "gain"), [(1.0, 0), (0.4, 0), (3.9, 0), (16.0, -5), (0.25, 1), (2.0**-5, 2), (0.0, 0)]
 )
-def test_an_exponent_brings_a_spread_back_by_a_small_step_up_or_a_large_one_down(spread: float, exponent: int) -> None:
+def test_a_gain_brings_a_spread_back_by_a_small_step_up_or_a_large_one_down(spread: float, gain: int) -> None:
     out = torch.tensor([[-1.0], [1.0]], dtype=torch.float64) * spread + 100
-    assert choose_exponent(out) == exponent
+    assert choose_gain(out) == gain
 
 
-def test_what_has_no_spread_gets_no_exponent() -> None:
-    assert choose_exponent(torch.full((4, 3), torch.nan)) == 0
-    assert choose_exponent(torch.tensor([1, 2])) == 0
-    assert choose_exponent("text") == 0
+def test_what_has_no_spread_gets_no_gain() -> None:
+    assert choose_gain(torch.full((4, 3), torch.nan)) == 0
+    assert choose_gain(torch.tensor([1, 2])) == 0
+    assert choose_gain("text") == 0
 
 
 def test_networks_compute_in_double_precision_whatever_they_ask_for() -> None:

@@ -20,7 +20,7 @@ CUDA = CPU | {"device": "cuda", "cpu": None, "threads": 8, "precision": "bf16"}
 
 def run(rate: float = 1000.0, **changes: Any) -> SavedRun:
     values = {"file": "m/0001_x.json", "date": "2026-11-22 08:50", "commit": "0123456", "fullname": "a::throughput",
-              "fingerprint": CPU, "reference": None, "log_ratios": (), "verdict": None}  # fmt: skip
+              "conditions": CPU, "reference": None, "log_ratios": (), "verdict": None}  # fmt: skip
     return SavedRun(examples_per_sec=rate, **(values | changes))
 
 
@@ -54,7 +54,7 @@ def test_a_run_is_a_line() -> None:
 
 
 def test_what_was_not_measured_is_a_dash() -> None:
-    ((*_, torch, precision, batch, rate, against, verdict, _),) = rows(run(fingerprint={"device": "cuda"}))
+    ((*_, torch, precision, batch, rate, against, verdict, _),) = rows(run(conditions={"device": "cuda"}))
     assert (torch, precision, batch, rate, against, verdict) == ("-", "-", "-", "1_000", "-", "-")
 
 
@@ -67,8 +67,8 @@ def test_bars_are_as_long_as_the_rates_are_high() -> None:
     assert bars == [15, 30, 3, 1]
 
 
-def test_each_fingerprint_has_a_table_and_bars_of_its_own() -> None:
-    runs = [run(10.0), run(4000.0, fingerprint=CUDA), run(20.0)]
+def test_each_set_of_conditions_has_a_table_and_bars_of_its_own() -> None:
+    runs = [run(10.0), run(4000.0, conditions=CUDA), run(20.0)]
     cuda, cpu = format_history(runs).split("\n\n")
     assert cuda.startswith("cuda, 8 threads, torch 2.15.0, bf16, train, batch 64, input [64, 1, 28, 28]\ndate")
     assert cpu.startswith("cpu, Intel Xeon, 1 thread")
@@ -77,12 +77,12 @@ def test_each_fingerprint_has_a_table_and_bars_of_its_own() -> None:
 
 
 def test_the_table_of_the_latest_run_comes_last() -> None:
-    titles = [table.split(",")[0] for table in format_history([run(), run(fingerprint=CUDA)]).split("\n\n")]
+    titles = [table.split(",")[0] for table in format_history([run(), run(conditions=CUDA)]).split("\n\n")]
     assert titles == ["cpu", "cuda"]
 
 
-def test_keys_in_another_order_are_the_same_fingerprint() -> None:
-    assert len(rows(run(), run(fingerprint=dict(reversed(CPU.items()))))) == 2
+def test_keys_in_another_order_are_the_same_conditions() -> None:
+    assert len(rows(run(), run(conditions=dict(reversed(CPU.items()))))) == 2
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_without_the_same_reference_the_rates_have_to_do(other: SavedRun) -> Non
     assert marks(timed(1.0), other, timed(9.0, rate=900.0)) == ["", "~+20 %", "~-25 %"]
 
 
-def test_a_change_is_to_the_run_before_of_the_same_fingerprint() -> None:
-    text = format_history([run(1000.0), run(10.0, fingerprint=CUDA), run(1100.0)])
+def test_a_change_is_to_the_run_before_of_the_same_conditions() -> None:
+    text = format_history([run(1000.0), run(10.0, conditions=CUDA), run(1100.0)])
     assert [line.split("# ")[1] for line in text.splitlines() if "# " in line] == ["~+10 %"]
 
 
 def test_what_a_file_calls_its_machine_never_breaks_the_table() -> None:
     odd = CPU | {"cpu": "a\nb", "no {key}": "{0}"}
-    title, *_, line = format_history([run(fingerprint=odd)]).splitlines()
+    title, *_, line = format_history([run(conditions=odd)]).splitlines()
     assert title.startswith(r"cpu, 'a\nb', 1 thread")
     assert title.endswith("no {key} {0}")
     assert r"cpu, 'a\nb'" in line

@@ -14,13 +14,13 @@ import pytest
 from archcheck.throughput.regression.saved_runs import SavedRun, explain_absence, find_baseline, read_saved
 
 NAME = "specs/lenet5.arch.yaml::throughput"
-FINGERPRINT = {
+CONDITIONS = {
     "device": "cpu", "cpu": "Intel Xeon", "threads": 1, "torch": "2.15.0", "precision": "fp32", "mode": "train",
     "batch_size": 64, "input": "[64, 1, 28, 28]",
 }  # fmt: skip
-OURS = {"version": 1, "fingerprint": FINGERPRINT, "reference": "AAAA", "log_ratios": [0.5, 0.25], "verdict": None}
+OURS = {"version": 1, "fingerprint": CONDITIONS, "reference": "AAAA", "log_ratios": [0.5, 0.25], "verdict": None}
 RUN = SavedRun(
-    "m/0001_x.json", "2026-11-22 08:50", "0123456", NAME, 1000.0, FINGERPRINT, "AAAA", (0.5, 0.25), "not slower"
+    "m/0001_x.json", "2026-11-22 08:50", "0123456", NAME, 1000.0, CONDITIONS, "AAAA", (0.5, 0.25), "not slower"
 )
 
 
@@ -72,7 +72,7 @@ def test_a_run_is_read_with_everything_that_was_saved() -> None:
         commit="0123456",
         fullname=NAME,
         examples_per_sec=1000.0,
-        fingerprint=FINGERPRINT,
+        conditions=CONDITIONS,
         reference="AAAA",
         log_ratios=(0.5, 0.25),
         verdict=None,
@@ -236,51 +236,51 @@ def test_a_file_s_name_never_breaks_a_line() -> None:
 # ------------------------------------------------------------------------------------------- the one to compare with
 
 
-def run(number: int = 1, fingerprint: Mapping[str, Any] | None = None, **changes: Any) -> SavedRun:
-    return replace(RUN, file=f"m/000{number}_x.json", fingerprint=FINGERPRINT | dict(fingerprint or {}), **changes)
+def run(number: int = 1, conditions: Mapping[str, Any] | None = None, **changes: Any) -> SavedRun:
+    return replace(RUN, file=f"m/000{number}_x.json", conditions=CONDITIONS | dict(conditions or {}), **changes)
 
 
-def test_the_last_run_of_the_same_fingerprint_is_compared_with() -> None:
+def test_the_last_run_of_the_same_conditions_is_compared_with() -> None:
     runs = [run(1), run(2), run(3, {"torch": "2.14.0"})]
-    assert find_baseline(runs, FINGERPRINT) == runs[1]
+    assert find_baseline(runs, CONDITIONS) == runs[1]
 
 
 @pytest.mark.parametrize("verdict", [None, "can't tell", "not slower"])
 def test_a_run_that_did_not_fail_is_a_measure(verdict: str | None) -> None:
     runs = [run(1), run(2, verdict=verdict)]
-    assert find_baseline(runs, FINGERPRINT) == runs[1]
+    assert find_baseline(runs, CONDITIONS) == runs[1]
 
 
 @pytest.mark.parametrize("changes", [{"verdict": "slower"}, {"reference": None}, {"log_ratios": ()}])
 def test_a_run_that_failed_or_was_not_measured_is_none(changes: dict[str, Any]) -> None:
     runs = [run(1), run(2, **changes)]
-    assert find_baseline(runs, FINGERPRINT) == runs[0]
-    assert find_baseline(runs[1:], FINGERPRINT) is None
+    assert find_baseline(runs, CONDITIONS) == runs[0]
+    assert find_baseline(runs[1:], CONDITIONS) is None
 
 
 def test_no_run_at_all_is_explained() -> None:
-    assert explain_absence([], FINGERPRINT) == "no saved run of this spec; save one with --benchmark-autosave"
+    assert explain_absence([], CONDITIONS) == "no saved run of this spec; save one with --benchmark-autosave"
 
 
 def test_the_nearest_run_is_told_with_what_differs() -> None:
     runs = [run(1, {"torch": "2.14.0", "threads": 2}), run(2, {"torch": "2.13.0"}), run(3, {"torch": "2.14.0"}),
             run(4, {"torch": "2.14.0", "threads": 2})]  # fmt: skip
     message = "the saved runs differ: 0003_x.json has torch 2.14.0, not 2.15.0"
-    assert explain_absence(runs, FINGERPRINT) == message
+    assert explain_absence(runs, CONDITIONS) == message
 
 
 def test_three_differences_are_told_and_the_rest_counted() -> None:
     others = {"device": "cuda", "cpu": None, "threads": 8, "batch_size": 1, "driver": "570"}
     message = "0001_x.json has device cuda, not cpu; cpu none, not Intel Xeon; threads 8, not 1; and 2 more"
-    assert explain_absence([run(1, others)], FINGERPRINT) == f"the saved runs differ: {message}"
+    assert explain_absence([run(1, others)], CONDITIONS) == f"the saved runs differ: {message}"
 
 
 def test_a_difference_never_breaks_the_line() -> None:
     message = r"the saved runs differ: 0001_x.json has torch 'a\nb', not 2.15.0"
-    assert explain_absence([run(1, {"torch": "a\nb"})], FINGERPRINT) == message
+    assert explain_absence([run(1, {"torch": "a\nb"})], CONDITIONS) == message
 
 
 def test_runs_that_are_no_measure_are_counted() -> None:
     runs = [run(1, verdict="slower"), run(2, reference=None), run(3, verdict="slower"), run(4, {"torch": "2"})]
     message = "the saved runs like this one are no measure: 2 slower, 1 without a reference"
-    assert explain_absence(runs, FINGERPRINT) == message
+    assert explain_absence(runs, CONDITIONS) == message

@@ -8,7 +8,6 @@ import pytest
 
 from archcheck.findings import Mismatch
 from archcheck.spec.models import Faster
-from archcheck.text.units import format_macs_rate
 from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.interval import Interval, Verdict
 from archcheck.throughput.regression.paired_benchmark import PairedResult
@@ -116,14 +115,3 @@ def test_a_change_is_told_in_either_direction() -> None:
     assert format_change(Interval(0.9, 0.969, 1.0)) == "3.1 % less"
     assert format_range(Interval(0.95, 0.969, 1.01)) == "-3.1 % (99 % sure: -5.0 % to +1.0 %)"
     assert format_factor(Interval(1.9024, 1.961, 2.022)) == "1.961x (99 % sure: 1.902 to 2.022)"
-
-
-@pytest.mark.parametrize(
-    ("rate", "text"),
-    [
-        (None, "-"), (12.34e9, "12.3 GMAC/s"), (4.56e12, "4.56 TMAC/s"), (78e6, "78 MMAC/s"), (999.0, "999 MAC/s"),
-        (999.7e9, "1 TMAC/s"),
-    ],
-)  # fmt: skip
-def test_a_rate_of_multiply_adds_has_three_digits_and_a_unit(rate: float | None, text: str) -> None:
-    assert format_macs_rate(rate) == text

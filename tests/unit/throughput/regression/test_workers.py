@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from archcheck.throughput.regression import workers
 from archcheck.throughput.regression.workers import Worker, WorkerFailed, WorkerRequest, started_workers
 
 NETS = """
@@ -60,9 +61,15 @@ def forking(folder):
     with open(os.path.join(folder, "child"), "w") as file:
         file.write(str(child))
     os._exit(3)
+
+def hanging():
+    time.sleep(60)
 """
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
+    pytest.mark.usefixtures("preloaded_workers"),
+]
 
 
 def request_of(folder: Path, build: str, args: str = "{}") -> WorkerRequest:
@@ -109,7 +116,7 @@ class Chatty:
 
 
 @pytest.fixture(scope="module")
-def chatty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chatty]:
+def chatty(preloaded_workers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chatty]:
     """A process whose network prints wherever it can."""
     folder = tmp_path_factory.mktemp("chatty")
     with started_workers(request_of(folder, "Chatty", f"{{folder: {folder}}}")) as (worker,):
@@ -170,9 +177,9 @@ def test_a_process_that_dies_is_told_with_how(tmp_path: Path, build: str, end: s
 
 def test_one_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archcheck.throughput.regression.workers.READY_SEC", 0.01)
-    message = "the process that measures specs/Raising.arch.yaml gives no answer within 0 s"
+    message = "the process that measures specs/hanging.arch.yaml gives no answer within 0 s"
     told = pytest.raises(WorkerFailed, match=f"^{re.escape(message)}$")
-    with started_workers(request_of(tmp_path, "Raising")) as (worker,), told:
+    with started_workers(request_of(tmp_path, "hanging")) as (worker,), told:
         worker.ready()
 
 
@@ -180,13 +187,14 @@ def test_one_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_exception_in_the_block_ends_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    processes, popen = list[subprocess.Popen[str]](), subprocess.Popen
+    processes: list[Any] = []
+    popen = workers.subprocess.Popen
 
-    def remember(*args: Any, **kwargs: Any) -> subprocess.Popen[str]:
+    def remember(*args: Any, **kwargs: Any) -> Any:
         processes.append(popen(*args, **kwargs))
         return processes[-1]
 
-    monkeypatch.setattr(subprocess, "Popen", remember)
+    monkeypatch.setattr(workers.subprocess, "Popen", remember)
     asked = request_of(tmp_path, "Raising")
     with pytest.raises(KeyError, match="out of the block"), started_workers(asked, asked):
         raise KeyError("out of the block")

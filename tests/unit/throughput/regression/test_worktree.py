@@ -97,7 +97,7 @@ def make_repo(path: Path) -> Repo:
 
 
 def width(revision: Revision) -> str:
-    return (revision.there / "width.txt").read_text()
+    return (revision.checkout / "width.txt").read_text()
 
 
 def put_git_first(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def put_git_first(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_revision_is_there_and_the_users_tree_stays(repo: Repo, name: str) -> None:
     with checked_out(name, repo.path) as revision:
         assert width(revision) == "1"
-        assert revision.here == repo.path.resolve()
+        assert revision.working_tree == repo.path.resolve()
         assert revision.commit == repo.git("rev-parse", "v1")
         assert revision.name == name
         assert (repo.path / "width.txt").read_text() == "2"
@@ -132,8 +132,8 @@ def test_nothing_is_left_and_nothing_of_the_users_has_changed(repo: Repo, tempor
     repo.write("untracked.txt", "")
     before = repo.state()
     with checked_out("v1", repo.path) as revision:
-        (revision.there / "output.txt").write_text("")
-        (revision.there / "width.txt").write_text("5")
+        (revision.checkout / "output.txt").write_text("")
+        (revision.checkout / "width.txt").write_text("5")
         assert width(revision) == "5"
     assert repo.state() == before
     assert list(temporary.iterdir()) == []
@@ -143,18 +143,18 @@ def test_nothing_is_left_and_nothing_of_the_users_has_changed(repo: Repo, tempor
 
 def test_the_folders_name_tells_whose_it_is(repo: Repo, temporary: Path) -> None:
     with checked_out("v1", repo.path) as revision:
-        assert revision.there.parent == temporary.resolve()
-        assert re.fullmatch(rf"archcheck-against-{os.getpid()}-\w*-\w+", revision.there.name)
+        assert revision.checkout.parent == temporary.resolve()
+        assert re.fullmatch(rf"archcheck-against-{os.getpid()}-\w*-\w+", revision.checkout.name)
 
 
 def test_a_worktree_that_the_block_has_damaged_goes_too(repo: Repo, temporary: Path) -> None:
     before = repo.state()
     with checked_out("v1", repo.path) as revision:
-        repo.git("worktree", "lock", str(revision.there))  # as git leaves one when it is killed
+        repo.git("worktree", "lock", str(revision.checkout))  # as git leaves one when it is killed
     with checked_out("v1", repo.path) as revision:
-        (revision.there / ".git").unlink()
+        (revision.checkout / ".git").unlink()
     with checked_out("v1", repo.path) as revision:
-        shutil.rmtree(revision.there)
+        shutil.rmtree(revision.checkout)
     assert repo.state() == before
     assert list(temporary.iterdir()) == []
 
@@ -190,20 +190,20 @@ def test_within_a_git_hook_it_is_still_the_repository_asked_for(
             monkeypatch.setenv(name, str(other.path / ".git"))
     with checked_out("v1", repo.path) as revision:
         assert width(revision) == "1"
-        assert revision.here == repo.path.resolve()
+        assert revision.working_tree == repo.path.resolve()
 
 
 def test_settings_in_the_environment_hold(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"COUNT": "1", "KEY_0": "core.autocrlf", "VALUE_0": "true"}.items():
         monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
     with checked_out("v1", repo.path) as revision:
-        assert (revision.there / "src/net.py").read_bytes() == b"WIDTH = 1\r\n"
+        assert (revision.checkout / "src/net.py").read_bytes() == b"WIDTH = 1\r\n"
 
 
 def test_from_a_folder_within_the_repository(repo: Repo) -> None:
     with checked_out("v1", repo.path / "src") as revision:
-        assert revision.here == repo.path.resolve()
-        assert revision.path_in_checkout(repo.path / "src") == revision.there / "src"
+        assert revision.working_tree == repo.path.resolve()
+        assert revision.path_in_checkout(repo.path / "src") == revision.checkout / "src"
 
 
 def test_from_a_linked_worktree(repo: Repo, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_from_a_linked_worktree(repo: Repo, tmp_path: Path) -> None:
     linked.commit("third")
     before = linked.state()
     with checked_out("HEAD~1", linked.path) as revision:
-        assert revision.here == linked.path.resolve()
+        assert revision.working_tree == linked.path.resolve()
         assert width(revision) == "2"
     assert linked.state() == before
 
@@ -225,8 +225,8 @@ def test_paths_with_spaces_and_letters_of_all_kinds(tmp_path: Path, monkeypatch:
     repo = make_repo(tmp_path / "mes réseaux 网络")
     with checked_out("v1", repo.path) as revision:
         assert width(revision) == "1"
-        assert revision.here == repo.path.resolve()
-        assert revision.there.parent == temporary.resolve()
+        assert revision.working_tree == repo.path.resolve()
+        assert revision.checkout.parent == temporary.resolve()
     assert list(temporary.iterdir()) == []
 
 
@@ -234,8 +234,8 @@ def test_a_repository_reached_by_a_link(repo: Repo, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(repo.path)
     with checked_out("v1", link) as revision:
-        assert revision.path_in_checkout(link / "src/net.py") == revision.there / "src/net.py"
-        assert revision.sys_path_in_checkout([str(link / "src")]) == [str(revision.there / "src")]
+        assert revision.path_in_checkout(link / "src/net.py") == revision.checkout / "src/net.py"
+        assert revision.sys_path_in_checkout([str(link / "src")]) == [str(revision.checkout / "src")]
 
 
 def test_the_revision_checked_out_already_can_be_compared_with(repo: Repo) -> None:
@@ -438,7 +438,7 @@ import sys
 from pathlib import Path
 from archcheck.throughput.regression.worktree import checked_out
 with checked_out("v1", Path(sys.argv[1])) as revision:
-    print(revision.there, flush=True)
+    print(revision.checkout, flush=True)
     sys.stdin.read()
 """
 
@@ -484,7 +484,7 @@ def test_what_a_session_before_a_reboot_has_left_goes(repo: Repo, session: subpr
 def test_a_running_session_keeps_its_tree(repo: Repo, session: subprocess.Popen[str]) -> None:
     theirs = first_line(session)
     with checked_out("v1", repo.path) as revision:
-        assert revision.there != theirs
+        assert revision.checkout != theirs
     assert (theirs / "width.txt").read_text() == "1"
     assert theirs.name in repo.git("worktree", "list")
 
@@ -540,49 +540,52 @@ def trees(tmp_path: Path) -> Revision:
 
 
 def test_counterparts(trees: Revision, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(trees.here / "src")
-    assert trees.path_in_checkout(trees.here) == trees.there
-    assert trees.path_in_checkout(trees.here / "new/net.py") == trees.there / "new/net.py"
-    assert trees.path_in_checkout(Path("net.py")) == trees.there / "src/net.py"
-    assert trees.path_in_checkout(Path("../src/../a")) == trees.there / "a"
-    assert trees.path_in_checkout(trees.here.parent) is None
-    assert trees.path_in_checkout(trees.here.parent / "hereafter") is None
+    monkeypatch.chdir(trees.working_tree / "src")
+    assert trees.path_in_checkout(trees.working_tree) == trees.checkout
+    assert trees.path_in_checkout(trees.working_tree / "new/net.py") == trees.checkout / "new/net.py"
+    assert trees.path_in_checkout(Path("net.py")) == trees.checkout / "src/net.py"
+    assert trees.path_in_checkout(Path("../src/../a")) == trees.checkout / "a"
+    assert trees.path_in_checkout(trees.working_tree.parent) is None
+    assert trees.path_in_checkout(trees.working_tree.parent / "hereafter") is None
 
 
 def test_a_link_inside_that_leads_out_has_a_counterpart(trees: Revision, tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
-    (trees.here / "data").symlink_to(tmp_path / "disk")
-    assert trees.path_in_checkout(trees.here / "data/x.npz") == trees.there / "data/x.npz"
+    (trees.working_tree / "data").symlink_to(tmp_path / "disk")
+    assert trees.path_in_checkout(trees.working_tree / "data/x.npz") == trees.checkout / "data/x.npz"
 
 
 def test_the_path_of_a_process_of_that_tree(trees: Revision, tmp_path: Path) -> None:
-    (trees.here / "tests").mkdir()
+    (trees.working_tree / "tests").mkdir()
     entries = [
         "/usr/lib/python3.11",
-        f"{trees.here}/src",
-        f"{trees.here}/tests",
+        f"{trees.working_tree}/src",
+        f"{trees.working_tree}/tests",
         f"{tmp_path}/elsewhere",
-        str(trees.here),
+        str(trees.working_tree),
     ]
-    expected = ["/usr/lib/python3.11", f"{trees.there}/src", f"{tmp_path}/elsewhere", str(trees.there)]
+    expected = ["/usr/lib/python3.11", f"{trees.checkout}/src", f"{tmp_path}/elsewhere", str(trees.checkout)]
     assert trees.sys_path_in_checkout(entries) == expected
 
 
 def test_the_current_directory_and_doubles(trees: Revision, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(trees.here / "src")
-    entries = ["", f"{trees.here}/src", "/usr/lib", f"{trees.here}/src/", "/usr/lib", "."]
-    assert trees.sys_path_in_checkout(entries) == [f"{trees.there}/src", "/usr/lib"]
+    monkeypatch.chdir(trees.working_tree / "src")
+    entries = ["", f"{trees.working_tree}/src", "/usr/lib", f"{trees.working_tree}/src/", "/usr/lib", "."]
+    assert trees.sys_path_in_checkout(entries) == [f"{trees.checkout}/src", "/usr/lib"]
 
 
 def test_an_environment_inside_the_repository_stays(trees: Revision, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = trees.here / ".venv"
+    environment = trees.working_tree / ".venv"
     monkeypatch.setattr(sys, "prefix", str(environment))
-    entries = [f"{environment}/lib/python3.11/site-packages", f"{environment}/src/timm", f"{trees.here}/build"]
+    entries = [f"{environment}/lib/python3.11/site-packages", f"{environment}/src/timm", f"{trees.working_tree}/build"]
     assert trees.sys_path_in_checkout(entries) == entries[:2]
 
 
 def test_packages_of_an_environment_that_is_not_this_one_stay(trees: Revision) -> None:
-    entries = [f"{trees.here}/other/lib/python3.11/site-packages", f"{trees.here}/usr/lib/python3/dist-packages"]
+    entries = [
+        f"{trees.working_tree}/other/lib/python3.11/site-packages",
+        f"{trees.working_tree}/usr/lib/python3/dist-packages",
+    ]
     assert trees.sys_path_in_checkout(entries) == entries
 
 
@@ -591,5 +594,5 @@ def test_a_prefix_around_the_repository_makes_it_no_environment(
     trees: Revision, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as /usr around /usr/src/app, or a `python -m venv .`."""
-    monkeypatch.setattr(sys, "prefix", str((trees.here / prefix).resolve()))
-    assert trees.sys_path_in_checkout([f"{trees.here}/build"]) == []
+    monkeypatch.setattr(sys, "prefix", str((trees.working_tree / prefix).resolve()))
+    assert trees.sys_path_in_checkout([f"{trees.working_tree}/build"]) == []

@@ -1,0 +1,172 @@
+"""A watcher for one call of one module."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from torch import nn
+
+from archcheck.function.diagnosis.op_calls import Key, OpCall, the_output
+from archcheck.function.diagnosis.op_watcher import OpWatcher, run_replaced
+from archcheck.function.diagnosis.pass_notes import (
+    NotedOp,
+    PassNotes,
+    PassStopped,
+    ReplayableCall,
+    RunningCall,
+    copied,
+    has_tensor,
+)
+from archcheck.function.fingerprint.call_digests import DigestingWatcher
+from archcheck.function.fingerprint.digests import Digest
+from archcheck.function.records import DifferingCall
+from archcheck.network.forward_watcher import uncompiled_forward
+
+READABLE_TOLERANCE: Final = 1e-3  # relative: of numbers that are recorded for people to read
+RETURN_POSITION: Final = sys.maxsize  # of what a layer returns, behind all operations
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCall:
+    """A call of a module, and what was recorded of it."""
+
+    call: DifferingCall
+    tolerance: float
+
+    @property
+    def key(self) -> Key:
+        """The module's name and the index of the call."""
+        return (self.call.name, self.call.index)
+
+    @property
+    def kind(self) -> str:
+        """The pass that differs: "eval", "train" or "large"."""
+        return self.call.kind
+
+    @property
+    def expected(self) -> Mapping[str, float]:
+        """The recorded numbers."""
+        return self.call.numbers
+
+    def fits(self, found: Digest | None) -> bool:
+        """Return whether a digest is the recorded one."""
+        if found is None or not self._is_close(found.check, self.kind, self.tolerance):
+            return False
+        return self.kind != "eval" or self._is_close(found.rms, "rms", max(self.tolerance, READABLE_TOLERANCE))
+
+    def _is_close(self, number: float, key: str, tolerance: float) -> bool:
+        recorded = self.expected.get(key, number)
+        return abs(number - recorded) <= tolerance * abs(recorded)
+
+
+class CallProbe(DigestingWatcher):
+    """Takes the digest of one call of one module, and ends the pass there.
+
+    Calls of modules that the last notes have an output of, and that nothing is replaced in, don't run again.
+
+    Attributes:
+        is_awake: while False, the modules run as if nobody watched.
+        digest: of the target's output, None where the pass hasn't reached it.
+    """
+
+    def __init__(self, target: TargetCall, ops: OpWatcher) -> None:
+        super().__init__()
+        self._target, self._ops = target, ops
+        self._replayable: Mapping[Key, ReplayableCall] = {}
+        self._replay_limit = 0
+        self.is_awake = False
+        self.digest: Digest | None = None
+
+    def wake(self, replayable: Mapping[Key, ReplayableCall], replay_limit: int) -> None:
+        """Watch the next pass; calls that end by the position `replay_limit` needn't run."""
+        self.digest, self.is_awake = None, True
+        self._replayable, self._replay_limit = replayable, replay_limit
+
+    def sleep(self) -> None:
+        """Let modules run as if nobody watched."""
+        self.is_awake = False
+
+    def note_final_output(self, name: str, out: Any) -> None:
+        """Take the target's output again, where the module has hooks of its own."""
+        if self.is_awake and (name, self._counts.get(name)) == self._target.key:
+            self._finish(out)
+
+    def wrap_forward(self, name: str, module: nn.Module) -> Callable[..., Any]:
+        """Return the module's forward, wrapped such that it is noted, replayed, or ends the pass."""
+        run = uncompiled_forward(module)
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            if not self.is_awake:
+                return run(*args, **kwargs)
+            index = self._counts[name] = self._counts.get(name, -1) + 1
+            finished = self._finished_call((name, index))
+            self._ops.plan.fetch(("in", name, index), (args, kwargs))
+            if finished is not None:
+                self._ops.position = finished.end
+                out = finished.lend()
+                self._ops.plan.fetch(("out", name, index), out)
+                return out
+            return self._run(name, index, lambda: run(*args, **kwargs), (args, kwargs), bool(module._forward_hooks))
+
+        return forward
+
+    def _run(self, name: str, index: int, run: Callable[[], Any], inputs: Any, is_hooked: bool) -> Any:
+        ops, notes = self._ops, self._ops.notes
+        is_target = (name, index) == self._target.key
+        before, num_running = ops.depth, len(ops.running)
+        num_noted = (len(notes.ops), len(notes.sources)) if notes else (0, 0)
+        call = RunningCall(name, index, ops.position, *num_noted)
+        ops.running.append(call)
+        ops.depth += bool(before or is_target)
+        self._running.append(name)
+        if notes is not None:
+            notes.add_sources(ops.position, ("in", name, index), inputs, f"the input of {name or 'the network'}")
+        try:
+            out = run()
+        except Exception:  # which the network may catch, and go on
+            ops.depth = before
+            del ops.running[num_running:], self._running[num_running:]
+            raise
+        if is_target:
+            return out if is_hooked else self._finish(out)
+        ops.plan.fetch(("out", name, index), out)
+        ops.depth = before
+        del ops.running[num_running:], self._running[num_running:]
+        if notes is not None:
+            self._note_finished(notes, call, out)
+        return out
+
+    def _note_finished(self, notes: PassNotes, call: RunningCall, out: Any) -> None:
+        """Note a finished call of a module; of what ends before the layer begins, only the output can matter."""
+        position, key = self._ops.position, (call.name, call.index)
+        if not self._ops.depth:
+            del notes.ops[call.num_ops :], notes.sources[call.num_sources :]
+            notes.replayable = {other: one for other, one in notes.replayable.items() if one.end <= call.start}
+            notes.window_start = position
+        notes.add_sources(position, ("out", *key), out, f"the output of {call.name or 'the network'}")
+        notes.replayable[key] = ReplayableCall(call.start, position, copied(out))
+
+    def _finished_call(self, key: Key) -> ReplayableCall | None:
+        """Return the call's output from the notes, where it needn't run again."""
+        call = self._replayable.get(key)
+        if call is None or call.value is None or call.end > self._replay_limit or call.start != self._ops.position:
+            return None
+        needed_ops = (one[1] for one in self._ops.plan.needed if one[0] == "op")
+        return None if any(call.start <= position < call.end for position in needed_ops) else call
+
+    def _finish(self, out: Any) -> Any:
+        """Take the digest of the target's output, and end the pass."""
+        ops = self._ops
+        compute = ops.plan.computes.get(RETURN_POSITION)
+        call = OpCall(the_output, (out,), {}, fetched=ops.plan.fetched, mode=ops.mode)
+        if compute is not None:
+            out = run_replaced(call, compute)
+        self.digest = self._digest(out)
+        if ops.notes is not None and call.operands and not any(one.call.out is out for one in ops.notes.ops):
+            call = replace(call, out=out if has_tensor(out) else None)
+            name = self._target.call.name
+            ops.notes.ops.append(NotedOp(RETURN_POSITION, call, name, False, ops.running_keys(), ()))
+        raise PassStopped

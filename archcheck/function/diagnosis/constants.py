@@ -1,0 +1,106 @@
+"""Constants that differ or are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from archcheck.function.diagnosis.op_calls import EPSILONS, OpCall
+from archcheck.function.diagnosis.substitutions import Substitution, is_data, missing_around
+
+
+def missing_factor(call: OpCall) -> Iterator[Substitution]:
+    """Multiply by a factor or add a constant that may have been lost."""
+    for number in _factors(call):
+        yield from missing_around(call, f"a factor of {number:.4g}", partial(torch.mul, other=number), is_data)
+    for number in dict.fromkeys((1.0, -1.0, *([call.output_shift] if call.output_shift else []))):
+        yield from missing_around(call, f"{number:+.4g}", partial(torch.add, other=number), _is_countable)
+
+
+def _is_countable(x: Tensor) -> bool:
+    return not isinstance(x, nn.Parameter) and x.dtype is not torch.bool
+
+
+def _factors(call: OpCall) -> Iterator[float]:
+    sizes = {size for _, one in call.operands for size in one.shape if size > 1}
+    numbers = [0.5, 2.0, -1.0, 0.1, 10.0, 0.5**0.5, 2**0.5]
+    for size in sorted(sizes):
+        numbers += [size**-0.5, size**0.5, 1 / size, float(size)]
+    if call.output_factor:
+        numbers += [call.output_factor, -call.output_factor]
+    yield from dict.fromkeys(numbers)
+
+
+def other_number(call: OpCall) -> Iterator[Substitution]:
+    """Replace an argument that is a number."""
+    for place, value in enumerate(call.args):
+        if isinstance(value, bool) or not isinstance(value, int | float) or call.name not in _WITH_NUMBERS:
+            continue
+        for other in _numbers(float(value)):
+            yield _with_number(f"{call.name} {value:.4g} now, {other:.4g} was recorded", place, other)
+
+
+def _with_number(text: str, place: int, number: float) -> Substitution:
+    return Substitution(text, lambda call: call.with_operand((place, None), number).run())
+
+
+_WITH_NUMBERS: Final = frozenset(
+    [
+        "add",
+        "sub",
+        "rsub",
+        "mul",
+        "div",
+        "rdiv",
+        "pow",
+        "clamp",
+        "clamp_min",
+        "clamp_max",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "eq",
+        "ne",
+        "leaky_relu",
+        "elu",
+        "hardtanh",
+        "softplus",
+        "full",
+        "full_like",
+        "threshold",
+        "masked_fill",
+        "lerp",
+        "where",
+        "addcmul",
+        "norm",
+        "celu",
+        "nan_to_num",
+        "lp_pool1d",
+        "lp_pool2d",
+    ]
+)
+
+
+def _numbers(value: float) -> Iterator[float]:
+    numbers = [
+        0.0,
+        1.0,
+        -value,
+        1 - value,
+        value * 2,
+        value / 2,
+        value * 10,
+        value / 10,
+        value + 1,
+        value - 1,
+        value**2,
+    ]
+    numbers += [abs(value) ** 0.5, *EPSILONS]
+    if value:
+        numbers += [1 / value, abs(value) ** -0.5]
+    yield from (number for number in dict.fromkeys(numbers) if number != value)

@@ -1,0 +1,101 @@
+"""Watching and replacing the operations of a pass."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from typing import Any, Final
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from archcheck.function.diagnosis.op_calls import Compute, Key, OpCall, Source
+from archcheck.function.diagnosis.pass_notes import (
+    NotedOp,
+    PassNotes,
+    PassStopped,
+    RunningCall,
+    SubstitutionPlan,
+    copied,
+    has_tensor,
+)
+
+_INTERNAL_FILES: Final = ("overrides.py", "functional.py", "_tensor.py", "_jit_internal.py", __file__)
+
+
+class OpWatcher(TorchFunctionMode):
+    """Counts the operations of a pass, notes them or replaces some.
+
+    Attributes:
+        running: the calls of modules that are running, the innermost last.
+        depth: how many of them are the layer or lie within it.
+        position: the number of operations so far.
+    """
+
+    def __init__(self, mode: str, end_sec: float) -> None:
+        super().__init__()
+        self.mode, self._end_sec = mode, end_sec
+        self.plan = SubstitutionPlan()
+        self.notes: PassNotes | None = None
+        self.running: list[RunningCall] = []
+        self.depth = 0
+        self.position = 0
+
+    def begin(self, plan: SubstitutionPlan, notes: PassNotes | None) -> None:
+        """Start another pass, with some operations replaced or with notes on all."""
+        self.plan, self.notes = plan, notes
+        self.position = self.depth = 0
+        self.running.clear()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name in ("__get__", "__set__"):
+            return func(*args, **(kwargs or {}))
+        if time.perf_counter() > self._end_sec:
+            raise PassStopped
+        position = self.position
+        self.position += 1
+        call = OpCall(func, args, kwargs or {}, fetched=self.plan.fetched, mode=self.mode)
+        compute = self.plan.computes.get(position)
+        out = call.run() if compute is None else run_replaced(call, compute)
+        self.plan.fetch(("op", position), out)
+        if self.notes is not None and has_tensor(out):
+            self._note(self.notes, position, replace(call, out=out))
+        return out
+
+    def _note(self, notes: PassNotes, position: int, call: OpCall) -> None:
+        module = self.running[-1].name if self.running else ""
+        notes.ops.append(NotedOp(position, call, module, self.depth > 1, self.running_keys(), _calling_code()))
+        if isinstance(call.out, Tensor):
+            notes.sources.append((position, Source(("op", position, 0), f"what {call.name} gave", call.out)))
+
+    def running_keys(self) -> tuple[Key, ...]:
+        """Return the running calls of modules by name and index."""
+        return tuple((one.name, one.index) for one in self.running)
+
+
+def run_replaced(call: OpCall, compute: Compute) -> Any:
+    """Compute something in an operation's place; the result is written to where an operation in place would write.
+
+    Raises:
+        PassStopped: it can't be computed.
+    """
+    name = getattr(call.func, "__name__", "")
+    in_place = (name.endswith("_") and not name.endswith("__")) or call.kwargs.get("inplace") is True
+    try:
+        if not in_place:
+            return compute(call)
+        slot, x = call.operands[0]
+        out = compute(call.with_operand(slot, copied(x)))
+        return x.copy_(out) if isinstance(out, Tensor) and out.shape == x.shape else out
+    except Exception as error:
+        raise PassStopped from error
+
+
+def _calling_code() -> Key:
+    """Return the place in the code that an operation was called from."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.endswith(_INTERNAL_FILES):
+        frame = frame.f_back
+    return (frame.f_code, frame.f_lasti)

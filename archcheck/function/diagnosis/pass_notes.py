@@ -1,0 +1,126 @@
+"""Notes on one pass: the operations, the calls of modules and the tensors in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archcheck.function.diagnosis.op_calls import Compute, Key, OpCall, Source
+from archcheck.function.fingerprint.digests import tensors_in
+
+
+class PassStopped(BaseException):
+    """Ends a forward pass of which nothing more is wanted; no network's `except Exception` catches it."""
+
+
+@dataclass(slots=True)
+class NotedOp:
+    """An operation in a pass.
+
+    Attributes:
+        module: the innermost module that called it.
+        is_nested: whether it ran in a module within the layer.
+        running: the calls of modules that it ran in.
+        site: the code that called it.
+    """
+
+    position: int
+    call: OpCall
+    module: str
+    is_nested: bool
+    running: tuple[Key, ...]
+    site: Key
+
+
+@dataclass(slots=True)
+class ReplayableCall:
+    """A finished call of a module, from one position to another, with a copy of its output to be used in a rerun."""
+
+    start: int
+    end: int
+    value: Any
+    _lent: Any = None
+    _versions: tuple[int, ...] = ()
+
+    def lend(self) -> Any:
+        """Return another copy of the output; the last one, if nothing was written to it."""
+        if self._lent is None or self._versions != tuple(one._version for one in tensors_in(self._lent)):
+            self._lent = copied(self.value)
+            self._versions = tuple(one._version for one in tensors_in(self._lent))
+        return self._lent
+
+
+@dataclass(slots=True)
+class RunningCall:
+    """A running call of a module; `num_ops` and `num_sources` had been noted when it began."""
+
+    name: str
+    index: int
+    start: int
+    num_ops: int
+    num_sources: int
+
+
+@dataclass(slots=True)
+class PassNotes:
+    """Notes on one pass up to the layer's return; of modules that ended before the layer began, only the output.
+
+    Attributes:
+        replayable: by module and number of the call.
+        sources: tensors that existed from a position on.
+        window_start: the position at which the last of the modules before the layer had returned.
+    """
+
+    ops: list[NotedOp] = field(default_factory=list)
+    replayable: dict[Key, ReplayableCall] = field(default_factory=dict)
+    sources: list[tuple[int, Source]] = field(default_factory=list)
+    window_start: int = 0
+
+    def add_sources(self, position: int, key: Key, value: Any, text: str) -> None:
+        """Note the tensors in the input or the output of a module."""
+        values = [*value[0], *value[1].values()] if key[0] == "in" else value
+        for number, tensor in enumerate(tensors_in(values)):
+            self.sources.append((position, Source((*key, number), text, tensor)))
+
+
+@dataclass(slots=True)
+class SubstitutionPlan:
+    """What is computed otherwise in the next pass.
+
+    Attributes:
+        computes: by position, what is computed in an operation's place.
+        needed: the keys of other tensors that this takes.
+        fetched: those tensors, as far as the pass has got.
+    """
+
+    computes: Mapping[int, Compute] = field(default_factory=dict)
+    needed: frozenset[Key] = frozenset()
+    fetched: dict[Key, Tensor] = field(default_factory=dict)
+
+    def fetch(self, key: Key, value: Any) -> None:
+        """Keep the tensors in a value that are needed."""
+        if self.needed:
+            for number, tensor in enumerate(tensors_in(value)):
+                if (*key, number) in self.needed:
+                    self.fetched[*key, number] = tensor
+
+
+def has_tensor(out: Any) -> bool:
+    """Return whether an output is a tensor, or a sequence that begins with one."""
+    return isinstance(out, Tensor) or (isinstance(out, tuple | list) and bool(out) and isinstance(out[0], Tensor))
+
+
+def copied(value: Any) -> Any:
+    """Copy tensors in lists and tuples, which later operations may write to; None for what can't be copied."""
+    if isinstance(value, Tensor):
+        with torch._C.DisableTorchFunction():
+            return value.clone()
+    if type(value) in (tuple, list):
+        parts = [copied(item) for item in value]
+        is_lost = any(part is None and item is not None for part, item in zip(parts, value, strict=True))
+        return None if is_lost else type(value)(parts)
+    return None

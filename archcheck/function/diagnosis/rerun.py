@@ -1,0 +1,96 @@
+"""One kind of pass of one network, run as often as is wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+
+import torch
+
+from archcheck.function.diagnosis.call_probe import RETURN_POSITION, CallProbe, TargetCall
+from archcheck.function.diagnosis.op_watcher import OpWatcher
+from archcheck.function.diagnosis.pass_notes import PassNotes, PassStopped, SubstitutionPlan
+from archcheck.function.fingerprint.config import FingerprintConfig
+from archcheck.function.fingerprint.digests import Digest
+from archcheck.function.fingerprint.forward_pass import PassRunner
+from archcheck.function.fingerprint.large_values import LargeValuePass
+from archcheck.function.fingerprint.preparation import PreparedNetwork
+from archcheck.function.fingerprint.weight_filler import perturb_statistics
+
+
+class Rerun:
+    """Runs the pass that differs up to the call that differs, with operations replaced.
+
+    Attributes:
+        notes: on the pass without replacements.
+    """
+
+    def __init__(self, network: PreparedNetwork, config: FingerprintConfig, target: TargetCall, end_sec: float) -> None:
+        self.network, self.target = network, target
+        self.notes = PassNotes()
+        self._end_sec = end_sec
+        self._ops = OpWatcher("eval mode" if target.kind == "eval" else "train mode", end_sec)
+        self.probe = CallProbe(target, self._ops)
+        self._runner = PassRunner(network, config, watcher=self.probe, innermost_mode=self._op_mode)
+
+    def _op_mode(self) -> AbstractContextManager[object]:
+        return self._ops if self.probe.is_awake else nullcontext()
+
+    def begin(self) -> Digest | None:
+        """Run the passes before the one that differs, and that one, with notes. Returns the digest of the target."""
+        self._runner.save_state()
+        if self.target.kind == "eval":
+            return self._begin_eval()
+        if self._runner.forward(training=False).crash is not None:
+            return None
+        self._runner.filler.fill_unused()
+        self._runner.save_buffers(self.network.model.named_buffers())
+        return self._run_noted()
+
+    def _begin_eval(self) -> Digest | None:
+        """Run the eval pass, and put back the buffers as they were filled: the pass may have written to them since."""
+        before = [(name, one, one.detach().clone()) for name, one in self.network.model.named_buffers()]
+        found = self._run_noted()
+        with torch.no_grad():
+            for _, buffer, values in before:
+                if buffer.shape == values.shape and buffer.is_floating_point():
+                    buffer.copy_(values)
+                    if id(buffer) in self._runner.filler.keys:
+                        perturb_statistics(buffer.detach(), self._runner.filler.keys[id(buffer)])
+        self._runner.save_buffers((name, buffer) for name, buffer, _ in before)
+        return found
+
+    def _run_noted(self) -> Digest | None:
+        notes = PassNotes()
+        if self.target.kind == "large":
+            run: Callable[[], object] = LargeValuePass(self._runner, num_calls=0).run
+        else:
+            run = partial(self._forward, notes_draws=True)
+        found = self._digest_of_target(SubstitutionPlan(), notes, run)
+        self.notes = notes
+        return found
+
+    def attempt(self, plan: SubstitutionPlan) -> Digest | None:
+        """Return the target's digest in a pass with operations replaced; None where it isn't reached."""
+        return self._digest_of_target(plan, None, self._forward)
+
+    def _forward(self, notes_draws: bool = False) -> object:
+        return self._runner.forward(training=self.target.kind != "eval", notes_draws=notes_draws)
+
+    def _digest_of_target(
+        self, plan: SubstitutionPlan, notes: PassNotes | None, run: Callable[[], object]
+    ) -> Digest | None:
+        if time.perf_counter() > self._end_sec:
+            raise PassStopped
+        self._ops.begin(plan, notes)
+        limit = min(plan.computes, default=RETURN_POSITION) if notes is None else -1
+        self.probe.wake(self.notes.replayable, limit)
+        try:
+            run()
+        except PassStopped:
+            pass
+        finally:
+            self.probe.sleep()
+        return self.probe.digest

@@ -1,0 +1,56 @@
+"""The rules by which mistakes that people make are undone, in the order in which they are tried.
+
+Each rule looks at an operation as it was called, and proposes what to compute in its place.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from archcheck.function.diagnosis.activations import missing_activation, missing_function, other_activation
+from archcheck.function.diagnosis.axes import other_axes, other_index, other_layout
+from archcheck.function.diagnosis.constants import missing_factor, other_number
+from archcheck.function.diagnosis.operands import (
+    exchanged_operands,
+    missing_operand,
+    missing_skip,
+    other_order,
+    other_tensor,
+)
+from archcheck.function.diagnosis.operators import (
+    one_too_many,
+    other_dropout,
+    other_normalisation,
+    other_operator,
+    other_pooling,
+    other_reduction,
+    other_softmax,
+)
+from archcheck.function.diagnosis.settings import other_convolution, other_settings
+from archcheck.function.diagnosis.substitutions import SubstitutionRule
+
+# In the order in which they are tried: mistakes that are often made and cost few runs to undo come first.
+SUBSTITUTION_RULES: Final[tuple[SubstitutionRule, ...]] = (
+    other_settings,
+    other_pooling,
+    other_order,
+    other_softmax,
+    other_operator,
+    other_reduction,
+    missing_skip,
+    other_activation,
+    one_too_many,
+    missing_activation,
+    other_convolution,
+    other_index,
+    missing_function,
+    missing_operand,
+    other_normalisation,
+    other_dropout,
+    exchanged_operands,
+    other_number,
+    missing_factor,
+    other_axes,
+    other_layout,
+    other_tensor,
+)

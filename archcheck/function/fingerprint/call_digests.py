@@ -1,0 +1,101 @@
+"""Digests of what every call of a module returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archcheck.function.fingerprint.digests import Digest, digest, tensors_in
+from archcheck.network.forward_watcher import ForwardWatcher, uncompiled_forward
+
+
+@dataclass(slots=True)
+class CallOutput:
+    """The digest of what one call of a module returned in one pass; `index` counts the module's calls from 0."""
+
+    name: str
+    index: int
+    digest: Digest | None = None
+
+
+class DigestingWatcher(ForwardWatcher):
+    """Takes the digest of what every call of a module returns, in the order in which they return.
+
+    Attributes:
+        calls: the calls of the current pass that have returned.
+        draws: what drew random numbers, by the module that was running.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[CallOutput] = []
+        self.draws: dict[str, str] = {}
+        self._num_shares = 1
+        self._is_listening = True
+        self._running: list[str] = []
+        self._counts: dict[str, int] = {}
+        self._last: tuple[Any, int, Digest | None] = (None, -1, None)
+
+    def begin(self, num_shares: int = 1) -> None:
+        """Start another pass; of each batch only the first of so many equal shares is read."""
+        self.calls, self._is_listening, self._num_shares = [], True, num_shares
+        self._counts.clear()
+        self._running.clear()
+        self.forget_failure()
+
+    def stop(self) -> None:
+        """Ignore what follows: while gradients are computed, checkpointed layers run again."""
+        self._is_listening = False
+
+    def note_draw(self, name: str) -> None:
+        """Remember which module was running when random numbers were drawn first."""
+        self.draws.setdefault(self._running[-1] if self._running else "", name)
+
+    def note_final_output(self, name: str, out: Any) -> None:
+        """Take the digest of a module's last call again, since the module's own hooks may have changed the output."""
+        if self._is_listening:
+            call = next(one for one in reversed(self.calls) if one.name == name)
+            call.digest = self._digest(out)
+
+    def wrap_forward(self, name: str, module: nn.Module) -> Callable[..., Any]:
+        """Return the module's forward, wrapped such that its output is read."""
+        run = uncompiled_forward(module)
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            if not self._is_listening:
+                return run(*args, **kwargs)
+            index = self._counts[name] = self._counts.get(name, -1) + 1
+            self._running.append(name)
+            try:
+                out = run(*args, **kwargs)
+            except BaseException as error:
+                self.note_failure(name, error)
+                raise
+            finally:
+                self._running.pop()
+            self.calls.append(CallOutput(name, index, self._digest(out)))
+            return out
+
+        return forward
+
+    def _digest(self, out: Any) -> Digest | None:
+        """Return the digest of an output; of a container's, which is its last layer's, without reading it again."""
+        with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.no_grad():
+            version = version_of(out) if isinstance(out, Tensor) else -1
+            if out is not self._last[0] or version != self._last[1] or out is None:
+                read = out if self._num_shares == 1 else [self._first_share(one) for one in tensors_in(out)]
+                self._last = (out if isinstance(out, Tensor) else None, version, digest(read))
+            return self._last[2]
+
+    def _first_share(self, tensor: Tensor) -> Tensor:
+        is_batch = tensor.ndim > 0 and len(tensor) % self._num_shares == 0
+        return tensor[: len(tensor) // self._num_shares] if is_batch else tensor
+
+
+def version_of(tensor: Tensor) -> int:
+    """Return how often a tensor was written to; -1 for one of inference mode, which doesn't count."""
+    return -1 if tensor.is_inference() else tensor._version

@@ -1,0 +1,46 @@
+"""How a network is run to take its fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from archcheck.spec.inputs import ForwardInput, InputTree
+
+CPU: Final = torch.device("cpu")
+OTHER_SEED: Final = 1  # for a second run, so that numbers which torch doesn't draw come out different
+
+
+@dataclass(frozen=True, slots=True)
+class FingerprintConfig:
+    """How a network is run: its inputs, the precision, and what is known about its weights.
+
+    Attributes:
+        inputs: the sizes and types of the inputs.
+        dtype: of the computation: float64 or float32.
+        gains: by position among the weights, the power of 2 that a weight is multiplied by; None to choose them.
+        large: the factor of biases and scales in the pass at large values; None to choose it.
+        train: whether the network can be run in train mode.
+        knows_initial_values: whether the network's values are those that it's built with, and building it is observed.
+        seed: of Python's and NumPy's generators; torch's draws are replaced.
+        input_pattern: the pattern that the inputs were made from, where that isn't the spec's own.
+        device: on which the network runs.
+    """
+
+    inputs: ForwardInput
+    dtype: torch.dtype = torch.float64
+    gains: Mapping[int, int] | None = None
+    large: float | None = None
+    train: bool = True
+    knows_initial_values: bool = True
+    seed: int = 0
+    input_pattern: InputTree | None = None
+    device: torch.device = CPU
+
+    @property
+    def precision(self) -> str:
+        """The dtype as a spec writes it."""
+        return str(self.dtype).removeprefix("torch.")

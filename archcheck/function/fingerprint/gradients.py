@@ -1,0 +1,91 @@
+"""Forward passes with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archcheck.function.fingerprint.config import OTHER_SEED
+from archcheck.function.fingerprint.digests import Digest, digest, tensors_in
+from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
+from archcheck.function.fingerprint.number_pool import uniform
+from archcheck.network.exceptions import raised_outside_torch, type_and_first_line
+from archcheck.structure.records import Crash
+
+
+@dataclass(frozen=True, slots=True)
+class GradientStep:
+    """A forward and a backward pass, with the digests of the gradients of parameters (by name) and of inputs."""
+
+    forward: PassResult
+    params: Mapping[str, Digest]
+    inputs: Mapping[str, Digest]
+
+
+def run_gradient_step(runner: PassRunner, *, training: bool, wanted: Collection[str] | None = None) -> GradientStep:
+    """Run a forward and a backward pass, with the gradients of all parameters or of those named in `wanted`."""
+    args, kwargs = runner.make_inputs()
+    leaves: list[Tensor] = []
+
+    def tracked(value: Any) -> Any:
+        if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
+            leaves.append(value.requires_grad_(True))
+            return value.clone()  # a network may write to its inputs, and can't to leaves
+        if isinstance(value, dict):
+            return {key: tracked(item) for key, item in value.items()}
+        return type(value)(map(tracked, value)) if isinstance(value, list | tuple) else value
+
+    with torch.enable_grad(), _param_gradients(runner.network.params) as params:
+        result = runner.forward(training=training, inputs=(tracked(args), tracked(kwargs)), seed=OTHER_SEED)
+        if result.crash is None:
+            _backward(runner, result, None if wanted is None else [runner.network.params[name] for name in wanted])
+    gradients = {f"input {i}": digest(leaf.grad) for i, leaf in enumerate(leaves) if leaf.grad is not None}
+    result.output = None
+    return GradientStep(result, params, {key: one for key, one in gradients.items() if one is not None})
+
+
+def _backward(runner: PassRunner, result: PassResult, wanted: Sequence[Tensor] | None) -> None:
+    outputs = [one for one in tensors_in(result.output) if one.requires_grad]
+    if not outputs:
+        return
+    try:
+        with runner.computation_modes():
+            gradients = [_output_gradient(one, position) for position, one in enumerate(outputs)]
+            torch.autograd.backward(outputs, gradients, inputs=wanted)
+    except Exception as error:
+        result.crash = Crash("", type_and_first_line(error), raised_outside_torch(error))
+
+
+def _output_gradient(output: Tensor, position: int) -> Tensor:
+    """Make the gradient of an output, from which the backward pass starts: different numbers, none of them near 0."""
+    numbers = uniform(output.shape, f"pull {position}", output.device)
+    return (numbers + 2 * numbers.sign()).to(output.dtype)
+
+
+@contextmanager
+def _param_gradients(params: Mapping[str, Tensor]) -> Iterator[dict[str, Digest]]:
+    """Collect the digest of each parameter's gradient as soon as it's there, and free the gradient's memory."""
+    gradients: dict[str, Digest] = {}
+
+    def note(name: str, param: Tensor) -> None:
+        found = digest(param.grad)
+        param.grad = None
+        if found is not None:
+            gradients[name] = found
+
+    handles = [
+        param.register_post_accumulate_grad_hook(partial(note, name))  # type: ignore[no-untyped-call]
+        for name, param in params.items()
+        if param.requires_grad and param.is_leaf
+    ]
+    try:
+        yield gradients
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,74 @@
+"""A pass in train mode at large values, which reach the bounds that some activations have (ReLU6, Hardtanh)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+
+from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
+from archcheck.function.fingerprint.number_pool import squeezed_shape, uniform
+
+LARGE_FACTORS: Final = (32.0, 8.0, 2.0)  # of biases and scales, the largest that is stable is taken
+_FEW_CALLS: Final = 60  # of modules: with fewer of them rounding errors have no room to grow
+_MANY_CALLS: Final = 300  # with as many of them the largest factor isn't tried
+_PERTURBATION: Final = 1e-10  # relative
+_MAX_GROWTH: Final = 1e5  # of a perturbation: a rounding error of 1e-14 then stays below every tolerance
+
+
+class LargeValuePass:
+    """A pass in train mode with biases and scales multiplied by a large factor.
+
+    The factor is as large as can be: where a network hardly does anything but saturate, its rounding errors grow
+    layer by layer until nothing else is left.
+
+    Attributes:
+        factor: the one of the last pass.
+    """
+
+    def __init__(self, runner: PassRunner, num_calls: int) -> None:
+        """Remember the vectors among the weights; `num_calls` counts the calls of modules in a pass."""
+        self._runner, self._num_calls = runner, num_calls
+        params = runner.network.params.values()
+        vectors = [one for one in params if len(squeezed_shape(one.shape)) < 2 and id(one) in runner.filler.keys]
+        self._vectors = [(one, one.detach().clone()) for one in vectors]
+        self.factor = LARGE_FACTORS[0]
+
+    def run(self) -> PassResult:
+        """Run with the configured factor, or with the largest at which rounding errors don't grow."""
+        for factor in self._factors():
+            self.factor = factor
+            self._enlarge()
+            result = self._runner.forward(training=True)
+            result.output = None
+            if self._runner.config.large is not None or self._is_stable(result):
+                break
+        return result
+
+    def _factors(self) -> Sequence[float]:
+        if self._runner.config.large is not None:
+            return (self._runner.config.large,)
+        return LARGE_FACTORS if self._num_calls < _MANY_CALLS else LARGE_FACTORS[1:]
+
+    def _enlarge(self, perturbation: float = 0.0) -> None:
+        """Enlarge the vectors and negate every other number, so that units which are always on are off for once."""
+        with torch.no_grad():
+            for param, values in self._vectors:
+                made = values * self.factor
+                made.view(-1)[::2].neg_()
+                if perturbation:
+                    made *= 1 + perturbation * uniform(made.shape, "tremor", made.device)
+                param.detach().copy_(made)
+        self._runner.note_param_versions()
+
+    def _is_stable(self, result: PassResult) -> bool:
+        """Check by a perturbed pass that other rounding errors would make no difference; with few calls they don't."""
+        if result.crash is not None or not result.calls:
+            return True
+        ours = result.calls[-1].digest
+        if ours is None or len(result.calls) < _FEW_CALLS:
+            return ours is None or ours.is_finite
+        self._enlarge(_PERTURBATION)
+        theirs = self._runner.forward(training=True).calls[-1].digest
+        return theirs is not None and abs(ours.check - theirs.check) <= _MAX_GROWTH * _PERTURBATION * abs(ours.check)

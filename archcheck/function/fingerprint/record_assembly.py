@@ -1,0 +1,131 @@
+"""The results of a network's passes put together into one record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import torch
+
+from archcheck.function.fingerprint.config import FingerprintConfig
+from archcheck.function.fingerprint.digests import Digest, combine, combine_initial_values
+from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
+from archcheck.function.fingerprint.gradients import GradientStep
+from archcheck.function.fingerprint.large_values import LARGE_FACTORS
+from archcheck.function.fingerprint.preparation import PreparedNetwork
+from archcheck.function.fingerprint.weight_filler import WeightFiller
+from archcheck.function.records import CallDigest, FunctionRecord, HealthRecord
+
+_NOISE: Final = {torch.float64: 1e-8, torch.float32: 1e-3}  # of the largest gradient: what is smaller is rounding
+
+
+@dataclass(slots=True)
+class RunResults:
+    """The passes of one network, as far as they got; `changed_buffers` are those that the step has changed."""
+
+    eval_pass: PassResult
+    step: GradientStep | None = None
+    changed_buffers: Mapping[str, Digest] = field(default_factory=dict)
+    health: HealthRecord | None = None
+    large_pass: PassResult | None = None
+    large: float = LARGE_FACTORS[0]
+
+
+def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
+    """Make the record of a run."""
+    calls = _numbers_by_call(results, runner.config)
+    within = _NumbersWithin(runner, results)
+    for (name, index), numbers in calls.items():
+        if index == 0:
+            numbers |= within.of_module(name)
+    step = results.step
+    if ("", 0) in calls and step is not None and step.inputs:
+        calls["", 0]["inputs"] = combine(step.inputs, 0.0)
+    modules = runner.network.modules
+    crash, stage = results.eval_pass.crash, "eval"
+    if crash is None and step is not None:
+        crash, stage = step.forward.crash, "train" if runner.config.train else "backward"
+    return FunctionRecord(
+        tuple(CallDigest(*key, type(modules[key[0]]).__name__, numbers) for key, numbers in calls.items()),
+        _weights_in_order_of_use(runner),
+        dict(runner.filler.gains),
+        results.large,
+        results.health,
+        crash,
+        "" if crash is None else stage,
+    )
+
+
+def _weights_in_order_of_use(runner: PassRunner) -> dict[str, str]:
+    """Return the keys of the parameters' numbers by the parameters' names, in the order in which they were filled."""
+    names = {id(param): name for name, param in runner.network.params.items()}
+    return {names[identity]: key for identity, key in runner.filler.keys.items() if identity in names}
+
+
+def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[tuple[str, int], dict[str, float]]:
+    """Return every call that returned, by name and index, with its checks pass by pass; the network's own last."""
+    found: dict[tuple[str, int], dict[str, float]] = {}
+    train_pass = None if results.step is None else results.step.forward
+    for kind, result in (("eval", results.eval_pass), ("train", train_pass), ("large", results.large_pass)):
+        if result is None or (result.crash is not None and kind != "eval"):
+            continue
+        for call in result.calls:
+            numbers = found.setdefault((call.name, call.index), {})
+            if call.digest is None:
+                continue
+            if kind == "eval":
+                numbers |= {"mean": call.digest.mean, "rms": call.digest.rms}
+            if kind != "train" or config.train:
+                numbers[kind] = call.digest.check
+    if ("", 0) in found:
+        found[("", 0)] = found.pop(("", 0))
+    return found
+
+
+class _NumbersWithin:
+    """The numbers of the parameters and buffers in a module and below it."""
+
+    def __init__(self, runner: PassRunner, results: RunResults) -> None:
+        self._network, self._filler, self._buffers = runner.network, runner.filler, runner.saved_buffers
+        self._changed_buffers = results.changed_buffers
+        self._gradients = {} if results.step is None else results.step.params
+        largest = max((one.rms for one in self._gradients.values()), default=0.0)
+        self._noise = _NOISE[runner.config.dtype] * largest
+        self._param_keys = _param_keys_within(runner.network, runner.filler)
+        self._is_trained = {name: param.requires_grad for name, param in runner.network.params.items()}
+
+    def of_module(self, module_name: str) -> dict[str, float]:
+        """Return the numbers by kind, without those that are 0."""
+        keys = self._param_keys[module_name]
+        none = Digest(0.0, 0.0, 0.0)
+        gradients = {key: self._gradients.get(name, none) for name, key in keys.items() if self._is_trained[name]}
+        initial_values = {key: self._network.initial_values.get(name) for name, key in keys.items()}
+        has_initial = any(one is not None for one in initial_values.values())
+        prefix = f"{module_name}." if module_name else ""
+        changed = {
+            self._filler.keys.get(id(self._buffers[name][0]), name): one
+            for name, one in self._changed_buffers.items()
+            if name.startswith(prefix)
+        }
+        numbers = {
+            "gradient": combine(gradients, self._noise),
+            "buffers": combine(changed, 0.0),
+            "initial": combine_initial_values(initial_values) if has_initial else 0.0,
+        }
+        return {key: number for key, number in numbers.items() if number}
+
+
+def _param_keys_within(network: PreparedNetwork, filler: WeightFiller) -> dict[str, dict[str, str]]:
+    """Return for each module the parameters in it and below it, by name, with the keys of their numbers."""
+    names = {id(param): name for name, param in network.params.items()}
+    modules = {id(module): name for name, module in network.modules.items()}
+    found: dict[str, dict[str, str]] = {name: {} for name in modules.values()}
+    for module_name, module in reversed(network.modules.items()):  # inner modules before those around them
+        keys = found[module_name]
+        for param in module._parameters.values():
+            if param is not None and id(param) in names:
+                keys[names[id(param)]] = filler.keys.get(id(param), "")
+        for child in module._modules.values():
+            keys |= found[modules[id(child)]] if id(child) in modules else {}
+    return found

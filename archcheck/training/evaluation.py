@@ -1,0 +1,45 @@
+"""The accuracy of a network with given weights."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from archcheck.data.batches import Batches
+from archcheck.training.batch_validation import BatchValidator
+from archcheck.training.forward_pass import ForwardPass
+from archcheck.training.loop import fetch_epoch
+from archcheck.training.metrics import make_metric
+from archcheck.training.recipe import Recipe
+
+
+def evaluate(
+    network: nn.Module,
+    test_set: Batches,
+    recipe: Recipe,
+    num_classes: int | None = None,
+    rootdir: Path | None = None,
+) -> float:
+    """Return the metric of the recipe's loss on a test set, in eval mode: top-1 from 0 to 1, or R² of a regression.
+
+    Raises:
+        RunFailed: network and data don't go together, or the forward pass fails.
+        DataError: the data is broken.
+    """
+    validator, metric = BatchValidator(recipe, num_classes), make_metric(recipe.loss)
+    with closing(fetch_epoch(test_set, 0, rootdir)) as batches:
+        example, _ = next(batches)
+    validator.check_inputs(example)
+    forward = ForwardPass(network, recipe, test_set.device, example, rootdir)
+    network.eval()
+    with torch.no_grad():
+        for number, (inputs, targets) in enumerate(fetch_epoch(test_set, 0, rootdir)):
+            outputs = forward.predict(inputs)
+            if number == 0:
+                validator.check_outputs(outputs, targets)
+            validator.check_labels(targets)
+            metric.update(outputs, targets)
+    return metric.value()

@@ -1,0 +1,54 @@
+"""Ends a training run whose loss is no finite number any more, or has exploded."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from archcheck.training.failures import RunFailed
+
+EXPLODED = 1_000  # times the first loss: no run recovers from there
+# Reading the loss waits for the device: on the CPU that costs nothing, on a GPU the overlap with the next step.
+STEPS_BETWEEN_READS = {"cpu": 1}
+STEPS_BETWEEN_READS_ELSEWHERE = 20
+_ADVICE = ": a smaller learning rate, clip_grad_norm or another init may keep it in bounds"
+
+
+class LossMonitor:
+    """Reads the loss of a run every few steps, and ends the run where the loss isn't finite or has exploded."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._interval = STEPS_BETWEEN_READS.get(device.type, STEPS_BETWEEN_READS_ELSEWHERE)
+        self._first: float | None = None
+
+    def check_step(self, loss: Tensor, epoch: int, step: int) -> None:
+        """Check the loss of a step, a scalar on the device, where it is one of the steps to look at.
+
+        Raises:
+            RunFailed: the loss isn't finite, or over 1,000 times the first.
+        """
+        if self._first is not None and step % self._interval:
+            return
+        value = _finite(loss, epoch, step)
+        if self._first is None:
+            self._first = abs(value)
+        if abs(value) > EXPLODED * max(self._first, 1.0):
+            problem = f"the loss has exploded, from {self._first:.3g} to {value:.3g} in epoch {epoch}, step {step}"
+            raise RunFailed(f"{problem}{_ADVICE}", "optimizer")
+
+    def check_epoch(self, loss_sum: Tensor, epoch: int, num_steps: int) -> None:
+        """Check the sum of an epoch's losses, which isn't finite where one of them wasn't.
+
+        Raises:
+            RunFailed: the sum isn't finite.
+        """
+        _finite(loss_sum, epoch, num_steps)
+
+
+def _finite(loss: Tensor, epoch: int, step: int) -> float:
+    value = float(loss)
+    if not math.isfinite(value):
+        raise RunFailed(f"the loss is {value} in epoch {epoch}, step {step}{_ADVICE}", "optimizer")
+    return value

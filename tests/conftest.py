@@ -1,0 +1,25 @@
+"""What all tests have in common."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from tests.preloaded import PreloadedPopen
+
+# Before torch is imported, here and in the processes that tests start. Networks as small as those here gain
+# nothing from more threads, and wait for long where two of them share a busy processor.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module")
+def preloaded_workers() -> Iterator[None]:
+    """The processes that measure start with torch imported."""
+    starting = SimpleNamespace(PIPE=subprocess.PIPE, Popen=PreloadedPopen)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("archcheck.throughput.regression.workers.subprocess", starting)
+        yield

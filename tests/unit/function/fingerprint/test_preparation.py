@@ -1,0 +1,49 @@
+"""Networks built to be filled: those that can't be, and what they share with others."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from archcheck.errors import NotMeasured
+from tests.unit.function.running import Computed, between, held_against, recorded
+
+
+def normed() -> nn.Module:
+    return between(lambda: nn.BatchNorm1d(16))()
+
+
+def test_a_quantized_network_can_not_be_filled() -> None:
+    with pytest.raises(NotMeasured, match=r"^0\._packed_params keeps its weights in _packed_params, which can't be fi"):
+        recorded(lambda: torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4))))  # type: ignore[no-untyped-call]
+
+
+def test_whole_numbers_as_weights_can_not_be_filled() -> None:
+    make = lambda: Computed(lambda net, x: x, w=nn.Parameter(torch.ones(3, dtype=torch.int8), False))  # noqa: E731
+    with pytest.raises(NotMeasured, match=r"^w is a int8, which can't be filled with fixed weights$"):
+        recorded(make)
+
+
+def test_a_build_that_returns_the_same_instance_every_time_leaves_it_as_it_was() -> None:
+    model = normed()
+    before = copy.deepcopy(model.state_dict())
+    record = recorded(lambda: model)
+    after = model.state_dict()
+    assert all(torch.equal(after[name], value) and after[name].dtype == value.dtype for name, value in before.items())
+    assert held_against(record, normed) is None
+
+
+def test_a_table_that_networks_share_stays_as_it_was() -> None:
+    table = torch.arange(8.0)
+
+    def forward(net: Any, x: Tensor) -> Any:
+        net.table.mul_(2)
+        out: Tensor = net.fc(x * net.table)
+        return out
+
+    recorded(lambda: Computed(forward, fc=nn.Linear(8, 4), table=table))
+    assert table.tolist() == list(range(8))

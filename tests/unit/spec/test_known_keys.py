@@ -1,0 +1,55 @@
+"""The keys that may stand at a place of a spec."""
+
+from __future__ import annotations
+
+import pytest
+
+from archcheck.findings import Keys
+from archcheck.spec.known_keys import known_keys
+from tests.unit.spec.test_models import sections
+
+
+@pytest.mark.parametrize(
+    ("place", "keys"),
+    [
+        (("layers", "fc"), ("type", "output", "parameters")),
+        (("parameters",), ("total", "trainable", "buffers")),
+        (("equivalent_to",), ("build", "args")),
+        (("health",), ("allow_unused", "allow_random", "allow_batch_dependent")),
+        (("function", "budget"), ("time", "memory")),
+        (("training", "calibration"), ("mean", "std", "seeds", "device", "torch", "date")),
+        (("training", "quick", "normalize"), ("mean", "std")),
+        (("training", "augment", 1), ("name",)),
+        (("claims",), ("faster_than", "better_than")),
+        (("claims", "faster_than"), ("spec", "by")),
+        (("claims", "better_than", 2), ("spec", "by", "seeds", "quick")),
+        (("layers",), ()),
+        (("args",), ()),
+        (("args", "width"), ()),
+        (("sizes", "H"), ()),
+        (("nowhere", "at", "all"), ()),
+    ],
+)
+def test_the_keys_of_a_place(place: Keys, keys: tuple[str, ...]) -> None:
+    assert known_keys(place) == keys
+
+
+@pytest.mark.parametrize("place", [("function", "layers", "act[1]"), ("function", "output")])
+def test_the_numbers_of_a_layer_and_of_the_network_are_alike(place: Keys) -> None:
+    assert known_keys(place)[:3] == ("mean", "rms", "eval")
+
+
+def test_the_order_is_that_of_a_spec() -> None:
+    recorded = ("layers", "output", "parameters", "macs", "function")
+    assert tuple(key for key in known_keys(()) if key in recorded) == recorded
+    assert known_keys(())[:6] == ("name", "source", "build", "args", "input", "sizes")
+
+
+def test_every_section_is_found_somewhere() -> None:
+    places: list[Keys] = [
+        (), ("layers", "a"), ("parameters",), ("function",), ("function", "budget"), ("function", "output"),
+        ("equivalent_to",), ("health",), ("training",), ("training", "quick"), ("training", "normalize"),
+        ("training", "calibration"), ("training", "dataset"), ("throughput",), ("claims",), ("claims", "faster_than"),
+        ("claims", "better_than"),
+    ]  # fmt: skip
+    assert {known_keys(place) for place in places} == {tuple(section.model_fields) for section in sections()}

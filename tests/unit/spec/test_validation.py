@@ -1,0 +1,57 @@
+"""What only the whole of a spec can tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from archcheck.findings import Keys
+from archcheck.spec.models import Spec
+from archcheck.spec.validation import check_spec
+
+
+def found(**keys: Any) -> list[tuple[Keys, str]]:
+    return check_spec(Spec.model_validate({"build": "m:f", "input": ["B", "H"], "sizes": {"H": [8, 4]}, **keys}))
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "message"),
+    [
+        ({"sizes": {}}, ("input",), "free dimension H has no sizes; expected sizes: {H: [224, 96]}"),
+        ({"sizes": {"H": [8], "W": [8]}}, ("sizes", "W"), "unknown dimension 'W'; expected one of B, H"),
+        ({"sizes": {"H": [8], "h": [8]}}, ("sizes", "h"), "unknown dimension 'h'; did you mean H?"),
+        ({"input": [2, 3]}, ("sizes", "H"), "the input has no dimension H"),
+        ({"sizes": {"H": [8], "B": [2]}}, ("sizes", "B"),
+         "the batch is tried at two sizes at least, such as B: [2, 3]"),
+        ({"output": ["B", "W"]}, ("output", 1), "unknown dimension W in W; the input has B, H"),
+        ({"output": ["B", "H/3"]}, ("output", 1), "H/3 is not a whole number at H=8"),
+        ({"layers": {"a": [["B"], ["H-8"]]}}, ("layers", "a", "output", 1, 0), "H-8 is 0 at H=8: expected at least 1"),
+        ({"layers": {"a": {}}}, ("layers", "a"),
+         "a: expected a shape such as [B, 64], or type, output or parameters"),
+        ({"parameters": {}}, ("parameters",), "expected a count, or a map with total, trainable or buffers"),
+        ({"training": {}}, ("training",), "training: expected a dataset, such as dataset: fashion-mnist"),
+        ({"function": {"at": {"B": 2}}}, ("function",), "expected at: {H: 2}, the size that H had"),
+        ({"function": {"at": {"B": 2, "H": 8, "W": 8}}}, ("function", "at", "W"),
+         "unknown dimension 'W'; expected one of B, H"),
+        ({"function": {"input": [2], "at": {"W": 8}}}, ("function", "at", "W"), "no free dimension W"),
+        ({"function": {"at": {"B": 2, "H": 8}, "gains": {"first": 1}}}, ("function", "gains", "first"),
+         "expected the number of a weight, found 'first'"),
+    ],
+)  # fmt: skip
+def test_what_the_whole_tells(keys: dict[str, Any], place: Keys, message: str) -> None:
+    assert found(**keys) == [(place, message)]
+
+
+def test_lists_of_sizes_have_one_length() -> None:
+    assert found(input=["B", "H", "W"], sizes={"H": [8, 4], "W": [8]}) == [
+        (("sizes",), "sizes go together, one of each at a time, so the lists need one length: H has 2, W has 1")
+    ]
+
+
+def test_a_sound_spec_has_no_problems() -> None:
+    assert found(output=["B", "H/4"], layers={"a": ["B", "ceil(H/3)"]}, function={"at": {"B": 2, "H": 8}}) == []
+
+
+def test_values_are_only_looked_at_where_every_dimension_is_known() -> None:
+    assert [message for _, message in found(output=["W", "H/3"])] == ["unknown dimension W in W; the input has B, H"]

@@ -100,7 +100,7 @@ def state_entries(context: CheckContext) -> dict[str, StateEntry]:
     from torch.nn.parameter import is_lazy
 
     from archcheck.network.torch_state import default_torch_settings
-    from archcheck.structure.trace import build_on_meta
+    from archcheck.structure.meta.building import build_on_meta
 
     with default_torch_settings():
         state = build_on_meta(context.network.make).state_dict()

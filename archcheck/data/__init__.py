@@ -1,6 +1,6 @@
 """Data sets by name, and batches of them on the device.
 
-- `splits`: what a loaded data set consists of. `context`: where data may lie, and how image files are read.
+- `splits`: what a loaded data set consists of. `context`: settings of loading, such as folders to look in.
 - `registry`: the names of data sets, and loading by name. The loaders: `fashion_mnist` (reads `idx_format`),
   `torchvision_datasets`, `digits`, `image_folder` and `image_table` (both read `image_files`), and `user_datasets` for
   a user's own callable. `arguments`: a spec's arguments checked against a loader's signature.

@@ -1,4 +1,4 @@
-"""Where data sets are looked for, and how image files are read."""
+"""Settings of loading data sets: the folders to look in, downloads, and the size of images."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ TEST_EVERY = 5  # one example in five is a test example
 
 
 def digits(_context: DataContext, /, *, head: int | None = None) -> LoadedDataset:
-    """scikit-learn's 1,797 digits, (N, 1, 8, 8) uint8: its values from 0 to 16, scaled to 0 to 255.
+    """Load scikit-learn's 1,797 digits, (N, 1, 8, 8) uint8: its values from 0 to 16, scaled to 0 to 255.
 
     Every fifth example (the fifth, the tenth, ...) is a test example: 1,438 for training, 359 for testing.
 

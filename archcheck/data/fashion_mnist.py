@@ -30,7 +30,7 @@ _MINI_MD5 = {
 
 
 def fashion_mnist(context: DataContext, /, *, head: int | None = None) -> LoadedDataset:
-    """Fashion-MNIST: 60,000 training and 10,000 test images, (N, 1, 28, 28) uint8, of ten kinds of clothes.
+    """Load Fashion-MNIST: 60,000 training and 10,000 test images, (N, 1, 28, 28) uint8, of ten kinds of clothes.
 
     head: the number of training examples, the first ones; None: all.
 
@@ -49,7 +49,7 @@ def fashion_mnist(context: DataContext, /, *, head: int | None = None) -> Loaded
 
 
 def fashion_mnist_mini(_context: DataContext, /, *, head: int | None = None) -> LoadedDataset:
-    """The first 600 training and 100 test images of each class of Fashion-MNIST; comes with archcheck.
+    """Load the first 600 training and 100 test images of each class of Fashion-MNIST; comes with archcheck.
 
     head: the number of training examples, the first ones; None: all.
 

@@ -15,7 +15,7 @@ from archcheck.network.exceptions import one_line
 
 
 def cifar10(context: DataContext, /, *, head: int | None = None) -> LoadedDataset:
-    """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images, (N, 3, 32, 32) uint8, of ten classes.
+    """Load CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images, (N, 3, 32, 32) uint8, of ten classes.
 
     head: the number of training examples, the first ones; None: all.
 

@@ -1,4 +1,4 @@
-"""Where the code that is timed was imported from: two sides that run the same code would seem equally fast."""
+"""Checks where the code that is timed was imported from: two sides that run the same code would be equally fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a spec's `throughput` times, complete: the section's own keys, else the recipe's, else defaults."""
+"""A complete plan of what a spec's `throughput` times: the section's keys, else the recipe's, else defaults."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORKLOAD_KEYS = ("mode", "batch_size", "resize", "precision")
 
 @dataclass(frozen=True, slots=True)
 class SpeedPlan:
-    """What is timed and how fast it has to be, with every choice made.
+    """The plan of a speed measurement, with every choice made: what is timed, and how fast it has to be.
 
     recipe: with the batch size, resize and precision of `throughput`; `args` and `input` are the network's.
     has_training: the spec has a recipe; without one a step minimises the mean square of the outputs by plain SGD.

@@ -84,7 +84,7 @@ def measure_speed(
 
 @dataclass(frozen=True, slots=True)
 class _Times:
-    """What timing the steps of a workload gives."""
+    """The times of a workload's steps, with peak rate and memory measured beside them."""
 
     first_step_sec: float
     step_sec: float

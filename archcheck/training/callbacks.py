@@ -1,4 +1,4 @@
-"""What the callers of a training run are told while it goes on."""
+"""Callbacks of a training run, and the progress that they get."""
 
 from __future__ import annotations
 

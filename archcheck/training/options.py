@@ -14,7 +14,7 @@ TrainKind: TypeAlias = Literal["auto", "quick", "full", "off"]
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How specs are trained and timed on this machine.
+    """The options by which specs are trained and timed on this machine.
 
     kind: the recipe; `auto` is the full one on an accelerator and the quick one elsewhere.
     device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.

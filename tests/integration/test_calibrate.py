@@ -369,7 +369,7 @@ def test_the_same_seeds_give_the_same_minimum(here: Project) -> None:
 def test_a_dry_run_writes_nothing(
     here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archcheck.training.calibration.SLOT_SEC", 0.01)
+    monkeypatch.setattr("archcheck.training.calibration.TURN_SEC", 0.01)
     path = here.spec(text=HEAD + TRAINING)
     assert main(["calibrate", str(path), "--seeds", "3", "--device", "cpu", "--dry-run"]) == 0
     out = capsys.readouterr().out

@@ -56,7 +56,7 @@ class WorkerFailed(ArchcheckError):  # noqa: N818 - a finding about what was to 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRequest:
-    """What a worker process measures. The names of the fields are the keys of the protocol.
+    """A request to a worker process. The names of the fields are the keys of the protocol.
 
     work: keys of `throughput` that replace the spec's own; see `SpeedPlan.workload_keys`.
     sys_path: where the worker imports from; empty: as this process. cwd: its current folder.

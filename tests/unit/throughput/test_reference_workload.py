@@ -24,7 +24,7 @@ from archcheck.throughput.reference_workload import InvalidReference, ReferenceW
 from archcheck.throughput.workload import Workload
 
 CPU = torch.device("cpu")
-HERE = "tests.unit.throughput.test_reference"
+HERE = "tests.unit.throughput.test_reference_workload"
 
 
 @pytest.fixture(autouse=True)

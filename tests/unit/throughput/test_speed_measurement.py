@@ -21,7 +21,7 @@ from archcheck.throughput.speed_measurement import measure_speed, time_calls
 from archcheck.training.failures import RunFailed
 
 CPU = torch.device("cpu")
-HERE = "tests.unit.throughput.test_figures"
+HERE = "tests.unit.throughput.test_speed_measurement"
 
 # By hand: conv 6 * 6 * 4 * 9 = 1,296 multiply-adds, fc 144 * 10 = 1,440: 2,736 for an example.
 MACS = 2_736
@@ -208,7 +208,8 @@ def test_a_network_has_one_thread_of_the_cpu() -> None:
 
 
 def test_a_network_that_raises_is_told() -> None:
-    with pytest.raises(RunFailed, match=r"^the forward pass raised ValueError: no luck \(.*test_figures\.py:\d+\)$"):
+    message = r"^the forward pass raised ValueError: no luck \(.*test_speed_measurement\.py:\d+\)$"
+    with pytest.raises(RunFailed, match=message):
         figures_of("args: {raises: no luck}\n")
 
 

@@ -41,7 +41,7 @@ def imports(nodes: Iterator[ast.AST]) -> set[str]:
     return found
 
 
-all_modules = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 
 
 def test_every_module_has_a_row_and_every_row_a_module() -> None:
@@ -52,7 +52,7 @@ def test_the_root_of_the_package_is_small() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= LARGEST_ROOT
 
 
-@all_modules
+@every_module
 def test_imports_come_from_rows_above(path: Path) -> None:
     """Imports inside functions and those for type checkers count, too."""
     own = row_of(dotted_name(path))
@@ -61,7 +61,7 @@ def test_imports_come_from_rows_above(path: Path) -> None:
     assert {row_of(name) for name in ours - {"archcheck.__version__"}} <= {*above, own}
 
 
-@all_modules
+@every_module
 def test_only_marked_rows_import_torch_at_the_top(path: Path) -> None:
     if row_of(dotted_name(path)) not in MAY_IMPORT_TORCH:
         at_the_top = imports(iter(ast.parse(path.read_text("utf-8")).body))

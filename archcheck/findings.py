@@ -41,7 +41,7 @@ class Mismatch:
 
 
 def build_failure(args: Mapping[str, Any], place: Keys, error: BuildError) -> Mismatch:
-    """Why a network can't be built, at the argument at fault where it is one; `place` is where `args` are written."""
+    """Return why a network can't be built, at the argument at fault if one is; `place` is where `args` are written."""
     keys: Keys = ("build",)
     if error.arg and args:
         keys = (*place, error.arg) if error.arg in args else place

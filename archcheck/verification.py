@@ -41,12 +41,12 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """True when every check that the spec asks for was made and holds."""
+        """Return whether every check that the spec asks for was made and holds."""
         return not any(self.outcomes.values()) and not self.unmeasured
 
     @property
     def mismatches(self) -> list[Mismatch]:
-        """Everything that differs, check by check, each reason once."""
+        """Return everything that differs, check by check, each reason once."""
         return unique_mismatches(self.outcomes)
 
     def __bool__(self) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from defect_zoo.case import Defect, Rewrite, SubstitutionRule, apply_edits, family_names, load_family
+from defect_zoo.case import Defect, Family, Rewrite, apply_edits, family_names, load_family
 from defect_zoo.confirm import find_first_differences, flatten, is_equivalent, load, make_inputs
 from structure import describe_machine
 from tabulate import tabulate
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
 # ---------------------------------------------------------------------------------------------- the methods
 
 
-def judge_family(family: SubstitutionRule) -> Iterator[Verdict]:
+def judge_family(family: Family) -> Iterator[Verdict]:
     """Every case of a family, by every method."""
     original = _snapshot(family.source, family.inputs)
     with tempfile.TemporaryDirectory() as folder:
@@ -129,7 +129,7 @@ def _compare(original: _Snapshot | None, changed: _Snapshot | None) -> set[str]:
     return set() if all(torch.allclose(a, b) for a, b in zip(ours, theirs, strict=True)) else {"seeded snapshot"}
 
 
-def _record_spec(family: SubstitutionRule, folder: Path) -> Path:
+def _record_spec(family: Family, folder: Path) -> Path:
     from archcheck.cli.command_line import main as archcheck
 
     (folder / "net.py").write_text(family.source, encoding="utf-8")
@@ -244,7 +244,7 @@ def _format_lists(tally: Tally) -> Iterator[str]:
 # ---------------------------------------------------------------------------------------------- brute force
 
 
-def confirm_cases(families: Sequence[SubstitutionRule]) -> int:
+def confirm_cases(families: Sequence[Family]) -> int:
     """Check the cases themselves; print those that aren't what they say."""
     wrong = [line for family in families for line in _confirm_family(family)]
     print(*wrong, sep="\n")
@@ -253,7 +253,7 @@ def confirm_cases(families: Sequence[SubstitutionRule]) -> int:
     return 1 if wrong else 0
 
 
-def _confirm_family(family: SubstitutionRule) -> Iterator[str]:
+def _confirm_family(family: Family) -> Iterator[str]:
     for case in family.cases:
         try:
             found = _confirm_case(family, case)
@@ -263,7 +263,7 @@ def _confirm_family(family: SubstitutionRule) -> Iterator[str]:
             yield f"{family.name}: {case.name}: {found}"
 
 
-def _confirm_case(family: SubstitutionRule, case: Defect | Rewrite) -> str | None:
+def _confirm_case(family: Family, case: Defect | Rewrite) -> str | None:
     changed = apply_edits(family.source, case.edits)
     if isinstance(case, Rewrite):
         return None if is_equivalent(family.source, changed, family.inputs) else "a rewrite that differs"

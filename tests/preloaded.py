@@ -12,6 +12,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing.reduction import DupFd
 from pathlib import Path
@@ -153,6 +154,7 @@ def _run(streams: Sequence[int], command: list[str], cwd: str, env: Mapping[str,
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
+    tempfile.tempdir = None  # it goes by the environment, unless it is known already
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.write(says_so, b"x")
     os.close(says_so)

@@ -1,1 +1,8 @@
-"""The registry of checks, and one file for each check."""
+"""The checks: `registry` has their names, and each is the `CHECK` of the module of its name.
+
+- `check`: the interface of a check, and the context that it is given. `outcome`: what a check found.
+- `network_under_test`: a spec's network, built and traced once for all of its checks.
+- `spec`, `shapes`, `parameters`, `compute`: by the trace. `recording`: sections that an update records from it.
+- `health`, `function`, `state_dict`, `equivalence`: by running the network with values.
+- `accuracy`: by training it. `throughput`, `claims`: by timing it.
+"""

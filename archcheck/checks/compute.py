@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
@@ -16,7 +15,7 @@ from archcheck.structure.records import StructureTrace
 
 
 def check_compute(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
-    """The multiply-adds of one example at the first size, to the digits written."""
+    """Compare the multiply-adds of one example at the first size, to the digits written."""
     macs = spec_file.spec.macs
     if macs is None:
         return []
@@ -48,9 +47,9 @@ class ComputeCheck(Check):
         """Compare the counts."""
         return Outcome(tuple(check_compute(context.spec_file, context.network.trace)))
 
-    def record_absent(self, context: CheckContext, absent: Sequence[str]) -> Recording:
+    def record(self, context: CheckContext) -> Recording:
         """Record the multiply-adds."""
-        return record_structure(context, absent)
+        return record_structure(context, self.absent(context.spec))
 
 
 CHECK = ComputeCheck()

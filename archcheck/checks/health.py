@@ -21,7 +21,7 @@ _SHOWN = 4
 
 
 def check_health(spec_file: SpecFile, record: HealthRecord) -> list[Mismatch]:
-    """Everything that no sound network does and that the spec's `health` doesn't allow."""
+    """Return a mismatch for everything that no sound network does and that the spec's `health` doesn't allow."""
     written = spec_file.spec.health
     allowed = written if isinstance(written, Health) else Health()
     keys: Keys = ("health",) if isinstance(written, Health) else ("build",)
@@ -111,7 +111,7 @@ def _unsaved(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
 
 
 def _is_allowed(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a module, a module around it or a parameter's own name is among those excused."""
+    """Return whether a module, a module around it or a parameter's own name is among those excused."""
     parts = name.split(".") if name else []
     names = [".".join(parts[: i + 1]) for i in range(len(parts))] or [""]
     return any(parse_layer_key(text).matches(one) for text in patterns for one in names) or (
@@ -125,7 +125,7 @@ def _relax(key: str, module: str) -> tuple[str, str]:
 
 
 def _common(names: Sequence[str]) -> str:
-    """What excuses some parameters and as little else as can be: a parameter, or all that is below a module."""
+    """Return the narrowest pattern that excuses some parameters: a parameter, or everything below a module."""
     if len(names) == 1:
         return names[0]
     parts = [name.split(".") for name in names]

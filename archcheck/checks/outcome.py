@@ -58,7 +58,7 @@ class Outcome:
 
     @property
     def is_update(self) -> bool:
-        """True where an update changes the spec."""
+        """Return whether an update changes the spec."""
         return bool(self.edits or self.additions)
 
     def figures(self) -> dict[str, Any]:

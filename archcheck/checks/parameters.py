@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
@@ -19,7 +19,7 @@ from archcheck.text.words import listed
 
 
 def check_parameters(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
-    """The counts listed per layer, then total, trainable and buffers."""
+    """Compare the counts listed per layer, then total, trainable and buffers."""
     spec = spec_file.spec
     if trace.uninitialized:
         return [_uncounted(spec, trace)]
@@ -80,7 +80,7 @@ def _check_totals(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
 
 
 def _unlisted(spec: Spec, trace: StructureTrace) -> str:
-    """The outermost modules with parameters that the spec's table says nothing of: where a surprise may hide."""
+    """List the outermost modules with parameters that no line of the spec covers: an unexpected count may be theirs."""
     named = {name for text in spec.layers for name in matching_modules(parse_layer_key(text), trace)}
     around = {".".join(name.split(".")[:i]) for name in named for i in range(1, name.count(".") + 1)}
     counts = [
@@ -122,9 +122,9 @@ class ParametersCheck(Check):
         """Compare the counts."""
         return Outcome(tuple(check_parameters(context.spec_file, context.network.trace)))
 
-    def record_absent(self, context: CheckContext, absent: Sequence[str]) -> Recording:
+    def record(self, context: CheckContext) -> Recording:
         """Record the counts of the network."""
-        return record_structure(context, absent)
+        return record_structure(context, self.absent(context.spec))
 
 
 CHECK = ParametersCheck()

@@ -10,11 +10,13 @@ from archcheck.recording.spec_writer import format_sections
 
 
 def record_structure(context: CheckContext, absent: Sequence[str]) -> Recording:
-    """Record sections that the trace has the values of.
+    """Record the sections that are absent, of which the trace has the values.
 
     Raises:
         UsageError: the forward stopped, or none of them can be recorded.
     """
+    if not absent:
+        return Recording()
     trace = context.network.trace
     sections = format_sections(trace)
     found = {key: sections[key] for key in absent if key in sections}

@@ -41,7 +41,7 @@ from archcheck.text.words import close_names, listed, times
 
 
 def check_shapes(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
-    """Every listed layer's type and output, and the network's output, at every size that was tried."""
+    """Compare every listed layer's type and output, and the network's output, at every size that was tried."""
     spec = spec_file.spec
     calls = [_calls_by_name(forward) for forward in trace.forwards]
     found: list[Mismatch] = []
@@ -92,7 +92,7 @@ def _check_type(text: str, expected: str, names: Sequence[str], trace: Structure
 
 
 def _is_type(expected: str, module: ModuleRecord) -> bool:
-    """A type is known by its class's name, dotted as far as one likes."""
+    """Return whether a type written in a spec names a module's class: by the class's name, or with modules in front."""
     return expected in (module.type_name, module.qualified_type) or module.qualified_type.endswith("." + expected)
 
 
@@ -135,7 +135,7 @@ def _check_layer_output(
 
 
 def _observe(key: LayerKey, name: str, trace: StructureTrace, calls: _Calls) -> tuple[list[_Observation], str | None]:
-    """What a layer put out in every forward, and what is missing of it."""
+    """Return what a layer put out in every forward pass, and a mismatch where it put out nothing."""
     seen: list[_Observation] = []
     for forward, by_name in zip(trace.forwards, calls, strict=True):
         own = by_name.get(name, ())
@@ -174,7 +174,7 @@ def _compare(
     trace: StructureTrace,
     everything: Sequence[_Observation],
 ) -> list[Mismatch]:
-    """At most one mismatch: the first place where a value differs from the pattern, and how it would be accepted.
+    """Return at most one mismatch: the first place where a value differs from the pattern, and the edits to accept it.
 
     `about` is the subject and the module to describe; `everything` is what a rewritten pattern must hold for.
     """
@@ -196,7 +196,7 @@ def _compare(
 
 
 def _at(one: _Observation, difference: _Difference) -> str:
-    """Where it was seen, told only where the pattern alone leaves that open."""
+    """Say where a difference was seen, where the pattern alone leaves that open."""
     parts = [one.label] if one.label else []
     if any(name != BATCH for name in one.sizes) or difference.concrete:
         parts.append(", ".join(f"{name}={size}" for name, size in one.sizes.items()))
@@ -219,7 +219,7 @@ class _Difference:
 def _difference(
     pattern: ValuePattern, value: ValueRecord, sizes: Mapping[str, int], path: Keys = ()
 ) -> _Difference | None:
-    """The first place where a value isn't what the pattern says."""
+    """Return the first place where a value isn't what the pattern says; None where there is none."""
     if isinstance(pattern, TensorPattern) and isinstance(value, TensorRecord):
         expected = pattern.evaluate(sizes)
         if expected == value.shape:
@@ -238,7 +238,7 @@ def _difference(
 
 
 def _parts(pattern: ValuePattern, value: ValueRecord) -> list[tuple[str | int, ValuePattern, ValueRecord]] | None:
-    """Pattern and value side by side, part by part; None where they are built differently."""
+    """Pair a pattern with a value, part by part; None where they are built differently."""
     if isinstance(pattern, tuple) and isinstance(value, SequenceRecord) and len(pattern) == len(value.items):
         return [(i, inner, part) for i, (inner, part) in enumerate(zip(pattern, value.items, strict=True))]
     if isinstance(pattern, dict):
@@ -254,7 +254,7 @@ def _where(path: Keys, problem: str) -> str:
 
 
 def _describe(seen: Sequence[_Observation], one: _Observation, path: Keys, names: Sequence[str]) -> str:
-    """The differing value in terms of the free dimensions, or as it was at one size where that can't be told."""
+    """Format the differing value in terms of the free dimensions, or as it was at one size where that can't be told."""
     try:
         values = [_inside(other.value, path) for other in seen]
         return format_pattern(infer_value(values, [other.sizes for other in seen], names))
@@ -276,7 +276,7 @@ def _inside(value: ValueRecord, path: Keys) -> ValueRecord:
 
 
 def _edits(keys: Keys, pattern: ValuePattern, seen: Sequence[_Observation], names: Sequence[str]) -> tuple[Edit, ...]:
-    """The dimensions to rewrite, one by one where the rank stays, so that everything else keeps its bytes."""
+    """Return the edits that accept the output: dimension by dimension where the rank stays, so that bytes are kept."""
     try:
         inferred = infer_value([one.value for one in seen], [one.sizes for one in seen], names)
     except ValueError:
@@ -316,7 +316,7 @@ def _same_dim(text: str, new: int | str, sizes: Sequence[Mapping[str, int]]) -> 
 
 
 def _with_crash(spec: Spec, trace: StructureTrace, mismatches: list[Mismatch]) -> list[Mismatch]:
-    """A forward that died is a note on the first mismatch, which explains it, or else a mismatch of its own."""
+    """Add a forward that died: as a note to the first mismatch, which explains it, or else as a mismatch of its own."""
     if trace.died is None:
         return mismatches
     died, crash = trace.died
@@ -353,9 +353,9 @@ class ShapesCheck(Check):
         died = context.network.trace.died
         return [crash_mismatch(context.spec, *died)] if died is not None and not left else left
 
-    def record_absent(self, context: CheckContext, absent: Sequence[str]) -> Recording:
+    def record(self, context: CheckContext) -> Recording:
         """Record the layer table or the output."""
-        return record_structure(context, absent)
+        return record_structure(context, self.absent(context.spec))
 
 
 CHECK = ShapesCheck()

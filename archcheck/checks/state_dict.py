@@ -99,10 +99,10 @@ def state_entries(context: CheckContext) -> dict[str, StateEntry]:
     """
     from torch.nn.parameter import is_lazy
 
-    from archcheck.network.torch_state import neutral
-    from archcheck.structure.trace import build_on_meta
+    from archcheck.network.torch_state import default_torch_settings
+    from archcheck.structure.meta.building import build_on_meta
 
-    with neutral():
+    with default_torch_settings():
         state = build_on_meta(context.network.make).state_dict()
     lazy = [name for name, value in state.items() if is_lazy(value)]
     if lazy:
@@ -227,11 +227,11 @@ def _check_checkpoint(context: CheckContext, checkpoint: Checkpoint, keys: Keys)
 
 
 def _build(context: CheckContext) -> nn.Module:
-    from archcheck.network.torch_state import neutral
-    from archcheck.structure.trace import build_for_real
+    from archcheck.network.torch_state import default_torch_settings
+    from archcheck.structure.meta.building import build_seeded
 
-    with neutral():
-        return build_for_real(context.network.make)
+    with default_torch_settings():
+        return build_seeded(context.network.make)
 
 
 def read_checkpoint(path: Path, key: str | None = None) -> dict[str, Tensor]:

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
-    """What a network prints, be it from C, is no part of what we print."""
+    """Send to stderr what a network prints, be it from C: it is no part of the command's output."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _diff_functions(left: Network, right: Network) -> str:
-    """The first pair of layers that compute something else, as text; empty where there is none."""
+    """Describe the first pair of layers that compute something else; return an empty text where there is none."""
     from archcheck.function.equivalence import compare_functions, fingerprint_alike
     from archcheck.function.measure import fingerprint_as_planned
 

@@ -36,7 +36,7 @@ class Network:
 
     @property
     def trace(self) -> StructureTrace:
-        """The structure of the network."""
+        """Return the structure of the network."""
         return self.built.trace
 
 
@@ -67,7 +67,7 @@ def _depth(text: str) -> int:
 
 
 def make_head(target: str, options: argparse.Namespace, folder: Path, like: SpecFile | None = None) -> dict[str, str]:
-    """The first keys of a spec for a target, as text by key; file targets count from the spec's folder.
+    """Return the first keys of a spec for a target, as text by key; file targets count from the spec's folder.
 
     Without `--input` the target takes the inputs and sizes of `like`.
     """
@@ -121,7 +121,7 @@ def measure_network(spec_file: SpecFile, label: str) -> Network:
 
 
 def _hint_at_src(problem: str) -> str:
-    """A package below src/ is found by pytest's `pythonpath`, not by this command."""
+    """Return a hint for a package below src/, which pytest finds by its `pythonpath` and this command doesn't."""
     match = re.search(r"no module named '(\w+)", problem)
     if match is None or not any(Path("src").glob(f"{match[1]}*")):
         return ""
@@ -129,7 +129,7 @@ def _hint_at_src(problem: str) -> str:
 
 
 def spec_from_head(head: Mapping[str, str], label: str, folder: Path) -> SpecFile:
-    """The head of a spec as a spec of its own; what is wrong with it is told in the command line's words."""
+    """Read the head of a spec as a spec of its own; tell what is wrong with it in the command line's words."""
     text = "\n".join(f"{key}: {value}" for key, value in head.items())
     try:
         return parse_spec(text, label, folder / SUFFIX)
@@ -139,12 +139,12 @@ def spec_from_head(head: Mapping[str, str], label: str, folder: Path) -> SpecFil
 
 
 def _in_options(message: str) -> str:
-    """A message about a spec's `sizes` in terms of the option that writes them."""
+    """Reword a message about a spec's `sizes` in terms of the option that writes them."""
     return re.sub(r"expected sizes: \{(\w+): \[(.*?)\]\}", lambda m: f"--size {m[1]}={m[2].replace(' ', '')}", message)
 
 
 def load_network(name: str, options: argparse.Namespace, like: SpecFile | None = None) -> Network:
-    """The network of a spec file or of a target; without `--input` a target takes the inputs of `like`."""
+    """Build the network of a spec file or of a target; without `--input` a target takes the inputs of `like`."""
     if is_spec(name):
         return measure_network(read_spec(Path(name)), name)
     folder = Path.cwd()
@@ -157,7 +157,7 @@ def is_spec(name: str) -> bool:
 
 
 def refuse_build_options(options: argparse.Namespace, names: Sequence[str]) -> None:
-    """A spec brings its own inputs and arguments: ours would be ignored without a word."""
+    """Raise UsageError for options that a spec would ignore, as it brings its own inputs and arguments."""
     if all(is_spec(name) for name in names) and (options.input or options.size or options.args != "{}"):
         raise UsageError(f"{names[0]}: a spec has its own input, sizes and args: leave out --input, --size and --args")
 

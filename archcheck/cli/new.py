@@ -87,7 +87,7 @@ def _refuse_overwriting(path: Path, written: set[Path], force: bool) -> None:
 
 
 def _new_spec(target: str, options: argparse.Namespace, folder: Path) -> str:
-    """The text of a spec that holds for the target as it is."""
+    """Return the text of a spec that holds for the target as it is."""
     head = make_head(target, options, folder)
     network = measure_network(spec_from_head(head, target, folder), target)
     try:
@@ -110,7 +110,7 @@ def _new_spec(target: str, options: argparse.Namespace, folder: Path) -> str:
 
 
 def _notes(trace: StructureTrace, text: str) -> Iterator[str]:
-    """What the author of a new spec should know of how it came about, and of what it leaves open."""
+    """Yield what the author of a new spec should know of how it came about, and of what it leaves open."""
     if trace.fallback_reason:
         yield f"ran on {trace.device}: {trace.fallback_reason}"
     if trace.uncounted:

@@ -6,6 +6,5 @@
   a user's own callable. `arguments`: a spec's arguments checked against a loader's signature.
 - `transforms`: resizing, normalising and augmenting a batch on the device.
 - `batches`: a split as shuffled batches, resident on the device or streamed to it. `streaming`: a map-style data set
-  fetched item by item, in worker processes. `random_state`: derived seeds, and random state kept apart from the
-  process's own.
+  fetched item by item, in worker processes. `seeds`: seeds derived from others.
 """

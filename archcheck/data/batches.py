@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archcheck.data.random_state import derive_seed
+from archcheck.data.seeds import derive_seed
 from archcheck.data.splits import ArraySplit, Split, label_range
 from archcheck.data.streaming import Batch, BatchRequest, choose_num_workers, stream_batches
 from archcheck.data.transforms import BatchTransform

@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from archcheck.data.image_files import image_to_tensor, is_pil_image
-from archcheck.data.random_state import derive_seed, isolated_random_state
+from archcheck.data.seeds import derive_seed
 from archcheck.errors import ArchcheckError, DataError
 from archcheck.network.exceptions import one_line, one_line_with_place
+from archcheck.network.torch_state import isolated_random_state
 from archcheck.system.processors import num_cpus
 from archcheck.text.words import kind_of
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from archcheck.data.arguments import check_call_arguments
-from archcheck.data.random_state import derive_seed
+from archcheck.data.seeds import derive_seed
 from archcheck.data.splits import ArraySplit, Split, is_image_batch
 from archcheck.data.streaming import BatchRequest, fetch_batch, fetch_first_item
 from archcheck.errors import DataError

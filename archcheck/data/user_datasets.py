@@ -9,13 +9,14 @@ from typing import Any
 from torch.utils.data import IterableDataset, TensorDataset
 
 from archcheck.data.context import DataContext
-from archcheck.data.random_state import derive_seed, isolated_random_state
+from archcheck.data.seeds import derive_seed
 from archcheck.data.splits import ArraySplit, LoadedDataset, Split
 from archcheck.data.streaming import fetch_first_item, to_loss_dtype
 from archcheck.errors import BuildError, DataError
 from archcheck.network.build import check_arguments, resolve_target
 from archcheck.network.exceptions import one_line, one_line_with_place
 from archcheck.network.imports import importing
+from archcheck.network.torch_state import isolated_random_state
 from archcheck.spec.target import Target, parse_target
 from archcheck.text.words import kind_of
 

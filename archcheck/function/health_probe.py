@@ -21,9 +21,9 @@ from archcheck.function.fingerprint.preparation import NetworkFactory, prepare_f
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.function.object_equality import are_surely_equal
 from archcheck.function.records import HealthRecord
+from archcheck.network.exceptions import type_and_first_line
 from archcheck.spec.inputs import ForwardInput
-from archcheck.structure.meta import failures
-from archcheck.structure.meta.network_state import STANDARD_ATTRIBUTES
+from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
 
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
 _MAX_COPIED: Final = 2**26  # weights: larger networks are not copied
@@ -172,7 +172,7 @@ class _Examination:
             if sum(one.numel() for one in twin.network.params.values()) <= _MAX_COPIED:
                 twin = self._make_twin(copied=True)
         except Exception as error:
-            return failures.text_of(error)
+            return type_and_first_line(error)
         ours = self._runner.forward(training=False, inputs=self._fewest_examples(), reset=False)
         with twin.watcher.watching(twin.network.modules):
             theirs = twin.forward(training=False, inputs=self._fewest_examples())

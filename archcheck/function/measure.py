@@ -29,7 +29,7 @@ from archcheck.spec.models import Function, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
 from archcheck.structure.layer_selection import default_depth
-from archcheck.structure.meta.model_copy import copy_for_real
+from archcheck.structure.meta.model_copy import copy_to_cpu
 from archcheck.structure.records import Crash, StructureTrace
 from archcheck.structure.trace import trace_structure
 from archcheck.system.memory import available_bytes
@@ -52,7 +52,7 @@ def network_factory(spec_file: SpecFile, rootdir: Path | None, model: nn.Module 
 
 def _copy_as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) -> nn.Module:
     """Copy a live network with the statistics of an untrained one, where the spec's build has the same buffers."""
-    copied = copy_for_real(model)
+    copied = copy_to_cpu(model)
     try:
         fresh = dict(network_factory(spec_file, rootdir)().named_buffers())
     except Exception:  # where the build can't be had, the spec is only used with live networks

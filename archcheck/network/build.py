@@ -1,6 +1,6 @@
-"""Build targets to networks: import what the target names, check the arguments, call it.
+"""Building networks from their targets: import what a target names, check the arguments, call it.
 
-Everything that goes wrong on the way, in the user's code above all, becomes a `BuildError` of one line.
+Whatever goes wrong on the way, in the user's code above all, becomes a `BuildError` of one line.
 """
 
 from __future__ import annotations
@@ -21,13 +21,7 @@ from typing import Any
 from torch import nn
 
 from archcheck.errors import BuildError, UsageError
-from archcheck.network.imports import (
-    _attribute,
-    _file,
-    _module,
-    _raised,
-    importing,
-)
+from archcheck.network.imports import build_error, find_attribute, import_file, import_module, importing
 from archcheck.spec.target import Target, parse_target
 from archcheck.text.words import did_you_mean, kind_of
 
@@ -79,8 +73,12 @@ def resolve_target(target: str, base_dir: Path, rootdir: Path | None = None) -> 
     if parsed.kind == "timm":
         return _timm_builder(parsed.attribute)
     with importing(parsed, base_dir, rootdir):
-        module = _module(parsed.source, rootdir) if parsed.kind == "module" else _file(parsed.source, base_dir, rootdir)
-        found = _attribute(module, parsed, rootdir)
+        module = (
+            import_module(parsed.source, rootdir)
+            if parsed.kind == "module"
+            else import_file(parsed.source, base_dir, rootdir)
+        )
+        found = find_attribute(module, parsed, rootdir)
     if not callable(found):
         raise BuildError(f"{parsed.text} is {kind_of(found)}, expected a callable that returns a torch.nn.Module")
     function: Callable[..., Any] = found
@@ -137,9 +135,9 @@ def _called(target: Target, function: Callable[..., Any], args: Mapping[str, Any
         return function(**copy.deepcopy(dict(args)))  # the same args build the next network too
     except TypeError as error:
         _raise_unexpected(target, args, error)
-        raise _raised(f"building {target.text}", error, rootdir) from error
+        raise build_error(f"building {target.text}", error, rootdir) from error
     except (Exception, SystemExit) as error:
-        raise _raised(f"building {target.text}", error, rootdir) from error
+        raise build_error(f"building {target.text}", error, rootdir) from error
 
 
 def _raise_unexpected(target: Target, args: Mapping[str, Any], error: TypeError) -> None:
@@ -166,7 +164,7 @@ def _innermost_globals(traceback: TracebackType | None) -> dict[str, Any]:
 
 @contextmanager
 def _quiet_torchvision(function: Callable[..., Any]) -> Iterator[None]:
-    """Torchvision warns about defaults of its own (googlenet's init_weights) that nobody can act on here."""
+    """Silence torchvision's warnings about its own defaults (googlenet's init_weights); nobody can act on them here."""
     builder = getattr(function, "func", function)
     if not str(getattr(builder, "__module__", "")).startswith("torchvision."):
         yield
@@ -207,24 +205,13 @@ def _library(distribution: str, module: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != distribution:
-            raise _raised(f"importing {module}", error, None) from error
+            raise build_error(f"importing {module}", error, None) from error
         raise BuildError(f"{distribution} is not installed; pip install {distribution}") from error
     except Exception as error:
-        raise _raised(f"importing {module}", error, None) from error
-
-
-# ---------------------------------------------------------------------------------------------- importing
-
-
-# Files are imported under the name that they would have with their folder, or their package's, on `sys.path`: imports
-# between them then work, relative ones included. Two folders may hold modules of one name. The first of them stays in
-# `sys.modules`; whenever files of another folder are imported or called, what is theirs takes its place meanwhile.
-# Modules that something other than a build target has imported are never touched.
+        raise build_error(f"importing {module}", error, None) from error
 
 
 def require_module(model: object) -> None:
     """Raise UsageError for anything that is no network."""
-    from torch import nn
-
     if not isinstance(model, nn.Module):
         raise UsageError(f"expected a torch.nn.Module, found {type(model).__name__}")

@@ -1,4 +1,4 @@
-"""Something put between each module of a network and its forward, for as long as it is watched."""
+"""Watching the calls of a network's modules, by a function put in the place of each module's forward."""
 
 from __future__ import annotations
 
@@ -12,37 +12,29 @@ from torch import nn
 
 
 class ForwardWatcher(ABC):
-    """Watches the calls of one network's modules; what is noted of them is its subclasses' affair."""
+    """Watches the calls of one network's modules; a subclass decides what is noted of them."""
 
     def __init__(self) -> None:
-        self.failed_in = ""
+        self._failed_module = ""
         self._failure: BaseException | None = None
 
     @abstractmethod
-    def watched(self, name: str, module: nn.Module) -> Callable[..., Any]:
-        """What is called in the place of a module's forward."""
+    def wrap_forward(self, name: str, module: nn.Module) -> Callable[..., Any]:
+        """Return the function that is called in the place of a module's forward."""
 
     @abstractmethod
-    def amend(self, name: str, out: Any) -> None:
-        """The output of a module's last call, as the module's own hooks have left it."""
-
-    def blame(self, error: BaseException) -> str:
-        """The name of the innermost module that raised `error`."""
-        return self.failed_in if self._failure is error else ""
-
-    def entry(self, model: nn.Module) -> Callable[..., Any]:
-        """What to call for a forward pass; inside TorchScript, nothing can be watched."""
-        return self.watched("", model) if isinstance(model, torch.jit.ScriptModule) else model
+    def note_final_output(self, name: str, out: Any) -> None:
+        """Note the output of a module's last call as the module's own hooks have left it."""
 
     @contextmanager
     def watching(self, modules: Mapping[str, nn.Module]) -> Iterator[None]:
-        """Put this recorder between each module and its forward; afterwards the modules are as they were."""
+        """Put `wrap_forward` in the place of each module's forward; afterwards the modules are as they were."""
         modules = {name: m for name, m in modules.items() if not isinstance(m, torch.jit.ScriptModule)}
         own = {name: vars(module).get("forward") for name, module in modules.items()}
         hooked = {name: module for name, module in modules.items() if module._forward_hooks}
-        handles = [module.register_forward_hook(self._amended(name)) for name, module in hooked.items()]
+        handles = [module.register_forward_hook(self._last_hook(name)) for name, module in hooked.items()]
         for name, module in modules.items():
-            vars(module)["forward"] = self.watched(name, module)
+            vars(module)["forward"] = self.wrap_forward(name, module)
         try:
             yield
         finally:
@@ -54,22 +46,30 @@ class ForwardWatcher(ABC):
                 else:
                     vars(module)["forward"] = own[name]
 
-    def _amended(self, name: str) -> Callable[..., None]:
-        """A hook behind a module's own hooks, which may have replaced the output."""
-        return lambda _, __, out: self.amend(name, out)
+    def _last_hook(self, name: str) -> Callable[..., None]:
+        """Return a hook that runs behind a module's own hooks, which may have replaced the output."""
+        return lambda _, __, out: self.note_final_output(name, out)
+
+    def callable_for(self, model: nn.Module) -> Callable[..., Any]:
+        """Return what to call for a forward pass of the network; inside TorchScript, no module can be watched."""
+        return self.wrap_forward("", model) if isinstance(model, torch.jit.ScriptModule) else model
+
+    def failing_module(self, error: BaseException) -> str:
+        """Return the name of the innermost module that raised `error`; empty where no module did."""
+        return self._failed_module if self._failure is error else ""
 
     def note_failure(self, name: str, error: BaseException) -> None:
-        """Remember the innermost module that raised an error."""
-        if self._failure is not error:  # raised anew, or seen for the first time
-            self._failure, self.failed_in = error, name
+        """Remember that a module raised `error`; the first module that says so is the innermost."""
+        if self._failure is not error:
+            self._failure, self._failed_module = error, name
 
     def forget_failure(self) -> None:
-        """Before another forward pass."""
-        self._failure, self.failed_in = None, ""
+        """Forget what an earlier forward pass raised."""
+        self._failure, self._failed_module = None, ""
 
 
-def eager(module: nn.Module) -> Callable[..., Any]:
-    """The module's forward, without torch.compile."""
+def uncompiled_forward(module: nn.Module) -> Callable[..., Any]:
+    """Return the module's forward without torch.compile."""
     if isinstance(module, torch.jit.ScriptModule):
         return module
     inner = module._modules.get("_orig_mod")

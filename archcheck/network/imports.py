@@ -1,4 +1,10 @@
-"""Modules and files that a spec names, imported beside each other."""
+"""Importing the modules and files that specs name, beside each other.
+
+Files are imported under the name that they would have with their folder, or their package's, on `sys.path`: imports
+between them then work, relative ones included. Two folders may hold modules of one name. The first of them stays in
+`sys.modules`; whenever files of another folder are imported or called, what is theirs takes its place meanwhile.
+Modules that something other than a build target has imported are never touched.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +22,19 @@ from types import ModuleType
 from typing import Any
 
 from archcheck.errors import BuildError
-from archcheck.network.exceptions import _LIBRARIES, _frames, one_line, raised_at
+from archcheck.network.exceptions import LIBRARIES, frames_of, one_line, raised_at
 from archcheck.spec.target import Target
 from archcheck.text.words import did_you_mean
 
 
-def _raised(doing: str, error: BaseException, rootdir: Path | None) -> BuildError:
+def build_error(doing: str, error: BaseException, rootdir: Path | None) -> BuildError:
+    """Return the error of a build in which a user's code raised `error`, such as `importing nets raised ...`."""
     return BuildError(f"{doing} raised {one_line(error)}", where=raised_at(error, rootdir))
 
 
 @contextmanager
-def _search_path(folder: Path) -> Iterator[None]:
-    """Have a folder at the front of `sys.path`."""
+def _first_on_path(folder: Path) -> Iterator[None]:
+    """Put a folder at the front of `sys.path` for the block."""
     entry = str(folder)
     sys.path.insert(0, entry)
     importlib.invalidate_caches()  # files may be younger than the importer's view of their folder
@@ -38,7 +45,12 @@ def _search_path(folder: Path) -> Iterator[None]:
             sys.path.remove(entry)
 
 
-def _module(name: str, rootdir: Path | None) -> ModuleType:
+def import_module(name: str, rootdir: Path | None) -> ModuleType:
+    """Import a module by its dotted name.
+
+    Raises:
+        BuildError: there is no such module, or its code raised.
+    """
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
@@ -48,11 +60,11 @@ def _module(name: str, rootdir: Path | None) -> ModuleType:
             close = did_you_mean(missing, _siblings(missing))
             where = f" in {rootdir} or the Python environment" if rootdir and not close else ""
             raise BuildError(f"no module named {missing!r}{close or where}") from error
-        raise _raised(f"importing {name}", error, rootdir) from error
+        raise build_error(f"importing {name}", error, rootdir) from error
 
 
 def _siblings(name: str) -> list[str]:
-    """The modules beside one that isn't there, where its package is."""
+    """Return the names of the modules in the package of one that isn't there."""
     parent = name.rpartition(".")[0]
     return [
         f"{parent}.{found.name}" for found in pkgutil.iter_modules(getattr(sys.modules.get(parent), "__path__", []))
@@ -63,10 +75,15 @@ def _is_absent(error: BaseException, name: str) -> bool:
     """Whether the module itself isn't there, rather than one that it imports: then no code of it was running."""
     if not isinstance(error, ModuleNotFoundError) or not f"{name}.".startswith(f"{error.name}."):
         return False
-    return not any(_frames(error.__traceback__))
+    return not any(frames_of(error))
 
 
-def _attribute(module: ModuleType, target: Target, rootdir: Path | None) -> Any:
+def find_attribute(module: ModuleType, target: Target, rootdir: Path | None) -> Any:
+    """Return what a target names in its module.
+
+    Raises:
+        BuildError: there is no such attribute, or reading it raised.
+    """
     found: Any = module
     for name in target.attribute.split("."):
         owner = found
@@ -77,26 +94,26 @@ def _attribute(module: ModuleType, target: Target, rootdir: Path | None) -> Any:
             shown = target.source if owner is module else f"{target.source}:{getattr(owner, '__qualname__', owner)}"
             raise BuildError(f"{shown} has no {name!r}{close}") from error
         except (Exception, SystemExit) as error:
-            raise _raised(f"importing {target.text}", error, rootdir) from error
+            raise build_error(f"importing {target.text}", error, rootdir) from error
     return found
 
 
-class _Files:
-    """The files imported so far, and which folder each of the modules loaded with them belongs to."""
+class _ImportedFiles:
+    """Holds the files imported so far, and by folder the modules that were loaded with them."""
 
     def __init__(self) -> None:
         self.modules: dict[Path, ModuleType] = {}
         self._loaded: dict[Path, dict[str, ModuleType]] = {}
 
     @contextmanager
-    def using(self, folder: Path) -> Iterator[None]:
-        """Have a folder's modules importable, and those of the same names from other folders out of the way."""
+    def importable(self, folder: Path) -> Iterator[None]:
+        """Make a folder's modules importable, and hide those of the same names that other folders have."""
         displaced = self._displace(folder)
         own = self._loaded.setdefault(folder, {})
         sys.modules.update(own)
         before = set(sys.modules)
         try:
-            with _search_path(folder):
+            with _first_on_path(folder):
                 yield
         finally:
             own.update(self._new(folder, before))
@@ -106,18 +123,18 @@ class _Files:
                 sys.modules.update(modules)
 
     def forget(self, folder: Path, before: set[str]) -> None:
-        """Drop what a failed import has left behind."""
+        """Remove what a failed import has left behind."""
         for name in self._new(folder, before):
             del sys.modules[name]
 
     def _new(self, folder: Path, before: set[str]) -> dict[str, ModuleType]:
-        """The folder's modules that were imported since, without those of a folder within it that has its own."""
+        """Return the folder's modules that were imported since, but none of a folder within it that has its own."""
         owned = {id(module) for modules in self._loaded.values() for module in modules.values()}
         new = {name: sys.modules[name] for name in sys.modules.keys() - before}
-        return {name: module for name, module in new.items() if _is_under(module, folder) and id(module) not in owned}
+        return {name: module for name, module in new.items() if _lies_in(module, folder) and id(module) not in owned}
 
     def _displace(self, folder: Path) -> dict[str, dict[str, ModuleType]]:
-        """Take other folders' modules of names that this one has too out of `sys.modules`; by top-level name."""
+        """Take other folders' modules of this one's names out of `sys.modules`. Returns them by top-level name."""
         displaced: dict[str, dict[str, ModuleType]] = {}
         for other, modules in self._loaded.items():
             for name, module in modules.items():
@@ -127,36 +144,36 @@ class _Files:
         return displaced
 
 
-_files = _Files()  # per process, as sys.modules is
+_imported = _ImportedFiles()  # per process, as sys.modules is
 
 
-def _is_under(module: ModuleType, folder: Path) -> bool:
+def _lies_in(module: ModuleType, folder: Path) -> bool:
     file = getattr(module, "__file__", None)
-    return isinstance(file, str) and file.startswith(f"{folder}{os.sep}") and not file.startswith(_LIBRARIES)
+    return isinstance(file, str) and file.startswith(f"{folder}{os.sep}") and not file.startswith(LIBRARIES)
 
 
 def _has_module(folder: Path, name: str) -> bool:
     return os.path.isfile(folder / f"{name}.py") or os.path.isdir(folder / name)
 
 
-def _located(source: str, base_dir: Path) -> Path:
+def _path_of(source: str, base_dir: Path) -> Path:
     return (base_dir / source).resolve()
 
 
 @contextmanager
 def importing(target: Target, base_dir: Path, rootdir: Path | None) -> Iterator[None]:
-    """Have what the target's code may import at hand: `rootdir`'s modules, and before them those beside a file."""
+    """Make importable what the target's code may import: `rootdir`'s modules, and before them those beside a file."""
     folders = [rootdir.resolve()] if rootdir is not None else []
     if target.kind == "path":
-        folders.append(_package_of(_located(target.source, base_dir))[0])
+        folders.append(_package_of(_path_of(target.source, base_dir))[0])
     with ExitStack() as stack:
         for folder in folders:
-            stack.enter_context(_files.using(folder))
+            stack.enter_context(_imported.importable(folder))
         yield
 
 
 def _package_of(path: Path) -> tuple[Path, list[str]]:
-    """The folder that would have to be on `sys.path`, and the parts of the module's name from there."""
+    """Return the folder that would have to be on `sys.path`, and the parts of the module's name from there."""
     parts, folder = [path.stem], path.parent
     while os.path.isfile(folder / "__init__.py") and folder.parent != folder:
         parts.insert(0, folder.name)
@@ -166,35 +183,40 @@ def _package_of(path: Path) -> tuple[Path, list[str]]:
     return folder, parts
 
 
-def _file(source: str, base_dir: Path, rootdir: Path | None) -> ModuleType:
-    path = _located(source, base_dir)
+def import_file(source: str, base_dir: Path, rootdir: Path | None) -> ModuleType:
+    """Import a Python file once, under the name that it has in its package.
+
+    Raises:
+        BuildError: there is no such file, or its code raised.
+    """
+    path = _path_of(source, base_dir)
     if not os.path.isfile(path):  # unlike Path's, false for a name that is too long
         raise BuildError(f"no file {source} in {base_dir}")
-    if path in _files.modules:
-        return _files.modules[path]
+    if path in _imported.modules:
+        return _imported.modules[path]
     folder, parts = _package_of(path)
     before = set(sys.modules)
     try:
         module = _import_file(path, folder, parts)
     except BaseException as error:
-        _files.forget(folder, before)
+        _imported.forget(folder, before)
         if isinstance(error, (Exception, SystemExit)):
-            raise _raised(f"importing {source}", error, rootdir) from error
+            raise build_error(f"importing {source}", error, rootdir) from error
         raise
-    _files.modules[path] = module
+    _imported.modules[path] = module
     return module
 
 
 def _import_file(path: Path, folder: Path, parts: list[str]) -> ModuleType:
-    if _is_free(parts[0], folder) and all(part.isidentifier() for part in parts):
+    if _may_have_name(parts[0], folder) and all(part.isidentifier() for part in parts):
         module = importlib.import_module(".".join(parts))
         if _is_file_of(module, path):
             return module
     return _import_under_own_name(path)
 
 
-def _is_free(top: str, folder: Path) -> bool:
-    """Whether a top-level name means the folder's: no other module has it, whether imported already or Python's own."""
+def _may_have_name(top: str, folder: Path) -> bool:
+    """Whether a top-level name can mean the folder's module: no other one has it, imported already or Python's own."""
     if top in sys.modules:
         loaded = sys.modules[top]
         return any(_is_file_of(loaded, folder / rest) for rest in (f"{top}.py", f"{top}/__init__.py"))

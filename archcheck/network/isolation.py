@@ -1,4 +1,4 @@
-"""What a trace needs around it: the caller's state kept, nothing compiled, room for deep networks."""
+"""Contexts for running a user's network: the caller's state kept, nothing compiled, room for deep nesting."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from archcheck.network.torch_state import cpu_by_default, preserved_state
 
 
 @contextmanager
-def isolated_torch() -> Iterator[None]:
-    """Undo whatever a constructor or a forward pass does to torch's settings and to the random generators."""
+def isolated_user_code() -> Iterator[None]:
+    """Run constructors and forward passes without gradients, on the CPU by default, and compile nothing.
+
+    Torch's settings, its modes and the random generators are restored afterwards.
+    """
     state = torch._C._get_torch_function_state()
     try:
         with preserved_state(), torch.inference_mode(False), torch.no_grad(), _uncompiled(), cpu_by_default():
@@ -25,15 +28,19 @@ def isolated_torch() -> Iterator[None]:
 
 
 def _uncompiled() -> AbstractContextManager[Any]:
-    """Functions under torch.compile run as they are written; only where compiling was ever imported."""
+    """Run functions under torch.compile as they are written; does nothing where compiling was never imported."""
     if "torch._dynamo" not in sys.modules:
         return nullcontext()
     return torch.compiler.set_stance("force_eager")  # type: ignore[no-any-return]
 
 
 @contextmanager
-def room_for_depth(names: Iterable[str]) -> Iterator[None]:
-    """Let modules nest as deeply as they can without a trace, which has a call of its own for each of theirs."""
+def raised_recursion_limit(names: Iterable[str]) -> Iterator[None]:
+    """Raise Python's recursion limit by the depth of the modules of these names.
+
+    A watched forward has a call of its own for each call of a module; a network that is deep enough to come near the
+    limit must still run.
+    """
     before = sys.getrecursionlimit()
     depth = max((name.count(".") for name in names), default=0)
     if depth < 50:
@@ -47,8 +54,8 @@ def room_for_depth(names: Iterable[str]) -> Iterator[None]:
 
 
 @contextmanager
-def collector_paused() -> Iterator[None]:
-    """Modules are many small objects: collecting garbage among them takes a third of the time it takes to make them."""
+def gc_paused() -> Iterator[None]:
+    """Pause garbage collection: with it, making the many small objects of modules takes a third longer."""
     enabled = gc.isenabled()
     gc.disable()
     try:

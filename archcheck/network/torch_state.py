@@ -1,4 +1,4 @@
-"""Torch's global state, kept as the caller had it."""
+"""Torch's global settings and the random generators: kept as the caller had them, or set for a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def preserved_state() -> Iterator[None]:
 
 @contextmanager
 def cpu_by_default() -> Iterator[None]:
-    """The CPU as default device, where the caller has another; a mode of its own would slow every call down.
+    """Make the CPU the default device where the caller has another; a mode of our own would slow every call down.
 
     For use within `preserved_state`, which brings the caller's back.
     """
@@ -38,8 +38,8 @@ def cpu_by_default() -> Iterator[None]:
 
 
 @contextmanager
-def neutral() -> Iterator[None]:
-    """Torch as it is when it was just imported, for a user's code to run in; the caller's settings come back."""
+def default_torch_settings() -> Iterator[None]:
+    """Run a user's code under the settings that torch has when just imported; restore the caller's afterwards."""
     with preserved_state(), torch.inference_mode(False), cpu_by_default():
         torch.set_default_dtype(torch.float32)
         yield
@@ -47,12 +47,11 @@ def neutral() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int, device: torch.device, num_threads: int | None = None) -> Iterator[None]:
-    """The same random numbers and settings for every run; the caller's come back."""
+    """Give every run the same random numbers and settings; restore the caller's afterwards."""
     if device.type == "cuda":
         torch.cuda.init()  # type: ignore[no-untyped-call]  # before its generators' states are kept
-    if "numpy" in sys.modules:
-        import numpy.random  # noqa: F401  # or it is imported during the run, and seeds itself by the clock
-    with neutral(), torch.autocast(device.type, enabled=False):
+    _import_numpy_random()
+    with default_torch_settings(), torch.autocast(device.type, enabled=False):
         if num_threads is not None:
             torch.set_num_threads(num_threads)
         torch.manual_seed(seed)
@@ -60,8 +59,26 @@ def seeded(seed: int, device: torch.device, num_threads: int | None = None) -> I
         yield
 
 
+@contextmanager
+def isolated_random_state(seed: int) -> Iterator[None]:
+    """Seed torch's (on the CPU), Python's and NumPy's generators for the block; restore their states afterwards."""
+    _import_numpy_random()
+    before = _cpu_generators()
+    seed_generators(seed)
+    try:
+        yield
+    finally:
+        _restore_cpu_generators(before)
+
+
+def _import_numpy_random() -> None:
+    """Import NumPy's generator where NumPy is loaded: imported during a run, it would seed itself by the clock."""
+    if "numpy" in sys.modules:
+        import numpy.random  # noqa: F401
+
+
 def seed_generators(seed: int = 0) -> None:
-    """The same random numbers from every generator of the CPU; those of a GPU are left as they are."""
+    """Seed every generator of the CPU; those of a GPU are left as they are."""
     torch.default_generator.manual_seed(seed)
     random.seed(seed)
     numpy = sys.modules.get("numpy.random")
@@ -139,23 +156,30 @@ def _default_device_context() -> Any:
 
 
 def _generators() -> tuple[Any, ...]:
-    numpy = sys.modules.get("numpy.random")
     return (
-        torch.get_rng_state(),
         torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None,  # type: ignore[no-untyped-call]
         torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
-        random.getstate(),
-        numpy.get_state() if numpy is not None else None,
+        _cpu_generators(),
     )
 
 
 def _restore_generators(before: tuple[Any, ...]) -> None:
-    cpu, cuda, mps, python, numpy = before
-    torch.set_rng_state(cpu)
+    cuda, mps, cpu = before
     if cuda is not None:
         torch.cuda.set_rng_state_all(cuda)
     if mps is not None:
         torch.mps.set_rng_state(mps)
-    random.setstate(python)
-    if numpy is not None:
-        sys.modules["numpy.random"].set_state(numpy)
+    _restore_cpu_generators(cpu)
+
+
+def _cpu_generators() -> tuple[Any, ...]:
+    numpy = sys.modules.get("numpy.random")
+    return torch.get_rng_state(), random.getstate(), numpy.get_state() if numpy is not None else None
+
+
+def _restore_cpu_generators(before: tuple[Any, ...]) -> None:
+    torchs, pythons, numpys = before
+    torch.set_rng_state(torchs)
+    random.setstate(pythons)
+    if numpys is not None:
+        sys.modules["numpy.random"].set_state(numpys)

@@ -23,7 +23,7 @@ class Archcheck:
         self._rootdir = rootdir
 
     def verify(self, spec: str | os.PathLike[str], model: nn.Module | None = None) -> Verification:
-        """`archcheck.verify`; a relative path counts from the test's folder, or else from pytest's rootdir."""
+        """Call `archcheck.verify`; a relative path counts from the test's folder, or else from pytest's rootdir."""
         from archcheck.spec.spec_file import read_spec
         from archcheck.verification import verify_spec
 
@@ -37,7 +37,7 @@ class Archcheck:
         return verify_spec(spec_file, self._rootdir, model)
 
     def summary(self, model: nn.Module, input: Any, **options: Any) -> Summary:  # noqa: A002 - as in archcheck.summary
-        """`archcheck.summary`."""
+        """Call `archcheck.summary`."""
         from archcheck.structure.summary import summary
 
         return summary(model, input, **options)

@@ -111,14 +111,14 @@ class CheckItem(pytest.Function):
     found: CheckReport
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
-        """Where the item stands: the line of the spec (from 0, as pytest counts), and the title of its failure."""
+        """Return where the item stands: the line of the spec (from 0, as in pytest), and the title of its failure."""
         return self.path, self.loc.line - 1, f"{spec_name(self.path)}: {self.name}"
 
     # As in pytest's own Function, which leaves out an argument of Node's method too.
     def repr_failure(  # type: ignore[override]
         self, excinfo: pytest.ExceptionInfo[BaseException]
     ) -> str | TerminalRepr:
-        """A verdict as its own text, without a traceback; anything else as pytest shows it."""
+        """Show a verdict as its own text, without a traceback; anything else as pytest shows it."""
         error = excinfo.value
         if not isinstance(error, CheckFailure):
             return super().repr_failure(excinfo)

@@ -19,7 +19,7 @@ from archcheck.training.options import RunOptions, parse_device, parse_seed
 
 
 def choose_paths(config: pytest.Config) -> None:
-    """Without paths on the command line look in `archcheck_paths`, and only there.
+    """Look in `archcheck_paths`, and only there, where the command line has no paths.
 
     Raises:
         pytest.UsageError: there is no spec file in the paths to look in.
@@ -39,7 +39,7 @@ def choose_paths(config: pytest.Config) -> None:
 
 
 def _has_spec(path: Path, skipped: Sequence[str]) -> bool:
-    """Whether pytest would find a spec file at a path, or in a folder that it would go into."""
+    """Return whether pytest would find a spec file at a path, or in a folder that it would go into."""
     if not path.is_dir():
         return path.name.endswith(SUFFIX)
     for _, folders, files in os.walk(path):
@@ -50,7 +50,7 @@ def _has_spec(path: Path, skipped: Sequence[str]) -> bool:
 
 
 def run_options(config: pytest.Config) -> RunOptions:
-    """The command line's options of training.
+    """Read the options of training.
 
     Raises:
         pytest.UsageError: one of them has no meaning.
@@ -75,14 +75,14 @@ def run_options(config: pytest.Config) -> RunOptions:
 
 
 def _num_threads(config: pytest.Config) -> int | None:
-    """A worker's share of the processor: threads that share a core spend their time waiting for each other."""
+    """Return a worker's share of the processors: threads that share one spend their time waiting for each other."""
     if not hasattr(config, "workerinput"):
         return None
     return max(1, num_cpus() // int(config.workerinput["workercount"]))
 
 
 def _folder(config: pytest.Config, name: str | None, *, must_exist: bool = False) -> Path | None:
-    """A folder named on the command line, from where pytest was started."""
+    """Return a folder named on the command line, from where pytest was started."""
     if not name:
         return None
     folder = Path(config.invocation_params.dir, Path(name).expanduser())
@@ -94,7 +94,7 @@ def _folder(config: pytest.Config, name: str | None, *, must_exist: bool = False
 
 
 def machine_facts(config: pytest.Config) -> dict[str, Any]:
-    """The device that is timed on, its threads, and torch."""
+    """Return the device that is timed on, its threads, and torch's version."""
     from archcheck.throughput.machine import describe_device
     from archcheck.throughput.speed_measurement import num_timing_threads
     from archcheck.training.devices import choose_device

@@ -20,7 +20,7 @@ Watch = Callable[["TrainingProgress"], None]
 
 @contextmanager
 def showing(config: pytest.Config, label: str) -> Iterator[Watch | None]:
-    """Something to tell a run's progress to; None where nobody is to be told (`-q`, a worker of xdist)."""
+    """Give a function to tell a run's progress to; None where nobody is to be told (`-q`, a worker of xdist)."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput") or config.get_verbosity() < 0:
         yield None
@@ -68,7 +68,7 @@ class _Line:
 
 
 def format_progress(progress: TrainingProgress) -> str:
-    """`epoch 2/10  loss 0.412  accuracy 0.843  11_600 examples/s  12 s left`, accuracy being the last epoch's."""
+    """Return `epoch 2/10  loss 0.412  test 0.843  11_600 examples/s  12 s left`; `test` is of the last epoch."""
     parts = [f"epoch {progress.epoch}/{progress.num_epochs}"]
     if progress.finished is None:
         parts[0] += f" {progress.fraction:4.0%}"

@@ -32,12 +32,12 @@ class BenchmarkStopwatch:
 
     @property
     def is_shared(self) -> str:
-        """Why nothing can be timed fairly; empty where no other items run at the same time."""
+        """Return why nothing can be timed fairly; empty where no other items run at the same time."""
         return shared_processor(self._config)
 
     @property
     def is_off(self) -> str:
-        """Why nothing can be timed in this session; empty where it can."""
+        """Return why nothing can be timed in this session; empty where it can."""
         if self.is_shared:
             return self.is_shared
         if self._benchmark is None:
@@ -46,7 +46,7 @@ class BenchmarkStopwatch:
 
     @property
     def saved_runs(self) -> SavedRuns:
-        """Where pytest-benchmark saves its runs."""
+        """Return where pytest-benchmark saves its runs."""
         session: Any = self._config._benchmarksession  # type: ignore[attr-defined]
         folder = getattr(session.storage, "path", None)
         return SavedRuns(folder, self._benchmark.fullname, bool(session.save or session.autosave))

@@ -1,1 +1,5 @@
-"""Spec files written: new ones, and recorded values edited in place."""
+"""Spec files written.
+
+`spec_writer` makes the text of a spec from a trace, `edits` replaces or adds recorded values in place, and
+`calibration` does so for a minimum accuracy and its settings.
+"""

@@ -1,1 +1,5 @@
-"""Results as text: mismatches, verifications, the tables that a run ends with."""
+"""Results as text.
+
+`mismatches` has the messages of failures, `verification` the result of `archcheck.verify`, `terminal` the tables that a
+run ends with, and `calibration` those of `archcheck calibrate`.
+"""

@@ -17,7 +17,7 @@ MISMATCHES_AT_MOST = 200
 def format_mismatches(
     spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None, accept: str | None = None
 ) -> str:
-    """Every mismatch: the first ones as blocks that start with `FILE:LINE:`, those behind them in a line each.
+    """Format mismatches: the first ones as blocks that start with `FILE:LINE:`, those behind them in a line each.
 
     `accept` is the command that would accept them.
     """
@@ -31,7 +31,7 @@ def format_mismatches(
 
 
 def format_mismatch(spec_file: SpecFile, mismatch: Mismatch, trace: StructureTrace | None) -> str:
-    """One mismatch: the headline, then what was expected, what was found, and what helps to understand it."""
+    """Format one mismatch: the headline, what was expected, what was found, and what helps to understand it."""
     lines = [headline(spec_file, mismatch)]
     if mismatch.expected is not None:
         lines.append(_line("expected", mismatch.expected))
@@ -45,7 +45,7 @@ def format_mismatch(spec_file: SpecFile, mismatch: Mismatch, trace: StructureTra
 
 
 def format_difference(mismatch: Mismatch, trace: StructureTrace) -> str:
-    """What differs between two networks, of which neither is a spec's."""
+    """Format a difference between two networks, of which neither is a spec's."""
     lines = [f"first difference in function: {mismatch.subject}: {mismatch.problem}"]
     lines += [_line(label, text) for label, text in (("left", mismatch.expected), ("right", mismatch.actual)) if text]
     description = _description(mismatch, trace)
@@ -54,7 +54,7 @@ def format_difference(mismatch: Mismatch, trace: StructureTrace) -> str:
 
 
 def headline(spec_file: SpecFile, mismatch: Mismatch) -> str:
-    """`FILE:LINE: subject: problem`, for one-line summaries."""
+    """Return `FILE:LINE: subject: problem`, for one-line summaries."""
     loc = spec_file.locate(mismatch.keys, key=bool(mismatch.keys) and mismatch.keys[-1] == mismatch.subject)
     subject = mismatch.subject if mismatch.subject.isprintable() else repr(mismatch.subject)
     return f"{loc}: {subject}: {mismatch.problem}"

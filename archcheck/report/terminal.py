@@ -45,7 +45,7 @@ class Row:
 
 
 def format_summary(rows: Sequence[Row]) -> str:
-    """The table by tabulate: spec, build, parameters, MACs, each check's verdict, time; notes below it."""
+    """Format the table of specs: build, parameters, MACs, each check's verdict, time; notes below it."""
     ordered = sorted(rows, key=lambda row: row.spec)
     checks = [check for check in CHECKS if any(check in row.verdicts for row in ordered)]
     headers = ["spec", "build", "parameters", "MACs", *checks, "time"]
@@ -61,7 +61,7 @@ def format_summary(rows: Sequence[Row]) -> str:
 
 
 def format_trainings(rows: Sequence[Row]) -> str:
-    """A line for each network that was trained; nothing where none was."""
+    """Format a line for each network that was trained; return an empty text where none was."""
     trained = [(row.spec, row.training) for row in sorted(rows, key=lambda row: row.spec) if row.training]
     headers = ["spec", "recipe", "device", "precision", "seed", "epochs", "loss", "train", "test", "examples/s"]
     cells = [[spec, *_training_cells(run)] for spec, run in trained]
@@ -77,12 +77,12 @@ def _training_cells(run: TrainingRecord) -> list[str]:
 
 
 def format_speeds(rows: Sequence[Row]) -> str:
-    """A line for each network that was timed; nothing where none was."""
+    """Format a line for each network that was timed; return an empty text where none was."""
     return format_speed_table([(row.spec, row.speed) for row in sorted(rows, key=lambda row: row.spec) if row.speed])
 
 
 def format_speed_table(timed: Sequence[tuple[str, SpeedFigures]]) -> str:
-    """Specs and their figures, a line each; without a column where it has nothing to tell."""
+    """Format specs and their figures, a line each; columns that have nothing to tell are left out."""
     headers = ["spec", "mode", "device", "precision", "batch", "examples/s", "MACs", "of peak", "memory", "compile"]
     cells = [[spec, *_speed_cells(speed.record)] for spec, speed in timed]
     align = ["left"] * 4 + ["right"] * 6

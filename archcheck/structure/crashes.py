@@ -1,4 +1,4 @@
-"""Forward passes that died, in words and as mismatches."""
+"""Forward passes that stopped with an error: in words, and as mismatches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHAPE_ERRORS = [
 
 
 def explain(text: str) -> str:
-    """Torch's most common shape errors in the words of a layer: what comes in and what it was made for."""
+    """Reword torch's most common shape errors in terms of a layer: what comes in and what it was made for."""
     for pattern, what in _SHAPE_ERRORS:
         match = pattern.search(text)
         if match:
@@ -45,7 +45,7 @@ def explain(text: str) -> str:
 
 
 def describe_stop(trace: StructureTrace) -> str | None:
-    """Why the forward didn't get through, None where it did."""
+    """Return why the forward didn't get through, None where it did."""
     if trace.died is not None:
         return f"the forward stopped at {explain(describe_crash(trace.died[1]))}"
     if trace.uninitialized:
@@ -54,7 +54,7 @@ def describe_stop(trace: StructureTrace) -> str | None:
 
 
 def crash_mismatch(spec: Spec, died: ForwardRecord, crash: Crash) -> Mismatch:
-    """A forward that died, at the line that lists the layer it died in (or the nearest one around it, or the build)."""
+    """Return a crash as a mismatch at the line that lists its layer (or the nearest one around it, or the build)."""
     sizes = ", ".join(f"{name}={size}" for name, size in died.sizes.items())
     notes = [("at", sizes)] if sizes else []
     if crash.where:
@@ -66,7 +66,7 @@ def crash_mismatch(spec: Spec, died: ForwardRecord, crash: Crash) -> Mismatch:
 
 
 def describe_crash(crash: Crash) -> str:
-    """One line: the module and the error, with the user's line where it is known."""
+    """Return a crash in one line: the module and the error, with the user's line where it is known."""
     where = f" ({crash.where})" if crash.where else ""
     return f"{crash.module or 'the network itself'}: {crash.error}{where}"
 

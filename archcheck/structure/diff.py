@@ -1,4 +1,4 @@
-"""What differs between two traces, the first divergence first. Pure."""
+"""Differences between two traces, the first divergence first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archcheck.text.tables import format_table
 
 @dataclass(frozen=True, slots=True)
 class LayerCall:
-    """One call of a module, as far as two networks can be compared by it."""
+    """One call of a module, with what two networks are compared by."""
 
     name: str
     type_name: str
@@ -26,7 +26,7 @@ class LayerCall:
 
     @property
     def signature(self) -> tuple[str, str, int]:
-        """Everything but the name."""
+        """The layer without its name: type, output and number of parameters."""
         return self.type_name, self.output, self.num_params
 
 
@@ -39,13 +39,13 @@ class Divergence:
 
     @property
     def name(self) -> str:
-        """The layer's name, both where they differ."""
+        """The layer's name, or both names where they differ."""
         names = dict.fromkeys(side.name for side in (self.left, self.right) if side is not None)
         return " / ".join(names)
 
 
 def compare_layers(left: StructureTrace, right: StructureTrace) -> list[Divergence]:
-    """The layers that differ, in the order in which they finish: inner ones before those around them."""
+    """Return the layers that differ, in the order in which they finish: inner ones before those around them."""
     ours, theirs = layers_of(left), layers_of(right)
     names = {layer.name for layer in ours} & {layer.name for layer in theirs}
     everything = {layer.name for layer in ours} | {layer.name for layer in theirs}
@@ -55,7 +55,7 @@ def compare_layers(left: StructureTrace, right: StructureTrace) -> list[Divergen
 
 
 def _without_insides(divergences: list[Divergence]) -> list[Divergence]:
-    """A block that only one side has stands for everything inside it."""
+    """Drop what lies inside a block that only one side has: the block stands for it."""
     alone = {one.name for one in divergences if one.left is None or one.right is None}
 
     def is_inside(one: Divergence) -> bool:
@@ -72,7 +72,7 @@ def _alike(pair: Divergence, by_name: bool) -> bool:
 
 
 def layers_of(trace: StructureTrace) -> list[LayerCall]:
-    """Every call of the first forward, in the order in which they returned."""
+    """Return every call of the first forward, in the order in which they returned."""
     outputs = format_calls(trace)
     forward = trace.forwards[0]
     times = forward.num_calls()
@@ -89,7 +89,7 @@ def layers_of(trace: StructureTrace) -> list[LayerCall]:
 
 
 def _paired(ours: list[LayerCall], theirs: list[LayerCall]) -> Iterator[Divergence]:
-    """Layers of one name side by side; what only one side has, where it runs."""
+    """Pair the layers of one name; what only one side has stands where it runs."""
     matcher = SequenceMatcher(None, [one.name for one in ours], [one.name for one in theirs], autojunk=False)
     moved = {one.name: one for one in theirs}
     seen_right = {one.name for one in ours}
@@ -102,7 +102,7 @@ def _paired(ours: list[LayerCall], theirs: list[LayerCall]) -> Iterator[Divergen
 
 
 def _paired_by_execution(ours: list[LayerCall], theirs: list[LayerCall]) -> Iterator[Divergence]:
-    """Leaf layers matched by what they are and when they run, whatever their names."""
+    """Pair leaf layers by what they are and when they run, whatever their names."""
     ours = [layer for layer in ours if layer.is_leaf]
     theirs = [layer for layer in theirs if layer.is_leaf]
     keys = [one.signature for one in ours], [one.signature for one in theirs]
@@ -118,7 +118,7 @@ def _paired_by_execution(ours: list[LayerCall], theirs: list[LayerCall]) -> Iter
 
 
 def format_comparison(left: StructureTrace, right: StructureTrace, names: tuple[str, str]) -> tuple[str, bool]:
-    """The differences as text, and whether there are any."""
+    """Return the differences as text, and whether there are any."""
     divergences = compare_layers(left, right)
     totals = _totals(left, right)
     if not divergences and not totals:
@@ -141,7 +141,7 @@ def format_comparison(left: StructureTrace, right: StructureTrace, names: tuple[
 
 
 def _cell(layer: LayerCall | None, other: LayerCall | None) -> str:
-    """What one side has, told only as far as it differs."""
+    """Return what one side has, as far as it differs from the other."""
     if layer is None:
         return "-"
     parts = [layer.type_name]

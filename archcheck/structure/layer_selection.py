@@ -1,4 +1,4 @@
-"""The modules that a spec's layer keys name, and how deep a layer table goes."""
+"""Selecting layers: the modules that a spec's keys name, and how deep a layer table goes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MATCHES_SHOWN = 3  # of a glob's layers that differ alike, so that one wrong lin
 
 
 def matching_modules(key: LayerKey, trace: StructureTrace) -> list[str]:
-    """The names of the modules that a key of `layers` speaks of, aliases resolved, in `named_modules()` order."""
+    """Return the names of the modules that a key of `layers` selects, aliases resolved, in `named_modules()` order."""
     if not key.is_glob:
         name = trace.aliases.get(key.pattern, key.pattern)
         return [name] if name in trace.modules and name != ROOT else []
@@ -23,7 +23,7 @@ def matching_modules(key: LayerKey, trace: StructureTrace) -> list[str]:
 
 
 def limit_glob(key: LayerKey, mismatches: list[Mismatch]) -> list[Mismatch]:
-    """The first few of a glob's mismatches, the last of them saying how many more there are."""
+    """Return the first few of a glob's mismatches, the last of them saying how many more there are."""
     if len(mismatches) <= MATCHES_SHOWN:
         return mismatches
     ordered = sorted(mismatches, key=lambda mismatch: mismatch.order)
@@ -36,7 +36,7 @@ ROWS_AT_MOST = 40  # what still reads as a table; decides the depth where none i
 
 
 def default_depth(trace: StructureTrace) -> int:
-    """The deepest level of modules whose table still reads at a glance."""
+    """Return the deepest level of modules whose table still reads at a glance."""
     names = {call.name for call in trace.forwards[0].calls if call.name}
     levels = [name.count(".") + 1 for name in names]
     deepest = max(levels, default=1)

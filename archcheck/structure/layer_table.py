@@ -17,7 +17,7 @@ LAYER_ALIGN = ("left", "left", "left", "right", "right")
 
 
 def layer_rows(trace: StructureTrace, depth: int | None = None) -> list[tuple[str, str, str, str, str]]:
-    """The first forward's calls in the order of execution, down to `depth` dots (all of them without)."""
+    """Return the first forward's calls in the order of execution, down to `depth` levels (all of them without)."""
     forward = trace.forwards[0]
     batch = forward.sizes.get(BATCH, 1)
     outputs = format_calls(trace)
@@ -38,13 +38,13 @@ def layer_rows(trace: StructureTrace, depth: int | None = None) -> list[tuple[st
 
 
 def format_layers(trace: StructureTrace, depth: int | None = None) -> str:
-    """The layer table with its totals below."""
+    """Return the layer table with its totals below."""
     table = format_table(layer_rows(trace, depth), LAYER_HEADERS, LAYER_ALIGN, "simple")
     return "\n".join([table, *totals(trace)])
 
 
 def totals(trace: StructureTrace) -> list[str]:
-    """What the layer table ends with: output, parameters, multiply-adds, and anything unusual about the run."""
+    """Return the lines below the layer table: output, parameters, multiply-adds, and anything unusual about the run."""
     root, forward = trace.root, trace.forwards[0]
     lines = ["", f"output      {format_output(trace)}"]
     frozen = f", {root.num_frozen_params:_} of them frozen" if root.num_frozen_params else ""
@@ -70,7 +70,7 @@ def _unusual(trace: StructureTrace, forward: ForwardRecord) -> list[str]:
 
 
 def format_layers_html(trace: StructureTrace, depth: int | None = None) -> str:
-    """The layer table for a notebook."""
+    """Return the layer table as HTML, for a notebook."""
     rows = [[cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in row] for row in layer_rows(trace, depth)]
     table = format_table(rows, LAYER_HEADERS, LAYER_ALIGN, "html")
     return f"{table}<pre>{html.escape(chr(10).join(totals(trace)).strip())}</pre>"

@@ -1,4 +1,4 @@
-"""Measured values and shape patterns: what a spec would say of values seen at several sizes, and both as text."""
+"""Patterns of measured values: inferring what a spec would say of them, and showing values and patterns as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from archcheck.text.yaml_flow import format_key
 
 
 def named_items(value: ValueRecord) -> Mapping[str, ValueRecord] | None:
-    """The named parts of a value (dict, dataclass, namedtuple), None where its parts have no names."""
+    """Return the named parts of a value (dict, dataclass, namedtuple), None where its parts have no names."""
     if isinstance(value, MappingRecord):
         return value.items
     if isinstance(value, SequenceRecord) and value.fields is not None:
@@ -28,12 +28,12 @@ def named_items(value: ValueRecord) -> Mapping[str, ValueRecord] | None:
 
 
 def format_sizes(shape: Sequence[int]) -> str:
-    """Sizes as a shape is written."""
+    """Return sizes as a shape is written: `[2, 64]`."""
     return f"[{', '.join(map(str, shape))}]"
 
 
 def format_pattern(pattern: Any) -> str:
-    """A pattern, or dimensions that were inferred, as written in a spec."""
+    """Return a pattern, or dimensions that were inferred, as written in a spec."""
     if pattern is None:
         return "null"
     if isinstance(pattern, dict):
@@ -44,9 +44,10 @@ def format_pattern(pattern: Any) -> str:
 
 
 def infer_value(values: Sequence[ValueRecord], sizes: Sequence[Mapping[str, int]], names: Sequence[str]) -> Any:
-    """What a spec would say of values seen at several sizes: nested lists and maps of dimensions, None for no tensor.
+    """Infer what a spec would say of values seen at several sizes: dimensions in lists and maps; None is no tensor.
 
-    Raises ValueError where no pattern fits them all.
+    Raises:
+        ValueError: no pattern fits them all.
     """
     first = values[0]
     if any(type(value) is not type(first) for value in values):
@@ -78,7 +79,7 @@ def _inferred_shape(
 
 
 def format_value(value: ValueRecord) -> str:
-    """A measured value with its sizes as numbers."""
+    """Return a measured value as text, with its sizes as numbers."""
     if isinstance(value, TensorRecord):
         return format_sizes(value.shape)
     if isinstance(value, OpaqueRecord):
@@ -91,12 +92,12 @@ def format_value(value: ValueRecord) -> str:
 
 
 def dimension_names(trace: StructureTrace) -> list[str]:
-    """The free dimensions that the forwards were tried with, in order."""
+    """Return the free dimensions that the forwards were tried with, in order."""
     return list(dict.fromkeys(name for forward in trace.forwards for name in forward.sizes))
 
 
 def infer_calls(trace: StructureTrace) -> dict[tuple[str, int], Any]:
-    """What a spec would say of every call's output, by module name and call index.
+    """Infer what a spec would say of every call's output, by module name and call index.
 
     Calls that didn't return in every forward, or whose output no pattern fits, are left out.
     """
@@ -118,7 +119,11 @@ def infer_calls(trace: StructureTrace) -> dict[tuple[str, int], Any]:
 
 
 def infer_output(trace: StructureTrace) -> Any:
-    """What a spec would say of the network's output. Raises ValueError where no pattern fits, or nothing came out."""
+    """Infer what a spec would say of the network's output.
+
+    Raises:
+        ValueError: no pattern fits, or a forward didn't get through.
+    """
     outputs = [forward.output for forward in trace.forwards if forward.output is not None]
     if not outputs or len(outputs) != len(trace.forwards):
         raise ValueError("the forward did not get through")
@@ -126,7 +131,7 @@ def infer_output(trace: StructureTrace) -> Any:
 
 
 def format_calls(trace: StructureTrace) -> dict[tuple[str, int], str]:
-    """Every call's output as text: in terms of the free dimensions where that can be told, else as it was at first."""
+    """Return every call's output as text: in free dimensions where a pattern fits, else as it was at the first size."""
     texts = {
         (call.name, call.index): format_value(call.output)
         for call in trace.forwards[0].calls
@@ -136,7 +141,7 @@ def format_calls(trace: StructureTrace) -> dict[tuple[str, int], str]:
 
 
 def format_output(trace: StructureTrace) -> str:
-    """The network's output as text, likewise."""
+    """Return the network's output as text, likewise."""
     try:
         return format_pattern(infer_output(trace))
     except ValueError:

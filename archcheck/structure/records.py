@@ -1,4 +1,4 @@
-"""What was measured: plain values without tensors, so that they can be compared, pickled and printed anywhere."""
+"""Records of a traced structure: plain values without tensors, to be compared, pickled and printed anywhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class TensorRecord:
-    """A tensor that was seen: its sizes and its dtype without the `torch.` prefix."""
+    """A tensor's sizes, and its dtype without the `torch.` prefix."""
 
     shape: tuple[int, ...]
     dtype: str = "float32"
@@ -40,9 +40,6 @@ class MappingRecord:
 
 
 ValueRecord: TypeAlias = TensorRecord | SequenceRecord | MappingRecord | OpaqueRecord
-
-
-# ---------------------------------------------------------------------------------------------- what goes in
 
 
 # ---------------------------------------------------------------------------------------------- what was seen
@@ -105,13 +102,13 @@ class ForwardRecord:
     crash: Crash | None = None
 
     def num_calls(self) -> dict[str, int]:
-        """How often each module was called."""
+        """Count how often each module was called."""
         return {call.name: call.index + 1 for call in self.calls}
 
 
 @dataclass(slots=True)
 class StructureTrace:
-    """Everything that the structure checks compare: modules, counts, and one `ForwardRecord` for each input tried.
+    """All that the structure checks compare: modules, counts, and one `ForwardRecord` for each input tried.
 
     `modules` is in `named_modules()` order; `aliases` maps a further name of a module to the name it has there.
     `macs` is for one example at the first size, None where no forward got through. `device` is where the forwards

@@ -48,7 +48,7 @@ class Summary:
 
 
 def summary(model: nn.Module, input: Any, *, depth: int | None = None) -> Summary:  # noqa: A002 - the field's word
-    """The layer table of a model: every call in the order of execution, with its output, parameters and MACs.
+    """Return the layer table of a model: every call in the order of execution, with its output, parameters and MACs.
 
     Args:
         model: a live network. It is neither changed nor moved.
@@ -79,7 +79,7 @@ def _forward_inputs(value: Any) -> tuple[list[ForwardInput], ForwardInput | None
 
 
 def _as_texts(value: Any) -> list[str]:
-    """The inputs in the command line's form, where they are given so; else nothing."""
+    """Return the inputs in the command line's form where they are given so, else nothing."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, Mapping):

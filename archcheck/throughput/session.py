@@ -43,15 +43,15 @@ class Stopwatch(Protocol):
 
     @property
     def is_shared(self) -> str:
-        """Why nothing can be timed fairly: other items run at the same time; empty where none do."""
+        """Return why nothing can be timed fairly, as other items run at the same time; empty where none do."""
 
     @property
     def is_off(self) -> str:
-        """Why no figures can be measured; empty where they can."""
+        """Return why no figures can be measured; empty where they can."""
 
     @property
     def saved_runs(self) -> SavedRuns:
-        """What earlier runs were saved, and whether this one will be."""
+        """Return where earlier runs are saved, and whether this one will be."""
 
     def measuring(self, name: str) -> AbstractContextManager[None]:
         """Measure the spec of this name inside; an exception that leaves the block voids the measurement."""
@@ -102,7 +102,7 @@ class SpeedSession:
         self._stack.close()
 
     def revision(self, start: Path) -> Revision:
-        """The revision to compare with, of the repository around `start` where none was asked for before.
+        """Return the revision to compare with, of the repository around the first `start` that was asked for.
 
         Raises:
             UsageError: there's none; each time.
@@ -119,13 +119,13 @@ class SpeedSession:
         return self._revision
 
     def device(self) -> torch.device:
-        """Where to measure. Raises NotMeasured where there's no such device."""
+        """Return the device to measure on. Raises NotMeasured where there's no such device."""
         from archcheck.training.devices import choose_device
 
         return choose_device(self._options.device)
 
     def plan(self, spec_file: SpecFile) -> SpeedPlan:
-        """What to time of a spec. Raises NotMeasured as `device` does."""
+        """Return what to time of a spec. Raises NotMeasured as `device` does."""
         kind = self._options.kind
         if kind in ("quick", "full"):
             return resolve_plan(spec_file.spec, kind)
@@ -157,7 +157,7 @@ class SpeedSession:
         return describe_device(device) | {"threads": num_timing_threads(device)} | plan.conditions() | ways
 
     def request(self, spec_file: SpecFile, plan: SpeedPlan, *, tree: Path | None = None) -> WorkerRequest:
-        """A process that measures a spec as it is here."""
+        """Return a request for a process that measures a spec as it is here."""
         from archcheck.throughput.speed_measurement import num_timing_threads
 
         device = self.device()
@@ -169,7 +169,7 @@ class SpeedSession:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Ends as Ctrl-C does where it is told to terminate, as CI does that has lost patience: by clearing up."""
+    """Clear up on SIGTERM as on Ctrl-C: CI sends it when its patience is at an end."""
     if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL or threading.current_thread() is not threading.main_thread():
         yield
         return

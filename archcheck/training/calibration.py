@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from archcheck.errors import UsageError
 from archcheck.network.exceptions import one_line
-from archcheck.network.torch_state import neutral
+from archcheck.network.torch_state import default_torch_settings
 from archcheck.spec.spec_file import SpecFile
 from archcheck.training.failures import RunFailed
 from archcheck.training.recipe import Recipe
@@ -190,7 +190,7 @@ def measure_settings(
         Setting("bf16", "contiguous", compiled),
         Setting("bf16", "channels_last", compiled),
     ]
-    with neutral():  # the steps draw random numbers
+    with default_torch_settings():  # the steps draw random numbers
         timings = _measure(trainer, recipe, (plain, *others), clock)
         if choices.compile:
             best = replace(_fastest(timings).setting, compile=True)

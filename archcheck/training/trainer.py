@@ -19,7 +19,7 @@ from archcheck.data.transforms import check_transforms, make_transform
 from archcheck.errors import DataError, NotMeasured
 from archcheck.findings import Keys, Mismatch
 from archcheck.network.build import prepare_network
-from archcheck.network.torch_state import neutral, seeded
+from archcheck.network.torch_state import default_torch_settings, seeded
 from archcheck.spec.models import Named, Spec
 from archcheck.spec.spec_file import SpecFile, spec_name
 from archcheck.training.batch_validation import BatchValidator
@@ -89,7 +89,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.device = choose_device(self.options.device)
         context = data_context(self.spec_file, self.recipe, self.options, self.rootdir)
-        with neutral():
+        with default_torch_settings():
             self._data = self.store.load(self.recipe.dataset, context)
 
     @property
@@ -137,7 +137,7 @@ class Trainer:
     def prepare_step(self, recipe: Recipe | None = None) -> Callable[[], None]:
         """Return a function that takes one step of training on the next batch, without waiting for the device.
 
-        The function has to be called within `neutral`, as it draws random numbers.
+        The function has to be called within `default_torch_settings`, as it draws random numbers.
 
         Raises:
             RunFailed: data, network and recipe don't go together.
@@ -217,7 +217,7 @@ def check_recipe(spec_file: SpecFile, rootdir: Path | None) -> list[Mismatch]:
 
 def _check_data(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> Iterator[Mismatch]:
     try:
-        with neutral():
+        with default_torch_settings():
             check_dataset(recipe.dataset, data_context(spec_file, recipe, RunOptions(data_budget_bytes=0), rootdir))
     except DataError as error:
         yield data_mismatch(recipe, error, "dataset")

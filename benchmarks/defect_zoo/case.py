@@ -64,7 +64,7 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True)
-class SubstitutionRule:
+class Family:
     """A network's source, its inputs as on the command line, and its cases."""
 
     name: str
@@ -96,12 +96,12 @@ def family_names() -> list[str]:
     return sorted(path.stem.removesuffix("_cases") for path in FOLDER.glob("*_cases.py"))
 
 
-def load_family(name: str) -> SubstitutionRule:
+def load_family(name: str) -> Family:
     """A family by name."""
     cases = importlib.import_module(f"{__package__}.{name}_cases")
     network = importlib.import_module(f"{__package__}.{name}")
     source = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
-    return SubstitutionRule(name, source, tuple(network.INPUT), tuple(cases.DEFECTS), tuple(cases.REWRITES))
+    return Family(name, source, tuple(network.INPUT), tuple(cases.DEFECTS), tuple(cases.REWRITES))
 
 
 def apply_edits(source: str, edits: tuple[Edit, ...]) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 
 from tests.preloaded import PreloadedPopen
 
+RunResult: TypeAlias = pytest.RunResult
 # Named one by one, as other plugins that happen to be installed would be imported anew in every run.
 PLUGINS = (
     "archcheck.plugin",
@@ -94,18 +96,29 @@ class Project:
         assert SMALL.count(old) == 1
         return self.spec(name, SMALL.replace(old, new))
 
-    def run(self, *args: str) -> pytest.RunResult:
+    def run(self, *args: str) -> RunResult:
         """Run `pytest --archcheck ARGS`."""
         return self.pytest("--archcheck", *args)
 
-    def pytest(self, *args: str) -> pytest.RunResult:
+    def pytest(self, *args: str) -> RunResult:
         """Run `pytest ARGS` in this process, or in one of its own where xdist takes part."""
         run = self.pytest_elsewhere if "-n" in args else self.pytester.runpytest_inprocess
         return run(*(option for plugin in self.plugins for option in ("-p", plugin)), *args)
 
-    def pytest_elsewhere(self, *args: str) -> pytest.RunResult:
+    def pytest_elsewhere(self, *args: str) -> RunResult:
         """Run `pytest ARGS` in a process of its own."""
         command = [sys.executable, "-m", "pytest", *args]
         with PreloadedPopen(command, cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             output, _ = process.communicate()
-        return pytest.RunResult(process.wait(), output.splitlines(), [], 0.0)
+        return RunResult(process.wait(), output.splitlines(), [], 0.0)
+
+
+def messages(result: pytest.RunResult, path: str) -> list[list[str]]:
+    """Return the messages about a spec, each with its lines `label     text` below the headline."""
+    lines = result.stdout.str().splitlines()
+    starts = [i for i, line in enumerate(lines) if re.match(rf"{re.escape(path)}:\d+: ", line)]
+    found = []
+    for start in starts:
+        end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith("  "))
+        found.append(lines[start:end])
+    return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from tests.integration.project import Project
+from tests.integration.project import Once, Project, messages
 
 NETS = """
 from collections import OrderedDict, namedtuple
@@ -201,13 +203,29 @@ HOLDS = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def holding(nets: Project, once: Once) -> pytest.RunResult:
+    """One run over all of the specs that hold."""
+    return once("holding", lambda: verified_together(nets, HOLDS))
+
+
+def verified_together(project: Project, texts: Mapping[str, str]) -> pytest.RunResult:
+    """Verify several specs in one run: specs/0.arch.yaml, specs/1.arch.yaml and so on."""
+    for i, text in enumerate(texts.values()):
+        project.spec(str(i), text)
+    return project.run("-v")
+
+
+def outcomes(result: pytest.RunResult, path: str) -> list[str]:
+    """Return the outcomes of a spec's items."""
+    return [line.split()[1] for line in result.stdout.lines if line.startswith(f"{path}::")]
+
+
 @pytest.mark.parametrize("name", HOLDS)
-def test_holds(nets: Project, name: str) -> None:
-    nets.spec(text=HOLDS[name])
-    result = nets.run()
-    counted = result.parseoutcomes()
-    assert counted.keys() <= {"passed", "warnings"}, result.stdout.str()
-    assert counted["passed"] >= 3
+def test_holds(holding: pytest.RunResult, name: str) -> None:
+    found = outcomes(holding, f"specs/{list(HOLDS).index(name)}.arch.yaml")
+    assert set(found) == {"PASSED"}, holding.stdout.str()
+    assert len(found) >= 3
 
 
 # name -> (spec, the lines that must appear one after the other)
@@ -316,13 +334,19 @@ DIFFERS: dict[str, tuple[str, list[str]]] = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def differing(nets: Project, once: Once) -> pytest.RunResult:
+    """One run over all of the specs that do not hold."""
+    return once("differing", lambda: verified_together(nets, {name: text for name, (text, _) in DIFFERS.items()}))
+
+
 @pytest.mark.parametrize("name", DIFFERS)
-def test_differs(nets: Project, name: str) -> None:
-    text, lines = DIFFERS[name]
-    nets.spec(text=text)
-    result = nets.run()
-    assert result.parseoutcomes()["failed"] == 1
-    result.stdout.fnmatch_lines(lines)
+def test_differs(differing: pytest.RunResult, name: str) -> None:
+    _, lines = DIFFERS[name]
+    path = f"specs/{list(DIFFERS).index(name)}.arch.yaml"
+    assert outcomes(differing, path).count("FAILED") == 1
+    said = [line for message in messages(differing, path) for line in message]
+    pytest.LineMatcher(said).fnmatch_lines([line.replace("specs/small.arch.yaml", path) for line in lines])
 
 
 def test_a_forward_that_dies_is_explained_by_the_first_layer_that_differs(nets: Project) -> None:

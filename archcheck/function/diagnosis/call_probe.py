@@ -23,7 +23,7 @@ from archcheck.function.diagnosis.pass_notes import (
 from archcheck.function.fingerprint.call_digests import DigestingWatcher
 from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.records import DifferingCall
-from archcheck.network.forward_watcher import eager
+from archcheck.network.forward_watcher import uncompiled_forward
 
 READABLE_TOLERANCE: Final = 1e-3  # relative: of numbers that are recorded for people to read
 RETURN_POSITION: Final = sys.maxsize  # of what a layer returns, behind all operations
@@ -89,14 +89,14 @@ class CallProbe(DigestingWatcher):
         """Let modules run as if nobody watched."""
         self.is_awake = False
 
-    def amend(self, name: str, out: Any) -> None:
+    def note_final_output(self, name: str, out: Any) -> None:
         """Take the target's output again, where the module has hooks of its own."""
         if self.is_awake and (name, self._counts.get(name)) == self._target.key:
             self._finish(out)
 
-    def watched(self, name: str, module: nn.Module) -> Callable[..., Any]:
+    def wrap_forward(self, name: str, module: nn.Module) -> Callable[..., Any]:
         """Return the module's forward, wrapped such that it is noted, replayed, or ends the pass."""
-        run = eager(module)
+        run = uncompiled_forward(module)
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             if not self.is_awake:

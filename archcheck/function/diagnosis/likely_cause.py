@@ -33,7 +33,7 @@ from archcheck.function.fingerprint.exact_computation import exact_computation
 from archcheck.function.fingerprint.preparation import NetworkFactory, prepare_for_filling
 from archcheck.function.records import DifferingCall
 from archcheck.function.tolerances import TOLERANCE
-from archcheck.network.isolation import room_for_depth
+from archcheck.network.isolation import raised_recursion_limit
 
 _KINDS: Final = ("eval", "train", "large")
 _NOISE: Final = 1e-9  # relative, of the same numbers computed twice
@@ -74,7 +74,7 @@ class _Search:
     def cause(self) -> str | None:
         """Return the first substitution that fits, in words."""
         rerun, modules = self._rerun, self._rerun.network.modules
-        with rerun.probe.watching(modules), room_for_depth(modules):
+        with rerun.probe.watching(modules), raised_recursion_limit(modules):
             first = rerun.begin()
             now = rerun.attempt(SubstitutionPlan()) if first is not None else None
             if first is not None and not _is_same(first, now):  # something is lost where modules don't run again

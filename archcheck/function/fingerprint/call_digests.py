@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.function.fingerprint.digests import Digest, digest, tensors_in
-from archcheck.network.forward_watcher import ForwardWatcher, eager
+from archcheck.network.forward_watcher import ForwardWatcher, uncompiled_forward
 
 
 @dataclass(slots=True)
@@ -55,15 +55,15 @@ class DigestingWatcher(ForwardWatcher):
         """Remember which module was running when random numbers were drawn first."""
         self.draws.setdefault(self._running[-1] if self._running else "", name)
 
-    def amend(self, name: str, out: Any) -> None:
+    def note_final_output(self, name: str, out: Any) -> None:
         """Take the digest of a module's last call again, since the module's own hooks may have changed the output."""
         if self._is_listening:
             call = next(one for one in reversed(self.calls) if one.name == name)
             call.digest = self._digest(out)
 
-    def watched(self, name: str, module: nn.Module) -> Callable[..., Any]:
+    def wrap_forward(self, name: str, module: nn.Module) -> Callable[..., Any]:
         """Return the module's forward, wrapped such that its output is read."""
-        run = eager(module)
+        run = uncompiled_forward(module)
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             if not self._is_listening:

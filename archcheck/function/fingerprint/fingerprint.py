@@ -16,7 +16,7 @@ from archcheck.function.fingerprint.large_values import LargeValuePass
 from archcheck.function.fingerprint.preparation import NetworkFactory, PreparedNetwork, prepare_for_filling
 from archcheck.function.fingerprint.record_assembly import RunResults, assemble_record
 from archcheck.function.records import FunctionRecord, HealthRecord
-from archcheck.network.isolation import room_for_depth
+from archcheck.network.isolation import raised_recursion_limit
 
 _STEP_COUNTER: Final = "num_batches_tracked"
 
@@ -51,7 +51,7 @@ class FingerprintRun:
     def run(self, *, only_eval: bool = False) -> FunctionRecord:
         """Run in eval mode; in train mode with gradients; in train mode at large values."""
         runner = self.runner
-        with runner.watcher.watching(self._network.modules), room_for_depth(self._network.modules):
+        with runner.watcher.watching(self._network.modules), raised_recursion_limit(self._network.modules):
             runner.save_state()
             results = RunResults(runner.forward(training=False, notes_draws=True))
             if results.eval_pass.crash is None and not only_eval:

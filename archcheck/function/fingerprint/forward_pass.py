@@ -16,9 +16,9 @@ from archcheck.function.fingerprint.deterministic_random import DeterministicRan
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs, named_tensors
 from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.function.fingerprint.weight_filler import FillOnFirstUse, WeightFiller, choose_gain
+from archcheck.network.exceptions import raised_outside_torch, type_and_first_line
 from archcheck.network.torch_state import seed_generators
-from archcheck.structure.meta import failures
-from archcheck.structure.meta.network_state import NetworkState
+from archcheck.structure.meta.network_snapshot import NetworkSnapshot
 from archcheck.structure.records import Crash
 
 
@@ -55,7 +55,7 @@ class PassRunner:
         self.watcher = DigestingWatcher() if watcher is None else watcher
         self.saved_buffers: dict[str, tuple[Tensor, Tensor]] = {}
         self._innermost_mode = innermost_mode
-        self._state: NetworkState | None = None
+        self._state: NetworkSnapshot | None = None
         self._param_versions: dict[str, int] = {}
         self._draws = DrawSequence()
 
@@ -63,7 +63,7 @@ class PassRunner:
 
     def save_state(self) -> None:
         """Remember what the modules hold besides parameters and buffers, to be restored before each pass."""
-        self._state = NetworkState(self.network.modules.values(), values=False)
+        self._state = NetworkSnapshot(self.network.modules.values(), values=False)
 
     def save_buffers(self, named: Iterable[tuple[str, Tensor]]) -> None:
         """Remember the values of buffers, to be restored before each pass."""
@@ -120,9 +120,11 @@ class PassRunner:
         result, versions = PassResult(), {name: (one, version_of(one)) for name, one in named_tensors(args, kwargs)}
         try:
             with self.computation_modes(notes_draws=notes_draws):
-                result.output = self.watcher.entry(self.network.model)(*args, **kwargs)
+                result.output = self.watcher.callable_for(self.network.model)(*args, **kwargs)
         except (Exception, SystemExit) as error:
-            result.crash = Crash(self.watcher.blame(error), failures.text_of(error), failures.where(error))
+            result.crash = Crash(
+                self.watcher.failing_module(error), type_and_first_line(error), raised_outside_torch(error)
+            )
         result.calls = self.watcher.calls
         result.changed_inputs = tuple(name for name, (one, old) in versions.items() if version_of(one) != old)
         self.watcher.stop()

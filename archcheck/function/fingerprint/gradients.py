@@ -15,7 +15,7 @@ from archcheck.function.fingerprint.config import OTHER_SEED
 from archcheck.function.fingerprint.digests import Digest, digest, tensors_in
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.number_pool import uniform
-from archcheck.structure.meta import failures
+from archcheck.network.exceptions import raised_outside_torch, type_and_first_line
 from archcheck.structure.records import Crash
 
 
@@ -59,7 +59,7 @@ def _backward(runner: PassRunner, result: PassResult, wanted: Sequence[Tensor] |
             gradients = [_output_gradient(one, position) for position, one in enumerate(outputs)]
             torch.autograd.backward(outputs, gradients, inputs=wanted)
     except Exception as error:
-        result.crash = Crash("", failures.text_of(error), failures.where(error))
+        result.crash = Crash("", type_and_first_line(error), raised_outside_torch(error))
 
 
 def _output_gradient(output: Tensor, position: int) -> Tensor:

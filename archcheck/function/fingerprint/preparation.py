@@ -18,10 +18,10 @@ from archcheck.function.fingerprint.digests import digest
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.spec.inputs import ForwardInput
-from archcheck.structure.meta.model_copy import copy_for_real
+from archcheck.structure.meta.building import build_seeded
+from archcheck.structure.meta.model_copy import copy_to_cpu
 from archcheck.structure.meta.module_tree import named_network
-from archcheck.structure.meta.network_state import STANDARD_ATTRIBUTES
-from archcheck.structure.trace import build_for_real
+from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
 
 NetworkFactory = Callable[[], nn.Module]
 
@@ -69,7 +69,7 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
     """
     random, is_known = DeterministicRandom(DrawSequence(salt), traces_draws=True), config.knows_initial_values
     with random:
-        model = build_for_real(build, config.seed)
+        model = build_seeded(build, config.seed)
         if sys.getrefcount(model) > _OWN_REFERENCES:  # shared with somebody: an attribute of a module, a cached one
             model, is_known = _copied(model), False
     _refuse_unfillable(model)
@@ -91,7 +91,7 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
 
 def _copied(model: nn.Module) -> nn.Module:
     try:
-        return copy_for_real(model)
+        return copy_to_cpu(model)
     except UsageError as error:
         raise NotMeasured(str(error)) from None
 

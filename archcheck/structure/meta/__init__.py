@@ -1,8 +1,11 @@
-"""What a structure trace stands on: torch without weights and without values.
+"""Torch without weights and without values, which a structure trace stands on.
 
-`tensors` asks and makes meta tensors, `pointwise` and `matmul` compute the results of the common operations directly,
-`layers` does so for whole layers, `ops` holds the tables of all three, `modes` intercepts what a build and a forward
-pass call, `counting` counts multiply-adds where the tables know no better, `watching` stands between modules and their
-forwards, `recorder` notes their calls, `skeleton` copies a live network without its weights, and `world` keeps the
-caller's global state as it was.
+- Building: `building` makes a network on meta, under `build_mode`; `model_copy` copies a live one without its weights.
+- Running: `inputs` makes the arguments; `forward_modes` intercepts what a forward pass calls of torch, `placement` says
+  where tensors live meanwhile. `recorder` records the modules' calls; `network_snapshot` puts a network back to what it
+  was; `failures` tells why a build or a forward pass failed.
+- Operations: `ops` says which one is computed how. `pointwise`, `normalization`, `pooling`, `matmul`, `convolution`,
+  `attention` and `recurrent` compute results from shapes, `layers` does so for whole layers; `tensors` asks and makes
+  meta tensors. `counting` counts multiply-adds of all other operations.
+- `module_tree`: the modules of a network, and what is counted of them.
 """

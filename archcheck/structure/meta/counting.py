@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
-
-from archcheck.structure.meta.matmul import Meter
 
 _TORCHS: Final = (  # what else is there is somebody's own, and anybody's guess
     "aten prim prims quantized _quantized quantization mkl mkldnn mkldnn_prepacked onednn prepacked sparse inductor "
@@ -49,19 +47,33 @@ def is_uncounted(name: str) -> bool:
     return True
 
 
+class MacCounter(Protocol):
+    """Whatever adds up multiply-adds, and notes the operations whose multiply-adds are unknown."""
+
+    macs: int
+    uncounted: set[str]
+
+
+class UnreadCounter:
+    """A counter that nobody reads."""
+
+    macs = 0
+    uncounted: set[str] = set()  # noqa: RUF012  (nobody reads it either)
+
+
 class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds the multiply-adds of everything that runs inside to a meter, as `FlopCounterMode` would count them.
+    """Adds the multiply-adds of everything that runs inside to a counter, as `FlopCounterMode` would count them.
 
     That class itself hooks every module of the process while it counts; this one only sees the calling thread.
     """
 
     supports_higher_order_operators = True
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, counter: MacCounter) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         from torch.utils.flop_counter import flop_registry, sdpa_flop  # here, as it takes 70 ms that few networks need
 
-        self._meter = meter
+        self._counter = counter
         # Older releases have no formula for the CPU's attention kernel, whose work is that of the others.
         self._formulas = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop, **flop_registry}
 
@@ -81,9 +93,9 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return result
         out = func(*args, **kwargs)
         if formula is not None:
-            self._meter.macs += formula(*args, **kwargs, out_val=out) // 2
+            self._counter.macs += formula(*args, **kwargs, out_val=out) // 2
         elif higher_order or is_uncounted(func._schema.name):
-            self._meter.uncounted.add(func.name() if higher_order else func._schema.name)
+            self._counter.uncounted.add(func.name() if higher_order else func._schema.name)
         return out
 
 

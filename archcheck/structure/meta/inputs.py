@@ -1,4 +1,4 @@
-"""The arguments of a forward pass, made from their descriptions."""
+"""Making the arguments of a forward pass from their descriptions."""
 
 from __future__ import annotations
 

@@ -11,55 +11,55 @@ from typing import Any, Final
 
 from torch import nn
 
-from archcheck.structure.meta import matmul, pointwise
+from archcheck.structure.meta import convolution, matmul, normalization, pointwise, pooling
 
 
-def _conv(meter: Any, m: Any, x: Any) -> Any:
+def _conv(counter: Any, m: Any, x: Any) -> Any:
     if m.padding_mode != "zeros":
         return NotImplemented
     params = m._parameters
-    return matmul.conv(meter, x, params["weight"], params["bias"], m.stride, m.padding, m.dilation, m.groups)
+    return convolution.conv(counter, x, params["weight"], params["bias"], m.stride, m.padding, m.dilation, m.groups)
 
 
-def _linear(meter: Any, m: Any, x: Any) -> Any:
+def _linear(counter: Any, m: Any, x: Any) -> Any:
     params = m._parameters
-    return matmul.linear(meter, x, params["weight"], params["bias"])
+    return matmul.linear(counter, x, params["weight"], params["bias"])
 
 
 def _batch_norm(ndims: tuple[int, ...]) -> Any:
-    def shortcut(meter: Any, m: Any, x: Any) -> Any:
+    def shortcut(counter: Any, m: Any, x: Any) -> Any:
         params, buffers = m._parameters, m._buffers
         if m.training or x.ndim not in ndims:
             return NotImplemented
         statistics = buffers["running_mean"], buffers["running_var"]
-        return pointwise.batch_norm(meter, x, *statistics, params["weight"], params["bias"], eps=m.eps)
+        return normalization.batch_norm(counter, x, *statistics, params["weight"], params["bias"], eps=m.eps)
 
     return shortcut
 
 
-def _layer_norm(meter: Any, m: Any, x: Any) -> Any:
+def _layer_norm(counter: Any, m: Any, x: Any) -> Any:
     params = m._parameters
-    return pointwise.layer_norm(meter, x, m.normalized_shape, params["weight"], params["bias"])
+    return normalization.layer_norm(counter, x, m.normalized_shape, params["weight"], params["bias"])
 
 
-def _inplace_activation(meter: Any, m: Any, x: Any) -> Any:
-    return pointwise.activation(meter, x, m.inplace)
+def _inplace_activation(counter: Any, m: Any, x: Any) -> Any:
+    return pointwise.activation(counter, x, m.inplace)
 
 
-def _activation(meter: Any, _: Any, x: Any) -> Any:
-    return pointwise.bare(meter, x)
+def _activation(counter: Any, _: Any, x: Any) -> Any:
+    return pointwise.unary_without_options(counter, x)
 
 
-def _dropout(meter: Any, m: Any, x: Any) -> Any:
-    return pointwise.dropout(meter, x, m.p, m.training)
+def _dropout(counter: Any, m: Any, x: Any) -> Any:
+    return pointwise.dropout(counter, x, m.p, m.training)
 
 
 def _identity(_: Any, __: Any, x: Any) -> Any:
     return x
 
 
-def _adaptive_avg_pool2d(meter: Any, m: Any, x: Any) -> Any:
-    return pointwise.adaptive_avg_pool2d(meter, x, m.output_size)
+def _adaptive_avg_pool2d(counter: Any, m: Any, x: Any) -> Any:
+    return pooling.adaptive_avg_pool2d(counter, x, m.output_size)
 
 
 SHORTCUTS: Final[Mapping[type, Callable[..., Any]]] = MappingProxyType(

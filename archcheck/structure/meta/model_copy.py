@@ -1,4 +1,4 @@
-"""A copy of a live network without its weights."""
+"""Copying a live network: to meta without its weights, or to the CPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from archcheck.structure.meta.tensors import META, PLAIN_TYPES
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The network inside what torch.compile or a data-parallel wrapper makes of it."""
+    """Return the network inside a wrapper of torch.compile or of data-parallel training."""
     inner = getattr(model, "_orig_mod", None)
     if type(model).__name__ == "OptimizedModule" and isinstance(inner, nn.Module):
         return unwrapped(inner)
@@ -31,12 +31,12 @@ def is_scripted(modules: Iterable[nn.Module]) -> bool:
 
 
 def has_real_parameters(modules: Iterable[nn.Module]) -> bool:
-    """Whether a build made weights after all."""
+    """Whether any parameter has values."""
     return any(param is not None and not param.is_meta for m in modules for param in m._parameters.values())
 
 
 def copy_to_meta(model: nn.Module) -> nn.Module:
-    """A deep copy in which every tensor is on meta; sharing, strides, laziness and `requires_grad` stay.
+    """Copy a network deeply, every tensor to meta; sharing, strides, laziness and `requires_grad` stay.
 
     Raises:
         UsageError: something that the network holds can't be copied.
@@ -44,8 +44,8 @@ def copy_to_meta(model: nn.Module) -> nn.Module:
     return _copied(model, _blank)
 
 
-def copy_for_real(model: nn.Module) -> nn.Module:
-    """A deep copy on the CPU.
+def copy_to_cpu(model: nn.Module) -> nn.Module:
+    """Copy a network deeply, to the CPU.
 
     Raises:
         UsageError: something that the network holds can't be copied.
@@ -92,14 +92,14 @@ def _same_generator(generator: torch.Generator) -> torch.Generator:
 
 
 def _blank(tensor: Tensor) -> Tensor:
-    """The same tensor without its values."""
+    """Return the same tensor without its values."""
     if tensor.layout is torch.strided and type(tensor) in PLAIN_TYPES:
         return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
     return tensor.detach().to(META)
 
 
 def _replica(tensor: Any, convert: _Converter) -> Tensor:
-    """A tensor elsewhere that is the same to a network: a parameter if it was one, with the same attributes."""
+    """Return a tensor elsewhere that is the same to a network: a parameter if it was one, with the same attributes."""
     made: Tensor
     if is_lazy(tensor):
         device = convert(torch.empty(0)).device
@@ -114,7 +114,7 @@ def _replica(tensor: Any, convert: _Converter) -> Tensor:
 
 
 class _CopyingMode(TorchFunctionMode):
-    """Tensors found anywhere else in a network (in a list, in a dict) are converted, too, while it is copied."""
+    """Converts the tensors found anywhere else in a network (in a list, in a dict) while it is copied."""
 
     def __init__(self, convert: _Converter) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
-"""The modules of a network: their names, their types, and how many parameters and buffers are theirs."""
+"""The modules of a network: their names, types and descriptions, and how many parameters and buffers are theirs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ class NamedNetwork(NamedTuple):
 
 
 def named_network(root: nn.Module) -> NamedNetwork:
-    """As `named_modules()` with and without duplicates, in one walk that also ends on a network with a cycle."""
+    """Walk a network as `named_modules()` does with and without duplicates; ends on a network with a cycle, too."""
     modules: dict[str, nn.Module] = {}
     aliases: dict[str, str] = {}
     first: dict[int, str] = {}
@@ -46,8 +46,8 @@ def named_network(root: nn.Module) -> NamedNetwork:
     return NamedNetwork(modules, aliases)
 
 
-def every_module(root: nn.Module) -> list[nn.Module]:
-    """As `list(root.modules())`, each module once and before those inside it, without a generator for each level."""
+def all_modules(root: nn.Module) -> list[nn.Module]:
+    """Return `list(root.modules())`: each module once and before those inside it, without nested generators."""
     found: dict[int, nn.Module] = {}
     waiting = [root]
     while waiting:
@@ -66,8 +66,8 @@ class _Held(NamedTuple):
     buffers: dict[int, int]
 
 
-def census(modules: Mapping[str, nn.Module]) -> dict[str, ModuleRecord]:
-    """The record of every module, counts included."""
+def module_records(modules: Mapping[str, nn.Module]) -> dict[str, ModuleRecord]:
+    """Return the record of every module by its name, counts included."""
     below: dict[int, _Held] = {}
     records = {}
     for name, module in reversed(list(modules.items())):  # children come after their parents: count them first
@@ -111,9 +111,37 @@ def _record(name: str, module: nn.Module, held: _Held) -> ModuleRecord:
     )
 
 
-def uninitialized(modules: Mapping[str, nn.Module]) -> Iterator[str]:
-    """The names of the lazy modules whose parameters have no shape yet."""
+def uninitialized_modules(modules: Mapping[str, nn.Module]) -> Iterator[str]:
+    """Yield the names of the lazy modules whose parameters have no shape yet."""
     for name, module in modules.items():
         held: tuple[Tensor | None, ...] = (*module._parameters.values(), *module._buffers.values())
         if any(tensor is not None and _is_lazy(tensor) for tensor in held):
             yield name
+
+
+def describe_module(module: nn.Module) -> str:
+    """Return a module in a line, without its children: `Conv2d(6, 16, kernel_size=(5, 5))`."""
+    try:
+        details = " ".join(module.extra_repr().split())
+    except Exception:  # a user's extra_repr may be anything
+        details = ""
+    return f"{type(module).__name__}({details})"
+
+
+class ModuleDescriptions(Mapping[str, str]):
+    """The descriptions of modules by their names, each made when somebody asks for it; pickled as a dict."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        self._modules = modules
+
+    def __getitem__(self, name: str) -> str:
+        return describe_module(self._modules[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)

@@ -1,4 +1,10 @@
-"""Which torch function is computed how: by a shortcut, by torch itself without counting, or (all others) counted."""
+"""Which torch function is computed how: by a shortcut, by torch itself without counting, or (all others) counted.
+
+A shortcut takes the counter and then exactly what the torch function takes, and returns what torch would return on the
+meta device: same shape, dtype and strides. It adds the multiply-adds to `counter.macs` where `torch.utils.flop_counter`
+has a formula for them. Anything out of the ordinary (an odd layout, another dtype, a keyword that is rarely used,
+arguments that torch would refuse) is declined with NotImplemented before anything is counted, and torch takes over.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from archcheck.structure.meta import matmul, pointwise
+from archcheck.structure.meta import attention, convolution, matmul, normalization, pointwise, pooling, recurrent
 
+_ZERO_MAC_MODULES: Final = frozenset({pointwise.__name__, normalization.__name__, pooling.__name__})
 _OWNERS: Final = (torch, Tensor, F, torch._C._nn, torch.special)
 
 _UNARY = (
@@ -23,7 +30,7 @@ _INPLACE_UNARY = "relu_ sigmoid_ tanh_ exp_ sqrt_ neg_ abs_ square_ rsqrt_"
 
 _HANDLERS: Final[tuple[tuple[str, Callable[..., Any]], ...]] = (
     (_UNARY, pointwise.unary),
-    (_INPLACE_UNARY, pointwise.bare_inplace),
+    (_INPLACE_UNARY, pointwise.unary_inplace),
     ("hardtanh", pointwise.hardtanh),
     ("dropout alpha_dropout", pointwise.dropout),
     ("softmax log_softmax", pointwise.softmax),
@@ -39,38 +46,38 @@ _HANDLERS: Final[tuple[tuple[str, Callable[..., Any]], ...]] = (
     ("cat concat concatenate", pointwise.cat),
     ("stack", pointwise.stack),
     ("mean", pointwise.mean),
-    ("batch_norm", pointwise.batch_norm),
-    ("layer_norm", pointwise.layer_norm),
-    ("rms_norm", pointwise.rms_norm),
-    ("group_norm", pointwise.group_norm),
-    ("avg_pool1d", pointwise.avg_pool(1)),
-    ("avg_pool2d", pointwise.avg_pool(2)),
-    ("avg_pool3d", pointwise.avg_pool(3)),
-    ("max_pool1d", pointwise.max_pool(1, indices=False)),
-    ("max_pool2d", pointwise.max_pool(2, indices=False)),
-    ("max_pool3d", pointwise.max_pool(3, indices=False)),
-    ("max_pool1d_with_indices", pointwise.max_pool(1, indices=True)),
-    ("max_pool2d_with_indices", pointwise.max_pool(2, indices=True)),
-    ("max_pool3d_with_indices", pointwise.max_pool(3, indices=True)),
-    ("adaptive_avg_pool2d", pointwise.adaptive_avg_pool2d),
-    ("interpolate", pointwise.interpolate),
-    ("conv1d conv2d conv3d", matmul.conv),
-    ("conv_transpose1d conv_transpose2d conv_transpose3d", matmul.conv_transpose),
+    ("batch_norm", normalization.batch_norm),
+    ("layer_norm", normalization.layer_norm),
+    ("rms_norm", normalization.rms_norm),
+    ("group_norm", normalization.group_norm),
+    ("avg_pool1d", pooling.avg_pool(1)),
+    ("avg_pool2d", pooling.avg_pool(2)),
+    ("avg_pool3d", pooling.avg_pool(3)),
+    ("max_pool1d", pooling.max_pool(1, indices=False)),
+    ("max_pool2d", pooling.max_pool(2, indices=False)),
+    ("max_pool3d", pooling.max_pool(3, indices=False)),
+    ("max_pool1d_with_indices", pooling.max_pool(1, indices=True)),
+    ("max_pool2d_with_indices", pooling.max_pool(2, indices=True)),
+    ("max_pool3d_with_indices", pooling.max_pool(3, indices=True)),
+    ("adaptive_avg_pool2d", pooling.adaptive_avg_pool2d),
+    ("interpolate", pooling.interpolate),
+    ("conv1d conv2d conv3d", convolution.conv),
+    ("conv_transpose1d conv_transpose2d conv_transpose3d", convolution.conv_transpose),
     ("linear", matmul.linear),
     ("matmul __matmul__", matmul.matmul),
     ("mm", matmul.mm),
     ("bmm", matmul.bmm),
     ("addmm", matmul.addmm),
     ("baddbmm", matmul.baddbmm),
-    ("scaled_dot_product_attention", matmul.attention),
-    ("multi_head_attention_forward", matmul.multi_head_attention),
-    ("lstm", matmul.recurrent(4, has_cell=True)),
-    ("gru", matmul.recurrent(3, has_cell=False)),
-    ("rnn_tanh rnn_relu", matmul.recurrent(1, has_cell=False)),
+    ("scaled_dot_product_attention", attention.attention),
+    ("multi_head_attention_forward", attention.multi_head_attention),
+    ("lstm", recurrent.recurrent(4, has_cell=True)),
+    ("gru", recurrent.recurrent(3, has_cell=False)),
+    ("rnn_tanh rnn_relu", recurrent.recurrent(1, has_cell=False)),
 )  # fmt: skip
 
 # Functions that never multiply matrices, whatever their arguments: torch computes them, nobody has to watch.
-_FREE = """
+_ZERO_MAC = """
 view view_as reshape reshape_as flatten unflatten permute transpose transpose_ swapaxes swapdims movedim moveaxis t mT
 adjoint contiguous squeeze unsqueeze squeeze_ unsqueeze_ expand expand_as broadcast_to narrow select chunk split
 split_with_sizes tensor_split unbind unfold as_strided diagonal ravel alias detach detach_ clone view_as_real
@@ -97,14 +104,14 @@ lp_pool2d lp_pool3d upsample fold instance_norm local_response_norm grid_sample 
 is_tensor is_same_size equal allclose result_type promote_types get_default_dtype hstack vstack dstack cartesian_prod
 block_diag diag diag_embed diff bucketize searchsorted outer cross is_grad_enabled _set_grad_enabled nonzero argwhere
 """
-_FREE_PROPERTIES = (
+_ZERO_MAC_PROPERTIES = (
     "shape dtype device is_meta is_cuda is_cpu is_nested is_sparse is_quantized layout ndim grad grad_fn requires_grad "
     "is_leaf data T mT H mH real imag itemsize nbytes names _version output_nr is_mps is_xpu"
 )
 
 
 def functions_named(names: str) -> Iterator[Any]:
-    """Every function, method and operator of torch with one of these names."""
+    """Yield every function, method and operator of torch with one of these names."""
     for name in names.split():
         for owner in _OWNERS:
             found = getattr(owner, name, None)
@@ -115,7 +122,7 @@ def functions_named(names: str) -> Iterator[Any]:
 
 
 def property_getters(names: str) -> Iterator[Any]:
-    """What a function mode sees when an attribute of a tensor is read."""
+    """Yield what a function mode sees when one of these attributes of a tensor is read."""
     for name in names.split():
         getter = getattr(getattr(Tensor, name, None), "__get__", None)
         if getter is not None:
@@ -124,13 +131,15 @@ def property_getters(names: str) -> Iterator[Any]:
 
 @cache
 def shortcuts() -> Mapping[Any, Callable[..., Any]]:
-    """Torch function -> handler(meter, *args, **kwargs), which returns the result or NotImplemented."""
+    """Return by torch function its shortcut(counter, *args, **kwargs), which returns the result or NotImplemented."""
     table = {found: handler for names, handler in _HANDLERS for found in functions_named(names)}
     return MappingProxyType(table)
 
 
 @cache
-def free_functions() -> frozenset[Any]:
-    """Torch functions without multiply-adds: the listed ones, and the shortcuts that count nothing."""
-    unmetered = " ".join(names for names, handler in _HANDLERS if handler.__module__ == pointwise.__name__)
-    return frozenset({*functions_named(_FREE), *functions_named(unmetered), *property_getters(_FREE_PROPERTIES)})
+def zero_mac_functions() -> frozenset[Any]:
+    """Return the torch functions without multiply-adds: the listed ones, and those whose shortcuts count nothing."""
+    uncounted = " ".join(names for names, handler in _HANDLERS if handler.__module__ in _ZERO_MAC_MODULES)
+    return frozenset(
+        {*functions_named(_ZERO_MAC), *functions_named(uncounted), *property_getters(_ZERO_MAC_PROPERTIES)}
+    )

@@ -1,13 +1,7 @@
-"""Results of operations that multiply no matrices, computed from the shapes alone.
-
-Every function here takes the meter and then exactly what the torch function takes, and returns what torch would return
-on the meta device: same shape, dtype and strides. Anything out of the ordinary (an odd layout, another dtype, a keyword
-that is rarely used, arguments that torch would refuse) is declined with NotImplemented, and torch itself takes over.
-"""
+"""Results of elementwise operations and reductions, from the shapes alone; see `ops` for what a shortcut may do."""
 
 from __future__ import annotations
 
-from math import floor, prod
 from typing import Any
 
 import torch
@@ -18,7 +12,6 @@ from archcheck.structure.meta.tensors import (
     NUMBERS,
     REFUSED,
     Shape,
-    as_tuple,
     broadcast,
     elementwise_strides,
     is_packed,
@@ -54,12 +47,12 @@ def _written(x: Any) -> Any:
     return x if is_packed(x) else NotImplemented
 
 
-def bare(_: Any, x: Any) -> Any:
+def unary_without_options(_: Any, x: Any) -> Any:
     """`unary` for those that take nothing else."""
     return new_like(x) if is_plain(x) else NotImplemented
 
 
-def bare_inplace(_: Any, x: Any) -> Any:
+def unary_inplace(_: Any, x: Any) -> Any:
     """relu_, sigmoid_ and the like."""
     return _written(x) if is_plain(x) else NotImplemented
 
@@ -156,7 +149,7 @@ def _elementwise(x: Any, other: Any, dtype: torch.dtype | None = None) -> Any:
 
 
 def _permuted_elementwise(x: Tensor, other: Tensor, shape: Shape, dtype: torch.dtype | None) -> Any:
-    """The first operand of full shape decides the layout, as long as the other has nothing to say in it."""
+    """Take the layout of the first operand of full shape, where the layout of the other makes no difference."""
     if min(shape) <= 1:
         return NotImplemented
     for full, rest in ((x, other), (other, x)):
@@ -220,177 +213,3 @@ def mean(_: Any, x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any =
         return NotImplemented
     sizes = enumerate(x.shape)
     return new(tuple(1 if d in gone else size for d, size in sizes if keepdim or d not in gone), x.dtype)
-
-
-# ---------------------------------------------------------------------------------------------- normalisation
-
-
-def batch_norm(
-    _: Any,
-    x: Any,
-    running_mean: Any,
-    running_var: Any,
-    weight: Any = None,
-    bias: Any = None,
-    training: bool = False,
-    momentum: Any = 0.1,
-    eps: float = 1e-5,
-) -> Any:
-    """With running statistics, as in eval mode; or without any, as in weight standardisation."""
-    del momentum
-    if eps <= 0 or not is_plain_standard(x) or x.ndim < 2:
-        return NotImplemented
-    shape = (x.shape[1],)
-    if training:
-        if running_mean is not None or running_var is not None or x.numel() == x.shape[1]:
-            return NotImplemented
-    elif running_mean is None or running_var is None:
-        return NotImplemented
-    for param in (running_mean, running_var, weight, bias):
-        if param is not None and not (param.shape == shape and param.is_meta and param.dtype is x.dtype):
-            return NotImplemented
-    return new(x.shape, x.dtype)
-
-
-def layer_norm(_: Any, x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """Over the last dimensions."""
-    del eps
-    shape = tuple(normalized_shape)
-    if not is_plain(x) or not shape or x.shape[-len(shape) :] != shape or 0 in x.shape:
-        return NotImplemented
-    if not is_param(weight, x, *shape) or not is_param(bias, x, *shape):
-        return NotImplemented
-    if x.is_contiguous() and not is_standard(x):
-        return NotImplemented
-    return new(x.shape, x.dtype)  # whatever the layout of x: torch packs it first
-
-
-def rms_norm(_: Any, x: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:
-    """As `layer_norm`, without a bias."""
-    del eps
-    return layer_norm(_, x, normalized_shape, weight) if is_plain_standard(x) else NotImplemented
-
-
-def group_norm(_: Any, x: Any, num_groups: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """Over groups of channels."""
-    del eps
-    if not is_plain_standard(x) or type(num_groups) is not int or num_groups < 1 or x.ndim < 3:
-        return NotImplemented
-    channels = x.shape[1]
-    if channels % num_groups or not is_param(weight, x, channels) or not is_param(bias, x, channels):
-        return NotImplemented
-    # torch wants more than one value per group
-    return new(x.shape, x.dtype) if x.shape[0] * prod(x.shape[1:]) // num_groups > 1 else NotImplemented
-
-
-# ---------------------------------------------------------------------------------------------- pools and resizing
-
-
-def _pooled(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
-    span = size + 2 * padding - dilation * (kernel - 1) - 1
-    out = (span + (stride - 1 if ceil_mode else 0)) // stride + 1
-    # the last window has to start inside the input or its left padding
-    return out - 1 if ceil_mode and (out - 1) * stride >= size + padding else out
-
-
-def _pool(x: Any, n: int, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any) -> Shape | None:
-    """The shape that a sliding window of `n` dimensions leaves of a batch; None for anything torch might refuse."""
-    if not is_plain_standard(x) or x.ndim != n + 2:
-        return None
-    no_stride = stride is None or stride == []
-    kernels, strides = as_tuple(kernel, n), as_tuple(kernel if no_stride else stride, n)
-    paddings, dilations = as_tuple(padding, n), as_tuple(dilation, n)
-    if kernels is None or strides is None or paddings is None or dilations is None:
-        return None
-    out = list(x.shape[:2])
-    for size, k, s, p, d in zip(x.shape[2:], kernels, strides, paddings, dilations, strict=True):
-        if k < 1 or s < 1 or d < 1 or not 0 <= 2 * p <= k or size < k:
-            return None
-        out.append(_pooled(size, k, s, p, d, bool(ceil_mode)))
-    return tuple(out) if min(out) >= 1 else None
-
-
-def avg_pool(n: int) -> Any:
-    """avg_pool1d, 2d, 3d."""
-
-    def handler(
-        _: Any,
-        x: Any,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        ceil_mode: Any = False,
-        count_include_pad: bool = True,
-        divisor_override: Any = None,
-    ) -> Any:
-        del count_include_pad
-        shape = _pool(x, n, kernel_size, stride, padding, 1, ceil_mode) if divisor_override is None else None
-        return NotImplemented if shape is None else new(shape, x.dtype)
-
-    return handler
-
-
-def max_pool(n: int, indices: bool) -> Any:
-    """max_pool1d, 2d, 3d, and the forms that return where the maxima are."""
-
-    def handler(
-        _: Any,
-        x: Any,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
-        ceil_mode: Any = False,
-        return_indices: bool = indices,
-    ) -> Any:
-        shape = _pool(x, n, kernel_size, stride, padding, dilation, ceil_mode)
-        if shape is None or return_indices is not indices:
-            return NotImplemented
-        return (new(shape, x.dtype), new(shape, torch.int64)) if indices else new(shape, x.dtype)
-
-    return handler
-
-
-def adaptive_avg_pool2d(_: Any, x: Any, output_size: Any) -> Any:
-    """To a fixed size; None keeps a dimension's."""
-    if not is_plain_standard(x) or x.ndim != 4:
-        return NotImplemented
-    sizes = tuple(output_size) if isinstance(output_size, tuple | list) else (output_size, output_size)
-    if len(sizes) != 2:
-        return NotImplemented
-    sizes = tuple(own if size is None else size for size, own in zip(sizes, x.shape[2:], strict=True))
-    if not all(type(size) is int and size > 0 for size in sizes):
-        return NotImplemented
-    return new((*x.shape[:2], *sizes), x.dtype)
-
-
-def interpolate(
-    _: Any,
-    x: Any,
-    size: Any = None,
-    scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: Any = None,
-    antialias: bool = False,
-) -> Any:
-    """Images to a size, or by a factor."""
-    if mode not in ("bilinear", "bicubic", "nearest") or (mode == "nearest" and align_corners is not None):
-        return NotImplemented
-    if recompute_scale_factor or antialias or not is_plain_standard(x) or x.ndim != 4:
-        return NotImplemented
-    sizes = _resized(x.shape[2:], size, scale_factor)
-    return NotImplemented if sizes is None else new((*x.shape[:2], *sizes), x.dtype)
-
-
-def _resized(sizes: Shape, size: Any, scale_factor: Any) -> Shape | None:
-    if (size is None) == (scale_factor is None):
-        return None
-    if size is not None:
-        out = as_tuple(size, 2)
-    else:
-        factors = scale_factor if isinstance(scale_factor, tuple | list) else (scale_factor, scale_factor)
-        if len(factors) != 2 or not all(type(f) in NUMBERS for f in factors):
-            return None
-        out = tuple(floor(s * f) for s, f in zip(sizes, factors, strict=True))
-    return out if out is not None and min(out) >= 1 else None

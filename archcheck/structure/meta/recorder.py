@@ -1,4 +1,4 @@
-"""The calls of every module of a network, noted while they happen."""
+"""Recording the calls of every module of a network while they happen."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from archcheck.network.forward_watcher import ForwardWatcher, eager
+from archcheck.network.forward_watcher import ForwardWatcher, uncompiled_forward
 from archcheck.structure.meta.layers import SHORTCUTS
-from archcheck.structure.meta.modes import is_transformed
-from archcheck.structure.meta.tensors import REFUSED
+from archcheck.structure.meta.tensors import REFUSED, is_transformed
 from archcheck.structure.records import (
     CallRecord,
     ForwardRecord,
@@ -31,7 +30,7 @@ _OFF: Final = torch._C._TorchFunctionState.ALL_DISABLED
 
 
 class Recorder(ForwardWatcher):
-    """Watches one network.
+    """Records the calls of one network's modules.
 
     `macs` is the running total of the forward pass in `forward`; `uncounted` names the operations of all passes whose
     multiply-adds are unknown.
@@ -51,7 +50,7 @@ class Recorder(ForwardWatcher):
         self._tensors: dict[tuple[tuple[int, ...], torch.dtype], TensorRecord] = {}
 
     def begin(self, sizes: Mapping[str, int]) -> ForwardRecord:
-        """Start a forward pass."""
+        """Start the record of another forward pass."""
         self.macs = 0
         self.forward = ForwardRecord(sizes=dict(sizes))
         self._counts.clear()
@@ -61,15 +60,15 @@ class Recorder(ForwardWatcher):
 
     # ------------------------------------------------------------------------------------------ calls
 
-    def amend(self, name: str, out: Any) -> None:
-        """The output of a module's last call, as the module's own hooks have left it."""
+    def note_final_output(self, name: str, out: Any) -> None:
+        """Note the output of a module's last call as the module's own hooks have left it."""
         call = next(call for call in reversed(self.forward.calls) if call.name == name)
         call.output = self.record(out)
 
-    def watched(self, name: str, module: nn.Module) -> Callable[..., Any]:
-        """What is called in the place of a module's forward: a shortcut, or the forward itself."""
+    def wrap_forward(self, name: str, module: nn.Module) -> Callable[..., Any]:
+        """Return what is called in the place of a module's forward: a shortcut, or the forward itself."""
         shortcut = None if "forward" in vars(module) else self._shortcuts.get(type(module))
-        run = eager(module)
+        run = uncompiled_forward(module)
         counts, record = self._counts, self.record
 
         def forward(*args: Any, **kwargs: Any) -> Any:
@@ -83,7 +82,7 @@ class Recorder(ForwardWatcher):
                 self.forward.calls.append(call)
                 before = self.macs
                 if shortcut is not None and not kwargs and not is_transformed():
-                    out = _attempt(shortcut, self, module, *args)
+                    out = _try_shortcut(shortcut, self, module, *args)
             finally:
                 _set_state(state)
             if out is NotImplemented:
@@ -107,7 +106,7 @@ class Recorder(ForwardWatcher):
     # ------------------------------------------------------------------------------------------ values
 
     def record(self, value: Any, depth: int = 0) -> ValueRecord:
-        """A value without its tensors."""
+        """Return the record of a value, without its tensors."""
         if type(value) is Tensor or isinstance(value, Tensor):
             return self._tensor(value)
         if depth > _MAX_DEPTH:
@@ -137,7 +136,7 @@ class Recorder(ForwardWatcher):
         return record
 
 
-def _attempt(shortcut: Callable[..., Any], *args: Any) -> Any:
+def _try_shortcut(shortcut: Callable[..., Any], *args: Any) -> Any:
     try:
         out = shortcut(*args)
     except Exception:  # arguments of another kind than expected: torch has the better message

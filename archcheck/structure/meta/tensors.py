@@ -1,4 +1,4 @@
-"""Questions asked of tensors, and tensors made, thousands of times per trace: each one has to be cheap."""
+"""Questions about meta tensors, and making them, thousands of times per trace: each one has to be cheap."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FLOATS: Final = frozenset({torch.float32, torch.float64, torch.float16, torch.bf
 NUMBERS: Final = frozenset({int, float})
 PLAIN_TYPES: Final = frozenset({Tensor, Parameter})
 REFUSED: Final = object()
-"""What a shortcut returns for shapes that torch refuses for real, though not always on meta."""
+"""Returned by a shortcut for shapes that torch refuses of real tensors, though not always on meta."""
 
 
 @lru_cache(maxsize=8192)
 def standard_strides(shape: Shape) -> Shape | None:
-    """The strides of a freshly made tensor; None where a size is 0, which no shortcut handles."""
+    """Return the strides of a freshly made tensor; None where a size is 0, which no shortcut handles."""
     strides, step = [], 1
     for size in reversed(shape):
         strides.append(step)
@@ -32,7 +32,7 @@ def standard_strides(shape: Shape) -> Shape | None:
 
 @lru_cache(maxsize=8192)
 def elementwise_strides(shape: Shape, strides: Shape) -> Shape | None:
-    """The strides of what an elementwise operation on such a tensor returns: packed, dimensions in the same order.
+    """Return the strides of an elementwise operation's result on such a tensor: packed, dimensions in the same order.
 
     None where the order is not plain to see: equal strides, or sizes of 1, whose strides say nothing.
     """
@@ -48,34 +48,34 @@ def elementwise_strides(shape: Shape, strides: Shape) -> Shape | None:
 
 
 def is_plain(x: Any) -> bool:
-    """An ordinary floating-point meta tensor, the only kind that shortcuts handle."""
+    """Whether something is an ordinary floating-point meta tensor, the only kind that shortcuts handle."""
     return type(x) in PLAIN_TYPES and x.is_meta and x.dtype in FLOATS
 
 
 def is_standard(x: Tensor) -> bool:
-    """Laid out as a freshly made tensor, in every dimension."""
+    """Whether a tensor is laid out as a freshly made one, in every dimension."""
     return x.stride() == standard_strides(x.shape)
 
 
 def is_plain_standard(x: Any) -> bool:
-    """Both at once: the operand that most shortcuts ask for."""
+    """Whether something is plain and standard at once: the operand that most shortcuts ask for."""
     return type(x) in PLAIN_TYPES and x.is_meta and x.dtype in FLOATS and x.stride() == standard_strides(x.shape)
 
 
 def is_param(x: Any, like: Tensor, *shape: int) -> bool:
-    """None, or a plain tensor of `like`'s dtype and exactly this shape: a bias or a scale that fits."""
+    """Whether a bias or a scale fits: None, or a plain tensor of `like`'s dtype and exactly this shape."""
     return x is None or (is_plain_standard(x) and x.dtype is like.dtype and x.shape == shape)
 
 
 def new(shape: Shape, dtype: torch.dtype) -> Tensor:
-    """A meta tensor in standard layout."""
+    """Make a meta tensor in standard layout."""
     strides = standard_strides(shape)
     assert strides is not None
     return torch.empty_strided(shape, strides, dtype=dtype, device=META)
 
 
 def new_like(x: Tensor, dtype: torch.dtype | None = None) -> Any:
-    """What an elementwise operation on `x` alone returns, or NotImplemented for layouts that take more thought."""
+    """Make the result of an elementwise operation on `x` alone; NotImplemented for layouts that aren't plain to see."""
     strides = elementwise_strides(x.shape, x.stride())
     if strides is None:
         return NotImplemented
@@ -83,13 +83,13 @@ def new_like(x: Tensor, dtype: torch.dtype | None = None) -> Any:
 
 
 def is_packed(x: Tensor) -> bool:
-    """Every element has a place of its own, without gaps: safe to write to."""
+    """Whether every element has a place of its own, without gaps: safe to write to."""
     strides = x.stride()
     return strides == elementwise_strides(x.shape, strides)
 
 
 def broadcast(a: Shape, b: Shape) -> Shape | None:
-    """The common shape of two operands; None where they have none."""
+    """Return the common shape of two operands; None where they have none."""
     if len(a) < len(b):
         a, b = b, a
     out = list(a)
@@ -102,7 +102,7 @@ def broadcast(a: Shape, b: Shape) -> Shape | None:
 
 
 def as_tuple(value: Any, length: int) -> Shape | None:
-    """`value` as a tuple of `length` ints, where it is an int or a sequence of ints of that length (or of one)."""
+    """Return an int, or a sequence of ints of that length (or of one), as a tuple of `length` ints; else None."""
     if type(value) is tuple and len(value) == length:
         return value
     if type(value) is int:
@@ -112,3 +112,8 @@ def as_tuple(value: Any, length: int) -> Shape | None:
     if len(value) == 1:
         return tuple(value) * length
     return tuple(value) if len(value) == length else None
+
+
+def is_transformed() -> bool:
+    """Whether this runs inside vmap, grad and the like, where a tensor's shape isn't what it seems."""
+    return torch._C._functorch.peek_interpreter_stack() is not None

@@ -53,7 +53,7 @@ class SpeedResult:
 
     @property
     def figures(self) -> SpeedFigures:
-        """The speed, and how it compares."""
+        """Return the speed, and how it compares."""
         return SpeedFigures(self.record, self.comparison)
 
     def extra_info(self) -> dict[str, Any]:
@@ -107,13 +107,13 @@ def _measure_for_later(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan
 
 
 def _refuse(failed: WorkerFailed) -> NoReturn:
-    """A process of this tree couldn't measure what has just been measured here."""
+    """Turn the failure of a process of this tree, which measures what was just measured here, into a mismatch."""
     keys = failed.keys or ("throughput",)
     raise SpeedRefused(Mismatch(keys, str(keys[-1]), str(failed))) from None
 
 
 def _hold_against_floors(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, result: SpeedResult) -> bool:
-    """Whether there is a minimum for this device; what falls short of it is measured again first."""
+    """Compare with the minima for this device, measuring anew what falls short; return whether there are any."""
     rate, utilization = (_floor(speed, spec_file, key, result) for key in ("min_examples_per_sec", "min_utilization"))
     if utilization is not None and not result.record.utilization:
         reason = "nobody knows the network's multiply-adds, which `min_utilization` counts"
@@ -172,7 +172,7 @@ def _hold_against_revision(
 
 
 def _request_there(here: WorkerRequest, plan: SpeedPlan, revision: Revision) -> WorkerRequest | str:
-    """The same item in the revision; or why there's none."""
+    """Return the request for the same item in the revision, or why there is none."""
     path = revision.path_in_checkout(here.spec)
     if path is None:
         return f"the spec isn't in the repository {revision.working_tree}"
@@ -192,7 +192,7 @@ def _request_there(here: WorkerRequest, plan: SpeedPlan, revision: Revision) -> 
 
 
 def _folder_there(revision: Revision) -> Path:
-    """Where the other side runs: files that a network opens by a relative path are those of its own tree."""
+    """Return where the other side runs: a network that opens files by relative paths opens those of its own tree."""
     folder = revision.path_in_checkout(Path.cwd())
     return folder if folder is not None and folder.is_dir() else revision.checkout
 

@@ -6,9 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import pytest
-
-from tests.integration.project import Project
+from tests.integration.project import Project, messages
 
 HEADER = """\
 import random
@@ -77,17 +75,6 @@ def verify_health(project: Project, networks: Mapping[str, Network]) -> dict[str
     result = project.run("-v", "-k", "health")
     outcomes = dict(line.split()[:2] for line in result.stdout.lines if "::health " in line)
     return {name: Verdict(outcomes[f"{path}::health"], messages(result, path)) for name, path in paths.items()}
-
-
-def messages(result: pytest.RunResult, path: str = PATH) -> list[list[str]]:
-    """Return the messages about a spec, each with its lines `label     text` below the headline."""
-    lines = result.stdout.str().splitlines()
-    starts = [i for i, line in enumerate(lines) if line.startswith(f"{path}:") and not line.startswith(f"{path}::")]
-    found = []
-    for start in starts:
-        end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith("  "))
-        found.append(lines[start:end])
-    return found
 
 
 def labelled(message: list[str], label: str) -> list[str]:

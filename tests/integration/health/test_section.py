@@ -7,8 +7,8 @@ import pytest
 import archcheck
 from tests.integration.health.defects_in_forward import MIXING, RANDOM
 from tests.integration.health.defects_in_training import GRADIENTS
-from tests.integration.health.networks import PATH, Network, messages, plant
-from tests.integration.project import Project
+from tests.integration.health.networks import PATH, Network, plant
+from tests.integration.project import Project, messages
 
 NOISY = RANDOM["dropout-of-a-block-stays-on"].source
 MIXED = MIXING["softmax-layer-over-the-batch"].source
@@ -47,7 +47,7 @@ def test_what_isnt_excused_fails_where_the_spec_says_what_is(
     project: Project, source: str, health: str, headline: str
 ) -> None:
     plant(project, Network(source, more=f"health: {health}\n"))
-    [message] = messages(project.run("-k", "health"))
+    [message] = messages(project.run("-k", "health"), PATH)
     assert message[0] == f"{PATH}:3: {headline}"
 
 
@@ -61,7 +61,7 @@ def test_all_that_is_wrong_is_told_at_once(project: Project) -> None:
             return super().forward(x)
     """
     plant(project, Network(source))
-    assert [message[0] for message in messages(project.run("-k", "health"))] == [
+    assert [message[0] for message in messages(project.run("-k", "health"), PATH)] == [
         f"{PATH}:1: the network itself: draws random numbers in eval mode",
         f"{PATH}:1: forward: writes to its input",
         f"{PATH}:1: spare: gets no gradient",

@@ -32,14 +32,15 @@ def fast(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> T
 @pytest.fixture
 def pairs(monkeypatch: pytest.MonkeyPatch) -> FakePairs:
     fake = FakePairs()
-    monkeypatch.setattr("archcheck.throughput.session.run_paired", fake)
+    for user in ("archcheck.throughput.regression.gate", "archcheck.checks.claims"):
+        monkeypatch.setattr(f"{user}.run_paired", fake)
     return fake
 
 
 @pytest.fixture
 def references(monkeypatch: pytest.MonkeyPatch) -> FakeReferences:
     fake = FakeReferences()
-    monkeypatch.setattr("archcheck.throughput.session.run_against_reference", fake)
+    monkeypatch.setattr("archcheck.throughput.regression.gate.run_against_reference", fake)
     return fake
 
 

@@ -23,6 +23,7 @@ from tests.integration.throughput.timed_project import (
     message,
     reason,
 )
+from tests.preloaded import PreloadedPopen
 
 SLOWER = """
 class Again(nn.Linear):
@@ -117,7 +118,7 @@ def test_a_process_that_is_killed_fails_its_item_and_no_other(
     def only_a(left: WorkerRequest, right: WorkerRequest, limit: float) -> PairedResult:
         return run_paired(left, right, limit) if "a.arch" in left.shown else pairs(left, right, limit)
 
-    monkeypatch.setattr("archcheck.throughput.session.run_paired", only_a)
+    monkeypatch.setattr("archcheck.throughput.regression.gate.run_paired", only_a)
     result = fast.run("-k", "throughput", "--archcheck-against", "HEAD")
     result.assert_outcomes(passed=1, failed=1)
     assert message(result, "a: throughput").splitlines()[-1] == (
@@ -151,9 +152,7 @@ def test_an_interrupt_leaves_no_process_and_no_checkout(fast: TimedProject) -> N
     temporary = fast.path / "temporary"
     temporary.mkdir()
     command = [sys.executable, "-m", "pytest", "-p", "archcheck.plugin", "-p", "benchmark", "--archcheck"]
-    # A background job of a shell ignores Ctrl-C, and its children with it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with subprocess.Popen(
+    with PreloadedPopen(
         [*command, "-k", "throughput", "--archcheck-against", "HEAD"],
         cwd=fast.path, env={**os.environ, "TMPDIR": str(temporary), "MARK": str(fast.path / "mark")},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
@@ -165,7 +164,6 @@ def test_an_interrupt_leaves_no_process_and_no_checkout(fast: TimedProject) -> N
             output, _ = process.communicate(timeout=30)
         finally:
             process.kill()
-            signal.signal(signal.SIGINT, before)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     assert len(workers) == 2
     assert measuring(temporary) == []
@@ -175,7 +173,7 @@ def test_an_interrupt_leaves_no_process_and_no_checkout(fast: TimedProject) -> N
 
 
 def measuring(temporary: Path) -> list[str]:
-    """The processes that measure for whoever has this folder for temporary files."""
+    """Return the processes that measure for whoever has this folder for temporary files."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

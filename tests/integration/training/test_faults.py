@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.integration.project import Project
+from tests.integration.project import Once, Project, messages
 from tests.integration.training.toys import CALLS, CLOUDS, accuracy, curves, failing_text, scripted
 
 FAULTS = [
@@ -46,11 +46,29 @@ FAULTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("old", "new", "line", "message"), FAULTS)
-def test_what_goes_wrong_is_one_line_at_its_line(toys: Project, old: str, new: str, line: int, message: str) -> None:
-    assert CLOUDS.count(old) == 1
-    found = failing_text(accuracy(toys, CLOUDS.replace(old, new)))
-    assert re.fullmatch(rf"specs/toy\.arch\.yaml:{line}: {message}", found), found
+@pytest.fixture
+def faulty(toys: Project, once: Once) -> pytest.RunResult:
+    """One run over a spec with each of the faults: specs/0.arch.yaml, specs/1.arch.yaml and so on."""
+
+    def run() -> pytest.RunResult:
+        for number, (old, new, _, _) in enumerate(FAULTS):
+            assert CLOUDS.count(old) == 1
+            toys.spec(str(number), CLOUDS.replace(old, new))
+        return toys.run("-m", "archcheck_accuracy", "-v")
+
+    return once("faulty", run)
+
+
+@pytest.mark.parametrize("number", range(len(FAULTS)), ids=[f"{old}-{new}" for old, new, _, _ in FAULTS])
+def test_what_goes_wrong_is_one_line_at_its_line(faulty: pytest.RunResult, number: int) -> None:
+    *_, line, message = FAULTS[number]
+    path = f"specs/{number}.arch.yaml"
+    faulty.stdout.fnmatch_lines([f"{path}::accuracy FAILED*"])
+    [[found, *_]] = messages(faulty, path)
+    assert re.fullmatch(rf"{re.escape(path)}:{line}: {message}", found), found
+    output = faulty.stdout.str()
+    assert "Traceback" not in output
+    assert "archcheck/pytest_plugin" not in output
 
 
 FORWARDS = [

@@ -415,8 +415,8 @@ def test_error_raised_within_archcheck_is_at_the_users_line(tmp_path: Path) -> N
 
 def test_networks_that_come_with_archcheck_are_user_code() -> None:
     import archcheck.network.build
-    import archcheck.structure.meta.modes
+    import archcheck.structure.meta.forward_modes
     import archcheck.zoo
 
     assert not archcheck.network.exceptions._is_ours(archcheck.zoo.__file__)
-    assert archcheck.network.exceptions._is_ours(archcheck.structure.meta.modes.__file__)
+    assert archcheck.network.exceptions._is_ours(archcheck.structure.meta.forward_modes.__file__)

@@ -27,8 +27,9 @@ import archcheck.structure.trace
 from archcheck.errors import BuildError, UsageError
 from archcheck.spec.inputs import ForwardInput, TensorInput
 from archcheck.spec.target import parse_target
+from archcheck.structure.meta.building import build_on_meta
 from archcheck.structure.records import MappingRecord, OpaqueRecord, SequenceRecord, StructureTrace, TensorRecord
-from archcheck.structure.trace import build_on_meta, trace_model, trace_structure
+from archcheck.structure.trace import trace_model, trace_structure
 
 Forward = Callable[[Any, Tensor], Any]
 
@@ -1018,7 +1019,7 @@ def test_common_networks_import_nothing_more() -> None:
         import torch
         from torch import nn
         before = set(sys.modules)
-        from archcheck.structure.records import ForwardInput, TensorInput
+        from archcheck.spec.inputs import ForwardInput, TensorInput
         from archcheck.structure.trace import trace_structure
         def lenet():
             return nn.Sequential(

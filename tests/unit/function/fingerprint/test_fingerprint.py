@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.records import FunctionRecord
-from archcheck.structure.meta.model_copy import copy_for_real
+from archcheck.structure.meta.model_copy import copy_to_cpu
 from tests.unit.function.running import (
     IMAGES,
     ROWS,
@@ -479,7 +479,7 @@ def test_a_live_model_stays_as_it_was() -> None:
     model[3].weight.requires_grad_(False)
     model[0].weight.grad = torch.ones(16, 8)
     before = copy.deepcopy(model.state_dict())
-    recorded(lambda: copy_for_real(model))
+    recorded(lambda: copy_to_cpu(model))
     after = model.state_dict()
     assert all(torch.equal(after[name], value) and after[name].dtype == value.dtype for name, value in before.items())
     assert [module.training for module in model.modules()] == [True, True, False, True, True]

@@ -14,15 +14,16 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from archcheck.spec.inputs import ForwardInput, TensorInput
-from archcheck.structure.meta.modes import ForwardMode
+from archcheck.structure.meta.building import build_on_meta
+from archcheck.structure.meta.forward_modes import ForwardMode
 from archcheck.structure.meta.ops import shortcuts
 from archcheck.structure.meta.tensors import REFUSED
-from archcheck.structure.trace import build_on_meta, trace_structure
+from archcheck.structure.trace import trace_structure
 
 from ..plain_meta import plain_call, plain_forward
 
 
-class Meter:
+class MacCounter:
     macs = 0
 
     def __init__(self) -> None:
@@ -157,21 +158,21 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
 def test_call_equals_plain_meta(name: str, layout: Callable[[Tensor], Tensor]) -> None:
     function, shapes = CALLS[name]
     first, *others = (meta(*shape) for shape in shapes)
-    meter = Meter()
+    counter = MacCounter()
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # grid_sample's, about align_corners
         try:
             expected, macs = plain_call(function, layout(first), *others)
         except RuntimeError:
-            with pytest.raises(RuntimeError, match=r"\S"), ForwardMode(meter), torch.no_grad():
+            with pytest.raises(RuntimeError, match=r"\S"), ForwardMode(counter), torch.no_grad():
                 function(layout(first), *others)
             return
-        with ForwardMode(meter), torch.no_grad():
+        with ForwardMode(counter), torch.no_grad():
             out = function(layout(first), *others)
 
     assert described(out) == described(expected)
-    assert meter.macs == macs
+    assert counter.macs == macs
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
@@ -180,7 +181,7 @@ def test_dtype_is_kept(name: str, dtype: torch.dtype) -> None:
     function, shapes = CALLS[name]
     args = [meta(*shape, dtype=dtype) for shape in shapes]
 
-    with ForwardMode(Meter()), torch.no_grad():
+    with ForwardMode(MacCounter()), torch.no_grad():
         out = function(*args)
 
     assert described(out) == described(plain_call(function, *args)[0])
@@ -267,9 +268,9 @@ def test_what_a_shortcut_answers_is_true(generate: Callable[[random.Random], Any
             function, args, kwargs = generate(rng)
         except RuntimeError:  # no tensor of that kind
             continue
-        meter = Meter()
+        counter = MacCounter()
         try:
-            out = shortcuts()[function](meter, *args, **kwargs)
+            out = shortcuts()[function](counter, *args, **kwargs)
         except (AttributeError, TypeError, ValueError):
             out = NotImplemented
         if out is REFUSED:
@@ -277,10 +278,10 @@ def test_what_a_shortcut_answers_is_true(generate: Callable[[random.Random], Any
                 function(*real(args), **kwargs)
         elif out is not NotImplemented:
             expected, macs = plain_call(function, *args, **kwargs)
-            assert (described(out), meter.macs) == (described(expected), macs), (function, described(args), kwargs)
+            assert (described(out), counter.macs) == (described(expected), macs), (function, described(args), kwargs)
             answered += 1
         else:
-            assert meter.macs == 0
+            assert counter.macs == 0
     assert answered > 100
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from archcheck.throughput.regression import workers
 from archcheck.throughput.regression.workers import Worker, WorkerFailed, WorkerRequest, started_workers
 
 NETS = """
@@ -188,14 +187,14 @@ def test_one_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_an_exception_in_the_block_ends_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     processes: list[Any] = []
-    popen = workers.subprocess.Popen
+    popen = subprocess.Popen
 
     def remember(*args: Any, **kwargs: Any) -> Any:
         processes.append(popen(*args, **kwargs))
         return processes[-1]
 
-    monkeypatch.setattr(workers.subprocess, "Popen", remember)
-    asked = request_of(tmp_path, "Raising")
+    monkeypatch.setattr(subprocess, "Popen", remember)
+    asked = request_of(tmp_path, "hanging")
     with pytest.raises(KeyError, match="out of the block"), started_workers(asked, asked):
         raise KeyError("out of the block")
     assert [one.returncode for one in processes] == [-signal.SIGKILL] * 2

@@ -1,4 +1,4 @@
-"""What a network holds besides its weights, so that every forward pass sees the network as it was built."""
+"""Snapshots of what a network holds besides its weights, so that every forward pass sees it as it was built."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAX_ITEMS: Final = 1000  # of a container that is looked into
 _Own = tuple[dict[Any, Any], dict[Any, Any]]
 
 
-class NetworkState:
+class NetworkSnapshot:
     """The attributes of every module, and of the containers and plain objects among them, by identity.
 
     Lazy modules are left out: becoming what they are is what their first forward pass is for. The values of tensors
@@ -44,7 +44,7 @@ class NetworkState:
                 self._note_module(module)
 
     def restore(self, keep_layers: bool = False) -> bool:
-        """Put back what was there; True where values have been overwritten, which nothing can put back.
+        """Put back what was there. Returns whether values have been overwritten, which nothing can put back.
 
         `keep_layers`: a layer or a parameter that the network made in its forward pass stays, to be counted.
         """
@@ -59,7 +59,7 @@ class NetworkState:
         return any(tensor._version != version for tensor, version in self._versions)
 
     def has_changed(self) -> bool:
-        """Whether any of it is another than it was: what modules are told about training aside."""
+        """Whether an attribute has another value than it had, other than `training` and tensors."""
         return any(
             not _same(own.get(key), value)
             for own, before in self._dicts
@@ -85,7 +85,7 @@ class NetworkState:
                 self._note(own[name], 0)
 
     def _note(self, value: Any, depth: int) -> None:
-        """A value that may change without being replaced."""
+        """Note a value that may change without being replaced."""
         if type(value) in _ATOMS or id(value) in self._seen or depth > _MAX_DEPTH:
             return
         self._seen.add(id(value))
@@ -111,7 +111,7 @@ class NetworkState:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Equal, where what is identical is never compared: tensors, for one, can't be."""
+    """Whether two containers are equal; identical items are never compared: tensors, for one, can't be."""
     try:
         return bool(a == b)
     except Exception:

@@ -1,0 +1,45 @@
+"""Building networks without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from archcheck.errors import BuildError
+from archcheck.network.torch_state import seed_generators
+from archcheck.structure.meta import failures
+from archcheck.structure.meta.build_mode import BuildMode, restore_reset_parameters
+from archcheck.structure.meta.model_copy import copy_to_meta, has_real_parameters, is_scripted, unwrapped
+from archcheck.structure.meta.module_tree import all_modules
+
+
+def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
+    """Build what `make()` returns, without weights.
+
+    It is built with weights, and then stripped of them, where the constructor reads values.
+    """
+    try:
+        with BuildMode():
+            model = build_seeded(make)
+    except Exception as error:
+        if not failures.may_be_caused_by_meta(error):
+            raise
+        model = build_seeded(make)
+    modules = all_modules(model)
+    restore_reset_parameters(modules)
+    # With weights: an old-fashioned constructor, or a module-level instance, which has to stay as it is.
+    return copy_to_meta(model) if has_real_parameters(modules) and not is_scripted(modules) else model
+
+
+def build_seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
+    """Build what `make()` returns, under random numbers that are the same every time.
+
+    Raises:
+        BuildError: it is no network.
+    """
+    seed_generators(seed)
+    model = make()
+    if not isinstance(model, nn.Module):
+        raise BuildError(f"the build returned {type(model).__name__}, expected torch.nn.Module")
+    return unwrapped(model)

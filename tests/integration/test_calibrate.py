@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -324,13 +324,9 @@ TRAINING = "training:\n  dataset: fashion-mnist-mini\n  epochs: 3\n  optimizer: 
 
 
 @pytest.fixture
-def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    monkeypatch.chdir(project.path)
+def here(project: Project) -> Project:
     project.write("nets.py", NETS)
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # steps this small gain nothing from more, and wait for long where others want them
-    yield project
-    torch.set_num_threads(num_threads)
+    return project
 
 
 def test_the_command_writes_what_it_shows(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -369,7 +365,7 @@ def test_the_same_seeds_give_the_same_minimum(here: Project) -> None:
 def test_a_dry_run_writes_nothing(
     here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archcheck.training.calibration.SLOT_SEC", 0.01)
+    monkeypatch.setattr("archcheck.training.calibration.TURN_SEC", 0.01)
     path = here.spec(text=HEAD + TRAINING)
     assert main(["calibrate", str(path), "--seeds", "3", "--device", "cpu", "--dry-run"]) == 0
     out = capsys.readouterr().out

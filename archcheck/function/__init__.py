@@ -1,6 +1,8 @@
-"""What a network computes: recorded as a few numbers of each layer, and compared.
+"""What a network computes: recorded as a few numbers of each layer, and compared. `records` has their types.
 
-`planning` chooses the sizes, `fingerprint` runs a network with fixed weights, `health_probe` looks for defects
-meanwhile, `section` writes what was recorded, `comparison` finds the first layer that differs, and `diagnosis` looks
-for the mistake behind it.
+- `planning` chooses the sizes, `measure` runs a network as its spec says or as planned, by `fingerprint`, and
+  `section` writes what was recorded.
+- `comparison` finds the first of the `digested_layers` that differs by more than the `tolerances`; `equivalence`
+  compares two builds; `diagnosis` looks for the mistake behind a difference.
+- `health_probe` looks for defects while a network is run, `object_equality` helps it to compare outputs.
 """

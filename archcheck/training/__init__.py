@@ -10,6 +10,6 @@
 - `loop`: a run, epoch by epoch. `loss_monitor` ends it where the loss diverges, `step_rate` times it, `callbacks` tell
   of it, `checkpoints` saves the best network.
 - `trainer`: a spec's network, recipe, device and data brought together. `session`: the runs of one session.
-- `accuracy`: runs compared with minima and claims.
+- `evaluation`: the accuracy of a network with given weights. `accuracy`: runs compared with minima and claims.
 - `calibration`: a minimum accuracy from several seeds, and the fastest settings. `tolerance_bound`: its statistics.
 """

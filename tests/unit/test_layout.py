@@ -22,7 +22,7 @@ LARGEST_ROOT = 8
 
 
 def row_of(dotted: str) -> str:
-    """Return the row that a module of ours belongs to: `archcheck.meta.ops` to `meta`."""
+    """Return the row that a module of ours belongs to: `archcheck.spec.dims` to `spec`."""
     return dotted.split(".")[1]
 
 
@@ -77,3 +77,15 @@ def test_a_test_file_stands_where_its_module_does(path: Path) -> None:
     words = name.split("_")
     candidates = ["_".join(words[:length]) for length in range(len(words), 0, -1)]
     assert any((PACKAGE / folder / f"{candidate}.py").is_file() for candidate in candidates)
+
+
+@pytest.mark.parametrize(
+    "room",
+    sorted(path.parent for path in PACKAGE.glob("*/**/__init__.py")),
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_a_room_says_what_each_of_its_modules_is_for(room: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((room / "__init__.py").read_text("utf-8"))) or ""
+    modules = {path.stem for path in room.glob("*.py") if not path.stem.startswith("__")}
+    rooms = {path.parent.name for path in room.glob("*/__init__.py")}
+    assert {name for name in modules | rooms if f"`{name}`" not in docstring} == set()

@@ -1,7 +1,9 @@
 """A network run with fixed weights on a fixed input, and summed up in a few numbers of each layer.
 
-`number_pool` has the fixed numbers that everything is filled with, `weight_filler` fills weights in the order in which
-they are first used, `deterministic_random` replaces random draws, `grouped_convolution` is for speed, and `digests`
-makes numbers of tensors. `preparation` builds a network to be filled, `forward_pass`, `gradients` and `large_values`
-run it, `call_digests` reads what its modules return, and `record_assembly` makes the record of all that.
+- `number_pool` has the fixed numbers: `fixed_inputs` and, by `weight_filler` in the order of their first use, weights
+  are made of them, and `deterministic_random` replaces random draws by them.
+- `config` says how a network is run, `preparation` builds one to be filled, `exact_computation` sets torch.
+- `fingerprint` has it run by `forward_pass`, `gradients` and `large_values`; `call_digests` reads what its modules
+  return, `digests` makes numbers of tensors, and `record_assembly` makes the record.
+- `grouped_convolution` is for speed.
 """

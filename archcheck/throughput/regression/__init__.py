@@ -4,5 +4,6 @@
   reference workload, until the verdict is clear. `interval`: ratios of times to a confidence interval and a verdict.
 - `worktree`: another revision of the repository, checked out for as long as it is measured.
 - `saved_runs`: the runs that pytest-benchmark saved, and the one to compare with. `benchmark_storage`: saved at once.
-- `verdicts`: measurements to mismatches. `history`: saved runs to text.
+- `gate`: a `throughput` section measured and compared. `verdicts`: measurements to mismatches.
+- `history`: saved runs to text.
 """

@@ -1019,7 +1019,7 @@ def test_common_networks_import_nothing_more() -> None:
         import torch
         from torch import nn
         before = set(sys.modules)
-        from archcheck.structure.records import ForwardInput, TensorInput
+        from archcheck.spec.inputs import ForwardInput, TensorInput
         from archcheck.structure.trace import trace_structure
         def lenet():
             return nn.Sequential(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-import torch
 
 from archcheck.cli.command_line import main
 from archcheck.spec.spec_file import read_spec
@@ -24,13 +22,9 @@ TRAINING = "training:\n  dataset: fashion-mnist-mini\n  epochs: 3\n  optimizer: 
 
 
 @pytest.fixture
-def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    monkeypatch.chdir(project.path)
+def here(project: Project) -> Project:
     project.write("nets.py", NETS)
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # steps this small gain nothing from more, and wait for long where others want them
-    yield project
-    torch.set_num_threads(num_threads)
+    return project
 
 
 def test_the_command_writes_what_it_shows(here: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Seeds derived from others, and random state that the process doesn't share."""
+"""Random state that the process doesn't share."""
 
 from __future__ import annotations
 
@@ -7,22 +7,11 @@ import random
 import numpy as np
 import torch
 
-from archcheck.data.random_state import derive_seed, isolated_random_state
+from archcheck.network.torch_state import isolated_random_state
 
 
 def draw() -> tuple[float, float, float]:
     return torch.rand(()).item(), random.random(), float(np.random.rand())
-
-
-def test_a_seed_is_that_of_its_parts_and_purpose() -> None:
-    seeds = [derive_seed(0, 0, "order"), derive_seed(0, 1, "order"), derive_seed(1, 0, "order"), derive_seed(0, 0, "x")]
-    assert len(set(seeds)) == 4
-    assert seeds[0] == derive_seed(0, 0, "order")
-    assert all(0 <= seed < 2**63 for seed in seeds)
-
-
-def test_parts_are_kept_apart() -> None:
-    assert derive_seed(1, 11) != derive_seed(11, 1)
 
 
 def test_all_generators_are_seeded_within() -> None:

@@ -23,6 +23,7 @@ from archcheck.function.object_equality import are_surely_equal
 from archcheck.function.records import HealthRecord
 from archcheck.network.exceptions import type_and_first_line
 from archcheck.spec.inputs import ForwardInput
+from archcheck.spec.tree import map_leaves
 from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
 
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
@@ -117,20 +118,14 @@ class _Examination:
         """Return the first examples of the usual inputs."""
         assert self._one_example is not None
         config = self._runner.config
-        sizes = (one.shape for one in tensors_in(make_fixed_inputs(self._one_example, config.dtype, config.device)))
+        one_example = make_fixed_inputs(self._one_example, config.dtype, config.device)
 
-        def cut(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                shape = [
-                    n * num_examples if n < full else full for n, full in zip(next(sizes), value.shape, strict=True)
-                ]
-                return _cut(value, shape).clone()
-            if isinstance(value, dict):
-                return {key: cut(item) for key, item in value.items()}
-            return type(value)(map(cut, value)) if isinstance(value, list | tuple) else value
+        def cut(batch: Tensor, one: Tensor) -> Tensor:
+            sizes = zip(one.shape, batch.shape, strict=True)
+            return _cut(batch, [n * num_examples if n < full else full for n, full in sizes]).clone()
 
-        args, kwargs = self._runner.make_inputs()
-        return cut(args), cut(kwargs)
+        inputs: tuple[Any, Any] = map_leaves(cut, self._runner.make_inputs(), one_example)
+        return inputs
 
     def _alike(self, ours: Any, theirs: Any, *, ignores_same_shapes: bool = False) -> bool:
         """Return whether two outputs are the same, as far as both have them.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import count
 from typing import Any, Final
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from archcheck.function.fingerprint.digests import tensors_in
 from archcheck.function.fingerprint.number_pool import uniform
-from archcheck.spec.inputs import ForwardInput, InputValue, TensorInput
+from archcheck.spec.inputs import ForwardInput, TensorInput
+from archcheck.spec.tree import map_leaves
 
 _MIN_ROW_LENGTH: Final = 3
 
@@ -19,16 +21,11 @@ def make_fixed_inputs(
     inputs: ForwardInput, dtype: torch.dtype, device: torch.device
 ) -> tuple[list[Any], dict[str, Any]]:
     """Make the arguments of a forward pass: uniform noise of variance 1, integers below their bound."""
-    number = iter(range(1 << 30))
-
-    def made(value: InputValue) -> Any:
-        if isinstance(value, TensorInput):
-            return _fixed_tensor(value, f"input {next(number)}", dtype, device)
-        if isinstance(value, Mapping):
-            return {key: made(item) for key, item in value.items()}
-        return type(value)(made(item) for item in value)  # type: ignore[call-arg]
-
-    return [made(arg) for arg in inputs.args], {key: made(arg) for key, arg in inputs.kwargs.items()}
+    number = count()
+    args, kwargs = map_leaves(
+        lambda value: _fixed_tensor(value, f"input {next(number)}", dtype, device), (list(inputs.args), inputs.kwargs)
+    )
+    return args, kwargs
 
 
 def _fixed_tensor(value: TensorInput, key: str, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -16,6 +16,7 @@ from archcheck.function.fingerprint.digests import Digest, digest, tensors_in
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.number_pool import uniform
 from archcheck.network.exceptions import raised_outside_torch, type_and_first_line
+from archcheck.spec.tree import map_leaves
 from archcheck.structure.records import Crash
 
 
@@ -30,19 +31,17 @@ class GradientStep:
 
 def run_gradient_step(runner: PassRunner, *, training: bool, wanted: Collection[str] | None = None) -> GradientStep:
     """Run a forward and a backward pass, with the gradients of all parameters or of those named in `wanted`."""
-    args, kwargs = runner.make_inputs()
     leaves: list[Tensor] = []
 
     def tracked(value: Any) -> Any:
         if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
             leaves.append(value.requires_grad_(True))
             return value.clone()  # a network may write to its inputs, and can't to leaves
-        if isinstance(value, dict):
-            return {key: tracked(item) for key, item in value.items()}
-        return type(value)(map(tracked, value)) if isinstance(value, list | tuple) else value
+        return value
 
+    made = runner.make_inputs()
     with torch.enable_grad(), _param_gradients(runner.network.params) as params:
-        result = runner.forward(training=training, inputs=(tracked(args), tracked(kwargs)), seed=OTHER_SEED)
+        result = runner.forward(training=training, inputs=map_leaves(tracked, made), seed=OTHER_SEED)
         if result.crash is None:
             _backward(runner, result, None if wanted is None else [runner.network.params[name] for name in wanted])
     gradients = {f"input {i}": digest(leaf.grad) for i, leaf in enumerate(leaves) if leaf.grad is not None}

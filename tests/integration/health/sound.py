@@ -144,6 +144,14 @@ SOUND = {
         """,
         "{x: [B, 8], target: [B, 5]}",
     ),
+    "keywords-in-another-order-than-the-alphabets": Network(
+        """
+        class Net(Base):
+            def forward(self, x, bias):
+                return super().forward(x.mean((2, 3))) + bias
+        """,
+        "{x: [B, 8, 4, 4], bias: [B, 5]}",
+    ),
     "a-loss-beside-the-output": Network(
         """
         class Net(Base):

@@ -14,7 +14,8 @@ PICTURE: Final = ROOT / "docs" / "failure.svg"
 COMMAND: Final = "python docs/picture.py"
 
 _CHARACTER, _LINE, _MARGIN = 7.8, 20, 22
-_PLAIN, _DIM, _BAD, _CAUSE, _BACKGROUND = "#d6dbe3", "#8a94a6", "#ff7b72", "#f0c674", "#161b22"
+_PLAIN, _DIM, _BAD, _CAUSE = "#d6dbe3", "#8a94a6", "#ff7b72", "#f0c674"
+_BACKGROUND, _BORDER = "#161b22", "#3d444d"  # the border tells the picture from a page that is as dark
 
 
 def failure(readme: str) -> list[str]:
@@ -36,7 +37,8 @@ def draw(lines: Sequence[str]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">\n'
         f"<style>text {{ font: 13px ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace; white-space: pre }}"
         f"</style>\n"
-        f'<rect width="{width}" height="{height}" rx="8" fill="{_BACKGROUND}"/>\n{texts}\n</svg>\n'
+        f'<rect x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="8" fill="{_BACKGROUND}"'
+        f' stroke="{_BORDER}"/>\n{texts}\n</svg>\n'
     )
 
 

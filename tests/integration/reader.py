@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -41,9 +40,9 @@ _BLOCK = re.compile(
     re.M | re.S,
 )
 _SCRIPTS = Path(sys.executable).parent
-# What an interpreter is given to run a program of Python's, and what only a shell understands.
+# What an interpreter is given to run a program of Python's.
 _PROGRAMS = {"python": [], "pytest": [str(_SCRIPTS / "pytest")], "archcheck": [str(_SCRIPTS / "archcheck")]}
-_SHELL = {*"|&;<>$`*?~\\"}
+_OPERATORS = {*"|&;<>"}
 _TIMEOUT_SEC = 120
 _START = re.compile(r"<!-- start: examples -->\n")
 
@@ -170,14 +169,18 @@ class Reader:
         assert is_shown(output, shown), f"{here}\nis not what is shown:\n{shown}"
 
     def _started(self, page: Page, command: str) -> subprocess.Popen[str] | PreloadedPopen:
-        """Start a command in a shell, as README.md's are, or a program of Python's with torch imported already."""
-        options: dict[str, Any] = {
-            "cwd": self.folder, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8",
-        }  # fmt: skip
-        program, *arguments = shlex.split(command)
-        if page.name == "README.md" or program not in _PROGRAMS or _SHELL & {*command}:
-            return subprocess.Popen(command, shell=True, env=_environment(), **options)
+        """Start a command.
+
+        The shell runs those of README.md, and whatever isn't a program of Python's alone; it splits the others into
+        words, and they start with torch imported already.
+        """
+        where: dict[str, Any] = {"cwd": self.folder, "encoding": "utf-8"}
+        options = {**where, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         env = _environment()
+        if page.name == "README.md" or command.split()[0] not in _PROGRAMS or _OPERATORS & {*command}:
+            return subprocess.Popen(command, shell=True, env=env, **options)
+        words = subprocess.check_output(rf"printf '%s\0' {command}", shell=True, env=env, **where)
+        program, *arguments = words.removesuffix("\0").split("\0")
         env["PYTEST_ADDOPTS"] += " -W ignore::pytest.PytestAssertRewriteWarning"  # that archcheck is imported already
         return PreloadedPopen([sys.executable, *_PROGRAMS[program], *arguments], env=env, **options)
 

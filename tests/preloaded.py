@@ -147,14 +147,16 @@ def _run(streams: Sequence[int], command: list[str], cwd: str, env: Mapping[str,
     for number, stream in enumerate(standard):
         os.dup2(stream, number)
         os.close(stream)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - for good
-    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", 1, closefd=False)  # noqa: SIM115 - for good
     if new_session:
         os.setsid()
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
     tempfile.tempdir = None  # it goes by the environment, unless it is known already
+    encoding = env.get("PYTHONIOENCODING")
+    sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115 - for good
+    sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding=encoding, closefd=False)  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.write(says_so, b"x")
     os.close(says_so)
@@ -165,4 +167,9 @@ def _run(streams: Sequence[int], command: list[str], cwd: str, env: Mapping[str,
     if kind == "-c":
         exec(compile(text, "<string>", "exec"), {"__name__": "__main__"})
     else:
+        for name in (
+            "archcheck",
+            "archcheck.plugin",
+        ):  # else pytest warns: too late to rewrite them
+            sys.modules[name].__doc__ = f"{sys.modules[name].__doc__} PYTEST_DONT_REWRITE"
         runpy.run_module(text, run_name="__main__", alter_sys=True)

@@ -290,9 +290,8 @@ def resnet(
     layers["fc"] = nn.Linear(num_features, num_classes)  # (B, num_classes)
     net = nn.Sequential(layers)
     for conv in (module for module in net.modules() if isinstance(module, nn.Conv2d)):
-        nn.init.kaiming_normal_(
-            conv.weight, mode="fan_out", nonlinearity="relu"
-        )  # torch's own fades in deep plain nets
+        # torch's own initialisation lets the signal fade in deep plain networks
+        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     return net
 
 
@@ -315,14 +314,6 @@ def _check_form(depth: int, shortcut: str) -> None:
         raise ValueError(f"depth must be one of {', '.join(map(str, DEPTHS))}, got {depth}")
     if shortcut not in SHORTCUTS:
         raise ValueError(f"shortcut must be one of {', '.join(SHORTCUTS)}, got {shortcut!r}")
-
-
-def _initialise(net: nn.Sequential) -> nn.Sequential:
-    for conv in (module for module in net.modules() if isinstance(module, nn.Conv2d)):
-        nn.init.kaiming_normal_(
-            conv.weight, mode="fan_out", nonlinearity="relu"
-        )  # torch's own fades in deep plain nets
-    return net
 
 
 def _build_stem(in_channels: int) -> OrderedDict[str, nn.Module]:

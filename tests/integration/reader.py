@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from typing import Any
 
 import yaml
 
+from tests.preloaded import PreloadedPopen
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 
@@ -36,6 +39,12 @@ _BLOCK = re.compile(
     r"|^<!-- (?P<hidden>\$ [^\n]+) -->$",
     re.M | re.S,
 )
+# Programs of Python's by what an interpreter is to run, and what only a shell understands.
+_PROGRAMS = {
+    "pytest": ["-m", "pytest"],
+    "archcheck": ["-P", "-c", "import sys; from archcheck.cli.command_line import main; sys.exit(main())"],
+}
+_NEEDS_SHELL = {*"|&;<>$`*?~"}
 _START = re.compile(r"<!-- start: examples -->\n")
 
 
@@ -150,14 +159,23 @@ class Reader:
     def _run(self, page: Page, block: Block, command: str, shown: str) -> None:
         if command in self.skipped:
             return
-        run = subprocess.run(
-            command, shell=True, cwd=self.folder, env=_environment(), timeout=120,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
-        )  # fmt: skip
+        with self._started(page, command) as process:
+            output, _ = process.communicate(timeout=120)
         self.done.append(command)
-        here = f"{page.name}:{block.line}: $ {command}\n{run.stdout}"
-        assert run.returncode == (int(block.value) if block.mark == "exit" else 0), here
-        assert is_shown(run.stdout, shown), f"{here}\nis not what is shown:\n{shown}"
+        here = f"{page.name}:{block.line}: $ {command}\n{output}"
+        assert process.returncode == (int(block.value) if block.mark == "exit" else 0), here
+        assert is_shown(output, shown), f"{here}\nis not what is shown:\n{shown}"
+
+    def _started(self, page: Page, command: str) -> subprocess.Popen[str] | PreloadedPopen:
+        """Start a command: in a shell, but a program of Python's in docs/ with torch imported already."""
+        options: dict[str, Any] = {
+            "cwd": self.folder, "env": _environment(), "encoding": "utf-8",
+            "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
+        }  # fmt: skip
+        program, *arguments = shlex.split(command)
+        if page.name == "README.md" or program not in _PROGRAMS or _NEEDS_SHELL & {*command}:
+            return subprocess.Popen(command, shell=True, **options)
+        return PreloadedPopen([sys.executable, *_PROGRAMS[program], *arguments], **options)
 
 
 def _environment() -> dict[str, str]:

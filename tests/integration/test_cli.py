@@ -10,13 +10,6 @@ import pytest
 from archcheck.cli.command_line import main
 from tests.integration.project import SMALL, Project
 
-
-@pytest.fixture
-def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(project.path)
-    return project
-
-
 WRITTEN = """\
 build: ../nets.py:small
 args: {channels: 6}
@@ -34,33 +27,33 @@ macs: 129_360
 """
 
 
-def test_new_writes_a_spec_that_reads_well_and_passes(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_writes_a_spec_that_reads_well_and_passes(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     args = ["new", "nets.py:small", "--input", "B,1,28,28", "--args", '{"channels": 6}', "--output", "specs/"]
     assert main(args) == 0
-    assert (here.path / "specs" / "small.arch.yaml").read_text().startswith(f"{WRITTEN}\nfunction:  # ")
+    assert (project.path / "specs" / "small.arch.yaml").read_text().startswith(f"{WRITTEN}\nfunction:  # ")
     assert capsys.readouterr().out == (
         "specs/small.arch.yaml: written; verify it: pytest --archcheck specs/small.arch.yaml\n"
     )
-    assert here.run().ret == 0
+    assert project.run().ret == 0
 
 
-def test_new_prints_without_an_output(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_prints_without_an_output(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "nets.py:small", "--input", "B,1,28,28", "--args", '{"channels": 6}']) == 0
     assert capsys.readouterr().out.startswith(WRITTEN.replace("../nets.py", "nets.py"))
-    assert not (here.path / "specs").exists()
+    assert not (project.path / "specs").exists()
 
 
-def test_new_takes_files_in_folders(here: Project) -> None:
-    here.write("src/deep/more.py", "from torch import nn\ndef other(): return nn.Conv2d(1, 2, 3)\n")
+def test_new_takes_files_in_folders(project: Project) -> None:
+    project.write("src/deep/more.py", "from torch import nn\ndef other(): return nn.Conv2d(1, 2, 3)\n")
     assert main(["new", "src/deep/more.py:other", "--input", "B,1,8,8", "--output", "specs/a.arch.yaml"]) == 0
     assert Path("specs/a.arch.yaml").read_text().startswith("build: ../src/deep/more.py:other\n")
-    assert here.run().ret == 0
+    assert project.run().ret == 0
     assert main(["show", "src/deep/more.py:other", "--input", "B,1,8,8"]) == 0
     assert main(["diff", "specs/a.arch.yaml", "src/deep/more.py:other"]) == 0
 
 
-def test_new_quotes_what_yaml_would_read_otherwise(here: Project) -> None:
-    here.write(
+def test_new_quotes_what_yaml_would_read_otherwise(project: Project) -> None:
+    project.write(
         "odd.py",
         """
         from torch import nn
@@ -76,39 +69,39 @@ def test_new_quotes_what_yaml_would_read_otherwise(here: Project) -> None:
     )
     args = '{"text": "1e5", "number": 2.5, "names": {"on": null, "a: b": [true, "0o7"]}}'
     assert main(["new", "odd:Odd", "--input", "B,4", "--args", args, "--output", "specs/"]) == 0
-    assert here.run().ret == 0
+    assert project.run().ret == 0
 
 
-def test_what_a_network_prints_is_not_in_the_spec(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    here.write("loud.py", "import nets\ndef small():\n    print('hello')\n    return nets.small()\n")
+def test_what_a_network_prints_is_not_in_the_spec(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write("loud.py", "import nets\ndef small():\n    print('hello')\n    return nets.small()\n")
     assert main(["new", "loud:small", "--input", "B,1,28,28"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("build: loud:small\n")
     assert "hello" in err
 
 
-def test_diff_of_networks_that_both_stop_is_no_agreement(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff_of_networks_that_both_stop_is_no_agreement(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "nets:small", "nets.py:small", "--input", "B,1,20,20"]) == 1
     assert "no difference before both stop (4 layer calls alike): the forward stopped at fc" in capsys.readouterr().out
 
 
-def test_new_writes_to_a_file(here: Project) -> None:
+def test_new_writes_to_a_file(project: Project) -> None:
     assert main(["new", "nets:small", "--input", "B,1,28,28", "--output", "deep/down/net.arch.yaml"]) == 0
-    assert (here.path / "deep/down/net.arch.yaml").read_text().startswith("build: nets:small\n")
+    assert (project.path / "deep/down/net.arch.yaml").read_text().startswith("build: nets:small\n")
 
 
 def test_new_takes_several_targets_and_goes_on_past_a_bad_one(
-    here: Project, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here.write("more.py", "from torch import nn\ndef other(): return nn.Conv2d(1, 2, 3)\n")
+    project.write("more.py", "from torch import nn\ndef other(): return nn.Conv2d(1, 2, 3)\n")
     args = ["new", "nets.py:small", "nets.py:raising", "more:other", "--input", "B,1,28,28", "--output", "specs"]
     assert main(args) == 2
     assert sorted(path.name for path in Path("specs").iterdir()) == ["other.arch.yaml", "small.arch.yaml"]
     assert "archcheck: error: nets.py:raising: " in capsys.readouterr().err
 
 
-def test_new_never_overwrites_without_force(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    path = here.spec(text=SMALL)
+def test_new_never_overwrites_without_force(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project.spec(text=SMALL)
     args = ["new", "nets.py:small", "--input", "B,1,28,28", "--output", "specs"]
     assert main(args) == 2
     assert path.read_text() == SMALL
@@ -117,14 +110,14 @@ def test_new_never_overwrites_without_force(here: Project, capsys: pytest.Captur
     assert path.read_text() != SMALL
 
 
-def test_new_refuses_several_targets_in_one_file(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_refuses_several_targets_in_one_file(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     args = ["new", "nets:small", "nets:raising", "--input", "B,1,28,28", "--output", "a.arch.yaml"]
     assert main(args) == 2
     assert "several targets need a folder" in capsys.readouterr().err
     assert not Path("a.arch.yaml").exists()
 
 
-def test_new_finds_the_arithmetic_of_free_dimensions(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_finds_the_arithmetic_of_free_dimensions(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     args = ["new", "torchvision:resnet18", "--input", "B,3,H,W", "--size", "H=224,96", "--size", "W=224,128"]
     assert main(args) == 0
     out = capsys.readouterr().out
@@ -133,8 +126,8 @@ def test_new_finds_the_arithmetic_of_free_dimensions(here: Project, capsys: pyte
     assert "parameters: {total: 11_689_512, buffers: 9_620}\n" in out
 
 
-def test_new_writes_tokens_tuples_and_repeated_calls(here: Project) -> None:
-    here.write(
+def test_new_writes_tokens_tuples_and_repeated_calls(project: Project) -> None:
+    project.write(
         "seq.py",
         """
         import torch
@@ -162,7 +155,7 @@ def test_new_writes_tokens_tuples_and_repeated_calls(here: Project) -> None:
     assert "  act[0]: {type: Tanh,      output: [B, T, 8]}\n" in text
     assert "  lstm:   {type: LSTM,      output: [[B, T, 16], [[1, B, 16], [1, B, 16]]], parameters: 1_664}\n" in text
     assert "output: {logits: [B, T, 5], state: [[1, B, 16], [1, B, 16]], mask: [B, T]}\n" in text
-    assert here.run().ret == 0
+    assert project.run().ret == 0
 
 
 PYRAMID = """
@@ -180,28 +173,28 @@ class Pyramid(nn.Module):
 """
 
 
-def test_new_takes_an_argument_that_is_a_list_and_one_that_is_a_map(here: Project) -> None:
-    here.write("pyramid.py", PYRAMID)
+def test_new_takes_an_argument_that_is_a_list_and_one_that_is_a_map(project: Project) -> None:
+    project.write("pyramid.py", PYRAMID)
     inputs = ["--input", '[["B",3,8,8],["B",5]]', "--input", '{"by": ["B", 1]}']
     assert main(["new", "pyramid.py:Pyramid", *inputs, "--output", "specs/"]) == 0
-    written = (here.path / "specs" / "Pyramid.arch.yaml").read_text()
+    written = (project.path / "specs" / "Pyramid.arch.yaml").read_text()
     assert "\ninput: [[[B, 3, 8, 8], [B, 5]], {by: [B, 1]}]\n" in written
-    result = here.run()
+    result = project.run()
     assert result.ret == 0
     result.assert_outcomes(passed=6)  # the spec itself, shapes, parameters, compute, health, function
     assert main(["show", "pyramid.py:Pyramid", *inputs]) == 0
 
 
-def test_new_takes_a_list_as_the_only_argument(here: Project) -> None:
-    here.write("pyramid.py", PYRAMID.replace(", levels, scale)", ", levels)").replace(' * scale["by"]', ""))
+def test_new_takes_a_list_as_the_only_argument(project: Project) -> None:
+    project.write("pyramid.py", PYRAMID.replace(", levels, scale)", ", levels)").replace(' * scale["by"]', ""))
     args = ["new", "pyramid.py:Pyramid", "--input", '[["B",3,8,8],["B",5]]', "--output", "specs/"]
     assert main(args) == 0
-    assert "\ninput: [[[B, 3, 8, 8], [B, 5]]]\n" in (here.path / "specs" / "Pyramid.arch.yaml").read_text()
-    assert here.run().ret == 0
+    assert "\ninput: [[[B, 3, 8, 8], [B, 5]]]\n" in (project.path / "specs" / "Pyramid.arch.yaml").read_text()
+    assert project.run().ret == 0
 
 
-def test_a_long_cell_does_not_move_the_others(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    here.write(
+def test_a_long_cell_does_not_move_the_others(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write(
         "wide.py",
         """
         from torch import nn
@@ -225,12 +218,12 @@ def test_a_long_cell_does_not_move_the_others(here: Project, capsys: pytest.Capt
     assert "output_number_3: [B, 4]}, parameters: 20}\n" in out
 
 
-def test_new_keeps_to_the_depth_asked_for(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_keeps_to_the_depth_asked_for(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     main(["new", "torchvision:resnet18", "--input", "B,3,224,224", "--depth", "1"])
     assert capsys.readouterr().out.count("{type: ") == 10
 
 
-def test_new_refuses_a_network_whose_forward_stops(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_refuses_a_network_whose_forward_stops(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "nets:small", "--input", "B,1,20,20"]) == 2
     error = capsys.readouterr().err
     assert "nets:small: nothing to record: the forward stopped at fc: 600 features in, 1176 expected" in error
@@ -255,9 +248,9 @@ def test_new_refuses_a_network_whose_forward_stops(here: Project, capsys: pytest
     ],
 )
 def test_mistakes_are_told_in_a_line(
-    here: Project, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    project: Project, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    here.write("src/pkg/__init__.py", "")
+    project.write("src/pkg/__init__.py", "")
     assert main(arguments) == 2
 
     error = capsys.readouterr().err
@@ -267,7 +260,7 @@ def test_mistakes_are_told_in_a_line(
 
 
 def test_timm_missing_is_told_with_the_way_to_get_it(
-    here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sys
 
@@ -276,32 +269,32 @@ def test_timm_missing_is_told_with_the_way_to_get_it(
     assert "pip install" in capsys.readouterr().err
 
 
-def test_timm_models_are_targets(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_timm_models_are_targets(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("timm")
     assert main(["new", "timm:vit_tiny_patch16_224", "--input", "B,3,224,224"]) == 0
     # Touvron et al. 2020, table 1: DeiT-Ti has 5.7 M parameters; timm's own count is 5,717,416.
     assert "parameters: 5_717_416\n" in capsys.readouterr().out
 
 
-def test_show_prints_the_layer_table(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    here.spec()
+def test_show_prints_the_layer_table(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.spec()
     assert main(["show", "specs/small.arch.yaml"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].split() == ["conv", "Conv2d", "[B,", "6,", "28,", "28]", "156", "118", "k"]
     assert lines[-2:] == ["parameters  11_926", "macs        129 k (129_360) for one example"]
 
 
-def test_diff_names_the_first_divergence_first(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    here.write("wide.py", "import nets\ndef small(): return nets.small(channels=8)\n")
-    here.spec()
+def test_diff_names_the_first_divergence_first(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write("wide.py", "import nets\ndef small(): return nets.small(channels=8)\n")
+    project.spec()
     assert main(["diff", "specs/small.arch.yaml", "wide:small"]) == 1
     out = capsys.readouterr().out
     assert out.startswith("first divergence: conv\n")
     assert "conv     Conv2d [B, 6, 28, 28] 156 parameters  Conv2d [B, 8, 28, 28] 208 parameters\n" in out
 
 
-def test_diff_of_renamed_layers_goes_by_execution(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    here.write(
+def test_diff_of_renamed_layers_goes_by_execution(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write(
         "renamed.py",
         """
         from torch import nn
@@ -317,13 +310,13 @@ def test_diff_of_renamed_layers_goes_by_execution(here: Project, capsys: pytest.
     assert len(out.splitlines()) == 5
 
 
-def test_diff_of_alike_networks_says_so(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    here.spec()
+def test_diff_of_alike_networks_says_so(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.spec()
     assert main(["diff", "specs/small.arch.yaml", "nets.py:small"]) == 0
     assert capsys.readouterr().out == "no difference in structure: 5 layer calls alike\n"
 
 
-def test_a_block_that_one_side_lacks_is_one_row(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_block_that_one_side_lacks_is_one_row(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "torchvision:resnet18", "torchvision:resnet34", "--input", "B,3,224,224"]) == 1
     out = capsys.readouterr().out
     assert out.startswith("first divergence: layer1.2\n")

@@ -110,8 +110,7 @@ SHAPE = ("--input", "B,3,8,8")
 
 
 @pytest.fixture
-def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(project.path)
+def here(project: Project) -> Project:
     project.write("nets.py", NETS)
     return project
 
@@ -121,7 +120,7 @@ def spec(project: Project, build: str, other: str) -> Path:
 
 
 def message(result: pytest.RunResult) -> list[str]:
-    """The one message of a run: its headline, and the lines below it."""
+    """Return the one message of a run: its headline, and the lines below it."""
     lines = result.stdout.str().splitlines()
     [start] = [i for i, line in enumerate(lines) if line.startswith(f"{PATH}:")]
     end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith("  "))

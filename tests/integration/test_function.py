@@ -72,21 +72,15 @@ DEFECTS = {
 PATH = "specs/net.arch.yaml"
 
 
-@pytest.fixture
-def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(project.path)
-    return project
-
-
 def recorded(project: Project, build: str = "nets:net", source: str = BLOCKS, shape: str = "B,3,8,8") -> Path:
-    """specs/net.arch.yaml as `archcheck new` writes it."""
+    """Write specs/net.arch.yaml as `archcheck new` does."""
     project.write("nets.py", source)
     assert main(["new", build, "--input", shape, "--output", PATH]) == 0
     return project.path / PATH
 
 
 def change(project: Project, old: str, new: str) -> None:
-    """The network becomes another: one in a module of its own, as a process imports a module once."""
+    """Change the network. It moves to another module, as a process imports a module once."""
     assert BLOCKS.count(old) == 1
     project.write("changed.py", BLOCKS.replace(old, new))
     path = project.path / PATH
@@ -102,36 +96,36 @@ def section(lines: list[str]) -> str:
     return next(line for line in lines if line.startswith("function:"))
 
 
-def test_what_new_records_is_verified(here: Project) -> None:
-    path = recorded(here)
+def test_what_new_records_is_verified(project: Project) -> None:
+    path = recorded(project)
     assert "\nfunction:  # recorded by archcheck, not written by hand\n  at: {B: " in path.read_text()
-    result = here.run("-v")
+    result = project.run("-v")
     assert result.ret == 0
     result.stdout.fnmatch_lines([f"{PATH}::function PASSED*"])
 
 
-def test_what_is_recorded_is_the_same_every_time(here: Project) -> None:
-    first = recorded(here).read_text()
+def test_what_is_recorded_is_the_same_every_time(project: Project) -> None:
+    first = recorded(project).read_text()
     assert main(["new", "nets:net", "--input", "B,3,8,8", "--output", PATH, "--force"]) == 0
-    assert (here.path / PATH).read_text() == first
+    assert (project.path / PATH).read_text() == first
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_a_defect_fails_at_the_line_of_the_layer(here: Project, name: str) -> None:
+def test_a_defect_fails_at_the_line_of_the_layer(project: Project, name: str) -> None:
     old, new, message = DEFECTS[name]
-    path = recorded(here)
-    change(here, old, new)
-    result = here.run("-k", "function")
+    path = recorded(project)
+    change(project, old, new)
+    result = project.run("-k", "function")
     result.assert_outcomes(failed=1)
     line = line_of(path, f"    {message.split(':')[0]}: ")
     result.stdout.fnmatch_lines([f"{PATH}:{line}: {message}*"])
     result.stdout.fnmatch_lines([f"FAILED {PATH}::function - {PATH}:{line}: {message}*"])
 
 
-def test_the_message_says_what_was_expected_what_differs_and_how_to_accept_it(here: Project) -> None:
-    recorded(here)
-    change(here, "act=nn.ReLU", "act=nn.ReLU6")
-    result = here.run("-k", "function")
+def test_the_message_says_what_was_expected_what_differs_and_how_to_accept_it(project: Project) -> None:
+    recorded(project)
+    change(project, "act=nn.ReLU", "act=nn.ReLU6")
+    result = project.run("-k", "function")
     result.stdout.fnmatch_lines(
         [
             "specs/net.arch.yaml:*: body.act: the output differs",
@@ -144,62 +138,62 @@ def test_the_message_says_what_was_expected_what_differs_and_how_to_accept_it(he
     )
 
 
-def test_a_rewrite_is_green(here: Project) -> None:
-    recorded(here)
-    path = here.path / PATH
+def test_a_rewrite_is_green(project: Project) -> None:
+    recorded(project)
+    path = project.path / PATH
     path.write_text(path.read_text().replace("nets:net", "nets:Renamed"))
-    result = here.run("-v", "-k", "function")
+    result = project.run("-v", "-k", "function")
     result.assert_outcomes(passed=1)
     assert result.ret == 0
 
 
-def test_an_update_rewrites_the_function_and_nothing_else(here: Project) -> None:
-    path = recorded(here)
+def test_an_update_rewrites_the_function_and_nothing_else(project: Project) -> None:
+    path = recorded(project)
     path.write_text(path.read_text().replace("\noutput: [", "  # mine\noutput: [", 1) + "# the end\n")
-    change(here, "act=nn.ReLU", "act=nn.ReLU6")
+    change(project, "act=nn.ReLU", "act=nn.ReLU6")
     before = path.read_text()
-    here.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
+    project.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
     after = path.read_text()
     assert after != before
     assert after.split("\nfunction:")[0] == before.split("\nfunction:")[0]
     assert "  # mine\noutput: [" in after
     assert after.endswith("# the end\n")
-    here.run("-k", "function").assert_outcomes(passed=1)
+    project.run("-k", "function").assert_outcomes(passed=1)
 
 
-def test_an_update_changes_the_values_that_differ_and_keeps_comments(here: Project) -> None:
-    path = recorded(here)
+def test_an_update_changes_the_values_that_differ_and_keeps_comments(project: Project) -> None:
+    path = recorded(project)
     path.write_text(re.sub(r"(\n    stem: .*)", r"\1  # the stem", path.read_text()))
-    change(here, "act=nn.ReLU", "act=nn.ReLU6")
+    change(project, "act=nn.ReLU", "act=nn.ReLU6")
     before = path.read_text()
-    here.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
+    project.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
     changed = [old for old, new in zip(before.splitlines(), path.read_text().splitlines(), strict=True) if old != new]
     assert changed
     assert all("large: " in line for line in changed)
     assert "# the stem" in path.read_text()
 
 
-def test_an_update_of_what_holds_changes_nothing(here: Project) -> None:
-    path = recorded(here)
+def test_an_update_of_what_holds_changes_nothing(project: Project) -> None:
+    path = recorded(project)
     before = path.read_text()
-    assert here.run("--archcheck-update=all").ret == 0
+    assert project.run("--archcheck-update=all").ret == 0
     assert path.read_text() == before
 
 
 @pytest.mark.parametrize("update", ["new", "all"])
-def test_an_update_adds_an_absent_function(here: Project, update: str) -> None:
-    path = recorded(here)
+def test_an_update_adds_an_absent_function(project: Project, update: str) -> None:
+    path = recorded(project)
     whole = path.read_text()
     path.write_text(whole.split("\nfunction:")[0])
-    here.run("-k", "function", f"--archcheck-update={update}").assert_outcomes(passed=1)
+    project.run("-k", "function", f"--archcheck-update={update}").assert_outcomes(passed=1)
     assert path.read_text().split() == whole.split()
 
 
-def test_a_function_that_is_off_is_not_added(here: Project) -> None:
-    path = recorded(here)
+def test_a_function_that_is_off_is_not_added(project: Project) -> None:
+    path = recorded(project)
     text = path.read_text().split("\nfunction:")[0] + "function: off\n"
     path.write_text(text)
-    result = here.run("-v", "--archcheck-update=all")
+    result = project.run("-v", "--archcheck-update=all")
     assert result.ret == 0
     result.stdout.no_fnmatch_line("*::function*")
     assert path.read_text() == text
@@ -220,9 +214,9 @@ def net():
 
 @pytest.mark.parametrize("draw", ["random.random()", "numpy.random.rand()", "numpy.random.default_rng().random()"])
 def test_chance_that_is_not_torchs_is_told_of_and_not_recorded(
-    here: Project, capsys: pytest.CaptureFixture[str], draw: str
+    project: Project, capsys: pytest.CaptureFixture[str], draw: str
 ) -> None:
-    path = recorded(here, source=CHANCE.format(draw=draw), shape="B,8")
+    path = recorded(project, source=CHANCE.format(draw=draw), shape="B,8")
     assert (
         "archcheck: nets:net: no function is recorded: two runs under the same weights differ, first at output: "
         "something is left to chance there"
@@ -230,13 +224,13 @@ def test_chance_that_is_not_torchs_is_told_of_and_not_recorded(
     assert "function" not in path.read_text()
 
 
-def test_a_quantized_network_is_told_of_and_not_recorded(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_quantized_network_is_told_of_and_not_recorded(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     source = """
     import torch
     from torch import nn
     def net(): return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)))
     """
-    path = recorded(here, source=source, shape="B,8")
+    path = recorded(project, source=source, shape="B,8")
     assert (
         "archcheck: nets:net: no function is recorded: 0._packed_params keeps its weights in _packed_params, "
         "which can't be filled"
@@ -244,7 +238,7 @@ def test_a_quantized_network_is_told_of_and_not_recorded(here: Project, capsys: 
     assert "function" not in path.read_text()
 
 
-def test_a_network_that_only_runs_in_eval_mode_is_recorded_without_train_mode(here: Project) -> None:
+def test_a_network_that_only_runs_in_eval_mode_is_recorded_without_train_mode(project: Project) -> None:
     source = """
     from torch import nn
     class Net(nn.Linear):
@@ -254,15 +248,15 @@ def test_a_network_that_only_runs_in_eval_mode_is_recorded_without_train_mode(he
             return super().forward(x)
     def net(): return Net(8, 4)
     """
-    path = recorded(here, source=source, shape="B,8")
+    path = recorded(project, source=source, shape="B,8")
     assert "\n  train: false\n" in path.read_text()
-    here.run("-k", "function").assert_outcomes(passed=1)
+    project.run("-k", "function").assert_outcomes(passed=1)
 
 
-def test_a_network_that_no_longer_runs_in_train_mode_fails(here: Project) -> None:
-    recorded(here)
-    change(here, "        return x + self", TRAINED)
-    result = here.run("-k", "function")
+def test_a_network_that_no_longer_runs_in_train_mode_fails(project: Project) -> None:
+    recorded(project)
+    change(project, "        return x + self", TRAINED)
+    result = project.run("-k", "function")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -298,40 +292,40 @@ def recorded_before_nan(project: Project) -> Path:
     return path
 
 
-def test_a_nan_in_the_output_fails(here: Project) -> None:
-    recorded_before_nan(here)
-    result = here.run("-k", "function")
+def test_a_nan_in_the_output_fails(project: Project) -> None:
+    recorded_before_nan(project)
+    result = project.run("-k", "function")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"{PATH}:*: output: the output differs", "  actual    mean nan, rms nan, check nan"])
 
 
-def test_a_nan_is_not_accepted(here: Project) -> None:
-    path = recorded_before_nan(here)
+def test_a_nan_is_not_accepted(project: Project) -> None:
+    path = recorded_before_nan(project)
     before = path.read_text()
-    here.run("-k", "function", "--archcheck-update").assert_outcomes(failed=1)
+    project.run("-k", "function", "--archcheck-update").assert_outcomes(failed=1)
     assert path.read_text() == before
 
 
 def starved(project: Project) -> Path:
-    """The network has grown to 160,000 parameters more, and the spec grants it 1 MiB."""
+    """Record a network, and give it 160,000 more parameters than the 1 MiB that the spec grants hold."""
     path = recorded(project)
     path.write_text(path.read_text().replace("  at: ", "  budget: {memory: 1 MiB}\n  at: "))
     change(project, "        self.head = nn.L", "        self.more = nn.Linear(400, 400)\n        self.head = nn.L")
     return path
 
 
-def test_what_needs_more_than_its_budget_is_skipped_with_the_reason(here: Project) -> None:
-    starved(here)
-    result = here.run("-k", "function", "-rs")
+def test_what_needs_more_than_its_budget_is_skipped_with_the_reason(project: Project) -> None:
+    starved(project)
+    result = project.run("-k", "function", "-rs")
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(
         ["SKIPPED * the function needs about *, more than its budget of *; grant it: budget: *"]
     )
 
 
-def test_strict_makes_what_is_not_measured_fail(here: Project) -> None:
-    starved(here)
-    result = here.run("-k", "function", "--archcheck-strict")
+def test_strict_makes_what_is_not_measured_fail(project: Project) -> None:
+    starved(project)
+    result = project.run("-k", "function", "--archcheck-strict")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*the function needs about *, more than its budget of *"])
 
@@ -351,18 +345,18 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("old", "new", "message"), FAULTS)
-def test_a_mistake_in_the_section_is_a_failing_spec(here: Project, old: str, new: str, message: str) -> None:
-    path = recorded(here)
+def test_a_mistake_in_the_section_is_a_failing_spec(project: Project, old: str, new: str, message: str) -> None:
+    path = recorded(project)
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
-    result = here.run()
+    result = project.run()
     result.assert_outcomes(failed=1)
     assert re.search(rf"^FAILED {PATH}::spec - {PATH}:\d+: .*{message}", result.stdout.str(), re.MULTILINE)
 
 
-def test_a_live_model_is_held_against_the_spec(here: Project) -> None:
-    path = recorded(here)
+def test_a_live_model_is_held_against_the_spec(project: Project) -> None:
+    path = recorded(project)
     nets = runpy.run_path("nets.py")
     assert archcheck.verify(path, nets["net"]()).ok
     result = archcheck.verify(path, nets["Net"](rate=0.2))
@@ -371,16 +365,16 @@ def test_a_live_model_is_held_against_the_spec(here: Project) -> None:
     ]
 
 
-def test_the_text_of_a_verification_has_the_layer_that_differs(here: Project) -> None:
-    path = recorded(here)
+def test_the_text_of_a_verification_has_the_layer_that_differs(project: Project) -> None:
+    path = recorded(project)
     result = archcheck.verify(path, runpy.run_path("nets.py")["Net"](rate=0.2))
     message = "body.drop: the output in train mode differs"
     assert f"{path}:{line_of(path, '    body.drop: ')}: {message}" in str(result)
     assert message in result._repr_html_()
 
 
-def test_what_could_not_be_measured_is_not_ok(here: Project) -> None:
-    path = starved(here)
+def test_what_could_not_be_measured_is_not_ok(project: Project) -> None:
+    path = starved(project)
     result = archcheck.verify(path)
     assert not result.ok
     assert "function" not in result.outcomes

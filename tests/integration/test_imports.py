@@ -23,7 +23,7 @@ def pytest_unconfigure(config):
 
 
 def loaded(folder: Path, *args: str) -> set[str]:
-    """The top-level modules (and ours) that a pytest run in a fresh process has loaded."""
+    """Return the top-level modules, and all of ours, that a pytest run in a fresh process has loaded."""
     (folder / "spy.py").write_text(SPY)
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(folder)}
     command = [sys.executable, "-m", "pytest", "-p", "archcheck.plugin", "-p", "pytest_benchmark.plugin", "-p", "spy"]

@@ -205,7 +205,7 @@ HOLDS = {
 
 @pytest.fixture
 def holding(nets: Project, once: Once) -> pytest.RunResult:
-    """One run over all of the specs that hold."""
+    """Verify all of the specs that hold in one run."""
     return once("holding", lambda: verified_together(nets, HOLDS))
 
 
@@ -336,7 +336,7 @@ DIFFERS: dict[str, tuple[str, list[str]]] = {
 
 @pytest.fixture
 def differing(nets: Project, once: Once) -> pytest.RunResult:
-    """One run over all of the specs that do not hold."""
+    """Verify all of the specs that do not hold in one run."""
     return once("differing", lambda: verified_together(nets, {name: text for name, (text, _) in DIFFERS.items()}))
 
 

@@ -46,7 +46,6 @@ def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr("archcheck.throughput.speed_measurement.PEAK_SEC", 0.001)
     monkeypatch.setattr("archcheck.throughput.workload.WARM_UP_SEC", 0.0)
     project.write("fast.py", NETS)
-    monkeypatch.chdir(project.path)
     return project
 
 
@@ -142,7 +141,7 @@ FINGERPRINT = {"device": "cpu", "cpu": "Intel Xeon", "threads": 1, "torch": "2.1
 
 
 def save(here: Project, number: int, rate: float, ratio: float, **changes: Any) -> Path:
-    """A saved run as pytest-benchmark writes it."""
+    """Write a saved run as pytest-benchmark does."""
     ours = {"version": 1, "fingerprint": FINGERPRINT, "reference": "AAAA", "log_ratios": [math.log(ratio)] * 2}
     verdict = changes.pop("verdict", None)
     entry = {

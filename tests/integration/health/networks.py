@@ -45,7 +45,7 @@ class Network(NamedTuple):
 
 
 class Defect(NamedTuple):
-    """A defect, and what is said of it: the headline behind FILE:LINE, and the lines below by their labels."""
+    """A network with a defect, and the message about it: the headline after FILE:LINE, and the lines below by label."""
 
     source: str
     headline: str
@@ -56,7 +56,7 @@ class Defect(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a run says of the health of one network: PASSED or FAILED, and its messages."""
+    """The outcome of one network's item `health`, PASSED or FAILED, and its messages."""
 
     outcome: str
     messages: list[list[str]]

@@ -15,14 +15,14 @@ EXCUSED = [name for name, defect in DEFECTS.items() if defect.allow is not None]
 
 @pytest.fixture
 def verdicts(project: Project, once: Once) -> dict[str, Verdict]:
-    """One run over all of the defects."""
+    """Verify all of the defects in one run."""
     networks = {name: Network(defect.source, defect.input) for name, defect in DEFECTS.items()}
     return once("defects", lambda: verify_health(project, networks))
 
 
 @pytest.fixture
 def excused(verdicts: dict[str, Verdict], project: Project, once: Once) -> dict[str, Verdict]:
-    """One run over the defects, each with what its message suggests in its spec."""
+    """Verify the defects in one run, each with what its message suggests in its spec."""
 
     def verify() -> dict[str, Verdict]:
         allowed = {name: labelled(verdicts[name].messages[0], "allow") for name in EXCUSED}

@@ -11,7 +11,7 @@ from tests.integration.project import Once, Project
 
 @pytest.fixture
 def verdicts(project: Project, once: Once) -> dict[str, Verdict]:
-    """One run over all of the sound networks."""
+    """Verify all of the sound networks in one run."""
     return once("sound", lambda: verify_health(project, SOUND))
 
 

@@ -11,7 +11,7 @@ CLAIM = "claims:\n  faster_than: {spec: other, by: 1.5}\n"
 
 
 def claimed(fast: TimedProject, claim: str = CLAIM, *args: str) -> pytest.RunResult:
-    """The claims of the spec `net`, which is timed by fours; `other` is by ones."""
+    """Run the claims of the spec `net`, which is timed with batches of 4; those of `other` are of 1."""
     fast.spec("other", SPEC.replace("4", "1"))
     fast.spec("net", SPEC + claim)
     return fast.run("-m", "archcheck_claims", "-rs", *args)

@@ -36,7 +36,7 @@ def test_a_minimum_for_this_device_is_pointed_at_there(fast: TimedProject, figur
 
 
 def test_a_rate_far_below_the_minimum_is_told_in_plain_digits(fast: TimedProject, figures: FakeFigures) -> None:
-    """As where a floor for a GPU is forgotten to be one by device."""
+    """This happens where somebody forgets that a minimum is meant for a GPU."""
     result = fast.timed(SPEC + "  min_examples_per_sec: 1_000_000\n")
     assert re.search(r"throughput: (100|99\.9) % fewer examples per second", message(result))
 

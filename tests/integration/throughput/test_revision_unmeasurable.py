@@ -32,7 +32,7 @@ def test_a_revision_that_is_not_there_fails_and_the_others_go_on(fast: TimedProj
 
 
 def test_an_empty_revision_is_none(fast: TimedProject, pairs: FakePairs) -> None:
-    """As `--archcheck-against "$BASE"` is where the variable isn't set."""
+    """`--archcheck-against "$BASE"` gives one where the variable isn't set."""
     fast.spec("net", SPEC)
     fast.commit()
     result = fast.run("-k", "throughput", "--archcheck-against", "")

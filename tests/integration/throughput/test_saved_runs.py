@@ -23,7 +23,7 @@ from tests.integration.throughput.timed_project import (
 def saved_then(
     fast: TimedProject, references: FakeReferences, ratio: float, *args: str, text: str = SPEC
 ) -> pytest.RunResult:
-    """A run that was saved, and another one whose step takes `ratio` times as long."""
+    """Save a run, and return the result of another one, whose step takes `ratio` times as long."""
     fast.timed(text, "--benchmark-autosave").assert_outcomes(skipped=1)
     references.ratio = ratio
     return fast.timed(text, *args)
@@ -111,7 +111,7 @@ def test_of_several_specs_each_has_a_measure_of_its_own(fast: TimedProject, refe
 
 
 def edited(path: Path, edit: Callable[[Any], object]) -> None:
-    """A saved run's part that is ours, changed."""
+    """Change archcheck's own part of a saved run."""
     saved = json.loads(path.read_text())
     edit(saved["benchmarks"][0]["extra_info"]["archcheck"])
     path.write_text(json.dumps(saved))

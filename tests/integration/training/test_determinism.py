@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_run_whatever_ran_before(toys: Project) -> 
 
 
 def losses(project: Project, report: str) -> list[float]:
-    """The last loss of each run in a JUnit file, to the last bit."""
+    """Return the last loss of each run in a JUnit file, to the last bit."""
     properties = ET.parse(project.path / report).getroot().iter("property")
     return [float(one.attrib["value"]) for one in properties if one.attrib["name"] == "archcheck_loss"]
 

@@ -48,7 +48,7 @@ FAULTS = [
 
 @pytest.fixture
 def faulty(toys: Project, once: Once) -> pytest.RunResult:
-    """One run over a spec with each of the faults: specs/0.arch.yaml, specs/1.arch.yaml and so on."""
+    """Verify a spec with each of the faults in one run: specs/0.arch.yaml, specs/1.arch.yaml and so on."""
 
     def run() -> pytest.RunResult:
         for number, (old, new, _, _) in enumerate(FAULTS):

@@ -35,3 +35,13 @@ def write_image(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def photos(write_image: Callable[..., Path]) -> None:
+    """An image folder `photos` of cats and dogs below tmp_path: five images to train on, four to test on."""
+    for part in ("train", "val"):
+        for index, name in enumerate(("cat", "dog")):
+            write_image(f"photos/{part}/{name}/b.png", (index, 2, 3))
+            write_image(f"photos/{part}/{name}/deep/a.png", (index, 5, 6))
+    write_image("photos/train/dog/notes.txt.png", (9, 9, 9))

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import random
 import signal
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,12 +17,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from archcheck.data import batches as batches_module
-from archcheck.data import streaming
 from archcheck.data.batches import Batches, free_memory_bytes
 from archcheck.data.splits import ArraySplit, Split
 from archcheck.data.transforms import BatchTransform, horizontal_flip
 from archcheck.errors import DataError
-from archcheck.system.processors import num_cpus
 
 NUM = 23
 
@@ -224,13 +221,6 @@ def test_a_worker_that_dies() -> None:
         DataError, match=r"^loading a batch of the data set raised RuntimeError: DataLoader worker \(pid"
     ):
         list(make(Failing("dies"), batch_size=4, num_workers=1))
-
-
-def test_data_sets_that_cannot_travel_are_fetched_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert streaming.choose_num_workers(Noisy(), 10) == (min(4, num_cpus()) if sys.platform == "linux" else 0)
-    monkeypatch.setattr(streaming, "_start_method", lambda: "spawn")
-    assert streaming.choose_num_workers(Noisy(), 10) == 0
-    assert streaming.choose_num_workers(TensorDataset(torch.zeros(3)), 1) == 1
 
 
 # ------------------------------------------------------------------------------------------- memory

@@ -16,7 +16,6 @@ from torchvision import datasets
 
 from archcheck.data import fashion_mnist
 from archcheck.data.context import DataContext
-from archcheck.data.idx_format import read_idx
 from archcheck.data.registry import load_dataset
 from archcheck.data.splits import ArraySplit
 from archcheck.errors import DataError, NotMeasured
@@ -134,21 +133,6 @@ def test_a_broken_archive_is_corrupt(
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(DataError, match=f"{path} {message}"):
         load_dataset(Named(name="fashion-mnist"), context())
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"\0\0\x0d\1\0\0\0\0", r"expected an idx file of unsigned bytes \(beginning 00 00 08 and .*found 00 00 0d 01"),
-        (b"\0\0\x08\3\0\0\0\1", r"its header of 3 dimensions is cut off after 8 bytes"),
-        (idx([1, 2, 3], 2, 2), r"its header says 2 x 2 = 4 bytes, 3 follow it"),
-        (idx([1, 2, 3], 2), r"its header says 2 = 2 bytes, 3 follow it"),
-    ],
-)
-def test_idx_files_are_what_they_say(content: bytes, message: str, tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(content)
-    with pytest.raises(DataError, match=f"{tmp_path}/file: {message}"):
-        read_idx(tmp_path / "file")
 
 
 @pytest.mark.usefixtures("tiny")

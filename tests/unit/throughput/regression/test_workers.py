@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from archcheck.throughput.regression.workers import Worker, WorkerFailed, WorkerRequest, started_workers
+from tests.preloaded import PreloadedPopen
 
 NETS = """
 import os, signal, subprocess, sys, time
@@ -186,14 +187,13 @@ def test_one_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_exception_in_the_block_ends_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    processes: list[Any] = []
-    popen = subprocess.Popen
+    processes: list[PreloadedPopen] = []
 
-    def remember(*args: Any, **kwargs: Any) -> Any:
-        processes.append(popen(*args, **kwargs))
+    def remember(*args: Any, **kwargs: Any) -> PreloadedPopen:
+        processes.append(PreloadedPopen(*args, **kwargs))
         return processes[-1]
 
-    monkeypatch.setattr(subprocess, "Popen", remember)
+    monkeypatch.setattr("archcheck.throughput.regression.workers.subprocess.Popen", remember)
     asked = request_of(tmp_path, "hanging")
     with pytest.raises(KeyError, match="out of the block"), started_workers(asked, asked):
         raise KeyError("out of the block")
@@ -244,7 +244,7 @@ def test_a_fork_that_outlives_its_process_is_not_waited_for(tmp_path: Path) -> N
     script = textwrap.dedent(f"""
         from pathlib import Path
         from archcheck.throughput.regression import workers
-        workers.READY_SEC = 4.0
+        workers.READY_SEC = 60.0
         spec = Path({str(request_of(folder, "forking", f"{{folder: {folder}}}").spec)!r})
         with workers.started_workers(workers.WorkerRequest(spec, spec.name, None, "full", "cpu", 1)) as (worker,):
             try:
@@ -261,7 +261,7 @@ def test_a_fork_that_outlives_its_process_is_not_waited_for(tmp_path: Path) -> N
         stack.callback(_end, number_in(folder / "child"))
         assert parent.stdout is not None
         told = parent.stdout.readline()
-        wait_for(lambda: parent.poll() is not None, 2.0)
+        wait_for(lambda: parent.poll() is not None, 30.0)
     assert told == "the process that measures forking.arch.yaml ended with status 3\n"
 
 

@@ -1,7 +1,7 @@
 """archcheck: a neural network's architecture, written down once as a spec file and verified for ever.
 
-`verify` and `summary` are for notebooks and hand-written tests; `pytest --archcheck` and the `archcheck` command are
-described in the README. Nothing heavy is imported before one of them is called.
+`verify` and `summary` are for notebooks and hand-written tests (docs/python-api.md); docs/commands.md describes
+`pytest --archcheck` and the `archcheck` command. Nothing heavy is imported before one of them is called.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.popen_forkserver
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +35,7 @@ CONTEXT.set_forkserver_preload(MODULES)
 
 
 class PreloadedPopen:
-    """Runs `python [-P] -c CODE ARGS` or `python -m MODULE ARGS`, with what tests and archcheck need of `Popen`.
+    """Runs `python [-P] -c CODE`, `python -m MODULE` or `python FILE`, with what tests and archcheck need of `Popen`.
 
     What an interpreter reads when it starts, such as the settings of malloc in the environment, has no effect.
     """
@@ -65,7 +68,7 @@ class PreloadedPopen:
             target=_run,
             args=(
                 [_Stream(one) for one in theirs], list(command[1:]), str(cwd or Path.cwd()),
-                dict(os.environ if env is None else env), start_new_session,
+                dict(os.environ if env is None else env), start_new_session, _initial_path(),
             ),
         )  # fmt: skip
         self._process.start()
@@ -141,7 +144,23 @@ def _received(stream: Any) -> int:
     return number
 
 
-def _run(streams: Sequence[int], command: list[str], cwd: str, env: Mapping[str, str], new_session: bool) -> None:
+@cache
+def _initial_path() -> list[str]:
+    """Return the `sys.path` of an interpreter that has just started; this one's has what the tests need, too."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    code = "import json, sys; print(json.dumps(sys.path))"
+    path: list[str] = json.loads(subprocess.check_output([sys.executable, "-P", "-c", code], env=env))
+    return path
+
+
+def _run(
+    streams: Sequence[int],
+    command: list[str],
+    cwd: str,
+    env: Mapping[str, str],
+    new_session: bool,
+    initial_path: list[str],
+) -> None:
     """Become what an interpreter is that runs this command."""
     *standard, says_so = streams
     for number, stream in enumerate(standard):
@@ -158,18 +177,24 @@ def _run(streams: Sequence[int], command: list[str], cwd: str, env: Mapping[str,
     sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", 1, encoding=encoding, closefd=False)  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.freeze()  # what is imported stays: pytest's collections of garbage needn't look through it
     os.write(says_so, b"x")
     os.close(says_so)
+    sys.path[:] = [*filter(None, env.get("PYTHONPATH", "").split(os.pathsep)), *initial_path]
+    _execute(command, cwd)
+
+
+def _execute(command: Sequence[str], cwd: str) -> None:
+    """Run what follows `python` on a command line."""
     safe_path = command[0] == "-P"
-    kind, text, *arguments = command[safe_path:]
-    sys.argv = [kind, *arguments]
-    sys.path[:0] = [*([] if safe_path else [cwd]), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
+    kind, *arguments = command[safe_path:]
+    is_file = kind not in ("-c", "-m")
+    if not safe_path:
+        sys.path.insert(0, str(Path(kind).resolve().parent) if is_file else cwd)
+    sys.argv = [kind, *arguments[not is_file :]]
     if kind == "-c":
-        exec(compile(text, "<string>", "exec"), {"__name__": "__main__"})
+        exec(compile(arguments[0], "<string>", "exec"), {"__name__": "__main__"})
+    elif kind == "-m":
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
     else:
-        for name in (
-            "archcheck",
-            "archcheck.plugin",
-        ):  # else pytest warns: too late to rewrite them
-            sys.modules[name].__doc__ = f"{sys.modules[name].__doc__} PYTEST_DONT_REWRITE"
-        runpy.run_module(text, run_name="__main__", alter_sys=True)
+        runpy.run_path(kind, run_name="__main__")

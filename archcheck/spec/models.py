@@ -74,7 +74,7 @@ class Parameters(Section):
 
 
 class Digests(Section):
-    """A few numbers of what one layer computes; see "What is recorded" in the documentation."""
+    """A few numbers of what one layer computes; see "What is recorded" in docs/spec/function.md."""
 
     mean: Number | None = _key("of the output in eval mode")
     rms: Number | None = _key("the output's root mean square in eval mode")

@@ -22,6 +22,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,12 +40,11 @@ _BLOCK = re.compile(
     r"|^<!-- (?P<hidden>\$ [^\n]+) -->$",
     re.M | re.S,
 )
-# Programs of Python's by what an interpreter is to run, and what only a shell understands.
-_PROGRAMS = {
-    "pytest": ["-m", "pytest"],
-    "archcheck": ["-P", "-c", "import sys; from archcheck.cli.command_line import main; sys.exit(main())"],
-}
-_NEEDS_SHELL = {*"|&;<>$`*?~"}
+_SCRIPTS = Path(sys.executable).parent
+# What an interpreter is given to run a program of Python's, and what only a shell understands.
+_PROGRAMS = {"python": [], "pytest": [str(_SCRIPTS / "pytest")], "archcheck": [str(_SCRIPTS / "archcheck")]}
+_SHELL = {*"|&;<>$`*?~\\"}
+_TIMEOUT_SEC = 120
 _START = re.compile(r"<!-- start: examples -->\n")
 
 
@@ -160,31 +160,37 @@ class Reader:
         if command in self.skipped:
             return
         with self._started(page, command) as process:
-            output, _ = process.communicate(timeout=120)
+            hung = threading.Timer(_TIMEOUT_SEC, process.kill)
+            hung.start()
+            output, _ = process.communicate()
+            hung.cancel()
         self.done.append(command)
         here = f"{page.name}:{block.line}: $ {command}\n{output}"
         assert process.returncode == (int(block.value) if block.mark == "exit" else 0), here
         assert is_shown(output, shown), f"{here}\nis not what is shown:\n{shown}"
 
     def _started(self, page: Page, command: str) -> subprocess.Popen[str] | PreloadedPopen:
-        """Start a command: in a shell, but a program of Python's in docs/ with torch imported already."""
+        """Start a command in a shell, as README.md's are, or a program of Python's with torch imported already."""
         options: dict[str, Any] = {
-            "cwd": self.folder, "env": _environment(), "encoding": "utf-8",
-            "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
+            "cwd": self.folder, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8",
         }  # fmt: skip
         program, *arguments = shlex.split(command)
-        if page.name == "README.md" or program not in _PROGRAMS or _NEEDS_SHELL & {*command}:
-            return subprocess.Popen(command, shell=True, **options)
-        return PreloadedPopen([sys.executable, *_PROGRAMS[program], *arguments], **options)
+        if page.name == "README.md" or program not in _PROGRAMS or _SHELL & {*command}:
+            return subprocess.Popen(command, shell=True, env=_environment(), **options)
+        env = _environment()
+        env["PYTEST_ADDOPTS"] += " -W ignore::pytest.PytestAssertRewriteWarning"  # that archcheck is imported already
+        return PreloadedPopen([sys.executable, *_PROGRAMS[program], *arguments], env=env, **options)
 
 
 def _environment() -> dict[str, str]:
     """What a newcomer's terminal has: nothing of the run around this one, and a name for git."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_", "GITHUB_"))}
     kept.pop("CI", None)
-    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
+    path = os.pathsep.join([str(_SCRIPTS), kept.get("PATH", "")])
     git = {f"GIT_{who}_{what}": "reader@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     gitlab = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD~2"}
+    # Plugins that come with what the tests need, and take a second to import.
+    kept["PYTEST_ADDOPTS"] = "-p no:hypothesispytest -p no:anyio"
     terminal = {"PATH": path, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
     return kept | git | gitlab | terminal
 

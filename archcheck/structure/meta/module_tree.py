@@ -69,7 +69,7 @@ class _Held(NamedTuple):
 def module_records(modules: Mapping[str, nn.Module]) -> dict[str, ModuleRecord]:
     """Return the record of every module by its name, counts included."""
     held: dict[int, _Held] = {}
-    for module in reversed(modules.values()):  # children come after their parents: count them first
+    for module in reversed(list(modules.values())):  # children come after their parents: count them first
         _count_below(module, held)
     return {name: _record(name, module, held[id(module)]) for name, module in modules.items()}
 

@@ -74,5 +74,5 @@ def test_the_innermost_module_that_raised_is_named() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:.*torch.jit:FutureWarning")
 def test_torchscript_is_called_as_a_whole() -> None:
-    model = torch.jit.trace(nn.Sequential(nn.Linear(2, 3)), torch.ones(1, 2))
+    model = torch.jit.trace(nn.Sequential(nn.Linear(2, 3)), torch.ones(1, 2))  # type: ignore[no-untyped-call]
     assert watch(model, torch.ones(1, 2)).calls == [""]

@@ -16,7 +16,7 @@ from archcheck.checks.outcome import CheckReport, NetworkCounts, Outcome, Unmeas
 from archcheck.checks.registry import all_checks
 from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError
 from archcheck.findings import Keys, Mismatch
-from archcheck.pytest_plugin.stopwatch import BenchmarkStopwatch, has_benchmark
+from archcheck.pytest_plugin.timing import BenchmarkStopwatch, has_benchmark
 from archcheck.report.mismatches import format_mismatches, headline
 from archcheck.spec.spec_file import SpecFile, read_spec, spec_name
 from archcheck.structure.records import StructureTrace

@@ -78,8 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.getoption("archcheck_against") == "":
         raise pytest.UsageError("--archcheck-against: expected a revision, such as main or HEAD^, found nothing")
-    from archcheck.pytest_plugin.options import choose_paths
     from archcheck.pytest_plugin.session import ArchcheckSession
+    from archcheck.pytest_plugin.spec_paths import choose_paths
 
     choose_paths(config)
     config.pluginmanager.register(ArchcheckSession(config), "archcheck-session")

@@ -5,6 +5,7 @@ Imports nothing that is heavy, so that `plugin.py` can register the markers in a
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ def load_check(name: str) -> Check:
     return check
 
 
-def all_checks() -> list[Check]:
+@functools.cache
+def all_checks() -> tuple[Check, ...]:
     """Import every check, in the order of the registry."""
-    return [load_check(name) for name in CHECKS]
+    return tuple(load_check(name) for name in CHECKS)

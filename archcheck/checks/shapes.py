@@ -16,7 +16,7 @@ from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.spec.values import TensorPattern, ValuePattern
 from archcheck.structure.crashes import crash_mismatch, describe_crash
-from archcheck.structure.layer_selection import limit_glob, matching_modules
+from archcheck.structure.layer_selection import limit_glob, matching_modules, no_module_mismatch
 from archcheck.structure.patterns import (
     dimension_names,
     format_pattern,
@@ -35,7 +35,7 @@ from archcheck.structure.records import (
     TensorRecord,
     ValueRecord,
 )
-from archcheck.text.words import close_names, listed, times
+from archcheck.text.words import times
 
 # ------------------------------------------------------------------------------------------- shapes
 
@@ -49,7 +49,7 @@ def check_shapes(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
         key = parse_layer_key(text)
         names = matching_modules(key, trace)
         if not names:
-            found.append(_matches_nothing(key, trace))
+            found.append(no_module_mismatch(key, trace))
             continue
         if layer.type is not None:
             found += limit_glob(key, _check_type(text, layer.type, names, trace, calls))
@@ -68,15 +68,6 @@ def _calls_by_name(forward: ForwardRecord) -> dict[str, list[CallRecord]]:
     for call in forward.calls:
         calls.setdefault(call.name, []).append(call)
     return calls
-
-
-def _matches_nothing(key: LayerKey, trace: StructureTrace) -> Mismatch:
-    what = "no module matches" if key.is_glob else "no such module"
-    close = close_names(key.pattern, filter(None, trace.modules), limit=3)
-    children = [name for name in trace.modules if name and "." not in name]
-    has = listed(children) or "no modules inside it"
-    hint = f"did you mean {' or '.join(close)}?" if close else f"the network has {has}"
-    return Mismatch(("layers", key.text), key.text, what, notes=(("note", hint),))
 
 
 def _check_type(text: str, expected: str, names: Sequence[str], trace: StructureTrace, calls: _Calls) -> list[Mismatch]:

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Time every spec; one that can't be timed doesn't keep the others from it."""
-    from archcheck.report.terminal import format_speed_table
+    from archcheck.report.summary_tables import format_speed_table
     from archcheck.throughput.records import SpeedFigures
     from archcheck.throughput.session import SpeedRefused, SpeedSession
     from archcheck.throughput.speed_measurement import time_calls

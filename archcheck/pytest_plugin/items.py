@@ -16,7 +16,7 @@ from archcheck.checks.outcome import CheckReport, NetworkCounts, Outcome, Unmeas
 from archcheck.checks.registry import all_checks
 from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError
 from archcheck.findings import Keys, Mismatch
-from archcheck.pytest_plugin.stopwatch import BenchmarkStopwatch, has_benchmark
+from archcheck.pytest_plugin.timing import BenchmarkStopwatch, has_benchmark
 from archcheck.report.mismatches import format_mismatches, headline
 from archcheck.spec.spec_file import SpecFile, read_spec, spec_name
 from archcheck.structure.records import StructureTrace
@@ -68,11 +68,13 @@ class SpecModule(pytest.Module):
 
     def _check_item(self, check: Check, spec_file: SpecFile, place: Keys) -> CheckItem:
         loc = spec_file.locate(place, key=True)
-        item = self._item(check.name, loc, lambda item: run_item(item, check, spec_file, self.network(spec_file)))
-        item.found = replace(item.found, build=spec_file.spec.build)
-        return item
 
-    def _item(self, name: str, loc: SourceLoc, run: Callable[[CheckItem], None]) -> CheckItem:
+        def run(item: CheckItem) -> None:
+            run_item(item, check, spec_file, self.network(spec_file))
+
+        return self._item(check.name, loc, run, spec_file.spec.build)
+
+    def _item(self, name: str, loc: SourceLoc, run: Callable[[CheckItem], None], build: str = "") -> CheckItem:
         def archcheck_item() -> None:
             run(item)
 
@@ -83,7 +85,7 @@ class SpecModule(pytest.Module):
         function = archcheck_timed_item if is_timed else archcheck_item
         item: CheckItem = CheckItem.from_parent(self, name=name, callobj=function)
         item.loc = loc
-        item.found = CheckReport(loc.path, str(self.path), name)
+        item.found = CheckReport(loc.path, str(self.path), name, build)
         item.add_marker(f"archcheck_{name}")
         return item
 

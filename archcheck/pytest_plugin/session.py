@@ -18,7 +18,7 @@ from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, Sp
 from archcheck.pytest_plugin.options import run_options
 from archcheck.pytest_plugin.progress import showing
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
-from archcheck.report.terminal import Row, format_speeds, format_summary, format_trainings
+from archcheck.report.summary_tables import Row, format_speeds, format_summary, format_trainings
 from archcheck.spec.spec_file import SUFFIX
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession

@@ -198,6 +198,8 @@ def parse_count(value: Any) -> int:
 
 def iter_tensor_patterns(pattern: ValuePattern) -> Iterator[tuple[Keys, TensorPattern]]:
     """Yield every tensor of a pattern with its path inside the value."""
+    if pattern is None or isinstance(pattern, TensorPattern):  # most are: a file has thousands
+        return iter(() if pattern is None else [((), pattern)])
     return ((path, one) for path, one in iter_leaves(pattern) if one is not None)
 
 

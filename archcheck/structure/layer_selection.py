@@ -6,7 +6,10 @@ from dataclasses import replace
 
 from archcheck.findings import Mismatch
 from archcheck.spec.layer_keys import LayerKey
-from archcheck.structure.records import StructureTrace
+from archcheck.structure.records import (
+    StructureTrace,
+)
+from archcheck.text.words import close_names, listed
 
 ROOT = ""
 MATCHES_SHOWN = 3  # of a glob's layers that differ alike, so that one wrong line doesn't bury the others
@@ -42,3 +45,13 @@ def default_depth(trace: StructureTrace) -> int:
     deepest = max(levels, default=1)
     fitting = [depth for depth in range(1, deepest + 1) if sum(level <= depth for level in levels) <= ROWS_AT_MOST]
     return max(fitting, default=1)
+
+
+def no_module_mismatch(key: LayerKey, trace: StructureTrace) -> Mismatch:
+    """Return the mismatch of a key that names no module, with names that are close."""
+    what = "no module matches" if key.is_glob else "no such module"
+    close = close_names(key.pattern, filter(None, trace.modules), limit=3)
+    children = [name for name in trace.modules if name and "." not in name]
+    has = listed(children) or "no modules inside it"
+    hint = f"did you mean {' or '.join(close)}?" if close else f"the network has {has}"
+    return Mismatch(("layers", key.text), key.text, what, notes=(("note", hint),))

@@ -11,5 +11,6 @@
   of it, `checkpoints` saves the best network.
 - `trainer`: a spec's network, recipe, device and data brought together. `session`: the runs of one session.
 - `evaluation`: the accuracy of a network with given weights. `accuracy`: runs compared with minima and claims.
+- `early_stopping`: a run's end once its minimum is reached and confirmed.
 - `calibration`: a minimum accuracy from several seeds, and the fastest settings. `tolerance_bound`: its statistics.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import mean
 
 from archcheck.findings import Keys, Mismatch
@@ -13,22 +12,6 @@ from archcheck.text.units import format_gap, format_rate
 from archcheck.text.words import counted
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import EpochRecord, TrainingRecord
-
-
-def has_confirmed_minimum(recipe: Recipe, epochs: Sequence[EpochRecord]) -> bool:
-    """Whether a run may stop here: two epochs in a row have reached the minimum, as a single one may be luck."""
-    least = recipe.accuracy
-    if least is None or not recipe.stop_at_accuracy or not 1 < len(epochs) < recipe.epochs:
-        return False
-    return all(epoch.test_accuracy >= least for epoch in epochs[-2:])
-
-
-def cut_at_early_stop(record: TrainingRecord, recipe: Recipe) -> TrainingRecord:
-    """Cut a run that went to its end where `recipe` would have stopped it early; the epochs before are the same."""
-    for length in range(1, len(record.epochs) + 1):
-        if has_confirmed_minimum(recipe, record.epochs[:length]):
-            return replace(record, epochs=record.epochs[:length], reached=True, fault=None)
-    return record
 
 
 def check_accuracy(recipe: Recipe, record: TrainingRecord) -> list[Mismatch]:

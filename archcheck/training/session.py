@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from archcheck.errors import BuildError, DataError
 from archcheck.findings import Mismatch, build_failure
 from archcheck.spec.spec_file import SpecFile
-from archcheck.training.accuracy import cut_at_early_stop
+from archcheck.training.early_stopping import cut_at_early_stop
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import TrainingRecord

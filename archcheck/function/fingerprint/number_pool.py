@@ -17,10 +17,6 @@ import torch
 from torch import Tensor
 
 LENGTH: Final = 1_048_573  # a prime, so that no two rows of a matrix are the same numbers
-VECTOR: Final = (0.25, 1.0)  # the range of biases, scales and other vectors
-_CENTRED_SHARE: Final = 0.98  # of the mean of a row's weights, which is taken away
-_MIN_CENTRED: Final = 8  # weights in a row that is centred
-_GAIN: Final = math.sqrt(3)
 
 
 @cache
@@ -55,24 +51,3 @@ def uniform(shape: Sequence[int], key: str, device: torch.device) -> Tensor:
 def squeezed_shape(shape: Sequence[int]) -> tuple[int, ...]:
     """Return a shape without its 1s, such that a scale of C channels has one, be it (C,) or (1, C, 1, 1)."""
     return tuple(size for size in shape if size != 1)
-
-
-def fill_weight(flat: Tensor, shape: Sequence[int], key: str, gain: int = 0) -> None:
-    """Fill a flat weight such that signals neither die nor grow over many layers, times `2**gain`.
-
-    Vectors (biases, scales) are positive, between 0.25 and 1. Of matrices and kernels each row (all that goes to one
-    output) is nearly centred, so that the mean which activations such as ReLU and sigmoid have doesn't drown, layer
-    by layer, what tells one example from another; not quite, so that the mean is still seen. Their variance is 3 by
-    the number of inputs: with centred rows a ReLU hands on a third of its variance.
-    """
-    fill_from_pool(flat, key)
-    sizes = squeezed_shape(shape)
-    if len(sizes) < 2:
-        low, high = VECTOR
-        flat.mul_((high - low) / 2).add_((high + low) / 2)
-        return
-    rows = flat.view(sizes[0], -1)
-    num_inputs = rows.shape[1]
-    if num_inputs >= _MIN_CENTRED:
-        rows.sub_(rows.mean(1, keepdim=True), alpha=_CENTRED_SHARE)
-    rows.mul_(_GAIN * math.sqrt(3 / num_inputs) * 2.0**gain)  # the pool's own variance is 1/3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from archcheck.function.fingerprint import grouped_convolution as grouped
-from archcheck.function.fingerprint.number_pool import fill_weight, squeezed_shape, uniform
+from archcheck.function.fingerprint.number_pool import fill_from_pool, squeezed_shape, uniform
 
 _WIDER: Final = {
     torch.float16: torch.float64,
@@ -216,3 +216,36 @@ def choose_gain(out: Any) -> int:
     if not math.isfinite(spread) or spread <= 1e-9 * scale or _USUAL_SPREAD[0] <= spread <= _USUAL_SPREAD[1]:
         return 0
     return min(round(math.log2(_WANTED_SPREAD / spread)), _MAX_GAIN)
+
+
+VECTOR: Final = (0.25, 1.0)  # the range of biases, scales and other vectors
+
+
+def fill_weight(flat: Tensor, shape: Sequence[int], key: str, gain: int = 0) -> None:
+    """Fill a flat weight such that signals neither die nor grow over many layers, times `2**gain`.
+
+    Vectors (biases, scales) are positive, between 0.25 and 1. Of matrices and kernels each row (all that goes to one
+    output) is nearly centred, so that the mean which activations such as ReLU and sigmoid have doesn't drown, layer
+    by layer, what tells one example from another; not quite, so that the mean is still seen. Their variance is 3 by
+    the number of inputs: with centred rows a ReLU hands on a third of its variance.
+    """
+    fill_from_pool(flat, key)
+    sizes = squeezed_shape(shape)
+    if len(sizes) < 2:
+        low, high = VECTOR
+        flat.mul_((high - low) / 2).add_((high + low) / 2)
+        return
+    rows = flat.view(sizes[0], -1)
+    num_inputs = rows.shape[1]
+    if num_inputs >= _MIN_CENTRED:
+        rows.sub_(rows.mean(1, keepdim=True), alpha=_CENTRED_SHARE)
+    rows.mul_(_GAIN * math.sqrt(3 / num_inputs) * 2.0**gain)  # the pool's own variance is 1/3
+
+
+_CENTRED_SHARE: Final = 0.98  # of the mean of a row's weights, which is taken away
+
+
+_MIN_CENTRED: Final = 8  # weights in a row that is centred
+
+
+_GAIN: Final = math.sqrt(3)

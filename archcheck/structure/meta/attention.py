@@ -92,9 +92,7 @@ def multi_head_attention(
         return NotImplemented
     rows, keys = q[0] * q[1], k[0] * k[1]
     counter.macs += 2 * (rows + keys) * embed_dim * embed_dim + 2 * rows * k[0] * embed_dim
-    weights = _attention_weights(q, k[0], num_heads, average_attn_weights, query.dtype) if need_weights else None
-    return new(q, query.dtype), weights
-
-
-def _attention_weights(q: Shape, keys: int, heads: int, averaged: bool, dtype: torch.dtype) -> Tensor:
-    return new((q[1], q[0], keys) if averaged else (q[1], heads, q[0], keys), dtype)
+    if not need_weights:
+        return new(q, query.dtype), None
+    heads = () if average_attn_weights else (num_heads,)
+    return new(q, query.dtype), new((q[1], *heads, q[0], k[0]), query.dtype)

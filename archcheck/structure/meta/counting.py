@@ -48,7 +48,7 @@ def is_uncounted(name: str) -> bool:
 
 
 class MacCounter(Protocol):
-    """Whatever adds up multiply-adds, and notes the operations whose multiply-adds are unknown."""
+    """Adds up multiply-adds, and holds the names of the operations whose multiply-adds are unknown."""
 
     macs: int
     uncounted: set[str]
@@ -86,7 +86,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return (if_true if chosen else if_false)(*operands)
         key = func if higher_order else func._overloadpacket
         formula = self._formulas.get(key)
-        if formula is None and not higher_order and _may_decompose(func):
+        if formula is None and not higher_order and str(func) != "prim.device.default":
             with self:
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
@@ -97,7 +97,3 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif higher_order or is_uncounted(func._schema.name):
             self._counter.uncounted.add(func.name() if higher_order else func._schema.name)
         return out
-
-
-def _may_decompose(func: Any) -> bool:
-    return str(func) != "prim.device.default"

@@ -68,17 +68,21 @@ class _Held(NamedTuple):
 
 def module_records(modules: Mapping[str, nn.Module]) -> dict[str, ModuleRecord]:
     """Return the record of every module by its name, counts included."""
-    below: dict[int, _Held] = {}
-    records = {}
-    for name, module in reversed(list(modules.items())):  # children come after their parents: count them first
-        held = _held_by(module)
+    held: dict[int, _Held] = {}
+    for module in reversed(list(modules.values())):  # children come after their parents: count them first
+        _count_below(module, held)
+    return {name: _record(name, module, held[id(module)]) for name, module in modules.items()}
+
+
+def _count_below(module: nn.Module, held: dict[int, _Held]) -> _Held:
+    """Return what a module and everything below it hold; `held` has that of the modules that were counted before."""
+    if id(module) not in held:
+        own = held[id(module)] = _held_by(module)  # noted before its children: a network may contain itself
         for child in module._modules.values():
-            if child is not None and id(child) in below:
-                for own, childs in zip(held, below[id(child)], strict=True):
-                    own.update(childs)
-        below[id(module)] = held
-        records[name] = _record(name, module, held)
-    return {name: records[name] for name in modules}
+            if child is not None:
+                for counts, more in zip(own, _count_below(child, held), strict=True):
+                    counts.update(more)
+    return held[id(module)]
 
 
 def _held_by(module: nn.Module) -> _Held:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from archcheck.network.torch_state import cpu_by_default, preserved_state, seed_generators
+from archcheck.network.torch_state import cpu_by_default, isolated_random_state, preserved_state, seed_generators
 
 GETTERS: dict[str, Callable[[], Any]] = {
     "dtype": torch.get_default_dtype,
@@ -129,3 +129,16 @@ def test_one_seed_is_the_same_numbers_from_every_generator() -> None:
     assert draw() == first
     seed_generators(4)
     assert draw() != first
+
+
+def test_a_state_of_its_own_is_the_same_every_time_and_the_callers_comes_back() -> None:
+    def draws() -> tuple[Any, ...]:
+        return torch.rand(2).tolist(), random.random(), np.random.rand()
+
+    drawn = []
+    before = state()
+    for seed in (5, 5, 6, 2**40 + 5):
+        with isolated_random_state(seed):
+            drawn.append(draws())
+    assert drawn[0] == drawn[1] != drawn[2] != drawn[3] != drawn[0]
+    assert state() == before

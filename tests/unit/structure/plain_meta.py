@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from archcheck.structure.meta.building import build_on_meta
 from archcheck.structure.records import MappingRecord, OpaqueRecord, SequenceRecord, TensorRecord, ValueRecord
 
 
@@ -57,3 +58,11 @@ def plain_call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         out = function(*args, **kwargs)
     return out, counter.get_total_flops() // 2
+
+
+def assert_equals_plain_meta(trace: Any, make: Callable[[], nn.Module], *shapes: tuple[int, ...]) -> None:
+    forward = trace.forwards[0]
+    assert (trace.device, forward.crash) == ("meta", None)
+    plain = plain_forward(build_on_meta(make), *(torch.empty(shape, device="meta") for shape in shapes))
+    assert [(call.name, call.output) for call in forward.calls] == plain.calls
+    assert (forward.output, forward.macs) == (plain.output, plain.macs)

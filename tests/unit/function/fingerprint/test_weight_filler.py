@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from archcheck.function.fingerprint.number_pool import uniform
 from archcheck.function.fingerprint.preparation import NetworkFactory
-from archcheck.function.fingerprint.weight_filler import WeightFiller, choose_gain
+from archcheck.function.fingerprint.weight_filler import WeightFiller, choose_gain, fill_weight
+from tests.unit.function.fingerprint.test_number_pool import CPU
 from tests.unit.function.running import IMAGES, ROWS, Computed, difference, recorded
 
 
@@ -187,3 +190,46 @@ def test_networks_compute_in_double_precision_whatever_they_ask_for() -> None:
     one, other = (lambda f=f: Computed(f, fc=nn.Linear(8, 4)) for f in (plain, forward))
     assert difference(one, other, ROWS) is None
     assert set(seen) == {torch.float64}
+
+
+def filled(*shape: int, key: str = "k", gain: int = 0) -> torch.Tensor:
+    tensor = torch.empty(shape, dtype=torch.float64)
+    fill_weight(tensor.view(-1), shape, key, gain)
+    return tensor
+
+
+@pytest.mark.parametrize("shape", [(16,), (1, 16, 1, 1), ()])
+def test_vectors_are_positive(shape: tuple[int, ...]) -> None:
+    values = filled(*shape)
+    assert 0.25 <= float(values.min()) <= float(values.max()) <= 1
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (512, 128), (2048, 512), (3000, 1000), (128, 64, 3, 3), (64, 2**15)])
+def test_rows_of_weights_are_distinct(shape: tuple[int, ...]) -> None:
+    rows = filled(*shape).view(shape[0], -1)
+    assert len(torch.unique(rows[:, :4], dim=0)) == shape[0]
+
+
+def test_weights_of_another_key_are_others() -> None:
+    assert not torch.equal(filled(8, 8, key="weight (8, 8) 0"), filled(8, 8, key="weight (8, 8) 1"))
+
+
+@pytest.mark.parametrize("shape", [(64, 256), (64, 32, 3, 3), (256, 1024)])
+def test_weights_have_a_variance_of_three_by_the_number_of_inputs(shape: tuple[int, ...]) -> None:
+    variance = float(filled(*shape).pow(2).mean()) * math.prod(shape[1:])
+    assert variance == pytest.approx(3, rel=0.05)
+
+
+def test_rows_are_nearly_centred_but_not_quite() -> None:
+    rows = filled(64, 16)
+    plain = uniform((64, 16), "k", CPU)
+    ratio = rows.mean(1) / plain.mean(1) / (3**0.5 * (3 / 16) ** 0.5)
+    assert torch.allclose(ratio, torch.full_like(ratio, 0.02))
+
+
+def test_few_inputs_are_not_centred() -> None:
+    assert torch.allclose(filled(64, 4) / uniform((64, 4), "k", CPU), torch.tensor(3 / 2, dtype=torch.float64))
+
+
+def test_a_gain_is_a_power_of_two_on_top() -> None:
+    assert torch.equal(filled(16, 16, gain=3), 8 * filled(16, 16))

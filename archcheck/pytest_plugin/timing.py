@@ -10,6 +10,8 @@ import pytest
 
 from archcheck.throughput.session import SavedRuns, SpeedRefused
 
+_SESSION = "pytest-benchmark"  # the name under which it registers its session
+
 
 def shared_processor(config: pytest.Config) -> str:
     """Return why nothing can be timed fairly; empty where no other items run at the same time."""
@@ -20,7 +22,7 @@ def shared_processor(config: pytest.Config) -> str:
 
 def has_benchmark(config: pytest.Config) -> bool:
     """Return whether there's a fixture to ask for; under xdist pytest-benchmark would warn of each item that does."""
-    return hasattr(config, "_benchmarksession") and not shared_processor(config)
+    return config.pluginmanager.has_plugin(_SESSION) and not shared_processor(config)
 
 
 class BenchmarkStopwatch:
@@ -47,7 +49,7 @@ class BenchmarkStopwatch:
     @property
     def saved_runs(self) -> SavedRuns:
         """Return where pytest-benchmark saves its runs."""
-        session: Any = self._config._benchmarksession  # type: ignore[attr-defined]
+        session: Any = self._config.pluginmanager.get_plugin(_SESSION)
         folder = getattr(session.storage, "path", None)
         return SavedRuns(folder, self._benchmark.fullname, bool(session.save or session.autosave))
 

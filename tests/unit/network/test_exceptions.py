@@ -1,0 +1,112 @@
+"""Exceptions in one line, and the line of code that is named for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from archcheck.errors import BuildError
+from archcheck.network.build import build_network
+from archcheck.network.exceptions import first_line, one_line, raised_at, raised_outside_torch, type_and_first_line
+from tests.unit.network.user_files import NET, failure, write
+
+
+class UnprintableError(Exception):
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def raised(function: Any, *args: Any) -> BaseException:
+    try:
+        function(*args)
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (KeyError("x"), "KeyError: 'x'"),
+        (ValueError(), "ValueError"),
+        (ValueError("two\n  lines"), "ValueError: two lines"),
+        (ValueError("\x1b[31mred"), "ValueError: \\x1b[31mred"),
+        (ValueError("x" * 301), f"ValueError: {'x' * 299}…"),
+        (UnprintableError(), "UnprintableError"),
+    ],
+)
+def test_one_line_has_the_whole_message(error: Exception, text: str) -> None:
+    assert one_line(error) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (RuntimeError("\nshapes differ:\n[2] and [3]\n"), "RuntimeError: shapes differ:"),
+        (RuntimeError("x" * 400), f"RuntimeError: {'x' * 400}"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_the_first_line_is_kept_as_it_is(error: Exception, text: str) -> None:
+    assert type_and_first_line(error) == text
+    assert first_line(error) == text.partition(": ")[2]
+
+
+def test_an_error_of_torch_is_at_the_line_that_called_it() -> None:
+    error = raised(lambda: torch.ones(2) @ torch.ones(3))
+    here = str(Path(__file__).relative_to(Path.cwd()))
+    assert (raised_at(error) or "").startswith(f"{here}:")
+    assert raised_outside_torch(error) == raised_outside_torch(error, own_only=True) == raised_at(error)
+
+
+def test_an_error_without_a_line_of_the_users_has_none() -> None:
+    namespace: dict[str, Any] = {}
+    exec("def fails(): return 1 / 0", namespace)
+    error = raised(namespace["fails"])
+    error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None  # of the call here
+    assert raised_at(error) is None
+    assert raised_outside_torch(error) is None
+
+
+def test_an_error_inside_torch_is_placed_at_the_users_line(folder: Path) -> None:
+    write(folder, model_deep=NET)
+    error = failure("model_deep.py:deep", folder, rootdir=folder)
+    assert str(error).startswith("building model_deep.py:deep raised TypeError: empty()")
+    assert error.where == "model_deep.py:23"
+    assert isinstance(error.__cause__, TypeError)
+
+
+def test_a_long_message_is_one_line_and_shortened(folder: Path) -> None:
+    write(folder, model_long=NET)
+    message = str(failure("model_long.py:long_story", folder))
+    assert message.startswith("building model_long.py:long_story raised RuntimeError: first second xxx")
+    assert message.endswith("x…")
+    assert len(message) < 400
+
+
+def test_an_exception_that_can_not_be_printed(folder: Path) -> None:
+    write(folder, model_u="class Odd(Exception):\n    def __str__(self): return 1 / 0\nraise Odd\n")
+    assert str(failure("model_u.py:Net", folder)) == "importing model_u.py raised Odd"
+
+
+def test_error_raised_within_archcheck_is_at_the_users_line(tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text(
+        "from archcheck.spec.target import parse_target\n\ndef net():\n    parse_target('')\n"
+    )
+
+    with pytest.raises(BuildError, match=r"building asks\.py:net raised") as caught:
+        build_network("asks.py:net", {}, tmp_path, tmp_path)
+
+    assert caught.value.where == "asks.py:4"
+
+
+def test_networks_that_come_with_archcheck_are_user_code() -> None:
+    import archcheck.network.build
+    import archcheck.structure.meta.forward_modes
+    import archcheck.zoo
+
+    assert not archcheck.network.exceptions._is_ours(archcheck.zoo.__file__)
+    assert archcheck.network.exceptions._is_ours(archcheck.structure.meta.forward_modes.__file__)

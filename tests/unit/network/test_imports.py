@@ -1,0 +1,120 @@
+"""Files and modules are imported beside each other, and leave `sys.modules` as it was."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archcheck.network.build import build_network
+from tests.unit.network.user_files import FACTORY, failure, write
+
+
+def out_features(target: str, folder: Path, rootdir: Path | None = None) -> Any:
+    return build_network(target, {}, folder, rootdir).out_features
+
+
+def test_a_file_is_imported_once(folder: Path) -> None:
+    write(folder, model_once="from torch import nn\nclass Net(nn.ReLU): pass\n")
+    again = build_network("specs/../model_once.py:Net", {}, folder)
+    assert type(build_network("model_once.py:Net", {}, folder)) is type(again)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_files_of_one_name_in_two_folders_keep_their_siblings(late: bool, folder: Path) -> None:
+    code = FACTORY.format(*("", "from sizes_x import width") if late else ("from sizes_x import width", ""))
+    write(folder, a__model_x=code, a__sizes_x="width = 3", b__model_x=code, b__sizes_x="width = 5")
+    for _ in range(2):
+        assert out_features("model_x.py:net", folder / "a") == 3
+        assert out_features("model_x.py:net", folder / "b") == 5
+    assert sys.modules["sizes_x"].width == 3
+
+
+def test_files_may_import_from_rootdir(folder: Path) -> None:
+    write(folder, widths_y="width = 6", specs__model_y=FACTORY.format("from widths_y import width", ""))
+    assert out_features("model_y.py:net", folder / "specs", folder) == 6
+
+
+def test_a_file_and_a_module_of_rootdir_may_have_one_name(folder: Path) -> None:
+    write(folder, model_z=FACTORY.format("width = 3", ""), specs__model_z=FACTORY.format("width = 5", ""))
+    for _ in range(2):
+        assert out_features("model_z.py:net", folder / "specs", folder) == 5
+        assert out_features("model_z:net", folder / "specs", folder) == 3
+
+
+def test_relative_imports_within_a_package(folder: Path) -> None:
+    code = FACTORY.format("from .sizes import width\nfrom ..top import bias", "")
+    write(folder, pkg_p__sub__model=code, pkg_p__sub__sizes="width = 4", pkg_p__top="bias = 1")
+    (folder / "pkg_p" / "__init__.py").touch()
+    (folder / "pkg_p" / "sub" / "__init__.py").touch()
+    network = build_network("model.py:net", {}, folder / "pkg_p" / "sub")
+    assert network.out_features == 4
+    assert "pkg_p.sub.model" in sys.modules
+
+
+def test_packages_of_one_name_in_two_folders(folder: Path) -> None:
+    code = FACTORY.format("from .sizes import width", "")
+    for name, width in (("a", 3), ("b", 5)):
+        write(folder / name, pkg_q__model=code, pkg_q__sizes=f"width = {width}")
+        (folder / name / "pkg_q" / "__init__.py").touch()
+    for _ in range(2):
+        assert out_features("pkg_q/model.py:net", folder / "a") == 3
+        assert out_features("pkg_q/model.py:net", folder / "b") == 5
+
+
+@pytest.mark.parametrize("name", ["torch", "code", "sys", "my-net", "a.b"])
+def test_a_file_named_like_something_else(name: str, folder: Path) -> None:
+    (folder / f"{name}.py").write_text(FACTORY.format("width = 2", ""))
+    before = sys.modules.get(name)
+    assert out_features(f"{name}.py:net", folder) == 2
+    assert sys.modules.get(name) is before
+
+
+def test_modules_imported_otherwise_are_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder, a__model_m=FACTORY.format("width = 3", ""), b__model_m=FACTORY.format("width = 5", ""))
+    monkeypatch.syspath_prepend(str(folder / "a"))
+    import model_m  # type: ignore[import-not-found]
+
+    assert out_features("model_m.py:net", folder / "b") == 5
+    assert out_features("model_m.py:net", folder / "a") == 3
+    assert sys.modules["model_m"] is model_m
+    monkeypatch.undo()
+
+
+def test_a_failed_import_can_be_repeated_and_leaves_nothing(folder: Path) -> None:
+    write(folder, model_r="import helper_r\nraise ValueError('first')\n", helper_r="x = 1")
+    assert str(failure("model_r.py:net", folder)) == "importing model_r.py raised ValueError: first"
+    assert not [name for name in sys.modules if re.search("model_r$|helper_r$", name)]
+    write(folder, model_r=FACTORY.format("from helper_r import x as width # longer than before", ""))
+    assert out_features("model_r.py:net", folder) == 1
+
+
+@pytest.mark.parametrize("target", ["broken_a.py:Net", "broken_a:Net"])
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("import torch\n\nimport no_such_thing\n", "ModuleNotFoundError: No module named 'no_such_thing'", 3),
+        ("x = 1\ny = z\n", "NameError: name 'z' is not defined", 2),
+        ("x = 1\ndef f(:\n", "SyntaxError: invalid syntax", 2),
+        ("import sys\nsys.exit(3)\n", "SystemExit: 3", 2),
+        ("raise ValueError\n", "ValueError", 1),
+    ],
+)
+def test_an_import_that_fails_names_the_users_line(
+    text: str, message: str, line: int, target: str, folder: Path
+) -> None:
+    write(folder, broken_a=text)
+    error = failure(target, folder, rootdir=folder)
+    assert str(error) == f"importing {target.partition(':')[0]} raised {message}"
+    assert error.where == f"broken_a.py:{line}"
+    assert "broken_a" not in sys.modules
+
+
+def test_a_keyboard_interrupt_is_not_swallowed(folder: Path) -> None:
+    write(folder, interrupted="raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        build_network("interrupted.py:Net", {}, folder)
+    assert "interrupted" not in sys.modules

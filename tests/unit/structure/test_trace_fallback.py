@@ -1,0 +1,167 @@
+"""What happens when meta will not do: gradients, values, the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+import archcheck.structure.trace
+from archcheck.spec.inputs import ForwardInput, TensorInput
+from archcheck.structure.records import TensorRecord
+from archcheck.structure.trace import trace_structure
+from tests.unit.structure.traced_networks import (
+    TWO,
+    Forward,
+    Net,
+    doubled,
+    linear,
+    refusing,
+    shown,
+    traced,
+)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda m, x: torch.autograd.grad(m.body(x.requires_grad_()).sum(), x)[0],
+        lambda m, x: (m.body(x).sum().backward(), x)[1],
+    ],
+    ids=["grad", "backward"],
+)
+def test_forward_that_differentiates_stays_on_meta(function: Forward) -> None:
+    trace = traced(function, body=linear)
+
+    assert (trace.device, trace.forwards[0].output) == ("meta", TensorRecord((2, 4)))
+    assert trace.macs == 16 + 16  # forward, and one product backward: by x or by the weight
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda m, x: m.body(x) if x.sum().item() > 1e9 else m.body(m.body(x)), "needs values: Tensor.item()"),
+        (lambda m, x: m.body(m.body(x) if x.sum() < 1e9 else x), "needs values: Tensor.item()"),
+        (lambda m, x: m.body(m.body(torch.from_numpy(x.numpy()))), "needs values: Tensor.numpy()"),
+        (lambda m, x: m.body(m.body(x + torch.tensor(x.tolist()))), "needs values: a copy of a tensor's values"),
+        (lambda m, x: (x.nonzero(), m.body(m.body(x))), "data-dependent: aten.nonzero"),
+        (lambda m, x: (x[x > 0], m.body(m.body(x))), "data-dependent: aten.nonzero"),
+        (lambda m, x: (x.unique(), m.body(m.body(x))), "data-dependent: aten.unique2"),
+        (lambda m, x: m.body(doubled(m.body(x))), "no meta kernel: archcheck_tests::doubled"),
+    ],
+    ids=["item", "bool", "numpy", "tolist", "nonzero", "mask", "unique", "custom"],
+)
+def test_values_are_had_on_the_cpu(function: Forward, reason: str) -> None:
+    trace = traced(function, body=linear)
+
+    assert trace.device == "cpu"
+    line = function.__code__.co_firstlineno
+    assert trace.fallback_reason == f"{reason} ({shown(__file__)}:{line})"
+    assert trace.macs == 32
+
+
+def test_reason_that_nobody_foresaw_is_cut_short() -> None:
+    def forward(m: Net, x: Tensor) -> Any:
+        if x.is_meta:
+            raise ValueError("no\n".join("word " * 99))
+        return m.body(x)
+
+    reason = traced(forward, body=linear).fallback_reason or ""
+
+    assert reason.startswith("on meta: ValueError: w")
+    assert len(reason.partition(" (")[0]) <= 120
+
+
+def test_error_of_a_custom_operation_is_a_crash() -> None:
+    crash = traced(lambda m, x: refusing(x)).forwards[0].crash
+
+    assert crash is not None
+    assert crash.error == "ValueError: not today"
+
+
+def test_cpu_fallback_counts_what_fused_kernels_hide() -> None:
+    def make() -> nn.Module:
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        return Net(lambda m, x: m.lstm(m.layer(x))[0] * float(x.sum()), layer=layer, lstm=nn.LSTM(8, 6))
+
+    trace = trace_structure(make, [ForwardInput((TensorInput((3, 5, 8)),))])
+
+    attention = 15 * 8 * 8 * 4 + 3 * 5 * 5 * 8 * 2
+    assert trace.device == "cpu"
+    assert trace.macs == attention + 15 * 8 * 16 * 2 + 15 * 4 * 6 * (8 + 6)
+    assert "layer.linear1" in [call.name for call in trace.forwards[0].calls]
+
+
+def test_error_on_both_is_reported_as_on_meta() -> None:
+    def forward(m: Net, x: Tensor) -> Any:
+        raise ValueError("needs 5 features\nand more")
+
+    trace = traced(forward)
+
+    assert (trace.device, trace.fallback_reason) == ("meta", None)
+    assert trace.forwards[0].crash is not None
+    assert trace.forwards[0].crash.error == "ValueError: needs 5 features"
+
+
+def test_big_network_is_not_run_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archcheck.structure.trace, "MAX_REAL_BYTES", 10)
+
+    crash = traced(lambda m, x: m.body(x) * x.sum().item(), body=linear).forwards[0].crash
+
+    assert crash is not None
+    assert crash.error.endswith("cannot be called on meta tensors (not tried on the CPU: 0 GiB of parameters)")
+
+
+def test_constants_made_on_the_cpu_join_in() -> None:
+    trace = traced(
+        lambda m, x: m.body(x) * torch.arange(4) + torch.tensor([1.0, 2, 3, 4]) + m.mask,
+        body=linear,
+        mask=lambda: torch.tril(torch.tensor([[1.0] * 4])),
+    )
+
+    assert (trace.device, trace.forwards[0].output) == ("meta", TensorRecord((2, 4)))
+
+
+def test_values_written_to_the_cpu_are_not_lost() -> None:
+    def forward(m: Net, x: Tensor) -> Tensor:
+        counts = torch.tensor([0.0] * 4)
+        counts[:] = x.abs().sum(0)
+        return m.body(x) if counts[0].item() > 0 else x
+
+    trace = traced(forward, body=linear)
+
+    assert (trace.device, trace.macs) == ("cpu", 16)
+
+
+def test_devices_are_all_meta() -> None:
+    def make() -> nn.Module:
+        body = nn.Linear(4, 4, device="cuda:0").to("cuda").cuda()
+        return Net(lambda m, x: m.body(x.cuda()).cpu().to("cuda", torch.float64).to(device="cuda:1"), body=body)
+
+    assert trace_structure(make, TWO).forwards[0].output == TensorRecord((2, 4), "float64")
+
+
+def test_function_transforms() -> None:
+    trace = traced(lambda m, x: torch.vmap(lambda row: F.relu(m.body(row)))(x), body=linear)
+
+    assert (trace.device, trace.forwards[0].output) == ("meta", TensorRecord((2, 4)))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:.*torch.jit:FutureWarning")
+def test_torchscript_runs_on_the_cpu() -> None:
+    trace = trace_structure(lambda: torch.jit.script(nn.Sequential(linear(), nn.ReLU())), TWO)
+
+    assert (trace.device, trace.fallback_reason) == ("cpu", "TorchScript runs for real")
+    assert (trace.root.num_params, trace.modules["0"].type_name, trace.macs) == (20, "Linear", 16)
+
+
+def test_compiled_networks_run_as_written() -> None:
+    compiled: Any = torch.compile
+    whole = trace_structure(lambda: compiled(nn.Sequential(linear(), nn.ReLU())), TWO)
+    part = trace_structure(lambda: nn.Sequential(compiled(linear()), nn.ReLU()), TWO)
+
+    assert list(whole.modules) == ["", "0", "1"]
+    assert (whole.macs, part.macs) == (16, 16)

@@ -158,8 +158,9 @@ class Reader:
     def _run(self, page: Page, block: Block, command: str, shown: str) -> None:
         if command in self.skipped:
             return
-        with self._started(page, command) as process:
+        with self._started(command, in_shell=(page.name, self.done) == ("README.md", [])) as process:
             hung = threading.Timer(_TIMEOUT_SEC, process.kill)
+            hung.daemon = True
             hung.start()
             output, _ = process.communicate()
             hung.cancel()
@@ -168,16 +169,16 @@ class Reader:
         assert process.returncode == (int(block.value) if block.mark == "exit" else 0), here
         assert is_shown(output, shown), f"{here}\nis not what is shown:\n{shown}"
 
-    def _started(self, page: Page, command: str) -> subprocess.Popen[str] | PreloadedPopen:
+    def _started(self, command: str, in_shell: bool) -> subprocess.Popen[str] | PreloadedPopen:
         """Start a command.
 
-        The shell runs those of README.md, and whatever isn't a program of Python's alone; it splits the others into
-        words, and they start with torch imported already.
+        A program of Python's starts with torch imported already, and the shell only splits its command into words. The
+        shell itself runs other programs, several at once, and the README's first, which starts as it does for a reader.
         """
         where: dict[str, Any] = {"cwd": self.folder, "encoding": "utf-8"}
         options = {**where, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         env = _environment()
-        if page.name == "README.md" or command.split()[0] not in _PROGRAMS or _OPERATORS & {*command}:
+        if in_shell or command.split()[0] not in _PROGRAMS or _OPERATORS & {*command}:
             return subprocess.Popen(command, shell=True, env=env, **options)
         words = subprocess.check_output(rf"printf '%s\0' {command}", shell=True, env=env, **where)
         program, *arguments = words.removesuffix("\0").split("\0")

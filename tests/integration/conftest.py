@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 
@@ -16,6 +17,7 @@ from tests.preloaded import MODULES
 
 for name in MODULES:
     importlib.import_module(name)
+gc.freeze()  # each pytest run inside a test collects garbage at its end: there is none in what was imported here
 
 
 @pytest.fixture(scope="module")

@@ -91,9 +91,14 @@ def verify_spec(spec_file: SpecFile, rootdir: Path, model: nn.Module | None = No
     result = Verification(spec_file, network.trace)
     for check in checks:
         try:
-            result.outcomes[check.name] = list(check.run(context).mismatches)
+            outcome = check.run(context)
         except NotMeasured as error:
             result.unmeasured[check.name] = str(error)
+            continue
+        if outcome.unmeasured:
+            result.unmeasured[check.name] = "; ".join(one.reason for one in outcome.unmeasured)
+        if outcome.mismatches or not outcome.unmeasured:
+            result.outcomes[check.name] = list(outcome.mismatches)
     return result
 
 

@@ -5,24 +5,26 @@ A renamed module computes the same, and yet no checkpoint that was published bef
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
-import pickle
 import shlex
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from archcheck.checks.check import Check, CheckContext, Needs
+from archcheck.checks.check import CannotCheck, Check, CheckContext, Needs
 from archcheck.checks.outcome import Outcome, Unmeasured
 from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Edit, Keys, Mismatch, build_failure
 from archcheck.spec.models import Checkpoint, CheckpointAccuracy, Spec
 from archcheck.spec.values import StateEntry
-from archcheck.text.words import counted, listed
+from archcheck.text.words import clip, counted, kind_of, listed
 from archcheck.training.recipe import resolve_evaluation
 from archcheck.training.session import TrainingRefused
 
@@ -34,7 +36,8 @@ _WRAPPERS = (
     "model_state_dict",
     "model",
 )  # keys under which files keep the state_dict beside other things
-_RENAMES_SHOWN = 6
+MAX_RENAMES = 6
+_LFS_POINTER = b"version https://git-lfs"
 
 
 class StateDictCheck(Check):
@@ -54,37 +57,35 @@ class StateDictCheck(Check):
             return Outcome()
         mismatches: list[Mismatch] = []
         unmeasured: list[Unmeasured] = []
-        try:
-            if "keys" in section.model_fields_set:
-                self._compare_keys(context, section.keys, mismatches, unmeasured)
-            for position, checkpoint in enumerate(section.checkpoints):
-                keys = ("state_dict", "checkpoints", position)
-                try:
-                    mismatches += _check_checkpoint(context, checkpoint, keys)
-                except NotMeasured as error:
-                    unmeasured.append(Unmeasured(str(error), keys))
-        except BuildError as error:
-            return Outcome((build_failure(context.spec.args, ("args",), error),))
+        parts: list[tuple[Keys, Callable[[], Outcome]]] = []
+        if "keys" in section.model_fields_set:
+            parts.append((("state_dict",), partial(_compare_keys, context, section.keys)))
+        for position, checkpoint in enumerate(section.checkpoints):
+            keys: Keys = ("state_dict", "checkpoints", position)
+            parts.append((keys, partial(_check_checkpoint, context, checkpoint, keys)))
+        for keys, part in parts:
+            try:
+                outcome = part()
+            except NotMeasured as error:
+                outcome = Outcome(unmeasured=(Unmeasured(str(error), keys),))
+            except BuildError as error:
+                outcome = Outcome((build_failure(context.spec.args, ("args",), error),))
+            mismatches += [one for one in outcome.mismatches if one not in mismatches]
+            unmeasured += outcome.unmeasured
         return Outcome(tuple(mismatches), tuple(unmeasured))
 
-    def _compare_keys(
-        self,
-        context: CheckContext,
-        expected: Mapping[str, StateEntry | None] | None,
-        mismatches: list[Mismatch],
-        unmeasured: list[Unmeasured],
-    ) -> None:
-        actual = state_entries(context)
-        if expected is None:
-            path = shlex.quote(context.spec_file.document.path)
-            reason = f"nothing is recorded yet; pytest --archcheck {path} -k state_dict --archcheck-update records it"
-            unmeasured.append(Unmeasured(reason, ("state_dict",), (_record_all(context, actual),)))
-            return
-        found = list(compare_states(expected, actual, ("state_dict", "keys")))
-        if any(one.subject == "state_dict" for one in found):  # with other keys, all of them are recorded anew
-            edits = (_record_all(context, actual),)
-            found = [replace(one, edits=edits) for one in found]
-        mismatches += found
+
+def _compare_keys(context: CheckContext, expected: Mapping[str, StateEntry | None] | None) -> Outcome:
+    """Compare the network's own state_dict with the keys of the spec; None are those that are to be recorded."""
+    actual = state_entries(context)
+    if expected is None:
+        path = shlex.quote(context.spec_file.document.path)
+        reason = f"nothing is recorded yet; pytest --archcheck {path} -k state_dict --archcheck-update records it"
+        return Outcome(unmeasured=(Unmeasured(reason, ("state_dict",), (_record_all(context, actual),)),))
+    found = list(compare_states(expected, actual, ("state_dict", "keys")))
+    if any(one.subject == "state_dict" for one in found):  # with other keys, all of them are recorded anew
+        found = [replace(one, edits=(_record_all(context, actual),)) for one in found]
+    return Outcome(tuple(found))
 
 
 # ------------------------------------------------------------------------------------------- the network's own
@@ -97,17 +98,45 @@ def state_entries(context: CheckContext) -> dict[str, StateEntry]:
         BuildError: the network can't be built.
         NotMeasured: a lazy layer has no shape yet.
     """
-    from torch.nn.parameter import is_lazy
-
     from archcheck.network.torch_state import default_torch_settings
     from archcheck.structure.meta.building import build_on_meta
 
     with default_torch_settings():
-        state = build_on_meta(context.network.make).state_dict()
-    lazy = [name for name, value in state.items() if is_lazy(value)]
-    if lazy:
-        raise NotMeasured(f"{listed(lazy, 4)} of lazy layers have no shape before the first forward pass")
-    return {name: _entry(value) for name, value in state.items()}
+        network = build_on_meta(context.network.make)
+        _materialize(network, context, "meta")
+        return _entries_of(network)
+
+
+def _materialize(network: nn.Module, context: CheckContext, device: str) -> None:
+    """Let lazy layers see their sizes in a forward pass, as they have no shape before it. Raises NotMeasured."""
+    import torch
+    from torch.nn.parameter import is_lazy
+
+    from archcheck.network.exceptions import one_line
+    from archcheck.structure.meta.inputs import make_inputs
+
+    tensors = [*network.named_parameters(), *network.named_buffers()]
+    lazy = [name for name, tensor in tensors if is_lazy(tensor)]
+    if not lazy:
+        return
+    args, kwargs = make_inputs(context.spec.forward_inputs()[0], device)
+    try:
+        with torch.no_grad():
+            network.eval()(*args, **kwargs)
+    except Exception as error:
+        reason = f"{listed(lazy, 4)} of lazy layers have no shape before a forward pass, which raised {one_line(error)}"
+        raise NotMeasured(reason) from None
+
+
+def _entries_of(network: nn.Module) -> dict[str, StateEntry]:
+    """Return the entries of a network's own state_dict. Raises CannotCheck where it gives none."""
+    from archcheck.network.exceptions import one_line
+
+    try:
+        state = network.state_dict()
+        return {str(name): _entry(value) for name, value in state.items()}
+    except Exception as error:  # a network may have a state_dict of its own making
+        raise CannotCheck(f"the network's state_dict() can't be read: {one_line(error)}", ("state_dict",)) from None
 
 
 def _entry(value: Any) -> StateEntry:
@@ -172,17 +201,26 @@ def _names_mismatch(
 
 
 def guess_renames(missing: Mapping[str, StateEntry | None], unexpected: Mapping[str, StateEntry | None]) -> list[str]:
-    """Guess which names were renamed: runs of the same shapes in the same order; as `conv1.* -> stem.*` with counts."""
-    shapes = [
-        [entry.shape if entry is not None else None for entry in names.values()] for names in (missing, unexpected)
-    ]
-    matcher = SequenceMatcher(a=shapes[0], b=shapes[1], autojunk=False)
-    old, new = list(missing), list(unexpected)
-    pairs = [(old[block.a + i], new[block.b + i]) for block in matcher.get_matching_blocks() for i in range(block.size)]
-    counts = Counter(_without_common_end(*pair) for pair in pairs)
+    """Guess which names were renamed: runs of the same shapes in the same order; as `conv1.* -> stem.*` with counts.
+
+    Files may have their names in alphabetical order, so that is tried, too.
+    """
+    in_order = _pairs_of_shapes(list(missing.items()), list(unexpected.items()))
+    in_alphabet = _pairs_of_shapes(sorted(missing.items()), sorted(unexpected.items()))
+    pairs = max(in_order, in_alphabet, key=len)
+    counts = Counter(_without_common_end(clip(old), clip(new)) for old, new in pairs)
     texts = [f"{a} -> {b}" + (f" ({counted(count, 'key')})" if count > 1 else "") for (a, b), count in counts.items()]
-    more = [f"and {len(texts) - _RENAMES_SHOWN} more"] if len(texts) > _RENAMES_SHOWN else []
-    return [*texts[:_RENAMES_SHOWN], *more]
+    more = [f"and {len(texts) - MAX_RENAMES} more"] if len(texts) > MAX_RENAMES else []
+    return [*texts[:MAX_RENAMES], *more]
+
+
+def _pairs_of_shapes(
+    missing: Sequence[tuple[str, StateEntry | None]], unexpected: Sequence[tuple[str, StateEntry | None]]
+) -> list[tuple[str, str]]:
+    """Return the names that stand side by side where the longest runs of the same shapes are aligned."""
+    shapes = [[entry.shape if entry is not None else None for _, entry in names] for names in (missing, unexpected)]
+    blocks = SequenceMatcher(a=shapes[0], b=shapes[1], autojunk=False).get_matching_blocks()
+    return [(missing[block.a + i][0], unexpected[block.b + i][0]) for block in blocks for i in range(block.size)]
 
 
 def _without_common_end(old: str, new: str) -> tuple[str, str]:
@@ -199,120 +237,156 @@ def _without_common_end(old: str, new: str) -> tuple[str, str]:
 # ------------------------------------------------------------------------------------------- checkpoints
 
 
-def _check_checkpoint(context: CheckContext, checkpoint: Checkpoint, keys: Keys) -> list[Mismatch]:
+def _check_checkpoint(context: CheckContext, checkpoint: Checkpoint, keys: Keys) -> Outcome:
     """Load a checkpoint into the network, and evaluate it where the spec says how accurate it is.
 
     Raises:
-        NotMeasured: the file isn't there, or what it takes to read or evaluate it.
+        NotMeasured: the file isn't there, or something that it takes to read or evaluate it.
         BuildError: the network can't be built.
     """
     path = context.spec_file.path.resolve().parent / checkpoint.path
+    if path.is_dir():
+        return Outcome((Mismatch((*keys, "path"), "checkpoint", f"{checkpoint.path} is a folder, expected a file"),))
     if not path.is_file():
         raise NotMeasured(f"there is no file {os.path.relpath(path)}")
     if checkpoint.sha256 is not None:
         with path.open("rb") as file:
             actual = hashlib.file_digest(file, "sha256").hexdigest()
         if actual != checkpoint.sha256:
-            where = (*keys, "sha256")
-            return [Mismatch(where, "checkpoint", f"{checkpoint.path} is another file", checkpoint.sha256, actual)]
+            problem = f"{checkpoint.path} is another file"
+            return Outcome((Mismatch((*keys, "sha256"), "checkpoint", problem, checkpoint.sha256, actual),))
     try:
         state = read_checkpoint(path, checkpoint.key)
     except ValueError as error:
-        return [Mismatch((*keys, "path"), "checkpoint", f"{checkpoint.path}: {error}")]
+        return Outcome((Mismatch((*keys, "path"), "checkpoint", f"{checkpoint.path}: {error}"),))
     network = _build(context)
     found = _load(network, state, checkpoint, (*keys, "path"))
     if not found and checkpoint.accuracy is not None:
         found = _check_accuracy(context, network, checkpoint.accuracy, (*keys, "accuracy"))
-    return found
+    return Outcome(tuple(found))
 
 
 def _build(context: CheckContext) -> nn.Module:
+    """Build a network to load weights into; a copy, as a build may hand out one instance again and again."""
     from archcheck.network.torch_state import default_torch_settings
     from archcheck.structure.meta.building import build_seeded
 
     with default_torch_settings():
-        return build_seeded(context.network.make)
+        network = build_seeded(context.network.make)
+        try:
+            network = copy.deepcopy(network)
+        except Exception:  # it holds something that can't be copied
+            if network is build_seeded(context.network.make):
+                raise NotMeasured("the build hands out one network, which can't be copied to be loaded") from None
+        _materialize(network, context, "cpu")
+        return network
 
 
-def read_checkpoint(path: Path, key: str | None = None) -> dict[str, Tensor]:
+def read_checkpoint(path: Path, key: str | None = None) -> Mapping[str, Tensor]:
     """Read the state_dict in a file of `torch.save` or of safetensors; nothing in the file is run.
 
-    key: where in the file it is; without, the file itself or what it has under `state_dict`, `model_state_dict` or
-    `model`.
+    key: where in the file it is, with dots between the parts of a nested place; without, the file itself or what it
+    has under `state_dict`, `model_state_dict` or `model`.
 
     Raises:
         ValueError: the file holds no state_dict, in one line.
         NotMeasured: safetensors isn't installed.
     """
+    content = _read_file(path)
+    if key is not None:
+        return _state_at(content, key)
+    for name in _WRAPPERS:
+        inner = content.get(name) if isinstance(content, Mapping) else None
+        if isinstance(inner, Mapping) and _is_state_dict(inner):
+            return inner
+    if not _is_state_dict(content):
+        raise ValueError(f"holds no state_dict; it has {_names_in(content)}")
+    return content
+
+
+def _state_at(content: Any, key: str) -> Mapping[str, Tensor]:
+    """Return the state_dict under a key of a file. Raises ValueError where there is none."""
+    parts = [key] if isinstance(content, Mapping) and key in content else key.split(".")
+    for part in parts:
+        if not isinstance(content, Mapping) or part not in content:
+            raise ValueError(f"has no {part!r}; it has {_names_in(content)}")
+        content = content[part]
+    if not _is_state_dict(content):
+        raise ValueError(f"{key!r} is {kind_of(content)}, expected a state_dict: names and tensors")
+    return content
+
+
+def _is_state_dict(value: Any) -> TypeGuard[Mapping[str, Tensor]]:
     from torch import Tensor
 
-    from archcheck.network.exceptions import one_line
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        return False
+    return not value or any(isinstance(item, Tensor) for item in value.values())
 
+
+def _read_file(path: Path) -> Any:
+    """Return what a file holds. Raises ValueError where it can't be read, NotMeasured without safetensors."""
+    import torch
+
+    with path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise ValueError("is a pointer of Git LFS; fetch the file itself: git lfs pull")
+    is_safe = path.suffix.lower() == ".safetensors"
     try:
-        content = _read_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's words about files of other kinds are told in ours
+            return _load_safetensors(path) if is_safe else torch.load(path, map_location="cpu", weights_only=True)
     except NotMeasured:
         raise
     except Exception as error:  # of torch, pickle, zipfile or safetensors: whatever a broken file brings about
         if "GLOBAL" in str(error).upper():  # a name of Python's that unpickling would import
             raise ValueError("holds more than tensors, which is not loaded; save model.state_dict()") from None
-        if isinstance(
-            error, pickle.UnpicklingError | EOFError
-        ):  # torch's own text says how to run whatever is in the file
-            raise ValueError("is not a file of torch.save, or broken") from None
-        raise ValueError(f"can't be read: {one_line(error)}") from None
-    for name in (key,) if key is not None else _WRAPPERS:
-        inner = content.get(name) if isinstance(content, Mapping) else None
-        if key is not None and inner is None:
-            raise ValueError(f"has no {key!r}; it has {_names_in(content)}")
-        if isinstance(inner, Mapping):
-            content = inner
-            break
-    if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"holds no state_dict; it has {_names_in(content)}")
-    return dict(content)
+        if "TorchScript" in str(error):
+            raise ValueError("is a TorchScript archive, which holds code; save model.state_dict()") from None
+        kind = "safetensors" if is_safe else "torch.save"
+        raise ValueError(f"is not a file of {kind}, or broken") from None
 
 
-def _read_file(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        try:
-            from safetensors.torch import load_file
-        except ImportError:
-            raise NotMeasured(f"{path.name}: safetensors is not installed; pip install safetensors") from None
-        return load_file(path)
-    import torch
-
-    return torch.load(path, map_location="cpu", weights_only=True)
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        from safetensors.torch import load_file
+    except ImportError:
+        raise NotMeasured(f"{path.name}: safetensors is not installed; pip install safetensors") from None
+    return load_file(path)
 
 
 def _names_in(content: Any) -> str:
     if isinstance(content, Mapping):
-        return listed([str(name) for name in content], 6)
-    return f"a {type(content).__name__}"
+        return listed([clip(str(name)) for name in content], 6) or "nothing"
+    return kind_of(content)
 
 
 def _load(network: nn.Module, state: Mapping[str, Tensor], checkpoint: Checkpoint, keys: Keys) -> list[Mismatch]:
     """Load a state_dict as torch does, with what the network does itself about older ones; tell what doesn't fit."""
     from archcheck.network.exceptions import one_line
 
-    own = {name: _entry(value) for name, value in network.state_dict().items()}
-    theirs = {name: _entry(value) for name, value in state.items()}
+    own, theirs = _entries_of(network), {name: _entry(value) for name, value in state.items()}
     try:
-        result = network.load_state_dict(dict(state), strict=False)
+        result: Any = network.load_state_dict(state, strict=False)
     except Exception as error:
         resized = [name for name, entry in theirs.items() if name in own and own[name].shape != entry.shape]
         if not resized:
             return [Mismatch(keys, "checkpoint", f"{checkpoint.path} can't be loaded: {one_line(error)}")]
         return [_resized_mismatch(checkpoint.path, resized, theirs, own, keys)]
-    if not checkpoint.strict or not (result.missing_keys or result.unexpected_keys):
+    # A network's own load_state_dict may return nothing.
+    absent = getattr(result, "missing_keys", [name for name in own if name not in theirs])
+    foreign = getattr(result, "unexpected_keys", [name for name in theirs if name not in own])
+    loads_something = not theirs or len(foreign) < len(theirs)
+    if not (absent or foreign) or (not checkpoint.strict and loads_something):
         return []
-    missing = {name: own.get(name) for name in result.missing_keys}
-    unexpected = {name: theirs.get(name) for name in result.unexpected_keys}
-    # Seen from the file: what it has and the network doesn't was renamed to what the network has and it doesn't.
+    missing, unexpected = {name: own.get(name) for name in absent}, {name: theirs.get(name) for name in foreign}
     found = _names_mismatch(missing, unexpected, keys)
+    # Seen from the file: what it has and the network doesn't was renamed to what the network has and it doesn't.
     renames = guess_renames(unexpected, missing)
     note = (("renamed?", f"{', '.join(renames)}: the same shapes in the same order"),) if renames else ()
     notes = (*(one for one in found.notes if one[0] != "renamed?"), *note)
-    return [replace(found, keys=keys, subject="checkpoint", problem=f"{checkpoint.path}: {found.problem}", notes=notes)]
+    problem = found.problem if loads_something else f"nothing in it fits: {found.problem}"
+    return [replace(found, keys=keys, subject="checkpoint", problem=f"{checkpoint.path}: {problem}", notes=notes)]
 
 
 def _resized_mismatch(
@@ -320,8 +394,9 @@ def _resized_mismatch(
 ) -> Mismatch:
     first = names[0]
     more = f", and {len(names) - 1} more" if len(names) > 1 else ""
-    problem = f"{path}: {first} has another shape{more}"
-    notes = (("shapes", listed([f"{name} {theirs[name]} for {own[name]}" for name in names], 6)),) if more else ()
+    problem = f"{path}: {clip(first)} has another shape{more}"
+    shapes = listed([f"{clip(name)} {theirs[name]} for {own[name]}" for name in names], 6)
+    notes = (("shapes", shapes),) if more else ()
     return Mismatch(keys, "checkpoint", problem, str(own[first]), f"{theirs[first]} in the file", notes=notes)
 
 

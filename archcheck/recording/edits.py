@@ -132,8 +132,15 @@ def _replacement(spec_file: SpecFile, edit: Edit) -> Splice:
             return _block_for_scalar(document, edit, start, end)
         column = document.locate(edit.keys).column
         return start, end, "\n".join(format_block(edit.value, column - 1)).lstrip()
+    if isinstance(edit.value, list) and _is_block_list(document, edit.keys):
+        indent = " " * (document.locate(edit.keys).column - 1)
+        return start, end, "\n".join(f"{indent}- {format_flow(item)}" for item in edit.value).lstrip()
     # A value that isn't written at all stands right behind its colon.
     return start, end, _format_like(document.text[start:end], edit.value) if end > start else f" {_format(edit.value)}"
+
+
+def _is_block_list(document: Document, keys: Keys) -> bool:
+    return isinstance(_value_at(document.value, keys), list) and not document.is_flow(keys)
 
 
 def _block_for_scalar(document: Document, edit: Edit, start: int, end: int) -> Splice:

@@ -59,7 +59,7 @@ Bytes: TypeAlias = Annotated[
     int, PlainValidator(parse_memory), WithJsonSchema({"type": "string", "examples": ["2 GiB"]})
 ]
 Sha256: TypeAlias = Annotated[
-    str, PlainValidator(parse_sha256), WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})
+    str, PlainValidator(parse_sha256), WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{64}$"})
 ]
 StateKeys: TypeAlias = Annotated[
     Any,

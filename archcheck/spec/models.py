@@ -275,7 +275,7 @@ class Checkpoint(Section):
     path: Text = Field(description="the file, from the spec's folder: of torch.save, or .safetensors")
     sha256: Sha256 | None = _key("of the file, in hexadecimal")
     strict: Flag = Field(default=True, description="false: keys may be missing or not expected; shapes must agree")
-    key: Text | None = _key("where in the file the state_dict is, such as state_dict, where the file holds more")
+    key: Text | None = _key("where in the file the state_dict is, such as ema or model.ema")
     accuracy: CheckpointAccuracy | None = _key("what the network reaches with these weights")
 
 
@@ -288,7 +288,11 @@ class StateDict(Section):
 
 def _state_dict(value: Any) -> Any:
     """Read `recorded` as keys to record."""
-    return {"keys": value} if value == "recorded" else value
+    if value == "recorded":
+        return {"keys": value}
+    if not isinstance(value, dict) or value in ({}, {"checkpoints": []}):
+        raise fail(f"expected `recorded`, or a map with keys or checkpoints, found {shown(value)}")
+    return value
 
 
 # ------------------------------------------------------------------------------------------- the spec
@@ -349,9 +353,10 @@ class Spec(Section):
     )
     macs: MacsField | None = _key("multiply-adds of one example at the first size, equal to the digits written")
     function: Literal["off"] | Function | None = _key("what the network computes, recorded by archcheck; or off")
-    state_dict: Annotated[StateDict, BeforeValidator(_state_dict, json_schema_input_type=str | StateDict)] | None = (
-        _key("what a checkpoint holds: recorded, or {keys, checkpoints}")
-    )
+    state_dict: (
+        Annotated[StateDict, BeforeValidator(_state_dict, json_schema_input_type=Literal["recorded"] | StateDict)]
+        | None
+    ) = _key("what a checkpoint holds: recorded, or {keys, checkpoints}")
     equivalent_to: (
         Annotated[EquivalentTo, BeforeValidator(_equivalent_to, json_schema_input_type=str | EquivalentTo)] | None
     ) = _key("another build that computes the same: its target, or {build, args}")

@@ -21,7 +21,8 @@ from archcheck.spec.dims import Dim, format_shape, parse_dim, parse_shape
 from archcheck.spec.target import parse_target
 from archcheck.spec.tree import iter_leaves
 from archcheck.text.units import parse_bytes, parse_quantity
-from archcheck.text.words import shown, unknown
+from archcheck.text.words import clip, key_text, shown, unknown
+from archcheck.text.yaml_flow import format_flow
 
 # ------------------------------------------------------------------------------------------- shape patterns
 
@@ -229,9 +230,9 @@ class StateEntry:
 
 def parse_sha256(value: Any) -> str:
     """Parse the SHA-256 of a file."""
-    if not isinstance(value, str) or re.fullmatch("[0-9a-f]{64}", value) is None:
+    if not isinstance(value, str) or re.fullmatch("[0-9a-fA-F]{64}", value) is None:
         raise fail(f"expected the SHA-256 of a file, 64 hexadecimal digits (in quotes), found {shown(value)}")
-    return value
+    return value.lower()
 
 
 def parse_state_keys(value: Any) -> dict[str, StateEntry | None] | None:
@@ -242,6 +243,8 @@ def parse_state_keys(value: Any) -> dict[str, StateEntry | None] | None:
         for position, name in enumerate(value):
             if not isinstance(name, str):
                 raise fail(f"expected the name of a parameter or buffer, found {shown(name)}", (position,))
+            if name in value[:position]:
+                raise fail(f"{key_text(name)} is there twice", (position,))
         return dict.fromkeys(value)
     if not isinstance(value, dict):
         raise fail(f"expected `recorded`, a list of names, or a map of names and shapes, found {shown(value)}")
@@ -258,7 +261,8 @@ def _parse_state_entry(value: Any, path: Keys) -> StateEntry:
                 raise fail(unknown("key", key, ("shape", "dtype")), (*path, key))
         shape, dtype = value.get("shape"), value.get("dtype", "float32")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise fail(f"expected a shape such as [64, 3, 7, 7], found {shown(shape)}", path)
+        found = clip(format_flow(shape)) if isinstance(shape, list) else shown(shape)
+        raise fail(f"expected a shape of whole numbers such as [64, 3, 7, 7], found {found}", path)
     if not isinstance(dtype, str):
         raise fail(f"expected a dtype such as int64, found {shown(dtype)}", (*path, "dtype"))
     return StateEntry(tuple(shape), dtype)

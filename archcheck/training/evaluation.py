@@ -10,6 +10,7 @@ from torch import nn
 
 from archcheck.data.batches import Batches
 from archcheck.training.batch_validation import BatchValidator
+from archcheck.training.failures import errors_attributed_to
 from archcheck.training.forward_pass import ForwardPass
 from archcheck.training.loop import fetch_epoch
 from archcheck.training.metrics import make_metric
@@ -41,5 +42,6 @@ def evaluate(
             if number == 0:
                 validator.check_outputs(outputs, targets)
             validator.check_labels(targets)
-            metric.update(outputs, targets)
+            with errors_attributed_to("build", "comparing the network's outputs with the targets", rootdir):
+                metric.update(outputs, targets)
     return metric.value()

@@ -53,6 +53,14 @@ def test_a_live_model_that_does_not(spec: Path) -> None:
     assert "output shape differs" in result._repr_html_()
 
 
+def test_what_can_not_be_measured_is_not_ok(spec: Path) -> None:
+    spec.write_text(f"{SPEC}state_dict: {{checkpoints: [{{path: absent.pt}}]}}\n")
+    result = archcheck.verify(spec, small())
+    assert result.unmeasured["state_dict"].endswith("absent.pt")
+    assert "state_dict" not in result.outcomes
+    assert "state_dict not measured" in str(result)
+
+
 def test_the_spec_builds_where_no_model_is_given(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     path = project.spec(text=SMALL)
     monkeypatch.chdir(project.path)

@@ -119,12 +119,56 @@ def test_a_list_of_names_says_nothing_of_shapes(net: Project) -> None:
     assert path.read_text().endswith("state_dict: {keys: [conv.weight, fc.weight, fc.bias]}\n")
 
 
+def test_an_update_of_a_block_list_keeps_it_one(net: Project) -> None:
+    path = spec(net, "state_dict:\n  keys:\n  - conv.weight\n  - fc.bias\n")
+    net.run("--archcheck-update").assert_outcomes(passed=2)
+    assert path.read_text().endswith("state_dict:\n  keys:\n  - conv.weight\n  - fc.weight\n  - fc.bias\n")
+
+
+def test_lazy_layers_have_their_shapes_after_a_forward_pass(net: Project) -> None:
+    net.write(
+        "lazy.py",
+        """
+        from torch import nn
+
+        def net():
+            return nn.Sequential(nn.Flatten(), nn.LazyLinear(9))
+        """,
+    )
+    spec(net, "state_dict: {keys: {1.weight: [9, 16], 1.bias: [9]}}\n", "build: lazy:net\ninput: [B, 1, 4, 4]\n")
+    net.run("-k", "state_dict").assert_outcomes(passed=1)
+
+
+def test_a_state_dict_that_can_not_be_read_is_told_at_its_line(net: Project) -> None:
+    net.write(
+        "broken.py",
+        """
+        from torch import nn
+
+        class Net(nn.Flatten):
+            def state_dict(self, *args, **kwargs):
+                raise RuntimeError("shards are elsewhere")
+        """,
+    )
+    spec(net, "state_dict: recorded\n", "build: broken:Net\ninput: [B, 1, 4, 4]\n")
+    result = net.run("-k", "state_dict")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        "specs/net.arch.yaml:3: *the network's state_dict() can't be read: RuntimeError: shards are elsewhere*"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("state_dict: recorder", "state_dict: expected a map, found 'recorder'"),
+        (
+            "state_dict: recorder",
+            "state_dict: expected `recorded`, or a map with keys or checkpoints, found 'recorder'",
+        ),
+        ("state_dict: {}", "state_dict: expected `recorded`, or a map with keys or checkpoints, found an empty map"),
+        ("state_dict: {keys: [a, b, a]}", "keys: a is there twice"),
         ("state_dict: {keys: 3}", "keys: expected `recorded`, a list of names, or a map of names and shapes, found 3"),
-        ("state_dict: {keys: {a: [x]}}", "a: expected a shape such as [64, 3, 7, 7], found a list"),
+        ("state_dict: {keys: {a: [x]}}", "a: expected a shape of whole numbers such as [64, 3, 7, 7], found [x]"),
         (
             "state_dict: {checkpoints: [{path: a, sha256: 12}]}",
             "sha256: expected the SHA-256 of a file, 64 hexadecimal digits (in quotes), found 12",
@@ -184,6 +228,72 @@ def test_names_need_not_agree_where_that_is_said(net: Project) -> None:
     save(net, stem="stem")
     spec(net, "state_dict: {checkpoints: [{path: weights/net.pt, strict: false}]}\n")
     net.run().assert_outcomes(passed=2)
+
+
+def test_a_file_of_which_nothing_fits_does_not_load(net: Project) -> None:
+    path = save(net)
+    torch.save({f"module.{name}": value for name, value in torch.load(path).items()}, path)
+    spec(net, "state_dict: {checkpoints: [{path: weights/net.pt, strict: false}]}\n")
+    net.run().stdout.fnmatch_lines(
+        [
+            "specs/net.arch.yaml:4: checkpoint: weights/net.pt: nothing in it fits: 3 keys are missing, "
+            "3 keys are not expected",
+            "  renamed?  module.* -> * (3 keys): the same shapes in the same order",
+        ]
+    )
+
+
+def test_a_folder_is_no_checkpoint(net: Project) -> None:
+    (net.path / "specs" / "weights").mkdir(parents=True)
+    spec(net, "state_dict: {checkpoints: [{path: weights}]}\n")
+    net.run().stdout.fnmatch_lines("specs/net.arch.yaml:4: checkpoint: weights is a folder, expected a file")
+
+
+def test_one_checkpoint_does_not_hide_another(net: Project) -> None:
+    save(net, "other.pt", stem="stem")
+    spec(net, "state_dict:\n  keys: [fc.bias]\n  checkpoints:\n    - path: absent.pt\n    - path: weights/other.pt\n")
+    net.run().stdout.fnmatch_lines(
+        [
+            "specs/net.arch.yaml:5: state_dict: 2 keys are not expected",
+            "specs/net.arch.yaml:8: checkpoint: weights/other.pt: 1 key is missing, 1 key is not expected",
+        ]
+    )
+
+
+def test_counters_that_torch_demands_are_demanded(net: Project) -> None:
+    """A file of today's BatchNorm without its counter doesn't load into it; one from before it had any does."""
+    net.write("norm.py", "from torch import nn\n\ndef net():\n    return nn.Sequential(nn.BatchNorm2d(1))\n")
+    path = net.path / "specs" / "net.pt"
+    path.parent.mkdir(exist_ok=True)
+    state = nn.Sequential(nn.BatchNorm2d(1)).state_dict()
+    del state["0.num_batches_tracked"]
+    torch.save(state, path)
+    spec(net, "state_dict: {checkpoints: [{path: net.pt}]}\n", "build: norm:net\ninput: [B, 1, 4, 4]\n")
+    net.run("-k", "state_dict").stdout.fnmatch_lines("*checkpoint: net.pt: 1 key is missing")
+    torch.save(dict(state), path)
+    net.run("-k", "state_dict").assert_outcomes(passed=1)
+
+
+def test_an_instance_that_the_build_hands_out_keeps_its_weights(net: Project) -> None:
+    net.write("shared.py", "import nets\n\nNET = nets.net()\n\ndef net():\n    return NET\n")
+    save(net)
+    spec(net, "state_dict: {checkpoints: [{path: weights/net.pt}]}\n", "build: shared:net\ninput: [B, 1, 4, 4]\n")
+    net.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_call(item):
+            import shared
+
+            before = {name: value.clone() for name, value in shared.NET.state_dict().items()}
+            result = yield
+            assert all(value.equal(before[name]) for name, value in shared.NET.state_dict().items())
+            return result
+        """,
+    )
+    net.run("-k", "state_dict").assert_outcomes(passed=1)
 
 
 def test_a_checkpoint_of_another_shape_is_told(net: Project) -> None:

@@ -104,6 +104,37 @@ def test_a_key_says_where_it_is(tmp_path: Path, layer: nn.Module) -> None:
         read_checkpoint(tmp_path / "net.pt", "emma")
 
 
+def test_a_key_may_be_the_way_to_a_nested_place(tmp_path: Path, layer: nn.Module) -> None:
+    torch.save({"net": {"ema": layer.state_dict(), "epoch": 3}}, tmp_path / "net.pt")
+    assert list(read_checkpoint(tmp_path / "net.pt", "net.ema")) == ["weight", "bias"]
+    with pytest.raises(ValueError, match=r"^has no 'emma'; it has ema, epoch$"):
+        read_checkpoint(tmp_path / "net.pt", "net.emma")
+
+
+def test_a_key_must_lead_to_tensors(tmp_path: Path, layer: nn.Module) -> None:
+    torch.save({"ema": layer.state_dict(), "config": {"depth": 3}}, tmp_path / "net.pt")
+    with pytest.raises(ValueError, match=r"^'config' is a dict, expected a state_dict: names and tensors$"):
+        read_checkpoint(tmp_path / "net.pt", "config")
+
+
+def test_what_holds_no_tensors_is_not_taken_for_the_state_dict(tmp_path: Path, layer: nn.Module) -> None:
+    torch.save({"model": {"name": "net"}, **layer.state_dict()}, tmp_path / "net.pt")
+    assert "weight" in read_checkpoint(tmp_path / "net.pt")
+
+
+def test_names_in_alphabetical_order_are_matched_by_their_shapes() -> None:
+    missing = entries(b__weight=(3, 2), b__bias=(3,), a__weight=(5, 4), a__bias=(5,))
+    unexpected = entries(m__a__bias=(5,), m__a__weight=(5, 4), m__b__bias=(3,), m__b__weight=(3, 2))
+    assert guess_renames(missing, unexpected) == ["* -> m.* (4 keys)"]
+
+
+def test_a_pointer_of_git_lfs_says_what_to_do(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    (tmp_path / "net.safetensors").write_text(pointer)
+    with pytest.raises(ValueError, match=r"^is a pointer of Git LFS; fetch the file itself: git lfs pull$"):
+        read_checkpoint(tmp_path / "net.safetensors")
+
+
 def test_nothing_in_a_file_is_run(tmp_path: Path, layer: nn.Module) -> None:
     torch.save(layer, tmp_path / "net.pt")
     with pytest.raises(ValueError, match=r"^holds more than tensors, which is not loaded; save model\.state_dict\(\)$"):
@@ -113,7 +144,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, layer: nn.Module) -> None:
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04 cut short", pickle.dumps(3)[:-1]])
 def test_a_broken_file_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "net.pt").write_bytes(content)
-    with pytest.raises(ValueError, match=r"^(is not a file of torch\.save, or broken|can't be read: \w+: [^\n]+)$"):
+    with pytest.raises(ValueError, match=r"^is not a file of torch\.save, or broken$"):
         read_checkpoint(tmp_path / "net.pt")
 
 

@@ -1,4 +1,4 @@
-"""What a check says of a network: mismatches, and the edits by which an update accepts them."""
+"""Findings about a network: mismatches, and the edits by which an update accepts them."""
 
 from __future__ import annotations
 

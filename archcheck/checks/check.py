@@ -20,7 +20,7 @@ from archcheck.training.session import TrainingSession
 
 
 class Needs(Enum):
-    """What a check needs, from what takes milliseconds to what takes minutes."""
+    """The needs of a check, from what takes milliseconds to what takes minutes."""
 
     STRUCTURE = "the network traced, without weights and values"
     VALUES = "the network run with values"
@@ -35,7 +35,7 @@ class Needs(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What a check is given: the spec, its network, and what a session shares among its checks.
+    """The input of a check: the spec, its network, and what a session shares among its checks.
 
     rootdir: where modules that a spec names are looked for first.
     """

@@ -1,4 +1,4 @@
-"""What a check found, as one typed record that travels as plain values."""
+"""The result of a check, as one typed record that travels as plain values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NetworkCounts:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one check found.
+    """The result of one check.
 
     mismatches: the lines of the spec that aren't true; the check failed if there are any.
     unmeasured: what could not be measured; a check that has any, and no mismatch, is skipped.

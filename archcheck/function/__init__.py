@@ -1,4 +1,4 @@
-"""What a network computes: recorded as a few numbers of each layer, and compared. `records` has their types.
+"""The function of a network: recorded as a few numbers of each layer, and compared. `records` has their types.
 
 - `planning` chooses the sizes, `measure` runs a network as its spec says or as planned, by `fingerprint`, and
   `section` writes what was recorded.

@@ -1,4 +1,4 @@
-"""What a network computes held against what was recorded: the first layer that differs. Pure."""
+"""Compare what a network computes with what was recorded: the first layer that differs. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the `archcheck` fixture hands to a test."""
+"""The object that the `archcheck` fixture hands to a test."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ VERDICTS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
 
 @dataclass(slots=True)
 class Row:
-    """What is known of one spec so far: a row of the table."""
+    """All that is known of one spec so far: a row of the table."""
 
     spec: str
     build: str = ""

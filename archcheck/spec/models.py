@@ -260,7 +260,7 @@ class Claims(Section):
 
 
 class CheckpointAccuracy(Section):
-    """How accurate a network with a checkpoint's weights is; keys left out are as in `training`, where there is one."""
+    """The accuracy of a network with a checkpoint's weights; keys left out are as in `training`, where there is one."""
 
     dataset: NamedField = Field(description="a registered name, or module:callable -> (train, test) data sets")
     at_least: Accuracy = Field(description="minimum top-1 on the test set, from 0 to 1")
@@ -280,7 +280,7 @@ class Checkpoint(Section):
 
 
 class StateDict(Section):
-    """What a checkpoint of the network holds, and checkpoints that the network loads."""
+    """The entries of the network's checkpoints, and checkpoints that the network loads."""
 
     keys: StateKeys = _key("recorded; a list of names; or a map of names and shapes, {shape, dtype} unless float32")
     checkpoints: list[Checkpoint] = Field(default=[], description="files that the network loads")

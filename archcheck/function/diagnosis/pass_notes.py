@@ -89,7 +89,7 @@ class PassNotes:
 
 @dataclass(slots=True)
 class SubstitutionPlan:
-    """What is computed otherwise in the next pass.
+    """Operations that are computed otherwise in the next pass.
 
     Attributes:
         computes: by position, what is computed in an operation's place.

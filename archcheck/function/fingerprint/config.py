@@ -1,4 +1,4 @@
-"""How a network is run to take its fingerprint."""
+"""Settings by which a network is run to take its fingerprint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OTHER_SEED: Final = 1  # for a second run, so that numbers which torch doesn't d
 
 @dataclass(frozen=True, slots=True)
 class FingerprintConfig:
-    """How a network is run: its inputs, the precision, and what is known about its weights.
+    """Settings of a run: its inputs, the precision, and what is known about its weights.
 
     Attributes:
         inputs: the sizes and types of the inputs.

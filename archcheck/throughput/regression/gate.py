@@ -36,7 +36,7 @@ TRIES = 3  # before a rate counts as too low: a minimum is meant for the machine
 
 @dataclass(slots=True)
 class SpeedResult:
-    """What became of one `throughput` section; filled while it is held against one thing after the other.
+    """The result of one `throughput` section; filled while it is held against one thing after the other.
 
     conditions: what two runs must have in common to be compared. unmeasured: why the regression gate has no verdict.
     reference, log_ratios: what a later run is compared by.

@@ -43,8 +43,9 @@ def _conv_plan(
 @cache
 def _conv_forgets_layout() -> bool:
     """Whether this torch's convolutions return the standard layout on meta, whatever that of their input."""
-    x = new((2, 2, 3, 3), torch.float32).to(memory_format=torch.channels_last)
-    return is_standard(torch.conv2d(x, x))
+    with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch():  # whoever counts must not count this
+        x = new((2, 2, 3, 3), torch.float32).to(memory_format=torch.channels_last)
+        return is_standard(torch.conv2d(x, x))
 
 
 def conv(

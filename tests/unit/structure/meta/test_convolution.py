@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch.nn.functional as F  # noqa: N812
 
+from archcheck.structure.meta.convolution import _conv_forgets_layout
+from archcheck.structure.meta.counting import CountingMode, UnreadCounter
 from tests.unit.structure.meta.calls import IMAGE, Call, Layout, assert_call_equals_plain_meta, in_every_layout
 
 CALLS: dict[str, Call] = {
@@ -28,3 +30,11 @@ CALLS: dict[str, Call] = {
 @pytest.mark.parametrize("name", CALLS)
 def test_call_equals_plain_meta(name: str, layout: Layout) -> None:
     assert_call_equals_plain_meta(CALLS[name], layout)
+
+
+def test_asking_torch_about_layouts_is_not_counted() -> None:
+    _conv_forgets_layout.cache_clear()
+    counter = UnreadCounter()
+    with CountingMode(counter):
+        _conv_forgets_layout()
+    assert counter.macs == 0

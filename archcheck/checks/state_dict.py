@@ -163,7 +163,7 @@ def compare_states(
     missing = {name: entry for name, entry in expected.items() if name not in actual}
     unexpected = {name: entry for name, entry in actual.items() if name not in expected}
     if strict and (missing or unexpected):
-        yield _names_mismatch(missing, unexpected, keys)
+        yield _names_mismatch(missing, unexpected, keys, guess_renames(missing, unexpected))
     for name, entry in expected.items():
         if entry is not None and name in actual and not _is_same(entry, actual[name]):
             problem = "shape differs" if entry.shape != actual[name].shape else "dtype differs"
@@ -176,7 +176,10 @@ def _is_same(expected: StateEntry, actual: StateEntry) -> bool:
 
 
 def _names_mismatch(
-    missing: Mapping[str, StateEntry | None], unexpected: Mapping[str, StateEntry | None], keys: Keys
+    missing: Mapping[str, StateEntry | None],
+    unexpected: Mapping[str, StateEntry | None],
+    keys: Keys,
+    renames: Sequence[str],
 ) -> Mismatch:
     counts = [
         f"{counted(len(names), 'key')} {'is' if len(names) == 1 else 'are'} {what}"
@@ -186,7 +189,6 @@ def _names_mismatch(
     notes = [
         (label, listed(list(names))) for label, names in (("missing", missing), ("unexpected", unexpected)) if names
     ]
-    renames = guess_renames(missing, unexpected)
     if renames:
         notes.append(("renamed?", f"{', '.join(renames)}: the same shapes in the same order"))
     first = next(iter(missing), None)
@@ -294,13 +296,10 @@ def _load(network: nn.Module, state: Mapping[str, Tensor], checkpoint: Checkpoin
     if not (absent or foreign) or (not checkpoint.strict and loads_something):
         return []
     missing, unexpected = {name: own.get(name) for name in absent}, {name: theirs.get(name) for name in foreign}
-    found = _names_mismatch(missing, unexpected, keys)
     # Seen from the file: what it has and the network doesn't was renamed to what the network has and it doesn't.
-    renames = guess_renames(unexpected, missing)
-    note = (("renamed?", f"{', '.join(renames)}: the same shapes in the same order"),) if renames else ()
-    notes = (*(one for one in found.notes if one[0] != "renamed?"), *note)
+    found = _names_mismatch(missing, unexpected, keys, guess_renames(unexpected, missing))
     problem = found.problem if loads_something else f"nothing in it fits: {found.problem}"
-    return [replace(found, keys=keys, subject="checkpoint", problem=f"{checkpoint.path}: {problem}", notes=notes)]
+    return [replace(found, keys=keys, subject="checkpoint", problem=f"{checkpoint.path}: {problem}")]
 
 
 def _resized_mismatch(

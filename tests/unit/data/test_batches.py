@@ -21,6 +21,7 @@ from archcheck.data.batches import Batches, free_memory_bytes
 from archcheck.data.splits import ArraySplit, Split
 from archcheck.data.transforms import BatchTransform, horizontal_flip
 from archcheck.errors import DataError
+from tests.unit.data.noisy_dataset import Noisy
 
 NUM = 23
 
@@ -49,20 +50,6 @@ def assert_same(first: Batches, second: Batches) -> None:
             assert torch.equal(inputs, other_inputs)
             assert torch.equal(classes, other_classes)
             assert (inputs.dtype, classes.dtype) == (other_inputs.dtype, other_classes.dtype)
-
-
-class Noisy(Dataset[Any]):
-    """Draws an item's numbers from everybody's random state; can't be pickled."""
-
-    def __init__(self) -> None:
-        self.unpicklable = lambda: None
-
-    def __len__(self) -> int:
-        return 7
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        drawn = [torch.rand(()).item(), random.random(), float(np.random.rand())]
-        return torch.tensor(drawn), index
 
 
 class Failing(Dataset[Any]):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,20 +13,7 @@ from torch.utils.data import Dataset, TensorDataset
 from archcheck.data import streaming
 from archcheck.data.streaming import BatchRequest, fetch_batch, fetch_first_item, stream_batches, to_loss_dtype
 from archcheck.system.processors import num_cpus
-
-
-class Noisy(Dataset[Any]):
-    """Draws an item's numbers from everybody's random state; can't be pickled."""
-
-    def __init__(self) -> None:
-        self.unpicklable = lambda: None
-
-    def __len__(self) -> int:
-        return 7
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        drawn = [torch.rand(()).item(), random.random(), float(np.random.rand())]
-        return torch.tensor(drawn), index
+from tests.unit.data.noisy_dataset import Noisy
 
 
 class Pairs(Dataset[Any]):

@@ -9,6 +9,7 @@ import pytest
 
 from archcheck.errors import SourceLoc, SpecError
 from archcheck.spec.document import MAX_BYTES, Document, parse_document, read_document
+from tests.unit.spec.positioned_document import SPEC
 
 
 def parse(text: str) -> Document:
@@ -16,28 +17,6 @@ def parse(text: str) -> Document:
 
 
 # ---------------------------------------------------------------------------------------------- positions
-
-SPEC = """\
-# a comment
-name: "x"   # another
-
-layers:
-  b1: [B, 64, H/4]   # flow
-  b2.0:
-    type: Residual
-    output:
-    - B
-    - 64
-
-  # between
-  7: {parameters: 74_112, output: [B, 'q']}
-
-text: |
-  two
-  lines
-
-after: 1
-"""
 
 
 @pytest.mark.parametrize(

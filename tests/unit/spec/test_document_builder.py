@@ -9,6 +9,7 @@ import pytest
 from archcheck.errors import SpecError
 from archcheck.spec.document import Document, parse_document
 from archcheck.spec.document_builder import MAX_DEPTH
+from tests.unit.spec.positioned_document import SPEC
 
 
 def parse(text: str) -> Document:
@@ -200,28 +201,6 @@ def test_an_alias_without_an_anchor_is_refused() -> None:
 
 
 # ---------------------------------------------------------------------------------------------- without libyaml
-
-SPEC = """\
-# a comment
-name: "x"   # another
-
-layers:
-  b1: [B, 64, H/4]   # flow
-  b2.0:
-    type: Residual
-    output:
-    - B
-    - 64
-
-  # between
-  7: {parameters: 74_112, output: [B, 'q']}
-
-text: |
-  two
-  lines
-
-after: 1
-"""
 
 
 @pytest.mark.parametrize(

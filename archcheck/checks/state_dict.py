@@ -153,16 +153,15 @@ def _record_all(context: CheckContext, actual: Mapping[str, StateEntry]) -> Edit
 
 
 def compare_states(
-    expected: Mapping[str, StateEntry | None], actual: Mapping[str, StateEntry], keys: Keys, *, strict: bool = True
+    expected: Mapping[str, StateEntry | None], actual: Mapping[str, StateEntry], keys: Keys
 ) -> Iterator[Mismatch]:
     """Compare two state_dicts: first the names, then shape and dtype of each name that both have.
 
-    expected: None for an entry of which only the name is known. keys: the place of `expected` in the spec. strict:
-    whether names may be missing or not expected.
+    expected: None for an entry of which only the name is known. keys: the place of `expected` in the spec.
     """
     missing = {name: entry for name, entry in expected.items() if name not in actual}
     unexpected = {name: entry for name, entry in actual.items() if name not in expected}
-    if strict and (missing or unexpected):
+    if missing or unexpected:
         yield _names_mismatch(missing, unexpected, keys, guess_renames(missing, unexpected))
     for name, entry in expected.items():
         if entry is not None and name in actual and not _is_same(entry, actual[name]):

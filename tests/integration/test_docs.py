@@ -23,7 +23,7 @@ from tests.integration.reader import EXAMPLES, ROOT, Page, Reader, is_shown, rea
 PAGES = {page.name: page for page in read_pages()}
 # What takes a fresh machine: `.ci/run` runs these.
 INSTALL = "pip install -e . && pytest --archcheck"
-INSTALL_TESTS = "pip install -e '.[test]' && pytest"
+INSTALL_TESTS = "pip install -e '.[test]' && pytest -n 2 --dist worksteal"
 NOT_RUN_HERE = frozenset({INSTALL, INSTALL_TESTS, "pip install -e '.[test]'"})
 # A fixed minimum says that the examples are the tutorial's, and another calibration gives another one.
 MEASURED = ("accuracy", "calibration")

@@ -40,7 +40,7 @@ SPEC: Final = "net.arch.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the methods said of one case, and the layer that archcheck named first, with what it said of it."""
+    """What the methods said of one case, the layer that archcheck named first, and its first line."""
 
     family: str
     case: Defect | Rewrite
@@ -148,7 +148,7 @@ def _record_spec(family: Family, folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """Which of archcheck's two methods complain, the layer named first, and what is said of it."""
+    """Which of archcheck's two methods complain, the layer named first, and the first line of all checks."""
 
     alarms: frozenset[str]
     layer: str | None = None
@@ -169,23 +169,23 @@ def _ask_archcheck(source: str, spec: Path, *, is_rewrite: bool) -> _Answer:
         shutil.copy(spec, folder / SPEC)
         try:
             with _quietly(folder):
-                outcomes = archcheck.verify(folder / SPEC).outcomes
+                result = archcheck.verify(folder / SPEC)
         except Exception as error:  # archcheck's own: no verdict, so wrong for a defect and for a rewrite alike
             text = f"{type(error).__name__}: {error}"
             return _Answer(frozenset({METHODS[-1]} if is_rewrite else ()), text, text)
+    outcomes = result.outcomes
     structure = any(outcomes.get(check) for check in STRUCTURE)
     function = any(outcomes.get(check) for check in FUNCTION)
     alarms = {"per-layer shapes"} if structure else set()
     if function or (structure and not is_rewrite):
         alarms.add("archcheck")
     first = next((outcomes[check][0] for check in (*FUNCTION, *STRUCTURE[1:]) if outcomes.get(check)), None)
-    if first is None:
-        return _Answer(frozenset(alarms))
-    return _Answer(frozenset(alarms), re.sub(r"\[\d+\]$", "", first.subject), _first_line(first))
+    layer = re.sub(r"\[\d+\]$", "", first.subject) if first else None
+    return _Answer(frozenset(alarms), layer, _first_line(result.mismatches[0]) if result.mismatches else "")
 
 
 def _first_line(mismatch: Mismatch) -> str:
-    """A message's first line without its place, and the cause, where archcheck has found one."""
+    """A message's first line without its place, and the cause, where one was found."""
     cause = dict(mismatch.notes).get("cause")
     return f"{mismatch.subject}: {mismatch.problem}" + (f" ({cause})" if cause else "")
 

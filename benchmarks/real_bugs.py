@@ -44,7 +44,7 @@ def judge(families: Sequence[Family]) -> Tally:
 def format_bugs(tally: Tally) -> Iterator[str]:
     """A table of the bugs, one line on the refactorings, and what went wrong."""
     bugs = tally.of(Bug)
-    headers = ["bug", "source", *METHODS, "layer right", "archcheck's first line"]
+    headers = ["bug", "source", *METHODS, "layer named", "first line of archcheck"]
     yield tabulate([*(_row(one) for one in bugs), _totals(bugs)], headers, tablefmt="github")
     rewrites = tally.of(Rewrite)
     counts = ", ".join(f"{method} {sum(method in one.alarms for one in rewrites)}" for method in METHODS)
@@ -55,14 +55,15 @@ def format_bugs(tally: Tally) -> Iterator[str]:
 def _row(verdict: Verdict) -> list[str]:
     assert isinstance(verdict.case, Bug)
     marks = ["x" if method in verdict.alarms else "" for method in METHODS]
-    right = "yes" if verdict.named_right else f"no, it is {' or '.join(verdict.case.layers)}"
-    said = verdict.message.replace("|", r"\|")
-    return [verdict.case.name, verdict.case.source, *marks, right if verdict.message else "", said]
+    layer = verdict.layer or ""
+    if layer and not verdict.named_right:
+        layer += f" (wrong: {' or '.join(verdict.case.layers)})"
+    return [verdict.case.name, verdict.case.source, *marks, layer, verdict.message.replace("|", r"\|")]
 
 
 def _totals(bugs: Sequence[Verdict]) -> list[str]:
     counts = [str(sum(method in one.alarms for one in bugs)) for method in METHODS]
-    return [f"{len(bugs)} bugs", "", *counts, str(sum(one.named_right for one in bugs)), ""]
+    return [f"{len(bugs)} bugs", "", *counts, f"{sum(one.named_right for one in bugs)} right", ""]
 
 
 if __name__ == "__main__":

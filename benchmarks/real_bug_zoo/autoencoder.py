@@ -17,7 +17,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
-        out: Tensor = x + self.conv2(functional.relu(self.conv1(functional.relu(x))))
+        branch = self.conv2(functional.relu(self.conv1(functional.relu(x))))
+        out: Tensor = branch + x
         return out
 
 

@@ -24,6 +24,14 @@ DEFECTS = [
         "quantizers.1",
     ),
     bug(
+        "a ReLU in place changes what the skip adds",
+        "rosinality/vq-vae-2-pytorch#60",
+        "residual",
+        "functional.relu(self.conv1(functional.relu(x)))",
+        "functional.relu(self.conv1(functional.relu_(x)))",
+        "stack.0",
+    ),
+    bug(
         "one residual block for all",
         "zalandoresearch/pytorch-vq-vae#2",
         "sharing",

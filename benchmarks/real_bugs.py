@@ -56,7 +56,9 @@ def _row(verdict: Verdict) -> list[str]:
     assert isinstance(verdict.case, Bug)
     marks = ["x" if method in verdict.alarms else "" for method in METHODS]
     layer = verdict.layer or ""
-    if layer and not verdict.named_right:
+    if METHODS[-1] not in verdict.alarms:
+        layer = "missed"
+    elif not verdict.named_right:
         layer += f" (wrong: {' or '.join(verdict.case.layers)})"
     return [verdict.case.name, verdict.case.source, *marks, layer, verdict.message.replace("|", r"\|")]
 

@@ -4,6 +4,14 @@ from defect_zoo.case import Edit, bug, rewrite
 
 DEFECTS = [
     bug(
+        "a softmax before a loss that takes logits",
+        "NVIDIA/DeepLearningExamples#468",
+        "readout",
+        "logits: Tensor = self.head(x)",
+        "logits: Tensor = self.head(x).softmax(dim=1)",
+        "output",
+    ),
+    bug(
         "skips from behind the pooling",
         "meetps/pytorch-semseg#1",
         "residual",

@@ -63,7 +63,7 @@ class _Examination:
         draws = dict(self._runner.watcher.draws)
         with torch.no_grad():
             unsaved = self._unsaved()
-            carried = self._carried(eval_pass) if left.keeps_state and not draws else None
+            carried = self._carried() if left.keeps_state and not draws else None
             unsaved = None if carried is not None else unsaved  # what one batch leaves to the next isn't saved, either
             unrepeatable, mixing = (None, None) if carried is not None else self._differences(eval_pass, step.forward)
         gradients = self._gradients(eval_pass, step)
@@ -103,11 +103,25 @@ class _Examination:
 
     # ----------------------------------------------------------------------------------------- another run
 
-    def _carried(self, eval_pass: PassResult) -> str | None:
-        """Return the first module whose output differs in a second run that goes on from the first."""
-        self._runner.forward(training=False, seed=OTHER_SEED)
+    def _carried(self) -> str | None:
+        """Return the first module whose output differs in a run that goes on from one of other inputs."""
+        usual = self._runner.forward(training=False, seed=OTHER_SEED)
+        self._runner.forward(training=False, seed=OTHER_SEED, make_inputs=self._in_other_order)
         second = self._runner.forward(training=False, seed=OTHER_SEED, reset=False)
-        return self._first_difference(eval_pass.calls, second.calls) if second.crash is None else None
+        return self._first_difference(usual.calls, second.calls) if second.crash is None else None
+
+    def _in_other_order(self) -> tuple[Any, Any]:
+        """Return the usual inputs with the examples in the reverse order."""
+        inputs = self._runner.make_inputs()
+        if self._one_example is None:
+            return inputs
+
+        def turned(batch: Tensor, one: Tensor) -> Tensor:
+            dims = [dim for dim, (n, full) in enumerate(zip(one.shape, batch.shape, strict=True)) if n < full]
+            return batch.flip(dims)
+
+        made: tuple[Any, Any] = map_leaves(turned, inputs, self._one_example_inputs())
+        return made
 
     def _differences(self, eval_pass: PassResult, train_pass: PassResult) -> tuple[str | None, str | None]:
         """Return the first module whose output differs in a second run, and the first that mixes examples.

@@ -234,6 +234,8 @@ def _rules() -> Mapping[Any, _Rule]:
 
 _WRITING: Final = (aten.fill_.Scalar, aten.fill_.Tensor, aten.zero_.default, aten.copy_.default)
 _UNINITIALIZED: Final = frozenset({"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"})
+_CONSTANT: Final = frozenset({"ones_like", "zeros_like", "full_like", "new_ones", "new_zeros", "new_full"})
+_LIFTS: Final = frozenset({"lift", "lift_fresh", "lift_fresh_copy"})  # what torch.tensor() ends with
 _MAX_DRAWS: Final = 3  # of one parameter: code that draws more often waits for certain values
 
 
@@ -290,14 +292,14 @@ class DeterministicRandom(TorchDispatchMode):
     def _trace(self, func: Any, args: Any, out: Any) -> None:
         """Mark results computed from draws as random, and unmark others."""
         inputs = [one for one in tree_leaves(args) if isinstance(one, Tensor)]
-        sources = inputs[1:] if func in _WRITING else inputs
+        sources = inputs[1:] if func in _WRITING else [] if func.overloadpacket.__name__ in _CONSTANT else inputs
         is_random = func in self._rules or func.overloadpacket.__name__ in _UNINITIALIZED
         is_random = is_random or any(map(self.is_drawn, sources))
         keys = set(map(storage_key, inputs))
         for one in tree_leaves(out):
             if isinstance(one, Tensor):
                 (self._random.add if is_random else self._random.discard)(one)
-                if storage_key(one) not in keys:
+                if storage_key(one) not in keys or func.overloadpacket.__name__ in _LIFTS:
                     self._made.add(one)
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> Any:

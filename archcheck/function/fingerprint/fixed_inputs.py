@@ -51,7 +51,7 @@ def _with_edge_values(numbers: Tensor, below: int) -> Tensor:
         return numbers
     rows[::2, -max(1, rows.shape[1] // 4) :] = 0
     rows[::2, 0] = rows[1::2, -1] = below - 1
-    rows[1::2, 0] = 0 if below == 2 else 1
+    rows[1::2, 0] = 1 if below > 2 else 0
     return numbers
 
 

@@ -14,6 +14,7 @@ LARGE_FACTORS: Final = (32.0, 8.0, 2.0)  # of biases and scales, the largest tha
 _FEW_CALLS: Final = 60  # of modules: with fewer of them rounding errors have no room to grow
 _MANY_CALLS: Final = 300  # with as many of them the largest factor isn't tried
 _PERTURBATION: Final = 1e-10  # relative
+_MAX_RMS: Final = 1e15  # of the output: more is an explosion, of exponentials above all
 _MAX_GROWTH: Final = 1e5  # of a perturbation: a rounding error of 1e-14 then stays below every tolerance
 
 
@@ -71,6 +72,8 @@ class LargeValuePass:
         if result.crash is not None or not result.calls:
             return True
         ours = result.calls[-1].digest
+        if ours is not None and ours.rms > _MAX_RMS:
+            return False
         if ours is None or len(result.calls) < _FEW_CALLS:
             return ours is None or ours.is_finite
         self._enlarge(_PERTURBATION)

@@ -48,8 +48,8 @@ def run_other_weights(runner: PassRunner, signs: OutputSigns) -> PassResult | No
         if number >= signs.num_sets_wanted():
             break
         runner.state.restore()
-        runner.filler.refill_all(f" other {number}")
-        result = runner.forward(training=False)
+        runner.filler.refill_all(f" other {number}", negates=number % 2 == 1)
+        result = runner.forward(training=False, reset=False)
         if result.crash is not None:
             return None
         signs.note(result.output)

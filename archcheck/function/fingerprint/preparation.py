@@ -131,10 +131,9 @@ def _built(build: NetworkFactory, config: FingerprintConfig, salt: str) -> tuple
 
 
 def _is_new(model: nn.Module, random: DeterministicRandom) -> bool:
-    """Return whether all parameters and buffers of a network were made while it was built."""
-    modules = named_network(model).modules
-    held = [*named_params(modules).values(), *named_buffers(modules).values()]
-    return all(random.has_made(one) or storage_key(one) is None for one in held)
+    """Return whether all parameters of a network were made while it was built."""
+    params = named_params(named_network(model).modules).values()
+    return all(random.has_made(one) or storage_key(one) is None for one in params)
 
 
 def _copied(model: nn.Module) -> nn.Module:

@@ -72,9 +72,7 @@ class WeightFiller:
         self._drawn: dict[str, list[Tensor]] = {}
         for kind, tensors in (("weight", params), ("state", statistics), ("drawn", drawn)):
             for one in tensors:
-                self._waiting[storage_key(one)] = ("spectral" if id(one) in self._spectral else kind, one)
-                if kind == "drawn":
-                    self._drawn.setdefault(f"drawn {squeezed_shape(one.shape)}", []).append(one.detach().clone())
+                self._wait(one, kind)
         self._waiting.pop(None, None)
         self._ranks: dict[str, int] = {}
         self._num_weights = 0
@@ -83,11 +81,21 @@ class WeightFiller:
         self.positions: dict[int, int] = {}
         self.unused: set[int] = set()
 
+    def _wait(self, tensor: Tensor, kind: str) -> None:
+        sizes = squeezed_shape(tensor.shape)
+        if id(tensor) in self._spectral:
+            kind = "spectral"
+        elif kind == "drawn" and len(sizes) > 1 and bool((tensor < 0).any()):
+            kind = "weight"  # that isn't trained: a codebook, a random projection; what is never negative may be a mask
+        elif kind == "drawn":
+            self._drawn.setdefault(f"drawn {sizes}", []).append(tensor.detach().clone())
+        self._waiting[storage_key(tensor)] = (kind, tensor)
+
     def fill_used(self, values: Any, *, in_product: bool = False) -> list[Tensor]:
         """Fill the tensors among some arguments that are still to be filled. Returns the weights among them.
 
-        `in_product` says that data is multiplied with them: the weight of a layer with a single output is then no
-        vector.
+        `in_product` says that data is multiplied with them: the kernel of a layer with a single output is then no
+        scale.
         """
         if not self._waiting:
             return []
@@ -106,12 +114,14 @@ class WeightFiller:
         with _unseen():
             _fill_param(tensor, self.keys[id(tensor)], self.gains.get(-1 if position is None else position, 0))
 
-    def refill_all(self, salt: str) -> None:
-        """Give all parameters other numbers, made of the same keys with `salt`."""
+    def refill_all(self, salt: str, *, negates: bool = False) -> None:
+        """Give all trained parameters other numbers, of the same keys with `salt`; `negates` makes biases negative."""
         with _unseen():
-            for tensor in self._filled:
+            for tensor in (one for one in self._filled if one.requires_grad):
                 gain = self.gains.get(self.positions.get(id(tensor), -1), 0)
                 _fill_param(tensor, self.keys[id(tensor)] + salt, gain)
+                if negates and tensor.ndim < 2:
+                    tensor.detach().neg_()
             for one in set(self._spectral.values()):
                 one.estimate()
 
@@ -147,7 +157,7 @@ class WeightFiller:
         """Give a tensor its numbers. Returns whether it's a weight: a matrix or a kernel."""
         kind, _ = self._waiting.pop(storage_key(tensor))
         sizes = squeezed_shape(tensor.shape)
-        is_matrix = kind == "weight" and (len(sizes) > 1 or (in_product and tensor.ndim > 1))
+        is_matrix = kind == "weight" and (len(sizes) > 1 or tensor.ndim == 2 or (in_product and tensor.ndim > 1))
         group = f"{kind} {sizes}" + (f"{_OF_ROWS}" if is_matrix and len(sizes) < 2 else "")
         rank = self._ranks[group] = self._ranks.get(group, -1) + 1
         key = self.keys[id(tensor)] = f"{group} {rank}"
@@ -177,8 +187,11 @@ def _unseen() -> Iterator[None]:
 
 def _fill_param(param: Tensor, key: str, gain: int) -> None:
     values = param.detach()
-    flat = torch.view_as_real(values).view(-1) if values.is_complex() else values.view(-1)
+    packed = values.contiguous()
+    flat = torch.view_as_real(packed).view(-1) if packed.is_complex() else packed.view(-1)
     fill_weight(flat, param.shape, key, gain, of_rows=_OF_ROWS in key)
+    if packed is not values:
+        values.copy_(packed)
 
 
 def perturb_statistics(buffer: Tensor, key: str) -> None:

@@ -7,9 +7,11 @@ compared in full.
 
 from __future__ import annotations
 
+import linecache
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from types import ModuleType
 from typing import Any, Final
 
@@ -146,6 +148,8 @@ def _close(a: Tensor, b: Tensor) -> bool:
 def load(source: str) -> nn.Module:
     """The network that a source text builds."""
     module = ModuleType("net")
+    linecache.cache["net.py"] = (len(source), None, source.splitlines(keepends=True), "net.py")  # torch.jit reads it
+    sys.modules["net"] = module  # and so do dataclasses
     exec(compile(source, "net.py", "exec", dont_inherit=True), module.__dict__)
     built: nn.Module = module.__dict__["build"]()
     return built
@@ -173,7 +177,8 @@ def observe(source: str, inputs: tuple[str, ...], fill: Fill) -> Observation:
 
 def _moved_buffers(model: nn.Module, before: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
     for name, value in model.named_buffers():
-        if not name.endswith("num_batches_tracked") and not _same([before[name]], [value]):
+        known = name in before and not name.endswith("num_batches_tracked")  # a table may be made at first use
+        if known and not _same([before[name]], [value]):
             yield name, value
 
 
@@ -225,11 +230,13 @@ def _backward(outputs: list[Tensor]) -> None:
 
 
 def flatten(output: Any) -> list[Tensor]:
-    """The tensors of a nested output, in order, those of a dict by key."""
+    """The tensors of a nested output, in order, those of a dict or a dataclass by key."""
     if isinstance(output, Tensor):
         return [output]
     if isinstance(output, Mapping):
         return [tensor for key in sorted(output) for tensor in flatten(output[key])]
+    if is_dataclass(output):
+        return flatten(vars(output))
     return [tensor for value in output for tensor in flatten(value)] if isinstance(output, list | tuple) else []
 
 
@@ -273,9 +280,14 @@ def fill_by_use(model: nn.Module, tensors: list[Tensor]) -> None:
 
 
 def _filled(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """What gets a pattern: parameters and running statistics; tables and masks are what they are."""
+    """What gets a pattern: parameters, running statistics and singular vectors; tables and masks are what they are."""
     yield from model.named_parameters()
-    yield from ((name, value) for name, value in model.named_buffers() if "running" in name)
+    yield from ((name, value) for name, value in model.named_buffers() if "running" in name or _is_singular(name))
+
+
+def _is_singular(name: str) -> bool:
+    """True for what spectral norm keeps, by hooks (`weight_u`) or parametrized (`_u`)."""
+    return name.endswith(("_u", "_v"))
 
 
 def _fill(value: Tensor, seed: int) -> None:

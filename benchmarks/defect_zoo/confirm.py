@@ -10,6 +10,7 @@ from __future__ import annotations
 import linecache
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from types import ModuleType
@@ -268,15 +269,18 @@ def fill_by_name(model: nn.Module, _tensors: list[Tensor]) -> None:
 
 
 def fill_by_use(model: nn.Module, tensors: list[Tensor]) -> None:
-    """The same values for the same place in the order of first use, in eval and then in train mode."""
+    """The same values for the same place among those of its shape by first use, in eval and then in train mode."""
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with _FirstUse(model) as uses, torch.no_grad():
         model.eval()(*[tensor.clone() for tensor in tensors])
         model.train()(*[tensor.clone() for tensor in tensors])
     model.load_state_dict(before)
-    for name, value in _filled(model):
-        if name in uses.found:  # by name: a network may have put another tensor in a buffer's place
-            _fill(value, uses.found.index(name))
+    filled, ranks = dict(_filled(model)), Counter[torch.Size]()
+    for name in uses.found:
+        if name in filled:  # by name: a network may have put another tensor in a buffer's place
+            value = filled[name]
+            _fill(value, zlib.crc32(f"{tuple(value.shape)} {ranks[value.shape]}".encode()))
+            ranks[value.shape] += 1
 
 
 def _filled(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
@@ -61,9 +62,14 @@ def find_first_differences(original: str, changed: str, inputs: tuple[str, ...])
 
     Where one network calls a module that the other doesn't call, that one and the first common one that differs are
     both right, unless it stands in another's place. Where only gradients differ, so are the first in the order of
-    execution and the first on the way back.
+    execution and the first on the way back. Some weights hide a kink at which all outputs lie on one side.
     """
-    one, other = (observe(source, inputs, fill_by_name) for source in (original, changed))
+    fills = [partial(fill_by_name, salt=salt) for salt in ("", "other ", "third ")]
+    return next((found for fill in fills if (found := _first_differences(original, changed, inputs, fill))), [])
+
+
+def _first_differences(original: str, changed: str, inputs: tuple[str, ...], fill: Fill) -> list[str]:
+    one, other = (observe(source, inputs, fill) for source in (original, changed))
     for ours, theirs in ((one.eval_calls, other.eval_calls), (one.train_calls, other.train_calls)):
         if found := _first_calls(ours, theirs):
             return found
@@ -190,7 +196,8 @@ def _constants(source: str) -> list[Call]:
         torch.manual_seed(seed)
         builds.append(dict(load(source).named_parameters()))
     first, second = builds
-    return [(_owner(name), [first[name].detach()] if torch.equal(first[name], second[name]) else []) for name in first]
+    constant = {name for name, value in first.items() if value.requires_grad and torch.equal(value, second[name])}
+    return [(_owner(name), [value.detach()] if name in constant else []) for name, value in first.items()]
 
 
 def _owner(name: str) -> str:
@@ -199,7 +206,7 @@ def _owner(name: str) -> str:
 
 def _gradients(model: nn.Module) -> list[Call]:
     return [
-        (_owner(name), [torch.zeros(()) if value.grad is None else value.grad.clone()])
+        (_owner(name), [torch.zeros(()) if value.grad is None else value.grad.clone()] if value.requires_grad else [])
         for name, value in model.named_parameters()
     ]
 
@@ -262,10 +269,10 @@ def _make_input(text: str, generator: torch.Generator, num_examples: int, dtype:
 # ---------------------------------------------------------------------------------------------- weights
 
 
-def fill_by_name(model: nn.Module, _tensors: list[Tensor]) -> None:
+def fill_by_name(model: nn.Module, _tensors: list[Tensor], salt: str = "") -> None:
     """The same values for the same name and shape."""
     for name, value in _filled(model):
-        _fill(value, zlib.crc32(name.encode()))
+        _fill(value, zlib.crc32(f"{salt}{name}".encode()))
 
 
 def fill_by_use(model: nn.Module, tensors: list[Tensor]) -> None:
@@ -275,7 +282,8 @@ def fill_by_use(model: nn.Module, tensors: list[Tensor]) -> None:
         model.eval()(*[tensor.clone() for tensor in tensors])
         model.train()(*[tensor.clone() for tensor in tensors])
     model.load_state_dict(before)
-    filled, ranks = dict(_filled(model)), Counter[torch.Size]()
+    filled = {name: value for name, value in _filled(model) if value.requires_grad or not _is_parameter(value)}
+    ranks = Counter[torch.Size]()
     for name in uses.found:
         if name in filled:  # by name: a network may have put another tensor in a buffer's place
             value = filled[name]
@@ -287,6 +295,11 @@ def _filled(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """What gets a pattern: parameters, running statistics and singular vectors; tables and masks are what they are."""
     yield from model.named_parameters()
     yield from ((name, value) for name, value in model.named_buffers() if "running" in name or _is_singular(name))
+
+
+def _is_parameter(value: Tensor) -> bool:
+    """True for a parameter; one that is frozen counts as a table in a rewrite."""
+    return isinstance(value, nn.Parameter)
 
 
 def _is_singular(name: str) -> bool:

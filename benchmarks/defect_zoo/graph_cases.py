@@ -12,6 +12,9 @@ MESSAGES = """        valid = (neighbours < NODES).unsqueeze(-1)  # (B, N, K, 1)
         messages = padded[rows, neighbours]  # (B, N, K, D)
         mean = (messages * valid).sum(dim=2) / valid.sum(dim=2).clamp(min=1)
 """
+MEAN_FORWARD = '''    def forward(self, x: Tensor, neighbours: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, D), of length one each."""
+'''
 MEAN = "mean = (messages * valid).sum(dim=2) / valid.sum(dim=2).clamp(min=1)"
 SOFTMAX = """        scores = functional.leaky_relu(scores, 0.2).masked_fill(~valid, torch.finfo(x.dtype).min)
         shares = self.dropout(scores.softmax(dim=2) * valid)
@@ -270,14 +273,13 @@ REWRITES = [
         "messages by gather",
         ("padded[rows, neighbours]", "self.pick(padded, neighbours)"),
         (
-            '    def forward(self, x: Tensor, neighbours: Tensor) -> Tensor:\n        """(B, N, D) -> (B, N, D), of length one each."""\n',
-            '''    def pick(self, padded: Tensor, neighbours: Tensor) -> Tensor:
+            MEAN_FORWARD,
+            """    def pick(self, padded: Tensor, neighbours: Tensor) -> Tensor:
         index = neighbours.flatten(1).unsqueeze(-1).expand(-1, -1, padded.shape[-1])
         return padded.gather(1, index).unflatten(1, neighbours.shape[1:])
 
-    def forward(self, x: Tensor, neighbours: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, D), of length one each."""
-''',
+"""
+            + MEAN_FORWARD,
         ),
     ),
     rewrite(

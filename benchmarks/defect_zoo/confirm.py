@@ -65,7 +65,7 @@ def find_first_differences(original: str, changed: str, inputs: tuple[str, ...])
     both right, unless it stands in another's place. Where only gradients differ, so are the first in the order of
     execution and the first on the way back. Where all values lie on one side of a kink, other weights may show it.
     """
-    fills = [partial(fill_by_name, salt=salt) for salt in ("", "other ", SIGNED)]
+    fills = [partial(fill_by_name, salt=salt) for salt in ("", "other ", "third ", SIGNED)]
     return next((found for fill in fills if (found := _first_differences(original, changed, inputs, fill))), [])
 
 
@@ -135,7 +135,7 @@ def _same(ours: list[Tensor], theirs: list[Tensor]) -> bool:
 def _same_in_any_order(ours: list[Tensor], theirs: list[Tensor]) -> bool:
     left = list(theirs)
     for tensor in ours:
-        match = next((index for index, other in enumerate(left) if _close(tensor, other)), None)
+        match = next((index for index, one in enumerate(left) if _close(tensor.squeeze(), one.squeeze())), None)
         if match is None:
             return False
         left.pop(match)
@@ -222,7 +222,11 @@ def _run(model: nn.Module, tensors: list[Tensor], order: list[str] | None = None
         return hook
 
     named = [(name or OUTPUT, module) for name, module in model.named_modules()]
-    handles = [module.register_forward_hook(remember(name)) for name, module in named]
+    handles = [
+        module.register_forward_hook(remember(name))
+        for name, module in named
+        if not isinstance(module, torch.jit.ScriptModule)  # takes no hooks
+    ]
     model(*[tensor.clone() for tensor in tensors])
     for handle in handles:
         handle.remove()
@@ -286,12 +290,27 @@ def fill_by_use(model: nn.Module, tensors: list[Tensor]) -> None:
         model.train()(*[tensor.clone() for tensor in tensors])
     model.load_state_dict(before)
     filled = {name: value for name, value in _filled(model) if value.requires_grad or not _is_parameter(value)}
-    ranks = Counter[torch.Size]()
-    for name in uses.found:
+    ranks = Counter[str]()
+    for name in dict.fromkeys([*uses.found, *filled]):  # TorchScript shows no uses
         if name in filled:  # by name: a network may have put another tensor in a buffer's place
             value = filled[name]
-            _fill(value, zlib.crc32(f"{tuple(value.shape)} {ranks[value.shape]}".encode()))
-            ranks[value.shape] += 1
+            core = tuple(size for size in value.shape if size > 1)  # a 1x1 convolution's is a linear layer's
+            kind = f"{core} {value.dim() > 1} {_is_parameter(value)}"
+            _fill(value, zlib.crc32(f"{kind} {ranks[kind]}".encode()))
+            ranks[kind] += 1
+    _settle_singular(model)
+
+
+def _settle_singular(model: nn.Module) -> None:
+    """Put in what spectral norm's power iteration would end at, which is the same for every way to iterate."""
+    tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+    for name in [name for name in tensors if name.endswith("_u")]:
+        owners = (name.removesuffix("0._u") + "original", name.removesuffix("_u") + "_orig", name.removesuffix("_u"))
+        weight = next(tensors[owner] for owner in owners if owner in tensors).detach()
+        left, _, right = torch.linalg.svd(weight.flatten(1), full_matrices=False)
+        sign = right[0].sum().sign()
+        tensors[name].copy_(left[:, 0] * sign)
+        tensors[name[:-1] + "v"].copy_(right[0] * sign)
 
 
 def _filled(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -221,13 +221,14 @@ def _run(model: nn.Module, tensors: list[Tensor], order: list[str] | None = None
 
         return hook
 
-    named = [(name or OUTPUT, module) for name, module in model.named_modules()]
+    named = [(name, module) for name, module in model.named_modules() if name]
     handles = [
         module.register_forward_hook(remember(name))
         for name, module in named
         if not isinstance(module, torch.jit.ScriptModule)  # takes no hooks
     ]
-    model(*[tensor.clone() for tensor in tensors])
+    output = model(*[tensor.clone() for tensor in tensors])
+    calls.append((OUTPUT, [tensor.clone() for tensor in flatten(output)]))  # what is called may be more than forward
     for handle in handles:
         handle.remove()
     if order is not None:
@@ -285,7 +286,7 @@ def fill_by_name(model: nn.Module, _tensors: list[Tensor], salt: str = "") -> No
 def fill_by_use(model: nn.Module, tensors: list[Tensor]) -> None:
     """The same values for the same place among those of its shape by first use, in eval and then in train mode."""
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    with _FirstUse(model) as uses, torch.no_grad():
+    with torch.compiler.set_stance("force_eager"), _FirstUse(model) as uses, torch.no_grad():
         model.eval()(*[tensor.clone() for tensor in tensors])
         model.train()(*[tensor.clone() for tensor in tensors])
     model.load_state_dict(before)

@@ -249,7 +249,7 @@ def flatten(output: Any) -> list[Tensor]:
         return [output]
     if isinstance(output, Mapping):
         return [tensor for key in sorted(output) for tensor in flatten(output[key])]
-    if is_dataclass(output):
+    if is_dataclass(output) and not isinstance(output, type):
         return flatten(vars(output))
     return [tensor for value in output for tensor in flatten(value)] if isinstance(output, list | tuple) else []
 

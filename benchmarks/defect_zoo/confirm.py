@@ -296,8 +296,8 @@ def fill_by_use(model: nn.Module, tensors: list[Tensor]) -> None:
         if name in filled:  # by name: a network may have put another tensor in a buffer's place
             value = filled[name]
             core = tuple(size for size in value.shape if size > 1)  # a 1x1 convolution's is a linear layer's
-            kind = f"{core} {value.dim() > 1} {_is_parameter(value)}"
-            _fill(value, zlib.crc32(f"{kind} {ranks[kind]}".encode()))
+            kind = f"{core} {_is_parameter(value)}"
+            _fill(value.detach().squeeze(), zlib.crc32(f"{kind} {ranks[kind]}".encode()))
             ranks[kind] += 1
     _settle_singular(model)
 

@@ -159,16 +159,19 @@ def _ask_archcheck(source: str, spec: Path, *, is_rewrite: bool) -> tuple[frozen
         shutil.copy(spec, folder / SPEC)
         try:
             with _quietly(folder):
-                outcomes = archcheck.verify(folder / SPEC).outcomes
+                verification = archcheck.verify(folder / SPEC)
         except Exception as error:  # archcheck's own: no verdict, so wrong for a defect and for a rewrite alike
             return frozenset({METHODS[-1]} if is_rewrite else ()), f"{type(error).__name__}: {error}"
+    outcomes, unmeasured = verification.outcomes, verification.unmeasured
     structure = any(outcomes.get(check) for check in STRUCTURE)
     function = any(outcomes.get(check) for check in FUNCTION)
     alarms = {"per-layer shapes"} if structure else set()
-    if function or (structure and not is_rewrite):
+    if function or (structure and not is_rewrite) or (unmeasured and is_rewrite):
         alarms.add("archcheck")
     first = next((outcomes[check][0].subject for check in (*FUNCTION, *STRUCTURE[1:]) if outcomes.get(check)), None)
-    return frozenset(alarms), first and re.sub(r"\[\d+\]$", "", first)
+    if first is None:
+        return frozenset(alarms), "; ".join(unmeasured.values()) or None
+    return frozenset(alarms), re.sub(r"\[\d+\]$", "", first)
 
 
 @contextlib.contextmanager

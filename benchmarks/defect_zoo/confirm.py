@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .values import Inputs, flatten, make_inputs
-from .weights import Fill, fill_by_name, fill_by_use, load
+from .weights import Fill, fill_by_name, fill_by_use, find_given, load
 
 TOLERANCE: Final = 1e-10
 OUTPUT: Final = "output"
@@ -146,7 +146,7 @@ def observe(source: str, inputs: tuple[str, ...], fill: Fill) -> Observation:
         _backward(seen.train_calls[-1][1])
     else:
         _backward(_run(model.eval(), made, order)[-1][1])
-    seen.gradients = sorted(_gradients(model), key=lambda one: order.index(one[0]) if one[0] in order else len(order))
+    seen.gradients = sorted(_gradients(model, find_given(source)), key=lambda one: order.index(one[0]) if one[0] in order else len(order))
     moved = dict(_moved(model, before))
     kept = {**dict(model.named_buffers()), **moved}
     seen.buffers = [(_owner(name), [value.detach().clone()]) for name, value in kept.items()]
@@ -175,17 +175,22 @@ def _moved(model: nn.Module, before: Mapping[str, Tensor]) -> Iterator[tuple[str
 def _constants(source: str) -> list[Call]:
     """The parameters that start with the same values under every seed; of the others, that they don't."""
     first, second = (dict(load(source, seed).named_parameters()) for seed in (0, 1))
-    return [(_owner(name), [first[name].detach()] if torch.equal(first[name], second[name]) else []) for name in first]
+    return [
+        (_owner(name), [value.detach()] if torch.equal(value, second[name]) else [])
+        for name, value in first.items()
+        if name not in find_given(source)
+    ]
 
 
 def _owner(name: str) -> str:
     return name.rpartition(".")[0] or OUTPUT
 
 
-def _gradients(model: nn.Module) -> list[Call]:
+def _gradients(model: nn.Module, given: frozenset[str]) -> list[Call]:
     return [
         (_owner(name), [torch.zeros(()) if value.grad is None else value.grad.clone()])
         for name, value in model.named_parameters()
+        if name not in given
     ]
 
 

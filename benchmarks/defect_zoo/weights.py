@@ -64,17 +64,22 @@ def fill_by_use(model: nn.Module, source: str, inputs: Inputs) -> None:
 
 def _filled(model: nn.Module, source: str) -> Iterator[tuple[str, Tensor]]:
     """What gets a pattern: parameters, running statistics and what is drawn; tables and masks are what they are."""
-    drawn = _drawn_buffers(source)
-    yield from model.named_parameters()
-    yield from ((name, value) for name, value in model.named_buffers() if "running" in name or name in drawn)
+    given = find_given(source)
+    for name, value in (*model.named_parameters(), *model.named_buffers()):
+        if name not in given and value.is_floating_point():
+            yield name, value
 
 
 @lru_cache(maxsize=4)
-def _drawn_buffers(source: str) -> frozenset[str]:
-    first, second = (dict(load(source, seed).named_buffers()) for seed in (0, 1))
-    return frozenset(
-        name for name, value in first.items() if value.is_floating_point() and not torch.equal(value, second[name])
-    )
+def find_given(source: str) -> frozenset[str]:
+    """Tables and masks: buffers, and frozen parameters, that start with the same values under every seed."""
+    first, second = (load(source, seed) for seed in (0, 1))
+    others = {**dict(second.named_parameters()), **dict(second.named_buffers())}
+    fixed = [
+        *(one for one in first.named_parameters() if not one[1].requires_grad),
+        *(one for one in first.named_buffers() if "running" not in one[0]),
+    ]
+    return frozenset(name for name, value in fixed if torch.equal(value, others[name]))
 
 
 def _fill(value: Tensor, seed: int) -> None:

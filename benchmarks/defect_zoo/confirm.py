@@ -146,7 +146,9 @@ def observe(source: str, inputs: tuple[str, ...], fill: Fill) -> Observation:
         _backward(seen.train_calls[-1][1])
     else:
         _backward(_run(model.eval(), made, order)[-1][1])
-    seen.gradients = sorted(_gradients(model, find_given(source)), key=lambda one: order.index(one[0]) if one[0] in order else len(order))
+    seen.gradients = sorted(
+        _gradients(model, find_given(source)), key=lambda one: order.index(one[0]) if one[0] in order else len(order)
+    )
     moved = dict(_moved(model, before))
     kept = {**dict(model.named_buffers()), **moved}
     seen.buffers = [(_owner(name), [value.detach().clone()]) for name, value in kept.items()]

@@ -136,7 +136,13 @@ DEFECTS = [
         "x = self.drop(self.attention(y, y, mask))\n        x = x + self.drop(self.cross",
         "decoder.0.norm2",
     ),
-    defect("stem's activation lost", "activation", "functional.gelu(self.stem(src.transpose(1, 2)))", "self.stem(src.transpose(1, 2))", "encoder.0.norm1"),
+    defect(
+        "stem's activation lost",
+        "activation",
+        "functional.gelu(self.stem(src.transpose(1, 2)))",
+        "self.stem(src.transpose(1, 2))",
+        "encoder.0.norm1",
+    ),
 ]
 
 REWRITES = [
@@ -203,18 +209,25 @@ REWRITES = [
     ),
     rewrite(
         "positions not saved",
-        ('self.register_buffer("positions", sinusoids(9, DIM))',
-         'self.register_buffer("positions", sinusoids(9, DIM), persistent=False)'),
+        (
+            'self.register_buffer("positions", sinusoids(9, DIM))',
+            'self.register_buffer("positions", sinusoids(9, DIM), persistent=False)',
+        ),
     ),
     rewrite(
         "positions as a frozen parameter",
-        ('self.register_buffer("positions", sinusoids(9, DIM))',
-         "self.positions = nn.Parameter(sinusoids(9, DIM), requires_grad=False)"),
+        (
+            'self.register_buffer("positions", sinusoids(9, DIM))',
+            "self.positions = nn.Parameter(sinusoids(9, DIM), requires_grad=False)",
+        ),
     ),
     rewrite(
         "causal mask kept in a buffer",
-        ("        self.stem = nn", '        causal = torch.ones(6, 6, dtype=torch.bool).tril()\n'
-         '        self.register_buffer("causal", causal, persistent=False)\n        self.stem = nn'),
+        (
+            "        self.stem = nn",
+            "        causal = torch.ones(6, 6, dtype=torch.bool).tril()\n"
+            '        self.register_buffer("causal", causal, persistent=False)\n        self.stem = nn',
+        ),
         ("        causal = torch.ones(6, 6, dtype=torch.bool, device=tgt.device).tril()\n", ""),
         ("mask = causal &", "mask = self.causal &"),
     ),
@@ -252,19 +265,22 @@ REWRITES = [
     ),
     rewrite(
         "a loop over positions in the module list",
-        ("        for layer in self.decoder:\n            x = layer(x,",
-         "        for index in range(len(self.decoder)):\n            x = self.decoder[index](x,"),
+        (
+            "        for layer in self.decoder:\n            x = layer(x,",
+            "        for index in range(len(self.decoder)):\n            x = self.decoder[index](x,",
+        ),
     ),
     rewrite(
         "output as an ordered dict the other way round",
         (
             'return {"logits": logits, "encoded": memory}',
-            'return OrderedDict(encoded=memory, logits=logits)',
+            "return OrderedDict(encoded=memory, logits=logits)",
         ),
         ("import math\n", "import math\nfrom collections import OrderedDict\n"),
     ),
-    rewrite("stem padded beforehand", (
-        "nn.Conv1d(5, DIM, kernel_size=3, padding=1)", "nn.Conv1d(5, DIM, kernel_size=3)"),
+    rewrite(
+        "stem padded beforehand",
+        ("nn.Conv1d(5, DIM, kernel_size=3, padding=1)", "nn.Conv1d(5, DIM, kernel_size=3)"),
         ("self.stem(src.transpose(1, 2))", "self.stem(functional.pad(src.transpose(1, 2), (1, 1)))"),
     ),
 ]

@@ -139,7 +139,7 @@ def observe(source: str, inputs: tuple[str, ...], fill: Fill) -> Observation:
     fill(model, source, made)
     before = {name: value.detach().clone() for name, value in _state(model)}
     order: list[str] = []
-    seen.eval_calls = _run(model.eval(), made)
+    seen.eval_calls = _run_in_eval_mode(model, made)
     torch.manual_seed(1)
     seen.train_calls = _run_in_train_mode(model, made, order)
     if seen.train_calls[-1][1]:
@@ -154,6 +154,16 @@ def observe(source: str, inputs: tuple[str, ...], fill: Fill) -> Observation:
     seen.buffers = [(_owner(name), [value.detach().clone()]) for name, value in kept.items()]
     seen.moved = [(_owner(name), [value.detach().clone()]) for name, value in moved.items()]
     return seen
+
+
+def _run_in_eval_mode(model: nn.Module, made: Inputs) -> list[Call]:
+    try:
+        with torch.no_grad():
+            return _run(model.eval(), made)
+    except RuntimeError as error:  # of those that ask for gradients in the forward
+        if "does not require grad" not in str(error):
+            raise
+        return _run(model.eval(), made)
 
 
 def _run_in_train_mode(model: nn.Module, made: Inputs, order: list[str]) -> list[Call]:
@@ -208,9 +218,8 @@ def _run(model: nn.Module, made: Inputs, order: list[str] | None = None) -> list
 
         return hook
 
-    named = [(name or OUTPUT, module) for name, module in model.named_modules()]
-    handles = [module.register_forward_hook(remember(name)) for name, module in named]
-    made.run(model)
+    handles = [module.register_forward_hook(remember(name)) for name, module in model.named_modules() if name]
+    calls.append((OUTPUT, [tensor.clone() for tensor in flatten(made.run(model))]))
     for handle in handles:
         handle.remove()
     if order is not None:

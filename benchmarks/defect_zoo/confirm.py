@@ -135,7 +135,16 @@ def _close(a: Tensor, b: Tensor) -> bool:
 
 def observe(source: str, inputs: tuple[str, ...], fill: Fill) -> Observation:
     """Run the network that a source text builds, in eval and in train mode; in eval mode alone if the other dies."""
-    model, seen, made = load(source).double(), Observation(initial=_constants(source)), make_inputs(inputs)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # so that a table and the same table computed on the fly agree
+    try:
+        return _observe(source, make_inputs(inputs), fill)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _observe(source: str, made: Inputs, fill: Fill) -> Observation:
+    model, seen = load(source).double(), Observation(initial=_constants(source))
     fill(model, source, made)
     before = {name: value.detach().clone() for name, value in _state(model)}
     order: list[str] = []

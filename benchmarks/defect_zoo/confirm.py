@@ -19,6 +19,10 @@ from .weights import Fill, fill_by_name, fill_by_use, find_given, load
 
 TOLERANCE: Final = 1e-10
 OUTPUT: Final = "output"
+SIGNS: Final = (
+    1,
+    -1,
+)  # of vectors: an output that lies on one side of a kink with one lies on the other with the other
 
 Call = tuple[str, list[Tensor]]
 
@@ -50,7 +54,12 @@ def find_first_differences(original: str, changed: str, inputs: tuple[str, ...])
     both right, unless it stands in another's place. Where only gradients differ, so are the first in the order of
     execution and the first on the way back.
     """
-    one, other = (observe(source, inputs, fill_by_name) for source in (original, changed))
+    found = (_find_first_differences(original, changed, inputs, sign) for sign in SIGNS)
+    return next((names for names in found if names), [])
+
+
+def _find_first_differences(original: str, changed: str, inputs: tuple[str, ...], sign: int) -> list[str]:
+    one, other = (observe(source, inputs, fill_by_name, sign) for source in (original, changed))
     for ours, theirs in ((one.eval_calls, other.eval_calls), (one.train_calls, other.train_calls)):
         if found := _first_calls(ours, theirs):
             return found
@@ -99,7 +108,11 @@ def _first_calls(ours: list[Call], theirs: list[Call]) -> list[str]:
 
 def is_equivalent(original: str, changed: str, inputs: tuple[str, ...]) -> bool:
     """True when outputs, gradients and buffers agree, with the same weights by order of first use."""
-    one, other = (observe(source, inputs, fill_by_use) for source in (original, changed))
+    return all(_is_equivalent(original, changed, inputs, sign) for sign in SIGNS)
+
+
+def _is_equivalent(original: str, changed: str, inputs: tuple[str, ...], sign: int) -> bool:
+    one, other = (observe(source, inputs, fill_by_use, sign) for source in (original, changed))
     if not all(_same(one.stages()[mode][-1][1], other.stages()[mode][-1][1]) for mode in (0, 1)):
         return False
     pairs = ((one.gradients, other.gradients), (one.moved, other.moved), (one.initial, other.initial))
@@ -133,19 +146,19 @@ def _close(a: Tensor, b: Tensor) -> bool:
 # ---------------------------------------------------------------------------------------------- one network
 
 
-def observe(source: str, inputs: tuple[str, ...], fill: Fill) -> Observation:
+def observe(source: str, inputs: tuple[str, ...], fill: Fill, sign: int) -> Observation:
     """Run the network that a source text builds, in eval and in train mode; in eval mode alone if the other dies."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)  # so that a table and the same table computed on the fly agree
     try:
-        return _observe(source, make_inputs(inputs), fill)
+        return _observe(source, make_inputs(inputs), fill, sign)
     finally:
         torch.set_default_dtype(before)
 
 
-def _observe(source: str, made: Inputs, fill: Fill) -> Observation:
+def _observe(source: str, made: Inputs, fill: Fill, sign: int) -> Observation:
     model, seen = load(source).double(), Observation(initial=_constants(source))
-    fill(model, source, made)
+    fill(model, source, made, sign)
     before = {name: value.detach().clone() for name, value in _state(model)}
     order: list[str] = []
     seen.eval_calls = _run_in_eval_mode(model, made)

@@ -81,7 +81,8 @@ class Potential(nn.Module):
         for interaction in self.interactions:
             x = x + interaction(x, smeared, weight)
         energies = self.readout2(shifted_softplus(self.readout1(x))).squeeze(-1) * self.scale + self.shift
-        return (energies * is_atom).sum(dim=1)
+        total: Tensor = (energies * is_atom).sum(dim=1)
+        return total
 
 
 def build() -> nn.Module:

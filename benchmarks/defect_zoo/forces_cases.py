@@ -126,8 +126,12 @@ REWRITES = [
     rewrite(
         "gradient asked for where there is none",
         (
-            "        positions.requires_grad_(True)\n        energy = self.energy(numbers, positions)\n        (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=self.training)\n",
-            "        with torch.enable_grad():\n            positions.requires_grad_(True)\n            energy = self.energy(numbers, positions)\n            (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=self.training)\n",
+            "        positions.requires_grad_(True)\n"
+            "        energy = self.energy(numbers, positions)\n"
+            "        (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=self.training)\n",
+            "        with torch.enable_grad():\n            positions.requires_grad_(True)\n"
+            "            energy = self.energy(numbers, positions)\n"
+            "            (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=self.training)\n",
         ),
     ),
     rewrite("graph always", ("create_graph=self.training", "create_graph=True")),
@@ -147,7 +151,8 @@ REWRITES = [
         "positions made leaves",
         (
             "        positions.requires_grad_(True)\n",
-            "        if not positions.requires_grad:\n            positions = positions.detach().requires_grad_(True)\n",
+            "        if not positions.requires_grad:\n"
+            "            positions = positions.detach().requires_grad_(True)\n",
         ),
     ),
     rewrite(
@@ -161,7 +166,8 @@ REWRITES = [
         "gradient by a displacement",
         (
             "        positions.requires_grad_(True)\n        energy = self.energy(numbers, positions)\n",
-            "        displacement = torch.zeros_like(positions, requires_grad=True)\n        energy = self.energy(numbers, positions + displacement)\n",
+            "        displacement = torch.zeros_like(positions, requires_grad=True)\n"
+            "        energy = self.energy(numbers, positions + displacement)\n",
         ),
         ("grad(energy.sum(), positions,", "grad(energy.sum(), displacement,"),
     ),
@@ -170,7 +176,9 @@ REWRITES = [
         (
             "        positions.requires_grad_(True)\n        energy = self.energy(numbers, positions)\n        "
             + GRADIENT,
-            "        def total(at: Tensor) -> tuple[Tensor, Tensor]:\n            energy = self.energy(numbers, at)\n            return energy.sum(), energy\n\n"
+            "        def total(at: Tensor) -> tuple[Tensor, Tensor]:\n"
+            "            energy = self.energy(numbers, at)\n            return energy.sum(), energy\n"
+            "\n"
             "        gradient, energy = torch.func.grad(total, has_aux=True)(positions)\n",
         ),
     ),
@@ -179,7 +187,8 @@ REWRITES = [
         (
             "        positions.requires_grad_(True)\n        energy = self.energy(numbers, positions)\n        "
             + GRADIENT,
-            "        energy, pull = torch.func.vjp(lambda at: self.energy(numbers, at), positions)\n        (gradient,) = pull(torch.ones_like(energy))\n",
+            "        energy, pull = torch.func.vjp(lambda at: self.energy(numbers, at), positions)\n"
+            "        (gradient,) = pull(torch.ones_like(energy))\n",
         ),
     ),
     rewrite(
@@ -217,7 +226,8 @@ REWRITES = [
     rewrite(
         "scale and shift as numbers",
         (
-            '        self.register_buffer("scale", torch.tensor(2.0))\n        self.register_buffer("shift", torch.tensor(-0.5))\n',
+            '        self.register_buffer("scale", torch.tensor(2.0))\n'
+            '        self.register_buffer("shift", torch.tensor(-0.5))\n',
             "        self.scale, self.shift = 2.0, -0.5\n",
         ),
     ),
@@ -225,24 +235,35 @@ REWRITES = [
         "energy in a module of its own",
         ('class Potential(nn.Module):\n    """Energy and forces."""', 'class Energy(nn.Module):\n    """Energies."""'),
         (
-            '    def forward(self, numbers: Tensor, positions: Tensor) -> dict[str, Tensor]:\n        """Energies (B,) and forces (B, N, 3); atoms of number 0 are padding."""\n        positions.requires_grad_(True)\n        energy = self.energy(numbers, positions)\n        '
+            "    def forward(self, numbers: Tensor, positions: Tensor) -> dict[str, Tensor]:\n"
+            '        """Energies (B,) and forces (B, N, 3); atoms of number 0 are padding."""\n'
+            "        positions.requires_grad_(True)\n"
+            "        energy = self.energy(numbers, positions)\n        "
             + GRADIENT
             + '        return {"energy": energy, "forces": -gradient}\n\n    def energy(',
             "    def forward(",
         ),
         (
             'def build() -> nn.Module:\n    """The network."""\n    return Potential()',
-            'class Potential(nn.Module):\n    """Energy and forces."""\n\n    def __init__(self) -> None:\n        super().__init__()\n        self.model = Energy()\n\n'
-            '    def forward(self, numbers: Tensor, positions: Tensor) -> dict[str, Tensor]:\n        """Energies (B,) and forces (B, N, 3)."""\n        positions.requires_grad_(True)\n        energy = self.model(numbers, positions)\n        '
+            'class Potential(nn.Module):\n    """Energy and forces."""\n\n'
+            "    def __init__(self) -> None:\n        super().__init__()\n"
+            "        self.model = Energy()\n\n"
+            "    def forward(self, numbers: Tensor, positions: Tensor) -> dict[str, Tensor]:\n"
+            '        """Energies (B,) and forces (B, N, 3)."""\n'
+            "        positions.requires_grad_(True)\n"
+            "        energy = self.model(numbers, positions)\n        "
             + GRADIENT
-            + '        return {"energy": energy, "forces": -gradient}\n\n\ndef build() -> nn.Module:\n    """The network."""\n    return Potential()',
+            + '        return {"energy": energy, "forces": -gradient}\n\n\ndef build() -> nn.Module:\n'
+            '    """The network."""\n    return Potential()',
         ),
     ),
     rewrite(
         "activation as a module",
         (
             "class Interaction(",
-            'class ShiftedSoftplus(nn.Module):\n    """Softplus that is 0 at 0."""\n\n    def forward(self, x: Tensor) -> Tensor:\n        """The same shape."""\n        return shifted_softplus(x)\n\n\nclass Interaction(',
+            'class ShiftedSoftplus(nn.Module):\n    """Softplus that is 0 at 0."""\n\n'
+            '    def forward(self, x: Tensor) -> Tensor:\n        """The same shape."""\n'
+            "        return shifted_softplus(x)\n\n\nclass Interaction(",
         ),
         ("        self.filter1 = nn", "        self.act = ShiftedSoftplus()\n        self.filter1 = nn"),
         ("self.filter2(shifted_softplus(", "self.filter2(self.act("),

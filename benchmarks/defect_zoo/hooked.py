@@ -23,7 +23,8 @@ class Mixer(nn.Module):
         """The same shape, (B, width, places)."""
         weights = (self.query(x).transpose(1, 2) @ self.key(x)).softmax(dim=-1)
         self.attention = weights
-        return x + self.gamma * (self.value(x) @ weights.transpose(1, 2))
+        out: Tensor = x + self.gamma * (self.value(x) @ weights.transpose(1, 2))
+        return out
 
 
 class Critic(nn.Module):
@@ -39,7 +40,7 @@ class Critic(nn.Module):
         self.features: list[Tensor] = []
         mask = torch.ones(10, 12)
         mask[::2, ::3] = 0
-        prune.custom_from_mask(self.hidden, "weight", mask)
+        prune.custom_from_mask(self.hidden, "weight", mask)  # type: ignore[no-untyped-call]
         self.conv1.register_forward_hook(self._keep)
         self.conv2.register_forward_hook(self._activate)
 

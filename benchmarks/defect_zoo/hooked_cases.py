@@ -80,7 +80,13 @@ DEFECTS = [
         also=(Edit("import prune, spectral_norm", "import prune, remove_weight_norm, spectral_norm"),),
     ),
     defect("pruned otherwise", "masking", "mask[::2, ::3] = 0", "mask[1::2, ::3] = 0", "hidden"),
-    defect("pruning lost", "masking", '        prune.custom_from_mask(self.hidden, "weight", mask)\n', "", "hidden"),
+    defect(
+        "pruning lost",
+        "masking",
+        '        prune.custom_from_mask(self.hidden, "weight", mask)  # type: ignore[no-untyped-call]\n',
+        "",
+        "hidden",
+    ),
     defect("attention the other way round", "attention", "@ weights.transpose(1, 2))", "@ weights)", "mixer"),
     defect("softmax over queries", "axis", ".softmax(dim=-1)", ".softmax(dim=1)", "mixer"),
     defect(
@@ -114,7 +120,8 @@ REWRITES = [
         "weight norm by parametrization",
         (
             IMPORT,
-            "from torch.nn.utils import prune, spectral_norm\nfrom torch.nn.utils.parametrizations import weight_norm\n",
+            "from torch.nn.utils import prune, spectral_norm\n"
+            "from torch.nn.utils.parametrizations import weight_norm\n",
         ),
     ),
     rewrite(
@@ -152,7 +159,8 @@ REWRITES = [
         (KEEP, ""),
         (
             "        x = functional.leaky_relu(self.conv1(x), 0.2)\n",
-            "        first = self.conv1(x)\n        self._keep(self.conv1, (x,), first)\n        x = functional.leaky_relu(first, 0.2)\n",
+            "        first = self.conv1(x)\n        self._keep(self.conv1, (x,), first)\n"
+            "        x = functional.leaky_relu(first, 0.2)\n",
         ),
     ),
     rewrite(
@@ -189,7 +197,7 @@ REWRITES = [
     rewrite(
         "pruned by hand",
         (
-            '        prune.custom_from_mask(self.hidden, "weight", mask)\n',
+            '        prune.custom_from_mask(self.hidden, "weight", mask)  # type: ignore[no-untyped-call]\n',
             '        self.register_buffer("mask", mask)\n',
         ),
         (
@@ -200,13 +208,14 @@ REWRITES = [
     rewrite(
         "pruned in a parametrization",
         (
-            '        prune.custom_from_mask(self.hidden, "weight", mask)\n',
+            '        prune.custom_from_mask(self.hidden, "weight", mask)  # type: ignore[no-untyped-call]\n',
             '        parametrize.register_parametrization(self.hidden, "weight", Masked(mask))\n',
         ),
         (IMPORT, "from torch.nn.utils import parametrize, prune, spectral_norm, weight_norm\n"),
         (
             "class Mixer",
-            'class Masked(nn.Module):\n    """A weight with holes."""\n\n    def __init__(self, mask: Tensor) -> None:\n'
+            'class Masked(nn.Module):\n    """A weight with holes."""\n\n'
+            "    def __init__(self, mask: Tensor) -> None:\n"
             '        super().__init__()\n        self.register_buffer("mask", mask)\n\n'
             "    def forward(self, weight: Tensor) -> Tensor:\n"
             '        """The same shape."""\n        return weight * self.mask\n\n\nclass Mixer',

@@ -36,8 +36,10 @@ DEFECTS = [
     defect(
         "keys follow behind their use",
         "train or eval mode",
-        "            if self.training:\n                self.update_keys()\n            key = self.key_encoder(second)\n",
-        "            key = self.key_encoder(second)\n            if self.training:\n                self.update_keys()\n",
+        "            if self.training:\n                self.update_keys()\n"
+        "            key = self.key_encoder(second)\n",
+        "            key = self.key_encoder(second)\n            if self.training:\n"
+        "                self.update_keys()\n",
         KEYS,
     ),
     defect(
@@ -61,7 +63,8 @@ DEFECTS = [
     defect(
         "gradient through the keys",
         "detached gradient",
-        "        with torch.no_grad():\n            if self.training:\n                self.update_keys()\n            key",
+        "        with torch.no_grad():\n            if self.training:\n"
+        "                self.update_keys()\n            key",
         "        if True:\n            if self.training:\n                self.update_keys()\n            key",
         "key_encoder.bn",
         "key_encoder.conv",
@@ -139,8 +142,8 @@ REWRITES = [
     rewrite(
         "update over all at once",
         (
-            "        for query, key in zip(self.query_encoder.parameters(), self.key_encoder.parameters(), strict=True):\n"
-            + UPDATE,
+            "        for query, key in zip(self.query_encoder.parameters(), "
+            "self.key_encoder.parameters(), strict=True):\n" + UPDATE,
             "        keys, queries = list(self.key_encoder.parameters()), list(self.query_encoder.parameters())\n"
             "        torch._foreach_lerp_(keys, queries, 1 - self.momentum)\n",
         ),
@@ -148,8 +151,8 @@ REWRITES = [
     rewrite(
         "update through the state",
         (
-            "        for query, key in zip(self.query_encoder.parameters(), self.key_encoder.parameters(), strict=True):\n"
-            + UPDATE,
+            "        for query, key in zip(self.query_encoder.parameters(), "
+            "self.key_encoder.parameters(), strict=True):\n" + UPDATE,
             "        queries = self.query_encoder.state_dict()\n"
             "        for name, key in self.key_encoder.named_parameters():\n"
             "            key.mul_(self.momentum).add_(queries[name], alpha=1 - self.momentum)\n",
@@ -175,7 +178,8 @@ REWRITES = [
             "        self.key_encoder = copy.deepcopy(self.query_encoder)\n"
             "        for parameter in self.key_encoder.parameters():\n            parameter.requires_grad = False\n",
             "        self.key_encoder = Encoder()\n"
-            "        for one, other in zip(self.query_encoder.parameters(), self.key_encoder.parameters(), strict=True):\n"
+            "        for one, other in zip(self.query_encoder.parameters(), "
+            "self.key_encoder.parameters(), strict=True):\n"
             "            other.data.copy_(one.data)\n            other.requires_grad = False\n",
         ),
     ),
@@ -183,7 +187,8 @@ REWRITES = [
         "queue replaced",
         (
             "        self.queue[:, places] = keys.T.to(self.queue.dtype)\n",
-            "        queue = self.queue.clone()\n        queue[:, places] = keys.T.to(queue.dtype)\n        self.queue = queue\n",
+            "        queue = self.queue.clone()\n        queue[:, places] = keys.T.to(queue.dtype)\n"
+            "        self.queue = queue\n",
         ),
     ),
     rewrite(
@@ -232,8 +237,10 @@ REWRITES = [
     rewrite(
         "keys detached instead of no_grad",
         (
-            "        with torch.no_grad():\n            if self.training:\n                self.update_keys()\n            key = self.key_encoder(second)\n",
-            "        if self.training:\n            self.update_keys()\n        key = self.key_encoder(second).detach()\n",
+            "        with torch.no_grad():\n            if self.training:\n"
+            "                self.update_keys()\n            key = self.key_encoder(second)\n",
+            "        if self.training:\n            self.update_keys()\n"
+            "        key = self.key_encoder(second).detach()\n",
         ),
     ),
     rewrite(
@@ -244,7 +251,9 @@ REWRITES = [
         ),
         (
             "        self.predictor = nn",
-            "        self.key_encoder.register_forward_pre_hook(lambda *_: self.update_keys() if self.training else None)\n        self.predictor = nn",
+            "        self.key_encoder.register_forward_pre_hook("
+            "lambda *_: self.update_keys() if self.training else None)\n"
+            "        self.predictor = nn",
         ),
     ),
 ]

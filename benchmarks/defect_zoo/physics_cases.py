@@ -3,7 +3,7 @@
 from defect_zoo.case import Edit, defect, rewrite
 
 IN_FIELD = ("output", "members.0.fc1", "members.0.fc2", "members.0.fc3", "members.0")
-ALL = tuple(f"members.{index}.{layer}" for index in range(3) for layer in ("fc1", "fc2", "fc3")) + ("output",)
+ALL = ("output", *(f"members.{index}.{layer}" for index in range(3) for layer in ("fc1", "fc2", "fc3")))
 JACOBIAN = "jacobian = jacrev(self.field, argnums=1)(params, point)"
 CURVATURE = "jacfwd(grad(self.velocity, argnums=1), argnums=1)(params, point)"
 MAPPED = """\
@@ -151,7 +151,8 @@ REWRITES = [
         (
             "    def velocity(",
             "    def with_value(self, params: dict[str, Tensor], point: Tensor) -> tuple[Tensor, Tensor]:\n"
-            '        """A member\'s values, twice."""\n        value = self.field(params, point)\n        return value, value\n\n    def velocity(',
+            '        """A member\'s values, twice."""\n        value = self.field(params, point)\n'
+            "        return value, value\n\n    def velocity(",
         ),
     ),
     rewrite(
@@ -197,7 +198,8 @@ REWRITES = [
         "field written out",
         (
             "out: Tensor = functional_call(self.members[0], params, (point,))\n        return out",
-            "angles = point @ self.members[0].frequencies\n        x = torch.cat([angles.sin(), angles.cos()], dim=-1)\n"
+            "angles = point @ self.members[0].frequencies\n"
+            "        x = torch.cat([angles.sin(), angles.cos()], dim=-1)\n"
             '        x = torch.tanh(nn.functional.linear(x, params["fc1.weight"], params["fc1.bias"]))\n'
             '        x = torch.tanh(nn.functional.linear(x, params["fc2.weight"], params["fc2.bias"]))\n'
             '        return nn.functional.linear(x, params["fc3.weight"], params["fc3.bias"])',
@@ -207,7 +209,9 @@ REWRITES = [
         "functions inside the forward",
         (
             "        over_points = vmap(self.equation, in_dims=(None, 0))\n",
-            "        def at_point(params: dict[str, Tensor], point: Tensor) -> tuple[Tensor, Tensor]:\n            return self.equation(params, point)\n\n        over_points = vmap(at_point, in_dims=(None, 0))\n",
+            "        def at_point(params: dict[str, Tensor], point: Tensor) -> tuple[Tensor, Tensor]:\n"
+            "            return self.equation(params, point)\n\n"
+            "        over_points = vmap(at_point, in_dims=(None, 0))\n",
         ),
     ),
     rewrite(
@@ -221,7 +225,9 @@ REWRITES = [
         "derivatives by autograd on the whole batch",
         (
             MAPPED,
-            "        with torch.enable_grad():\n            points = points.detach().requires_grad_(True)\n            found = [self.by_autograd(member, points) for member in self.members]\n"
+            "        with torch.enable_grad():\n"
+            "            points = points.detach().requires_grad_(True)\n"
+            "            found = [self.by_autograd(member, points) for member in self.members]\n"
             "        values, residuals = (torch.stack(parts) for parts in zip(*found, strict=True))\n",
         ),
         (

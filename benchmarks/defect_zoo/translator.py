@@ -38,7 +38,7 @@ class Attention(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """(B, T, DIM) -> (B, heads, T, DIM / heads)."""
-        return x.unflatten(2, (HEADS, -1)).transpose(1, 2)
+        return x.unflatten(2, (HEADS, -1)).transpose(1, 2)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class EncoderLayer(nn.Module):
@@ -56,7 +56,8 @@ class EncoderLayer(nn.Module):
         """The same shape."""
         y = self.norm1(x)
         x = x + self.drop(self.attention(y, y, mask))
-        return x + self.drop(self.mlp(self.norm2(x)))
+        out: Tensor = x + self.drop(self.mlp(self.norm2(x)))
+        return out
 
 
 class DecoderLayer(nn.Module):
@@ -77,11 +78,14 @@ class DecoderLayer(nn.Module):
         y = self.norm1(x)
         x = x + self.drop(self.attention(y, y, mask))
         x = x + self.drop(self.cross(self.norm2(x), memory, memory_mask))
-        return x + self.drop(self.mlp(self.norm3(x)))
+        out: Tensor = x + self.drop(self.mlp(self.norm3(x)))
+        return out
 
 
 class Translator(nn.Module):
     """Frames to tokens, with the readout tied to the embedding."""
+
+    positions: Tensor
 
     def __init__(self) -> None:
         super().__init__()

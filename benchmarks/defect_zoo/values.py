@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
 import torch
@@ -59,15 +59,24 @@ def flatten(output: Any) -> list[Tensor]:
 def _tensors(output: Any) -> Iterator[Tensor]:
     if isinstance(output, Tensor):
         yield output
-    elif isinstance(output, Distribution):
-        names = [*sorted(output.arg_constraints), *(name for name in ("base_dist",) if hasattr(output, name))]
-        for name in names:
-            yield from _tensors(getattr(output, name))
-    elif isinstance(output, Mapping):
-        for key in sorted(output):
-            yield from _tensors(output[key])
-    elif isinstance(output, list | tuple):
-        for value in output:
-            yield from _tensors(value)
-    elif hasattr(output, "__dict__") and not isinstance(output, type | nn.Module):
-        yield from _tensors({name: value for name, value in vars(output).items() if not name.startswith("_")})
+        return
+    parts = _parts(output)
+    for part in [parts[key] for key in sorted(parts)] if isinstance(parts, Mapping) else parts:
+        yield from _tensors(part)
+
+
+def _parts(output: Any) -> Mapping[str, Any] | Sequence[Any]:
+    """What an output is made of, by name where it has names."""
+    if isinstance(output, Mapping):
+        return output
+    if isinstance(output, Distribution):
+        names = [*output.arg_constraints, *(name for name in ("base_dist",) if hasattr(output, name))]
+        return {name: getattr(output, name) for name in names}
+    if isinstance(output, tuple) and hasattr(output, "_asdict"):
+        return dict(output._asdict())
+    if isinstance(output, list | tuple):
+        return output
+    if is_dataclass(output):
+        return {one.name: getattr(output, one.name) for one in fields(output)}
+    attributes = {} if isinstance(output, type | nn.Module) else getattr(output, "__dict__", {})
+    return {name: value for name, value in attributes.items() if not name.startswith("_")}

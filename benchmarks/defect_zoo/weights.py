@@ -25,7 +25,7 @@ _LOOKS: Final = (
     "ndim",
 )  # at a tensor: no use of it
 
-Fill = Callable[[nn.Module, str, Inputs], None]
+Fill = Callable[[nn.Module, str, Inputs, int], None]
 
 
 def load(source: str, seed: int = 0) -> nn.Module:
@@ -37,13 +37,13 @@ def load(source: str, seed: int = 0) -> nn.Module:
     return built
 
 
-def fill_by_name(model: nn.Module, source: str, _inputs: Inputs) -> None:
-    """The same values for the same name and shape."""
+def fill_by_name(model: nn.Module, source: str, _inputs: Inputs, sign: int) -> None:
+    """The same values for the same name and shape; vectors are of one sign."""
     for name, value in _filled(model, source):
-        _fill(value, zlib.crc32(name.encode()))
+        _fill(value, zlib.crc32(name.encode()), sign)
 
 
-def fill_by_use(model: nn.Module, source: str, inputs: Inputs) -> None:
+def fill_by_use(model: nn.Module, source: str, inputs: Inputs, sign: int) -> None:
     """The same values for the same place in the order of first use, in eval and then in train mode, of one shape.
 
     Another copy of the network is run to find the order: a forward may leave its traces.
@@ -59,7 +59,7 @@ def fill_by_use(model: nn.Module, source: str, inputs: Inputs) -> None:
     places = uses.places()
     for name, value in _filled(model, source):
         if name in places:  # by name: a network may have put another tensor in a buffer's place
-            _fill(value, places[name])
+            _fill(value, places[name], sign)
 
 
 def _filled(model: nn.Module, source: str) -> Iterator[tuple[str, Tensor]]:
@@ -82,12 +82,13 @@ def find_given(source: str) -> frozenset[str]:
     return frozenset(name for name, value in fixed if torch.equal(value, others[name]))
 
 
-def _fill(value: Tensor, seed: int) -> None:
+def _fill(value: Tensor, seed: int, sign: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     if value.dim() > 1:
         filled = torch.randn(value.shape, generator=generator, dtype=torch.float64) * (2 / value[0].numel()) ** 0.5
     else:
         filled = torch.rand(value.shape, generator=generator, dtype=torch.float64) + 0.5
+        filled *= sign if isinstance(value, nn.Parameter) else 1  # statistics stay positive
     value.data.copy_(filled)
 
 

@@ -222,7 +222,7 @@ def _owner(name: str) -> str:
 
 def _gradients(model: nn.Module, given: frozenset[str]) -> list[Call]:
     return [
-        (_owner(name), [torch.zeros(()) if value.grad is None else value.grad.clone()])
+        (_owner(name), [] if value.grad is None else [value.grad.clone()])
         for name, value in model.named_parameters()
         if name not in given
     ]

@@ -138,7 +138,7 @@ def _same_in_any_order(ours: list[Tensor], theirs: list[Tensor]) -> bool:
 def _close(a: Tensor, b: Tensor) -> bool:
     if a.shape != b.shape:
         return False
-    a, b = a.double(), b.double()
+    a, b = a.detach().double(), b.detach().double()
     largest = max((float(x[x.isfinite()].abs().max()) for x in (a, b) if x.isfinite().any()), default=0.0)
     return torch.allclose(a, b, rtol=0, atol=TOLERANCE * max(largest, 0.01), equal_nan=True)
 

@@ -14,7 +14,7 @@ FREEZE = """\
 FIRST = tuple(
     f"blocks.{index}{layer}"
     for index in (0, 1)
-    for layer in ("", ".query", ".value", ".fc1", ".fc2", ".query.base", ".value.base", ".key", ".out")
+    for layer in ("", ".norm1", ".query", ".value", ".fc1", ".fc2", ".query.base", ".value.base", ".key", ".out")
 )
 
 DEFECTS = [

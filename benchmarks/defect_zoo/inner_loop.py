@@ -45,7 +45,7 @@ class MetaLearner(nn.Module):
 
     def solve(self, support: Tensor, targets: Tensor, queries: Tensor) -> Tensor:
         """(N, 6), (N, 2) and (M, 6) -> (M, 2)."""
-        params = dict(self.learner.named_parameters())
+        params: dict[str, Tensor] = dict(self.learner.named_parameters())
         for _ in range(STEPS):
             predicted = functional_call(self.learner, params, (support,))
             loss = functional.mse_loss(predicted, targets)

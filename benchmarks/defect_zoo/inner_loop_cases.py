@@ -101,8 +101,8 @@ DEFECTS = [
     defect(
         "a learner copied for each task",
         "detached gradient",
-        "        params = dict(self.learner.named_parameters())\n",
-        "        params = dict(copy.deepcopy(self.learner).named_parameters())\n",
+        "        params: dict[str, Tensor] = dict(self.learner.named_parameters())\n",
+        "        params: dict[str, Tensor] = dict(copy.deepcopy(self.learner).named_parameters())\n",
         *SECOND,
         also=(Edit("import torch\n", "import copy\n\nimport torch\n"),),
     ),
@@ -149,7 +149,7 @@ REWRITES = [
     rewrite(
         "start cloned",
         (
-            "params = dict(self.learner.named_parameters())",
+            "params: dict[str, Tensor] = dict(self.learner.named_parameters())",
             "params = {name: value.clone() for name, value in self.learner.named_parameters()}",
         ),
     ),
@@ -192,7 +192,7 @@ REWRITES = [
     rewrite(
         "rates before the steps",
         ("            rates = self.log_rates.exp()\n", ""),
-        ("        params = dict(", "        rates = self.log_rates.exp()\n        params = dict("),
+        ("        params: dict", "        rates = self.log_rates.exp()\n        params: dict"),
     ),
     rewrite(
         "tasks by index",

@@ -209,7 +209,7 @@ REWRITES = [
         (TIME, TIME.replace("time_embedding(step)", "self.embed(step)")),
         (
             "        self.label = nn",
-            """        rates = torch.exp(-math.log(10_000.0) * torch.arange(TIME // 2) / (TIME // 2))
+            """        rates = torch.exp(-math.log(10_000.0) * torch.arange(TIME // 2, dtype=torch.float32) / (TIME // 2))
         self.register_buffer("rates", rates, persistent=False)
         self.label = nn""",
         ),

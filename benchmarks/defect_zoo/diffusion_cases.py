@@ -209,7 +209,8 @@ REWRITES = [
         (TIME, TIME.replace("time_embedding(step)", "self.embed(step)")),
         (
             "        self.label = nn",
-            """        rates = torch.exp(-math.log(10_000.0) * torch.arange(TIME // 2, dtype=torch.float32) / (TIME // 2))
+            """        half = TIME // 2
+        rates = torch.exp(-math.log(10_000.0) * torch.arange(half, dtype=torch.float32) / half)
         self.register_buffer("rates", rates, persistent=False)
         self.label = nn""",
         ),

@@ -14,15 +14,12 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from .values import Inputs, flatten, make_inputs
-from .weights import Fill, fill_by_name, fill_by_use, find_given, load
+from .values import Inputs, are_equal, flatten, make_inputs, to_strided
+from .weights import NEGATIVE, VARIANTS, Fill, fill_by_name, fill_by_use, find_given, load
 
 TOLERANCE: Final = 1e-10
 OUTPUT: Final = "output"
-SIGNS: Final = (
-    1,
-    -1,
-)  # of vectors: an output that lies on one side of a kink with one lies on the other with the other
+
 
 Call = tuple[str, list[Tensor]]
 
@@ -54,12 +51,12 @@ def find_first_differences(original: str, changed: str, inputs: tuple[str, ...])
     both right, unless it stands in another's place. Where only gradients differ, so are the first in the order of
     execution and the first on the way back.
     """
-    found = (_find_first_differences(original, changed, inputs, sign) for sign in SIGNS)
+    found = (_find_first_differences(original, changed, inputs, variant) for variant in VARIANTS)
     return next((names for names in found if names), [])
 
 
-def _find_first_differences(original: str, changed: str, inputs: tuple[str, ...], sign: int) -> list[str]:
-    one, other = (observe(source, inputs, fill_by_name, sign) for source in (original, changed))
+def _find_first_differences(original: str, changed: str, inputs: tuple[str, ...], variant: str) -> list[str]:
+    one, other = (observe(source, inputs, fill_by_name, variant) for source in (original, changed))
     for ours, theirs in ((one.eval_calls, other.eval_calls), (one.train_calls, other.train_calls)):
         if found := _first_calls(ours, theirs):
             return found
@@ -108,11 +105,11 @@ def _first_calls(ours: list[Call], theirs: list[Call]) -> list[str]:
 
 def is_equivalent(original: str, changed: str, inputs: tuple[str, ...]) -> bool:
     """True when outputs, gradients and buffers agree, with the same weights by order of first use."""
-    return all(_is_equivalent(original, changed, inputs, sign) for sign in SIGNS)
+    return all(_is_equivalent(original, changed, inputs, variant) for variant in (VARIANTS[0], NEGATIVE))
 
 
-def _is_equivalent(original: str, changed: str, inputs: tuple[str, ...], sign: int) -> bool:
-    one, other = (observe(source, inputs, fill_by_use, sign) for source in (original, changed))
+def _is_equivalent(original: str, changed: str, inputs: tuple[str, ...], variant: str) -> bool:
+    one, other = (observe(source, inputs, fill_by_use, variant) for source in (original, changed))
     if not all(_same(one.stages()[mode][-1][1], other.stages()[mode][-1][1]) for mode in (0, 1)):
         return False
     pairs = ((one.gradients, other.gradients), (one.moved, other.moved), (one.initial, other.initial))
@@ -128,7 +125,7 @@ def _same(ours: list[Tensor], theirs: list[Tensor]) -> bool:
 def _same_in_any_order(ours: list[Tensor], theirs: list[Tensor]) -> bool:
     left = list(theirs)
     for tensor in ours:
-        match = next((index for index, other in enumerate(left) if _close(tensor, other)), None)
+        match = next((index for index, other in enumerate(left) if _close(tensor.squeeze(), other.squeeze())), None)
         if match is None:
             return False
         left.pop(match)
@@ -138,7 +135,7 @@ def _same_in_any_order(ours: list[Tensor], theirs: list[Tensor]) -> bool:
 def _close(a: Tensor, b: Tensor) -> bool:
     if a.shape != b.shape:
         return False
-    a, b = a.detach().double(), b.detach().double()
+    a, b = to_strided(a.detach()).double(), to_strided(b.detach()).double()
     largest = max((float(x[x.isfinite()].abs().max()) for x in (a, b) if x.isfinite().any()), default=0.0)
     return torch.allclose(a, b, rtol=0, atol=TOLERANCE * max(largest, 0.01), equal_nan=True)
 
@@ -146,19 +143,19 @@ def _close(a: Tensor, b: Tensor) -> bool:
 # ---------------------------------------------------------------------------------------------- one network
 
 
-def observe(source: str, inputs: tuple[str, ...], fill: Fill, sign: int) -> Observation:
+def observe(source: str, inputs: tuple[str, ...], fill: Fill, variant: str) -> Observation:
     """Run the network that a source text builds, in eval and in train mode; in eval mode alone if the other dies."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)  # so that a table and the same table computed on the fly agree
     try:
-        return _observe(source, make_inputs(inputs), fill, sign)
+        return _observe(source, make_inputs(inputs), fill, variant)
     finally:
         torch.set_default_dtype(before)
 
 
-def _observe(source: str, made: Inputs, fill: Fill, sign: int) -> Observation:
+def _observe(source: str, made: Inputs, fill: Fill, variant: str) -> Observation:
     model, seen = load(source).double(), Observation(initial=_constants(source))
-    fill(model, source, made, sign)
+    fill(model, source, made, variant)
     before = {name: value.detach().clone() for name, value in _state(model)}
     order: list[str] = []
     seen.eval_calls = _run_in_eval_mode(model, made)
@@ -202,7 +199,8 @@ def _state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def _moved(model: nn.Module, before: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
     for name, value in _state(model):
-        if not name.endswith("num_batches_tracked") and not _same([before[name]], [value]):
+        known = name in before and not name.endswith("num_batches_tracked")  # a table may be made at first use
+        if known and not _same([before[name]], [value]):
             yield name, value
 
 
@@ -210,7 +208,7 @@ def _constants(source: str) -> list[Call]:
     """The parameters that start with the same values under every seed; of the others, that they don't."""
     first, second = (dict(load(source, seed).named_parameters()) for seed in (0, 1))
     return [
-        (_owner(name), [value.detach()] if torch.equal(value, second[name]) else [])
+        (_owner(name), [value.detach()] if are_equal(value, second[name]) else [])
         for name, value in first.items()
         if name not in find_given(source)
     ]
@@ -240,7 +238,11 @@ def _run(model: nn.Module, made: Inputs, order: list[str] | None = None) -> list
 
         return hook
 
-    handles = [module.register_forward_hook(remember(name)) for name, module in model.named_modules() if name]
+    handles = [
+        module.register_forward_hook(remember(name))
+        for name, module in model.named_modules()
+        if name and not isinstance(module, torch.jit.ScriptModule)  # which takes no hooks
+    ]
     calls.append((OUTPUT, [tensor.clone() for tensor in flatten(made.run(model))]))
     for handle in handles:
         handle.remove()

@@ -125,6 +125,14 @@ REWRITES = [
         ),
     ),
     rewrite(
+        "spectral norm by parametrization",
+        (
+            IMPORT,
+            "from torch.nn.utils import prune, weight_norm\n"
+            "from torch.nn.utils.parametrizations import spectral_norm\n",
+        ),
+    ),
+    rewrite(
         "activation in the forward",
         (ACTIVATE, ""),
         (

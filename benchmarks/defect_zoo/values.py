@@ -80,3 +80,13 @@ def _parts(output: Any) -> Mapping[str, Any] | Sequence[Any]:
         return {one.name: getattr(output, one.name) for one in fields(output)}
     attributes = {} if isinstance(output, type | nn.Module) else getattr(output, "__dict__", {})
     return {name: value for name, value in attributes.items() if not name.startswith("_")}
+
+
+def are_equal(a: Tensor, b: Tensor) -> bool:
+    """True when every element agrees, of sparse tensors, too."""
+    return torch.equal(to_strided(a), to_strided(b))
+
+
+def to_strided(tensor: Tensor) -> Tensor:
+    """A tensor with all its elements."""
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()

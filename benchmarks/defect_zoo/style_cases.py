@@ -184,7 +184,14 @@ DEFECTS = [
         "self.rgb2(x, w) + 0 * self.enlarge(image)",
         "output",
     ),
-    defect("second layer for both", "sharing", "image = self.rgb1(x, w)", "image = self.rgb2(x, w)", "rgb1.style"),
+    defect(
+        "second layer for both",
+        "sharing",
+        "image = self.rgb1(x, w)",
+        "image = self.rgb2(x, w)",
+        "rgb1.style",
+        "rgb2.style",
+    ),
     defect(
         "style detached for colours",
         "detached gradient",
@@ -201,6 +208,7 @@ DEFECTS = [
         "torch.rsqrt(weight.detach().square()",
         "mapping.fc1",
         "layer2.conv",
+        "layer2.conv.style",
     ),
 ]
 
@@ -345,9 +353,6 @@ class Scaled(''',
 
 class Scaled(''',
         ),
-    ),
-    rewrite(
-        "noise no part of the checkpoint", ("torch.randn(size, size))", "torch.randn(size, size), persistent=False)")
     ),
     rewrite("noise with all its axes", ("torch.randn(size, size))", "torch.randn(1, 1, size, size))")),
     rewrite(

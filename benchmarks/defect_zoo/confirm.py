@@ -7,10 +7,12 @@ compared in full.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -159,7 +161,7 @@ def _observe(source: str, made: Inputs, fill: Fill, variant: str) -> Observation
     before = {name: value.detach().clone() for name, value in _state(model)}
     order: list[str] = []
     seen.eval_calls = _run_in_eval_mode(model, made)
-    torch.manual_seed(1)
+    _seed(1)
     seen.train_calls = _run_in_train_mode(model, made, order)
     if seen.train_calls[-1][1]:
         _backward(seen.train_calls[-1][1])
@@ -173,6 +175,12 @@ def _observe(source: str, made: Inputs, fill: Fill, variant: str) -> Observation
     seen.buffers = [(_owner(name), [value.detach().clone()]) for name, value in kept.items()]
     seen.moved = [(_owner(name), [value.detach().clone()]) for name, value in moved.items()]
     return seen
+
+
+def _seed(seed: int) -> None:
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
 
 
 def _run_in_eval_mode(model: nn.Module, made: Inputs) -> list[Call]:

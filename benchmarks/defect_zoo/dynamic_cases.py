@@ -238,7 +238,7 @@ REWRITES = [
         "norm by hand",
         (
             "functional.group_norm(x, 1) * (1 + scale)",
-            "((x - x.mean(dim=(2, 3), keepdim=True)) / (x.var(dim=(1, 2, 3), keepdim=True, "
+            "((x - x.mean(dim=(1, 2, 3), keepdim=True)) / (x.var(dim=(1, 2, 3), keepdim=True, "
             "unbiased=False) + 1e-5).sqrt()) * (1 + scale)",
         ),
     ),

@@ -7,10 +7,12 @@ compared in full.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +31,7 @@ class Observation:
     """Everything that a network did: calls in the order in which they finished, then values by owner's name.
 
     `buffers` has the parameters that the forward itself writes, too; `moved` are those of both that a training step
-    writes, without the count of batches, which has no influence.
+    writes, without the count of batches, which has no influence. `later_calls` are in eval mode again, after that step.
     """
 
     eval_calls: list[Call] = field(default_factory=list)
@@ -38,6 +40,7 @@ class Observation:
     buffers: list[Call] = field(default_factory=list)
     moved: list[Call] = field(default_factory=list)
     initial: list[Call] = field(default_factory=list)
+    later_calls: list[Call] = field(default_factory=list)
 
     def stages(self) -> list[list[Call]]:
         """In the order in which they are compared."""
@@ -68,7 +71,7 @@ def _find_first_differences(original: str, changed: str, inputs: tuple[str, ...]
         names = [name for (name, a), (_, b) in _in_pairs(ours, theirs) if not _same(a, b)]
         if names or len(ours) != len(theirs):
             return names[:1] or ["a number"]
-    return []
+    return _first_calls(one.later_calls, other.later_calls)
 
 
 def _in_pairs(ours: list[Call], theirs: list[Call]) -> list[tuple[Call, Call]]:
@@ -111,6 +114,8 @@ def is_equivalent(original: str, changed: str, inputs: tuple[str, ...]) -> bool:
 def _is_equivalent(original: str, changed: str, inputs: tuple[str, ...], variant: str) -> bool:
     one, other = (observe(source, inputs, fill_by_use, variant) for source in (original, changed))
     if not all(_same(one.stages()[mode][-1][1], other.stages()[mode][-1][1]) for mode in (0, 1)):
+        return False
+    if not _same(one.later_calls[-1][1], other.later_calls[-1][1]):
         return False
     pairs = ((one.gradients, other.gradients), (one.moved, other.moved), (one.initial, other.initial))
     return all(
@@ -159,7 +164,7 @@ def _observe(source: str, made: Inputs, fill: Fill, variant: str) -> Observation
     before = {name: value.detach().clone() for name, value in _state(model)}
     order: list[str] = []
     seen.eval_calls = _run_in_eval_mode(model, made)
-    torch.manual_seed(1)
+    _seed(1)
     seen.train_calls = _run_in_train_mode(model, made, order)
     if seen.train_calls[-1][1]:
         _backward(seen.train_calls[-1][1])
@@ -172,7 +177,14 @@ def _observe(source: str, made: Inputs, fill: Fill, variant: str) -> Observation
     kept = {**dict(model.named_buffers()), **moved}
     seen.buffers = [(_owner(name), [value.detach().clone()]) for name, value in kept.items()]
     seen.moved = [(_owner(name), [value.detach().clone()]) for name, value in moved.items()]
+    seen.later_calls = _run_in_eval_mode(model, made)
     return seen
+
+
+def _seed(seed: int) -> None:
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
 
 
 def _run_in_eval_mode(model: nn.Module, made: Inputs) -> list[Call]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
@@ -15,29 +16,36 @@ NUM_EXAMPLES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Tensors by position, or by keyword."""
+    """Tensors, or lists of them, by position or by keyword."""
 
-    args: list[Tensor]
-    kwargs: dict[str, Tensor]
+    args: list[Tensor | list[Tensor]]
+    kwargs: dict[str, Tensor | list[Tensor]]
 
     def run(self, model: nn.Module) -> Any:
         """What the network makes of copies of them."""
-        kwargs = {name: tensor.clone() for name, tensor in self.kwargs.items()}
-        return model(*[tensor.clone() for tensor in self.args], **kwargs)
+        kwargs = {name: _copy(value) for name, value in self.kwargs.items()}
+        return model(*[_copy(value) for value in self.args], **kwargs)
+
+
+def _copy(value: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    return value.clone() if isinstance(value, Tensor) else [tensor.clone() for tensor in value]
 
 
 def make_inputs(
     inputs: tuple[str, ...], num_examples: int = NUM_EXAMPLES, dtype: torch.dtype = torch.float64
 ) -> Inputs:
-    """Fixed tensors for inputs as on the command line: `B,3,8,8`, `B,12:int64<50`, `mask=B,7:bool`."""
+    """Fixed tensors for inputs as on the command line: `B,3`, `B,12:int64<50`, `mask=B,7:bool`, `[["B",3],["B",5]]`."""
     made = Inputs([], {})
     for index, text in enumerate(inputs):
         name, _, shape = text.rpartition("=")
-        tensor = _make_input(shape, torch.Generator().manual_seed(index), num_examples, dtype)
+        generator = torch.Generator().manual_seed(index)
+        parts = [",".join(map(str, part)) for part in json.loads(shape)] if shape.startswith("[") else [shape]
+        tensors = [_make_input(part, generator, num_examples, dtype) for part in parts]
+        value = tensors if shape.startswith("[") else tensors[0]
         if name:
-            made.kwargs[name] = tensor
+            made.kwargs[name] = value
         else:
-            made.args.append(tensor)
+            made.args.append(value)
     return made
 
 

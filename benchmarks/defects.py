@@ -18,9 +18,9 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from defect_zoo.case import Defect, Family, Rewrite, apply_edits, family_names, load_family
@@ -29,6 +29,9 @@ from defect_zoo.values import flatten, make_inputs
 from defect_zoo.weights import load
 from structure import describe_machine
 from tabulate import tabulate
+
+if TYPE_CHECKING:
+    from archcheck.findings import Mismatch
 
 METHODS: Final = ("totals", "per-layer shapes", "seeded snapshot", "archcheck")
 STRUCTURE: Final = ("spec", "shapes", "parameters", "compute")
@@ -40,12 +43,13 @@ ORIGINAL: Final = Rewrite("the original", ())
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the methods said of one case, and the layer that archcheck named first."""
+    """What the methods said of one case, the layer that archcheck named first, and its first line."""
 
     family: str
     case: Defect | Rewrite
     alarms: frozenset[str]
     layer: str | None = None
+    message: str = ""
 
     @property
     def title(self) -> str:
@@ -80,7 +84,7 @@ def main(arguments: list[str]) -> int:
         return confirm_cases(families)
     start, tally = time.perf_counter(), Tally()
     for family in families:
-        tally.verdicts += judge_family(family)
+        tally.verdicts += judge_family(replace(family, rewrites=(ORIGINAL, *family.rewrites)))
         print(family.name, file=sys.stderr, flush=True)
     print(describe_machine(), f"\n{time.perf_counter() - start:.0f} s\n")
     print(format_tally(tally))
@@ -91,16 +95,22 @@ def main(arguments: list[str]) -> int:
 
 
 def judge_family(family: Family) -> Iterator[Verdict]:
-    """Every case of a family, and its network as it is, by every method."""
+    """Every case of a family, by every method.
+
+    Where archcheck alarms on the very network that it wrote the spec of, its verdict on a case is worth nothing.
+    """
     original = _snapshot(family.source, family.inputs)
     with tempfile.TemporaryDirectory() as folder:
         spec, complaint = _record_spec(family, Path(folder))
-        if complaint:
-            yield Verdict(family.name, ORIGINAL, frozenset({METHODS[-1]}), complaint)
-        for case in (*(() if complaint else (ORIGINAL,)), *family.cases):
+        complaint = complaint or _ask_archcheck(family.source, spec, is_rewrite=False).message
+        for case in family.cases:
             changed = apply_edits(family.source, case.edits)
-            alarms, layer = _ask_archcheck(changed, spec, is_rewrite=isinstance(case, Rewrite))
-            yield Verdict(family.name, case, alarms | _compare(original, _snapshot(changed, family.inputs)), layer)
+            if complaint:
+                answer = _no_verdict(f"alarm on the sound network: {complaint}", isinstance(case, Rewrite))
+            else:
+                answer = _ask_archcheck(changed, spec, is_rewrite=isinstance(case, Rewrite))
+            alarms = answer.alarms | _compare(original, _snapshot(changed, family.inputs))
+            yield Verdict(family.name, case, alarms, answer.layer, answer.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +140,8 @@ def _compare(original: _Snapshot | None, changed: _Snapshot | None) -> set[str]:
     return set() if all(torch.allclose(a, b) for a, b in zip(ours, theirs, strict=True)) else {"seeded snapshot"}
 
 
-def _record_spec(family: Family, folder: Path) -> tuple[Path, str | None]:
-    """The spec, and what kept it from being recorded in full."""
+def _record_spec(family: Family, folder: Path) -> tuple[Path, str]:
+    """The spec, and what kept it from being recorded in full, if anything did."""
     from archcheck.cli.command_line import main as archcheck
 
     (folder / "net.py").write_text(family.source, encoding="utf-8")
@@ -140,11 +150,20 @@ def _record_spec(family: Family, folder: Path) -> tuple[Path, str | None]:
         status = archcheck(["new", "net.py:build", *inputs, "--output", SPEC])
     spec = folder / SPEC
     complete = status == 0 and "\nfunction:" in spec.read_text(encoding="utf-8")
-    return spec, None if complete else f"archcheck new, status {status}: {' '.join(printed.getvalue().split())}"
+    return spec, "" if complete else f"archcheck new, status {status}: {' '.join(printed.getvalue().split())}"
 
 
-def _ask_archcheck(source: str, spec: Path, *, is_rewrite: bool) -> tuple[frozenset[str], str | None]:
-    """Which of archcheck's two methods complain, and the first layer named.
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Which of archcheck's two methods complain, the layer named first, and the first line of all checks."""
+
+    alarms: frozenset[str]
+    layer: str | None = None
+    message: str = ""
+
+
+def _ask_archcheck(source: str, spec: Path, *, is_rewrite: bool) -> _Answer:
+    """What archcheck says of a changed network.
 
     A rewrite may rename layers, and a spec that lists them then says so, as it should: what must stay silent is the
     function.
@@ -154,24 +173,32 @@ def _ask_archcheck(source: str, spec: Path, *, is_rewrite: bool) -> tuple[frozen
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "net.py").write_text(source, encoding="utf-8")
-        if not spec.exists():
-            return frozenset({METHODS[-1]} if is_rewrite else ()), "nothing recorded"
         shutil.copy(spec, folder / SPEC)
         try:
             with _quietly(folder):
-                verification = archcheck.verify(folder / SPEC)
-        except Exception as error:  # archcheck's own: no verdict, so wrong for a defect and for a rewrite alike
-            return frozenset({METHODS[-1]} if is_rewrite else ()), f"{type(error).__name__}: {error}"
-    outcomes, unmeasured = verification.outcomes, verification.unmeasured
+                result = archcheck.verify(folder / SPEC)
+        except Exception as error:  # archcheck's own
+            return _no_verdict(f"{type(error).__name__}: {error}", is_rewrite)
+    outcomes, unmeasured = result.outcomes, "; ".join(result.unmeasured.values())
     structure = any(outcomes.get(check) for check in STRUCTURE)
     function = any(outcomes.get(check) for check in FUNCTION)
     alarms = {"per-layer shapes"} if structure else set()
     if function or (structure and not is_rewrite) or (unmeasured and is_rewrite):
         alarms.add("archcheck")
-    first = next((outcomes[check][0].subject for check in (*FUNCTION, *STRUCTURE[1:]) if outcomes.get(check)), None)
-    if first is None:
-        return frozenset(alarms), "; ".join(unmeasured.values()) or None
-    return frozenset(alarms), re.sub(r"\[\d+\]$", "", first)
+    first = next((outcomes[check][0] for check in (*FUNCTION, *STRUCTURE[1:]) if outcomes.get(check)), None)
+    layer = re.sub(r"\[\d+\]$", "", first.subject) if first else unmeasured or None
+    return _Answer(frozenset(alarms), layer, _first_line(result.mismatches[0]) if result.mismatches else unmeasured)
+
+
+def _no_verdict(reason: str, is_rewrite: bool) -> _Answer:
+    """Wrong for a defect and for a rewrite alike."""
+    return _Answer(frozenset({METHODS[-1]} if is_rewrite else ()), reason, reason)
+
+
+def _first_line(mismatch: Mismatch) -> str:
+    """A message's first line without its place, and the cause, where one was found."""
+    cause = dict(mismatch.notes).get("cause")
+    return f"{mismatch.subject}: {mismatch.problem}" + (f" ({cause})" if cause else "")
 
 
 @contextlib.contextmanager

@@ -226,7 +226,7 @@ REWRITES = [
         (
             MAPPED,
             "        with torch.enable_grad():\n"
-            "            points = points.detach().requires_grad_(True)\n"
+            "            points = points if points.requires_grad else points.detach().requires_grad_(True)\n"
             "            found = [self.by_autograd(member, points) for member in self.members]\n"
             "        values, residuals = (torch.stack(parts) for parts in zip(*found, strict=True))\n",
         ),

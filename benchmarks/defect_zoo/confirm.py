@@ -7,38 +7,31 @@ compared in full.
 
 from __future__ import annotations
 
-import zlib
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+
+from .values import Inputs, are_equal, flatten, make_inputs, to_strided
+from .weights import NEGATIVE, VARIANTS, Fill, fill_by_name, fill_by_use, find_given, load
 
 TOLERANCE: Final = 1e-10
 OUTPUT: Final = "output"
-NUM_EXAMPLES: Final = 4
-_LOOKS: Final = (
-    "dtype",
-    "device",
-    "shape",
-    "requires_grad",
-    "is_cuda",
-    "is_nested",
-    "ndim",
-)  # at a tensor: no use of it
+
 
 Call = tuple[str, list[Tensor]]
-Fill = Callable[[nn.Module, list[Tensor]], None]
 
 
 @dataclass(slots=True)
 class Observation:
     """Everything that a network did: calls in the order in which they finished, then values by owner's name.
 
-    `moved` are the buffers that a training step writes, without the count of batches, which has no influence.
+    `buffers` has the parameters that the forward itself writes, too; `moved` are those of both that a training step
+    writes, without the count of batches, which has no influence. `later_calls` are in eval mode again, after that step.
     """
 
     eval_calls: list[Call] = field(default_factory=list)
@@ -47,6 +40,7 @@ class Observation:
     buffers: list[Call] = field(default_factory=list)
     moved: list[Call] = field(default_factory=list)
     initial: list[Call] = field(default_factory=list)
+    later_calls: list[Call] = field(default_factory=list)
 
     def stages(self) -> list[list[Call]]:
         """In the order in which they are compared."""
@@ -60,7 +54,12 @@ def find_first_differences(original: str, changed: str, inputs: tuple[str, ...])
     both right, unless it stands in another's place. Where only gradients differ, so are the first in the order of
     execution and the first on the way back.
     """
-    one, other = (observe(source, inputs, fill_by_name) for source in (original, changed))
+    found = (_find_first_differences(original, changed, inputs, variant) for variant in VARIANTS)
+    return next((names for names in found if names), [])
+
+
+def _find_first_differences(original: str, changed: str, inputs: tuple[str, ...], variant: str) -> list[str]:
+    one, other = (observe(source, inputs, fill_by_name, variant) for source in (original, changed))
     for ours, theirs in ((one.eval_calls, other.eval_calls), (one.train_calls, other.train_calls)):
         if found := _first_calls(ours, theirs):
             return found
@@ -72,7 +71,7 @@ def find_first_differences(original: str, changed: str, inputs: tuple[str, ...])
         names = [name for (name, a), (_, b) in _in_pairs(ours, theirs) if not _same(a, b)]
         if names or len(ours) != len(theirs):
             return names[:1] or ["a number"]
-    return []
+    return _first_calls(one.later_calls, other.later_calls)
 
 
 def _in_pairs(ours: list[Call], theirs: list[Call]) -> list[tuple[Call, Call]]:
@@ -109,8 +108,14 @@ def _first_calls(ours: list[Call], theirs: list[Call]) -> list[str]:
 
 def is_equivalent(original: str, changed: str, inputs: tuple[str, ...]) -> bool:
     """True when outputs, gradients and buffers agree, with the same weights by order of first use."""
-    one, other = (observe(source, inputs, fill_by_use) for source in (original, changed))
+    return all(_is_equivalent(original, changed, inputs, variant) for variant in (VARIANTS[0], NEGATIVE))
+
+
+def _is_equivalent(original: str, changed: str, inputs: tuple[str, ...], variant: str) -> bool:
+    one, other = (observe(source, inputs, fill_by_use, variant) for source in (original, changed))
     if not all(_same(one.stages()[mode][-1][1], other.stages()[mode][-1][1]) for mode in (0, 1)):
+        return False
+    if not _same(one.later_calls[-1][1], other.later_calls[-1][1]):
         return False
     pairs = ((one.gradients, other.gradients), (one.moved, other.moved), (one.initial, other.initial))
     return all(
@@ -125,7 +130,7 @@ def _same(ours: list[Tensor], theirs: list[Tensor]) -> bool:
 def _same_in_any_order(ours: list[Tensor], theirs: list[Tensor]) -> bool:
     left = list(theirs)
     for tensor in ours:
-        match = next((index for index, other in enumerate(left) if _close(tensor, other)), None)
+        match = next((index for index, other in enumerate(left) if _close(tensor.squeeze(), other.squeeze())), None)
         if match is None:
             return False
         left.pop(match)
@@ -135,7 +140,7 @@ def _same_in_any_order(ours: list[Tensor], theirs: list[Tensor]) -> bool:
 def _close(a: Tensor, b: Tensor) -> bool:
     if a.shape != b.shape:
         return False
-    a, b = a.detach().double(), b.detach().double()
+    a, b = to_strided(a.detach()).double(), to_strided(b.detach()).double()
     largest = max((float(x[x.isfinite()].abs().max()) for x in (a, b) if x.isfinite().any()), default=0.0)
     return torch.allclose(a, b, rtol=0, atol=TOLERANCE * max(largest, 0.01), equal_nan=True)
 
@@ -143,82 +148,114 @@ def _close(a: Tensor, b: Tensor) -> bool:
 # ---------------------------------------------------------------------------------------------- one network
 
 
-def load(source: str) -> nn.Module:
-    """The network that a source text builds."""
-    module = ModuleType("net")
-    exec(compile(source, "net.py", "exec", dont_inherit=True), module.__dict__)
-    built: nn.Module = module.__dict__["build"]()
-    return built
-
-
-def _load_double(source: str) -> nn.Module:
-    """The network in float64, layers included that it hides from `named_parameters`."""
-    torch.set_default_dtype(torch.float64)
+def observe(source: str, inputs: tuple[str, ...], fill: Fill, variant: str) -> Observation:
+    """Run the network that a source text builds, in eval and in train mode; in eval mode alone if the other dies."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # so that a table and the same table computed on the fly agree
     try:
-        return load(source).double()
+        return _observe(source, make_inputs(inputs), fill, variant)
     finally:
-        torch.set_default_dtype(torch.float32)
+        torch.set_default_dtype(before)
 
 
-def observe(source: str, inputs: tuple[str, ...], fill: Fill) -> Observation:
-    """Run the network that a source text builds, in eval and in train mode."""
-    model, seen = _load_double(source), Observation(initial=_constants(source))
-    tensors = make_inputs(inputs)
-    fill(model, tensors)
-    before = {name: value.clone() for name, value in model.named_buffers()}
-    with torch.no_grad():
-        seen.eval_calls = _run(model.eval(), tensors)
-    torch.manual_seed(1)
+def _observe(source: str, made: Inputs, fill: Fill, variant: str) -> Observation:
+    model, seen = load(source).double(), Observation(initial=_constants(source))
+    fill(model, source, made, variant)
+    before = {name: value.detach().clone() for name, value in _state(model)}
     order: list[str] = []
-    calls = _run(model.train(), tensors, order)
-    seen.train_calls = calls
-    _backward(calls[-1][1])
-    owners = sorted(_gradients(model), key=lambda one: order.index(one[0]) if one[0] in order else len(order))
-    seen.gradients = owners
-    seen.buffers = [(_owner(name), [value.detach().clone()]) for name, value in model.named_buffers()]
-    seen.moved = [(_owner(name), [value.detach().clone()]) for name, value in _moved_buffers(model, before)]
+    seen.eval_calls = _run_in_eval_mode(model, made)
+    _seed(1)
+    seen.train_calls = _run_in_train_mode(model, made, order)
+    if seen.train_calls[-1][1]:
+        _backward(seen.train_calls[-1][1])
+    else:
+        _backward(_run(model.eval(), made, order)[-1][1])
+    seen.gradients = sorted(
+        _gradients(model, find_given(source)), key=lambda one: order.index(one[0]) if one[0] in order else len(order)
+    )
+    moved = dict(_moved(model, before))
+    kept = {**dict(model.named_buffers()), **moved}
+    seen.buffers = [(_owner(name), [value.detach().clone()]) for name, value in kept.items()]
+    seen.moved = [(_owner(name), [value.detach().clone()]) for name, value in moved.items()]
+    seen.later_calls = _run_in_eval_mode(model, made)
     return seen
 
 
-def _moved_buffers(model: nn.Module, before: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    for name, value in model.named_buffers():
-        if not name.endswith("num_batches_tracked") and not _same([before[name]], [value]):
+def _seed(seed: int) -> None:
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def _run_in_eval_mode(model: nn.Module, made: Inputs) -> list[Call]:
+    try:
+        with torch.no_grad():
+            return _run(model.eval(), made)
+    except RuntimeError as error:  # of those that ask for gradients in the forward
+        if "does not require grad" not in str(error):
+            raise
+        return _run(model.eval(), made)
+
+
+def _run_in_train_mode(model: nn.Module, made: Inputs, order: list[str]) -> list[Call]:
+    try:
+        return _run(model.train(), made, order)
+    except (RuntimeError, ValueError, TypeError, AssertionError):  # by design, as without targets
+        return [(OUTPUT, [])]
+
+
+def _state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from model.named_parameters()
+    yield from model.named_buffers()
+
+
+def _moved(model: nn.Module, before: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    for name, value in _state(model):
+        known = name in before and not name.endswith("num_batches_tracked")  # a table may be made at first use
+        if known and not _same([before[name]], [value]):
             yield name, value
 
 
 def _constants(source: str) -> list[Call]:
     """The parameters that start with the same values under every seed; of the others, that they don't."""
-    builds = []
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        builds.append(dict(load(source).named_parameters()))
-    first, second = builds
-    return [(_owner(name), [first[name].detach()] if torch.equal(first[name], second[name]) else []) for name in first]
+    first, second = (dict(load(source, seed).named_parameters()) for seed in (0, 1))
+    return [
+        (_owner(name), [value.detach()] if are_equal(value, second[name]) else [])
+        for name, value in first.items()
+        if name not in find_given(source)
+    ]
 
 
 def _owner(name: str) -> str:
     return name.rpartition(".")[0] or OUTPUT
 
 
-def _gradients(model: nn.Module) -> list[Call]:
+def _gradients(model: nn.Module, given: frozenset[str]) -> list[Call]:
     return [
-        (_owner(name), [torch.zeros(()) if value.grad is None else value.grad.clone()])
+        (_owner(name), [] if value.grad is None else [value.grad.clone()])
         for name, value in model.named_parameters()
+        if name not in given
     ]
 
 
-def _run(model: nn.Module, tensors: list[Tensor], order: list[str] | None = None) -> list[Call]:
+def _run(model: nn.Module, made: Inputs, order: list[str] | None = None) -> list[Call]:
+    """Every call of every module; those inside a transform of torch.func hold no values of their own."""
     calls: list[Call] = []
 
     def remember(name: str) -> Callable[..., None]:
         def hook(_module: nn.Module, _args: Any, output: Any) -> None:
-            calls.append((name, [tensor.clone() for tensor in flatten(output)]))
+            tensors = flatten(output)
+            if not any(torch._C._functorch.is_functorch_wrapped_tensor(tensor) for tensor in tensors):
+                calls.append((name, [tensor.clone() for tensor in tensors]))
 
         return hook
 
-    named = [(name or OUTPUT, module) for name, module in model.named_modules()]
-    handles = [module.register_forward_hook(remember(name)) for name, module in named]
-    model(*[tensor.clone() for tensor in tensors])
+    handles = [
+        module.register_forward_hook(remember(name))
+        for name, module in model.named_modules()
+        if name and not isinstance(module, torch.jit.ScriptModule)  # which takes no hooks
+    ]
+    calls.append((OUTPUT, [tensor.clone() for tensor in flatten(made.run(model))]))
     for handle in handles:
         handle.remove()
     if order is not None:
@@ -228,83 +265,6 @@ def _run(model: nn.Module, tensors: list[Tensor], order: list[str] | None = None
 
 def _backward(outputs: list[Tensor]) -> None:
     total = sum((out * torch.cos(torch.arange(out.numel(), dtype=out.dtype)).view_as(out)).sum() for out in outputs
-                if out.is_floating_point())  # fmt: skip
+                if out.is_floating_point() and out.requires_grad)  # fmt: skip
     assert isinstance(total, Tensor)
     total.backward()  # type: ignore[no-untyped-call]
-
-
-def flatten(output: Any) -> list[Tensor]:
-    """The tensors of a nested output, in order, those of a dict by key."""
-    if isinstance(output, Tensor):
-        return [output]
-    if isinstance(output, Mapping):
-        return [tensor for key in sorted(output) for tensor in flatten(output[key])]
-    return [tensor for value in output for tensor in flatten(value)] if isinstance(output, list | tuple) else []
-
-
-def make_inputs(
-    inputs: tuple[str, ...], num_examples: int = NUM_EXAMPLES, dtype: torch.dtype = torch.float64
-) -> list[Tensor]:
-    """Fixed tensors for inputs as on the command line: `B,3,8,8` or `B,12:int64<50`."""
-    return [
-        _make_input(text, torch.Generator().manual_seed(index), num_examples, dtype)
-        for index, text in enumerate(inputs)
-    ]
-
-
-def _make_input(text: str, generator: torch.Generator, num_examples: int, dtype: torch.dtype) -> Tensor:
-    dims, _, integers = text.partition(":")
-    shape = [num_examples if dim == "B" else int(dim) for dim in dims.split(",")]
-    if integers:
-        return torch.randint(int(integers.partition("<")[2]), shape, generator=generator)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
-
-
-# ---------------------------------------------------------------------------------------------- weights
-
-
-def fill_by_name(model: nn.Module, _tensors: list[Tensor]) -> None:
-    """The same values for the same name and shape."""
-    for name, value in _filled(model):
-        _fill(value, zlib.crc32(name.encode()))
-
-
-def fill_by_use(model: nn.Module, tensors: list[Tensor]) -> None:
-    """The same values for the same place in the order of first use, in eval and then in train mode."""
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    with _FirstUse(model) as uses, torch.no_grad():
-        model.eval()(*[tensor.clone() for tensor in tensors])
-        model.train()(*[tensor.clone() for tensor in tensors])
-    model.load_state_dict(before)
-    for name, value in _filled(model):
-        if name in uses.found:  # by name: a network may have put another tensor in a buffer's place
-            _fill(value, uses.found.index(name))
-
-
-def _filled(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """What gets a pattern: parameters and running statistics; tables and masks are what they are."""
-    yield from model.named_parameters()
-    yield from ((name, value) for name, value in model.named_buffers() if "running" in name)
-
-
-def _fill(value: Tensor, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    if value.dim() > 1:
-        filled = torch.randn(value.shape, generator=generator, dtype=torch.float64) * (2 / value[0].numel()) ** 0.5
-    else:
-        filled = torch.rand(value.shape, generator=generator, dtype=torch.float64) + 0.5
-    value.data.copy_(filled)
-
-
-class _FirstUse(TorchFunctionMode):
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.names = {id(value): name for name, value in _filled(model)}
-        self.found: list[str] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(getattr(func, "__self__", None), "__name__", "") not in _LOOKS:
-            for tensor in flatten([*args, *(kwargs or {}).values()]):
-                if id(tensor) in self.names:
-                    self.found.append(self.names.pop(id(tensor)))
-        return func(*args, **(kwargs or {}))

@@ -86,6 +86,7 @@ DEFECTS = [
         "sharing",
         "for one in (self.query(y), self.key(y), self.value(y)))",
         "for one in (self.query(y), self.value(y), self.key(y)))",
+        "blocks.0.value.base",
         "blocks.0.value",
         "blocks.0.out",
     ),

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from archcheck.errors import NotMeasured
+from archcheck.errors import NotMeasured, UsageError
 from archcheck.function.comparison import Comparison
 from archcheck.function.digested_layers import layers_of
 from archcheck.function.fingerprint.config import CPU, OTHER_SEED, FingerprintConfig
@@ -29,7 +30,9 @@ from archcheck.spec.models import Function, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
 from archcheck.structure.layer_selection import default_depth
+from archcheck.structure.meta.inputs import make_inputs
 from archcheck.structure.meta.model_copy import copy_to_cpu
+from archcheck.structure.meta.module_tree import buffers_of, named_buffers, set_training_mode
 from archcheck.structure.records import Crash, StructureTrace
 from archcheck.structure.trace import trace_structure
 from archcheck.system.memory import available_bytes
@@ -51,16 +54,39 @@ def network_factory(spec_file: SpecFile, rootdir: Path | None, model: nn.Module 
 
 
 def _copy_as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) -> nn.Module:
-    """Copy a live network with the statistics of an untrained one, where the spec's build has the same buffers."""
-    copied = copy_to_cpu(model)
+    """Copy a live network with the statistics of an untrained one, where the spec's build has the same buffers.
+
+    Raises:
+        NotMeasured: the network can't be copied, or has no values to copy.
+    """
     try:
-        fresh = dict(network_factory(spec_file, rootdir)().named_buffers())
+        copied = copy_to_cpu(model)
+    except UsageError as error:
+        raise NotMeasured(str(error)) from None
+    try:
+        fresh = _buffers_as_built(spec_file, rootdir)
     except Exception:  # where the build can't be had, the spec is only used with live networks
         return copied
-    for name, buffer in copied.named_buffers():
-        if name in fresh and fresh[name].shape == buffer.shape and fresh[name].device.type != "meta":
+    for name, buffer in named_buffers(copied):
+        if name in fresh and _is_dense(buffer) and _is_dense(fresh[name]) and fresh[name].shape == buffer.shape:
             buffer.data = fresh[name].detach().to(buffer.dtype)
     return copied
+
+
+def _buffers_as_built(spec_file: SpecFile, rootdir: Path | None) -> dict[str, Tensor]:
+    """Build a spec's network; return its buffers by name. Lazy layers see a first input, to have any."""
+    network = network_factory(spec_file, rootdir)()
+    if any(map(is_lazy, buffers_of(network))):
+        args, kwargs = make_inputs(spec_file.spec.forward_inputs()[0], "cpu")
+        set_training_mode(network, False)
+        with torch.no_grad():
+            network(*args, **kwargs)
+    return dict(named_buffers(network))
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Return whether a tensor has values and a shape: a lazy layer's has no shape yet, a nested one never."""
+    return not is_lazy(tensor) and not tensor.is_meta and not tensor.is_nested and tensor.layout is torch.strided
 
 
 def measure_function(

@@ -20,7 +20,7 @@ from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
 from archcheck.structure.meta.building import build_on_meta, build_seeded
 from archcheck.structure.meta.model_copy import copy_to_cpu, copy_to_meta, is_scripted, unwrapped
-from archcheck.structure.meta.module_tree import all_modules
+from archcheck.structure.meta.module_tree import all_modules, parameters_of
 from archcheck.structure.records import StructureTrace
 from archcheck.structure.trace_run import TraceRequest, TraceRun
 
@@ -53,13 +53,24 @@ def trace_model(
 ) -> StructureTrace:
     """Trace a network that exists already: a copy without its weights runs, it is never modified.
 
+    A network in half or double precision takes its inputs in that.
+
     Raises:
         UsageError: the network can't be copied.
     """
     with isolated_user_code(), gc_paused():
         model = unwrapped(model)
+        precision = _precision(model)
+        inputs = [item.in_precision(precision) for item in inputs]
+        one_example = one_example and one_example.in_precision(precision)
         request = TraceRequest(lambda: copy_to_meta(model), lambda: copy_to_cpu(model), inputs, one_example)
         return _trace(model if is_scripted(all_modules(model)) else request.make_on_meta(), request)
+
+
+def _precision(model: nn.Module) -> str:
+    """Return the dtype of a network's floating-point parameters where all have one, else float32."""
+    dtypes = {param.dtype for param in parameters_of(model) if param.is_floating_point()}
+    return str(dtypes.pop()).removeprefix("torch.") if len(dtypes) == 1 else "float32"
 
 
 def _trace(model: nn.Module, request: TraceRequest) -> StructureTrace:
@@ -72,7 +83,7 @@ def _trace(model: nn.Module, request: TraceRequest) -> StructureTrace:
     error = run.error
     if error is None or request.only_meta or failures.fails_on_any_device(error):
         return run.make_trace()
-    num_bytes = sum(param.nbytes for param in model.parameters() if not nn.parameter.is_lazy(param))
+    num_bytes = sum(param.nbytes for param in parameters_of(model) if not nn.parameter.is_lazy(param))
     if num_bytes > MAX_REAL_BYTES:
         return run.make_trace(note=f" (not tried on the CPU: {num_bytes / 2**30:.0f} GiB of parameters)")
     return _trace_on_cpu(run, failures.fallback_reason(error), request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -56,6 +56,52 @@ def all_modules(root: nn.Module) -> list[nn.Module]:
             found[id(module)] = module
             waiting += [child for child in reversed(module._modules.values()) if child is not None]
     return list(found.values())
+
+
+# A network's attributes may have the names of nn.Module's methods (`self.modules = [...]`): whoever looks into a
+# user's network asks these functions, and not the methods.
+
+
+def named_parameters(root: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield what `root.named_parameters()` does: each parameter once, by its first name."""
+    return _named_members(root, lambda module: module._parameters)
+
+
+def named_buffers(root: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield what `root.named_buffers()` does: each buffer once, by its first name."""
+    return _named_members(root, lambda module: module._buffers)
+
+
+def parameters_of(root: nn.Module) -> Iterator[nn.Parameter]:
+    """Yield what `root.parameters()` does."""
+    return (param for _, param in named_parameters(root))
+
+
+def buffers_of(root: nn.Module) -> Iterator[Tensor]:
+    """Yield what `root.buffers()` does."""
+    return (buffer for _, buffer in named_buffers(root))
+
+
+def _named_members(root: nn.Module, held: Callable[[nn.Module], Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    seen: set[int] = set()
+    for name, module in named_network(root).modules.items():
+        for own_name, tensor in held(module).items():
+            if tensor is not None and id(tensor) not in seen:
+                seen.add(id(tensor))
+                yield f"{name}.{own_name}" if name else own_name, tensor
+
+
+def set_training_mode(root: nn.Module, training: bool) -> None:
+    """Put a network into train or eval mode by its own `train()` and `eval()`.
+
+    Where something that can't be called stands in the place of one of them, every module's flag is set.
+    """
+    modules = all_modules(root)
+    if all(callable(getattr(module, name)) for module in modules for name in ("train", "eval", "children")):
+        root.train() if training else root.eval()
+        return
+    for module in modules:
+        module.training = training
 
 
 class _Held(NamedTuple):

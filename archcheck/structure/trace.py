@@ -10,6 +10,7 @@ once more, with real tensors, on the CPU.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from torch import nn
@@ -93,6 +94,8 @@ def _trace_on_cpu(on_meta: TraceRun | None, reason: str, request: TraceRequest) 
     """Run on the CPU; what was seen on meta stays where that fails in the same way."""
     gradients = on_meta is not None and on_meta.gradients
     try:
+        if on_meta is not None and _stops_on_cpu_too(on_meta, request):
+            return on_meta.make_trace()
         model = request.make_on_cpu()
     except Exception:
         if on_meta is None:
@@ -106,5 +109,19 @@ def _trace_on_cpu(on_meta: TraceRun | None, reason: str, request: TraceRequest) 
     return run.make_trace(fallback_reason=reason)
 
 
+def _stops_on_cpu_too(on_meta: TraceRun, request: TraceRequest) -> bool:
+    """Whether a pass that doesn't seem to ask for values stops in the same way on the CPU; one is enough to tell."""
+    error = on_meta.error
+    assert error is not None
+    stopped = [item for item, one in zip(request.inputs, on_meta.forwards, strict=True) if one.crash is not None]
+    if failures.needs_values(error) or not stopped:
+        return False
+    once = replace(request, inputs=stopped[:1], one_example=None)
+    run = TraceRun(request.make_on_cpu(), once, gradients=on_meta.gradients, device="cpu").run()
+    return _is_same_error(run.error, error)
+
+
 def _is_same_error(a: BaseException | None, b: BaseException | None) -> bool:
+    if isinstance(a, RecursionError) and isinstance(b, RecursionError):
+        return True  # which says where the stack ended, by chance
     return a is not None and b is not None and type_and_first_line(a) == type_and_first_line(b)

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import torch
 from torch._ops import HigherOrderOperator
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass_type
 
 _TORCHS: Final = (  # what else is there is somebody's own, and anybody's guess
     "aten prim prims quantized _quantized quantization mkl mkldnn mkldnn_prepacked onednn prepacked sparse inductor "
@@ -78,6 +78,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._formulas = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop, **flop_registry}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if any(map(is_traceable_wrapper_subclass_type, types)):  # a nested tensor, for one: counted is what it runs
+            return NotImplemented
         kwargs = kwargs or {}
         higher_order = isinstance(func, HigherOrderOperator)
         if higher_order and func.name() == "cond":

@@ -84,7 +84,8 @@ def _trace(model: nn.Module, request: TraceRequest) -> StructureTrace:
     error = run.error
     if error is None or request.only_meta or failures.fails_on_any_device(error):
         return run.make_trace()
-    num_bytes = sum(param.nbytes for param in parameters_of(model) if not nn.parameter.is_lazy(param))
+    params = (param for param in parameters_of(model) if not nn.parameter.is_lazy(param))
+    num_bytes = sum(param.numel() * param.element_size() for param in params)  # a sparse one has no nbytes
     if num_bytes > MAX_REAL_BYTES:
         return run.make_trace(note=f" (not tried on the CPU: {num_bytes / 2**30:.0f} GiB of parameters)")
     return _trace_on_cpu(run, failures.fallback_reason(error), request)

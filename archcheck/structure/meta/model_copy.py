@@ -99,7 +99,9 @@ def _same_generator(generator: torch.Generator) -> torch.Generator:
 
 
 def _blank(tensor: Tensor) -> Tensor:
-    """Return the same tensor without its values."""
+    """Return the same tensor without its values; a nested one, which can't be on meta, with them."""
+    if tensor.is_nested and tensor.layout is torch.strided:
+        return tensor.detach().clone()
     if tensor.layout is torch.strided and type(tensor) in PLAIN_TYPES:
         return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
     return tensor.detach().to(META)

@@ -275,6 +275,38 @@ def test_sparse_buffers_stay_what_they_are(layout: str) -> None:
         assert [call.name for call in trace.forwards[0].calls] == ["", "fc"]
 
 
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_buffers_stay_what_they_are(layout: torch.layout) -> None:
+    class Bags(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            bags = torch.nested.nested_tensor([torch.ones(2, 4), torch.ones(3, 4)], layout=layout)
+            self.register_buffer("bags", bags)
+            self.fc = linear()
+
+        def forward(self, x: Tensor) -> Tensor:
+            assert isinstance(self.bags, Tensor)
+            out: Tensor = self.fc(x) + self.bags.unbind()[1].sum()
+            return out
+
+    for trace in (trace_structure(Bags, TWO), trace_model(Bags(), TWO)):
+        assert trace.died is None
+        assert (trace.root.num_params, trace.root.num_buffers) == (20, 20)
+
+
+def test_sparse_parameters_are_counted() -> None:
+    class Weighted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.adj = nn.Parameter(torch.eye(4).to_sparse())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sparse.mm(self.adj, x) if x.sum() < 1e9 else x
+
+    trace = trace_structure(Weighted, [ForwardInput((TensorInput((4, 4)),))])
+    assert (trace.died, trace.root.num_params) == (None, 16)
+
+
 def test_an_exported_program_is_a_network() -> None:
     def make() -> nn.Module:
         return torch.export.export(nn.Sequential(linear(), nn.ReLU()), (torch.zeros(2, 4),)).module()

@@ -14,6 +14,7 @@ from archcheck.structure.meta.layers import SHORTCUTS
 from archcheck.structure.meta.tensors import PLAIN_TYPES, REFUSED, is_transformed
 from archcheck.structure.records import (
     CallRecord,
+    EmptyRecord,
     ForwardRecord,
     MappingRecord,
     OpaqueRecord,
@@ -118,8 +119,12 @@ class Recorder(ForwardWatcher):
 
     def _parts(self, value: Any, depth: int) -> ValueRecord:
         if isinstance(value, tuple | list):
+            if not value:
+                return EmptyRecord("[]" if isinstance(value, list) else "()")
             return SequenceRecord(tuple(self.record(item, depth) for item in value), _field_names(value))
         if isinstance(value, Mapping):
+            if not value:
+                return EmptyRecord("{}")
             return MappingRecord({str(key): self.record(item, depth) for key, item in value.items()})
         if is_dataclass(value) and not isinstance(value, type):
             return MappingRecord({part.name: self.record(getattr(value, part.name), depth) for part in fields(value)})

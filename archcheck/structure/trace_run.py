@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -147,7 +149,7 @@ class TraceRun:
         forward = recorder.begin(item.sizes)
         args, kwargs = make_inputs(item, self.device)
         try:
-            with self._forward_mode(recorder):
+            with self._forward_mode(recorder), _threads_noted(self.uncounted):
                 out = recorder.callable_for(self.model)(*args, **kwargs)
             forward.output = recorder.record(out)
             if isinstance(out, Iterator | Coroutine):  # what it would compute hasn't been
@@ -180,6 +182,24 @@ class TraceRun:
             return first.macs // batch
         each = (other.macs - first.macs) / (other.sizes[BATCH] - batch)  # and something that is done once
         return max(round(first.macs - each * (batch - 1)), 0)
+
+
+@contextmanager
+def _threads_noted(uncounted: set[str]) -> Iterator[None]:
+    """Note that threads are started: what they run besides modules isn't seen, as torch's modes are a thread's own."""
+    before = threading.getprofile()
+
+    def note(*event: Any) -> None:
+        uncounted.add("other threads")
+        sys.setprofile(before)
+        if before is not None:
+            before(*event)
+
+    threading.setprofile(note)
+    try:
+        yield
+    finally:
+        threading.setprofile(before)
 
 
 def _differs_in_batch(a: ForwardRecord, b: ForwardRecord) -> bool:

@@ -18,6 +18,7 @@ from archcheck.function.fingerprint.forward_pass import PassRunner
 from archcheck.function.fingerprint.large_values import LargeValuePass
 from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.function.fingerprint.weight_filler import perturb_statistics
+from archcheck.structure.meta.module_tree import named_buffers
 
 
 class Rerun:
@@ -46,12 +47,12 @@ class Rerun:
         if self._runner.forward(training=False).crash is not None:
             return None
         self._runner.filler.fill_unused()
-        self._runner.save_buffers(self.network.model.named_buffers())
+        self._runner.save_buffers(named_buffers(self.network.model))
         return self._run_noted()
 
     def _begin_eval(self) -> Digest | None:
         """Run the eval pass, and put back the buffers as they were filled: the pass may have written to them since."""
-        before = [(name, one, one.detach().clone()) for name, one in self.network.model.named_buffers()]
+        before = [(name, one, one.detach().clone()) for name, one in named_buffers(self.network.model)]
         found = self._run_noted()
         with torch.no_grad():
             for _, buffer, values in before:

@@ -190,7 +190,8 @@ def _threads_noted(uncounted: set[str]) -> Iterator[None]:
     before = threading.getprofile()
 
     def note(*event: Any) -> None:
-        uncounted.add("other threads")
+        if not threading.current_thread().daemon:  # as a progress bar's is
+            uncounted.add("other threads")
         sys.setprofile(before)
         if before is not None:
             before(*event)

@@ -94,12 +94,16 @@ def _named_members(root: nn.Module, held: Callable[[nn.Module], Mapping[str, Any
 def set_training_mode(root: nn.Module, training: bool) -> None:
     """Put a network into train or eval mode by its own `train()` and `eval()`.
 
-    Where something that can't be called stands in the place of one of them, every module's flag is set.
+    Every module's flag is set where something that can't be called stands in the place of one of them, or where a
+    module has no modes, as an exported program.
     """
     modules = all_modules(root)
     if all(callable(getattr(module, name)) for module in modules for name in ("train", "eval", "children")):
-        root.train() if training else root.eval()
-        return
+        try:
+            root.train() if training else root.eval()
+            return
+        except NotImplementedError:
+            pass
     for module in modules:
         module.training = training
 

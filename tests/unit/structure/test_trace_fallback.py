@@ -307,16 +307,30 @@ def test_sparse_parameters_are_counted() -> None:
     assert (trace.died, trace.root.num_params) == (None, 16)
 
 
-def test_an_exported_program_is_a_network() -> None:
+class Wrapped(nn.Module):
+    def __init__(self, program: nn.Module) -> None:
+        super().__init__()
+        self.program, self.drop = program, nn.Dropout()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.program(self.drop(x))
+        return out
+
+
+@pytest.mark.parametrize("form", ["module", "unflattened", "inside another"])
+def test_an_exported_program_is_a_network(form: str) -> None:
     def make() -> nn.Module:
-        return torch.export.export(nn.Sequential(linear(), nn.ReLU()), (torch.zeros(2, 4),)).module()
+        program = torch.export.export(nn.Sequential(linear(), nn.ReLU()).eval(), (torch.zeros(2, 4),))
+        if form == "unflattened":
+            return torch.export.unflatten(program)
+        return program.module() if form == "module" else Wrapped(program.module())
 
     fixed = [ForwardInput((TensorInput((2, 4)),))]
 
     built, live = trace_structure(make, fixed), trace_model(make(), fixed)
 
     assert built.forwards == live.forwards
-    assert (built.died, built.root.num_params, built.macs) == (None, 20, 2 * 16)
+    assert (built.died, built.root.num_params, built.macs, built.uncounted) == (None, 20, 2 * 16, ())
     assert built.forwards[0].output == TensorRecord((2, 4))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -173,4 +174,11 @@ def test_what_other_threads_run_is_not_counted_and_said() -> None:
     assert trace.forwards[0].output == TensorRecord((2, 4))
     assert trace.uncounted == ("other threads",)
     assert threading.getprofile() is profile
-    assert traced(lambda m, x: m.body(x), body=linear).uncounted == ()
+
+
+def test_a_progress_bars_thread_multiplies_nothing() -> None:
+    def shown(m: Net, x: Tensor) -> Any:
+        Thread(target=int, daemon=True).start()
+        return m.body(x)
+
+    assert traced(shown, body=linear).uncounted == ()

@@ -88,6 +88,19 @@ def test_the_mode_is_set_where_no_method_can_be_called() -> None:
     assert not any(module.training for module in all_modules(model))
 
 
+class Exported(nn.Dropout):
+    """What torch.export returns has no modes."""
+
+    def train(self, mode: bool = True) -> Any:
+        raise NotImplementedError("Calling train() is not supported yet.")
+
+
+def test_the_mode_is_set_where_a_part_has_none() -> None:
+    model = nn.Sequential(Exported(), nn.Dropout())
+    set_training_mode(model, False)
+    assert [module.training for module in model.modules()] == [False, False, False]
+
+
 def test_counts_include_what_is_below_and_shared_tensors_once() -> None:
     model = shared()
     model["b"][1].weight.requires_grad_(False)

@@ -107,16 +107,17 @@ def _materialize(network: nn.Module, context: CheckContext, device: str) -> None
 
     from archcheck.network.exceptions import one_line
     from archcheck.structure.meta.inputs import make_inputs
-    from archcheck.structure.meta.module_tree import named_buffers, named_parameters, set_training_mode
+    from archcheck.structure.meta.module_tree import named_buffers, named_network, named_params, set_training
 
-    tensors = [*named_parameters(network), *named_buffers(network)]
-    lazy = [name for name, tensor in tensors if is_lazy(tensor)]
+    modules = named_network(network).modules
+    tensors = {**named_params(modules), **named_buffers(modules)}
+    lazy = [name for name, tensor in tensors.items() if is_lazy(tensor)]
     if not lazy:
         return
     args, kwargs = make_inputs(context.spec.forward_inputs()[0], device)
     try:
         with torch.no_grad():
-            set_training_mode(network, False)
+            set_training(network, False)
             network(*args, **kwargs)
     except Exception as error:
         reason = f"{listed(lazy, 4)} of lazy layers have no shape before a forward pass, which raised {one_line(error)}"

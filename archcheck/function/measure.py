@@ -22,7 +22,6 @@ from archcheck.function.health_probe import make_health_probe
 from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, needed_bytes, plans
 from archcheck.function.records import FunctionRecord
 from archcheck.function.section import PLANNED_KEYS, function_section, listed_names
-from archcheck.function.tolerances import TOLERANCE
 from archcheck.network.build import prepare_network
 from archcheck.spec.dims import BATCH
 from archcheck.spec.inputs import INTEGER_DTYPES, InputTree, iter_input_patterns, make_forward_input
@@ -32,7 +31,7 @@ from archcheck.structure.crashes import describe_crash
 from archcheck.structure.layer_selection import default_depth
 from archcheck.structure.meta.inputs import make_inputs
 from archcheck.structure.meta.model_copy import copy_to_cpu
-from archcheck.structure.meta.module_tree import buffers_of, named_buffers, set_training_mode
+from archcheck.structure.meta.module_tree import buffers_of, named_buffers, named_network, set_training
 from archcheck.structure.records import Crash, StructureTrace
 from archcheck.structure.trace import trace_structure
 from archcheck.system.memory import available_bytes
@@ -67,7 +66,7 @@ def _copy_as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) 
         fresh = _buffers_as_built(spec_file, rootdir)
     except Exception:  # where the build can't be had, the spec is only used with live networks
         return copied
-    for name, buffer in named_buffers(copied):
+    for name, buffer in named_buffers(named_network(copied).modules).items():
         if name in fresh and _is_dense(buffer) and _is_dense(fresh[name]) and fresh[name].shape == buffer.shape:
             buffer.data = fresh[name].detach().to(buffer.dtype)
     return copied
@@ -78,10 +77,10 @@ def _buffers_as_built(spec_file: SpecFile, rootdir: Path | None) -> dict[str, Te
     network = network_factory(spec_file, rootdir)()
     if any(map(is_lazy, buffers_of(network))):
         args, kwargs = make_inputs(spec_file.spec.forward_inputs()[0], "cpu")
-        set_training_mode(network, False)
+        set_training(network, False)
         with torch.no_grad():
             network(*args, **kwargs)
-    return dict(named_buffers(network))
+    return named_buffers(named_network(network).modules)
 
 
 def _is_dense(tensor: Tensor) -> bool:
@@ -238,7 +237,11 @@ def _require_sound(record: FunctionRecord) -> None:
     if "eval" not in record.root.numbers:
         raise NotMeasured("the network returns no tensor to compare")
     for call in record.calls:
-        bad = [kind for kind, number in call.numbers.items() if not math.isfinite(number) and kind != "large"]
+        bad = [
+            kind
+            for kind, number in call.numbers.items()
+            if not math.isfinite(number) and kind not in ("large", "other")
+        ]
         if bad:
             name = call.name or "the output"
             raise NotMeasured(f"under fixed weights {name} isn't finite ({', '.join(bad)})")
@@ -248,7 +251,7 @@ def _require_repeatable(build: NetworkFactory, config: FingerprintConfig, record
     """Raise NotMeasured where the network, built and run once more under other seeds, gives other numbers."""
     again = fingerprint_in_eval_mode(build, replace(config, gains=record.gains, seed=OTHER_SEED))
     expected = {layer.label: layer.numbers for layer in layers_of(record)}
-    comparison = Comparison(expected, record.root.numbers, again, TOLERANCE[config.precision], kinds=("eval",))
+    comparison = Comparison(expected, record.root.numbers, again, config.precision, kinds=("eval",))
     kinds = comparison.differing_kinds(record.root.numbers, again.root.numbers) if again.crash is None else ["eval"]
     if kinds:
         subject = comparison.first_difference(kinds).mismatch.subject

@@ -22,7 +22,7 @@ from archcheck.structure.meta.module_tree import (
     ModuleDescriptions,
     module_records,
     named_network,
-    set_training_mode,
+    set_training,
     uninitialized_modules,
 )
 from archcheck.structure.meta.network_snapshot import NetworkSnapshot
@@ -227,7 +227,7 @@ def _in_eval_mode(model: nn.Module, modules: Mapping[str, nn.Module]) -> Iterato
     """Put a network into eval mode, directly unless a module has its own `eval()` or `train()`; compile nothing."""
     before = [(vars(module), module.training) for module in modules.values()]
     if any(type(m).train is not nn.Module.train or type(m).eval is not nn.Module.eval for m in modules.values()):
-        set_training_mode(model, False)
+        set_training(model, False)
     else:
         for own, _ in before:
             own["training"] = False

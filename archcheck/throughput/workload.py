@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from archcheck.spec.spec_file import SpecFile
 from archcheck.spec.tree import iter_leaves, map_leaves
 from archcheck.structure.meta.inputs import make_inputs
-from archcheck.structure.meta.module_tree import buffers_of, parameters_of, set_training_mode
+from archcheck.structure.meta.module_tree import buffers_of, parameters_of, set_training
 from archcheck.throughput.device_clock import DeviceClock
 from archcheck.throughput.plan import SpeedPlan
 from archcheck.training.failures import RunFailed, errors_attributed_to
@@ -89,7 +89,7 @@ class Workload:
 
     def _inference_step(self) -> Callable[[], None]:
         forward = ForwardPass(self.network, self.plan.recipe, self.device, self.inputs, self._rootdir)
-        set_training_mode(self.network, False)
+        set_training(self.network, False)
         forward.compile()
 
         def step() -> None:
@@ -100,10 +100,10 @@ class Workload:
 
     def _training_step(self) -> Callable[[], None]:
         training = TrainingStep(self.network, self.plan.recipe, self.device, self.inputs, self._rootdir)
-        set_training_mode(self.network, False)
+        set_training(self.network, False)
         with torch.no_grad():
             outputs = training.predict(self.inputs)
-        set_training_mode(self.network, True)
+        set_training(self.network, True)
         if self.plan.has_training:
             targets = _make_targets(self.plan.recipe.loss.name, outputs)
         else:

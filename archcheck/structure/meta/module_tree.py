@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -62,49 +62,51 @@ def all_modules(root: nn.Module) -> list[nn.Module]:
 # user's network asks these functions, and not the methods.
 
 
-def named_parameters(root: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Yield what `root.named_parameters()` does: each parameter once, by its first name."""
-    return _named_members(root, lambda module: module._parameters)
+def named_params(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Return `dict(named_parameters())` of the network with these modules, whatever its attributes are called."""
+    return _named_tensors((name, module._parameters) for name, module in modules.items())
 
 
-def named_buffers(root: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Yield what `root.named_buffers()` does: each buffer once, by its first name."""
-    return _named_members(root, lambda module: module._buffers)
+def named_buffers(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Return `dict(named_buffers())` of the network with these modules, whatever its attributes are called."""
+    return _named_tensors((name, module._buffers) for name, module in modules.items())
 
 
-def parameters_of(root: nn.Module) -> Iterator[nn.Parameter]:
-    """Yield what `root.parameters()` does."""
-    return (param for _, param in named_parameters(root))
+def _named_tensors(held: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[int, tuple[str, Tensor]] = {}
+    for prefix, tensors in held:
+        for name, tensor in tensors.items():
+            if tensor is not None:
+                found.setdefault(id(tensor), (f"{prefix}.{name}" if prefix else name, tensor))
+    return dict(found.values())
 
 
-def buffers_of(root: nn.Module) -> Iterator[Tensor]:
-    """Yield what `root.buffers()` does."""
-    return (buffer for _, buffer in named_buffers(root))
+def parameters_of(root: nn.Module) -> list[nn.Parameter]:
+    """Return `list(root.parameters())`."""
+    named: dict[str, Any] = {**named_params(named_network(root).modules)}
+    return list(named.values())
 
 
-def _named_members(root: nn.Module, held: Callable[[nn.Module], Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
-    seen: set[int] = set()
-    for name, module in named_network(root).modules.items():
-        for own_name, tensor in held(module).items():
-            if tensor is not None and id(tensor) not in seen:
-                seen.add(id(tensor))
-                yield f"{name}.{own_name}" if name else own_name, tensor
+def buffers_of(root: nn.Module) -> list[Tensor]:
+    """Return `list(root.buffers())`."""
+    return list(named_buffers(named_network(root).modules).values())
 
 
-def set_training_mode(root: nn.Module, training: bool) -> None:
+def set_training(model: nn.Module, training: bool) -> None:
     """Put a network into train or eval mode by its own `train()` and `eval()`.
 
     Every module's flag is set where something that can't be called stands in the place of one of them, or where a
     module has no modes, as an exported program.
     """
-    modules = all_modules(root)
+    modules = all_modules(model)
     if all(callable(getattr(module, name)) for module in modules for name in ("train", "eval", "children")):
         try:
-            root.train() if training else root.eval()
+            model.train() if training else model.eval()
             return
         except NotImplementedError:
             pass
     for module in modules:
+        module.training = training
         module.training = training
 
 

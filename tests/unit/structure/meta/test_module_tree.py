@@ -15,9 +15,9 @@ from archcheck.structure.meta.module_tree import (
     module_records,
     named_buffers,
     named_network,
-    named_parameters,
+    named_params,
     parameters_of,
-    set_training_mode,
+    set_training,
     uninitialized_modules,
 )
 
@@ -52,8 +52,9 @@ def test_parameters_and_buffers_are_torchs() -> None:
     model = shared()
     model["tied"] = nn.Linear(2, 3, bias=False)
     model["tied"].weight = model["a"].weight
-    assert list(named_parameters(model)) == list(model.named_parameters())
-    assert list(named_buffers(model)) == list(model.named_buffers())
+    modules = named_network(model).modules
+    assert list(named_params(modules).items()) == list(model.named_parameters())
+    assert list(named_buffers(modules).items()) == list(model.named_buffers())
     assert list(map(id, parameters_of(model))) == list(map(id, model.parameters()))
     assert list(map(id, buffers_of(model))) == list(map(id, model.buffers()))
 
@@ -67,9 +68,9 @@ class Frozen(nn.Dropout):
 
 def test_the_mode_is_set_by_the_networks_own_methods() -> None:
     model = nn.Sequential(nn.Dropout(), Frozen())
-    set_training_mode(model, True)
+    set_training(model, True)
     assert [module.training for module in model.modules()] == [True, True, False]
-    set_training_mode(model, False)
+    set_training(model, False)
     assert not any(module.training for module in model.modules())
 
 
@@ -77,14 +78,14 @@ def test_a_train_method_of_an_instance_is_one_too() -> None:
     """Encoders are kept frozen by `encoder.train = stay`."""
     model = nn.Sequential(nn.Dropout(), nn.Dropout())
     vars(model[1])["train"] = lambda mode=True: model[1]
-    set_training_mode(model, False)
+    set_training(model, False)
     assert [module.training for module in model] == [False, True]
 
 
 def test_the_mode_is_set_where_no_method_can_be_called() -> None:
     model = nn.Sequential(nn.Dropout(), nn.Dropout())
     vars(model[1])["train"] = "data/train.csv"
-    set_training_mode(model, False)
+    set_training(model, False)
     assert not any(module.training for module in all_modules(model))
 
 
@@ -97,7 +98,7 @@ class Exported(nn.Dropout):
 
 def test_the_mode_is_set_where_a_part_has_none() -> None:
     model = nn.Sequential(Exported(), nn.Dropout())
-    set_training_mode(model, False)
+    set_training(model, False)
     assert [module.training for module in model.modules()] == [False, False, False]
 
 

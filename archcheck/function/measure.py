@@ -30,8 +30,14 @@ from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
 from archcheck.structure.layer_selection import default_depth
 from archcheck.structure.meta.inputs import make_inputs
-from archcheck.structure.meta.model_copy import copy_to_cpu
-from archcheck.structure.meta.module_tree import buffers_of, named_buffers, named_network, set_training
+from archcheck.structure.meta.model_copy import GIVEN, copy_to_cpu
+from archcheck.structure.meta.module_tree import (
+    buffers_of,
+    named_buffers,
+    named_network,
+    named_params,
+    set_training,
+)
 from archcheck.structure.records import Crash, StructureTrace
 from archcheck.structure.trace import trace_structure
 from archcheck.system.memory import available_bytes
@@ -55,6 +61,8 @@ def network_factory(spec_file: SpecFile, rootdir: Path | None, model: nn.Module 
 def _copy_as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) -> nn.Module:
     """Copy a live network with the statistics of an untrained one, where the spec's build has the same buffers.
 
+    Constants that aren't trained, and are those of the build, are marked as given.
+
     Raises:
         NotMeasured: the network can't be copied, or has no values to copy.
     """
@@ -63,24 +71,44 @@ def _copy_as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) 
     except UsageError as error:
         raise NotMeasured(str(error)) from None
     try:
-        fresh = _buffers_as_built(spec_file, rootdir)
+        fresh = named_network(_built_with_sizes(spec_file, rootdir)).modules
     except Exception:  # where the build can't be had, the spec is only used with live networks
         return copied
-    for name, buffer in named_buffers(named_network(copied).modules).items():
-        if name in fresh and _is_dense(buffer) and _is_dense(fresh[name]) and fresh[name].shape == buffer.shape:
-            buffer.data = fresh[name].detach().to(buffer.dtype)
+    modules = named_network(copied).modules
+    for buffer, as_built in _pairs(named_buffers(modules), named_buffers(fresh)):
+        buffer.data = as_built.detach().to(buffer.dtype)
+    for param, as_built in _pairs(named_params(modules), named_params(fresh)):
+        if _is_same_constant(param, as_built):
+            param.data = as_built.detach().clone()
+            vars(param)[GIVEN] = True
     return copied
 
 
-def _buffers_as_built(spec_file: SpecFile, rootdir: Path | None) -> dict[str, Tensor]:
-    """Build a spec's network; return its buffers by name. Lazy layers see a first input, to have any."""
+def _built_with_sizes(spec_file: SpecFile, rootdir: Path | None) -> nn.Module:
+    """Build a spec's network; lazy layers see a first input, to have any weights and buffers."""
     network = network_factory(spec_file, rootdir)()
     if any(map(is_lazy, buffers_of(network))):
         args, kwargs = make_inputs(spec_file.spec.forward_inputs()[0], "cpu")
         set_training(network, False)
         with torch.no_grad():
             network(*args, **kwargs)
-    return named_buffers(named_network(network).modules)
+    return network
+
+
+def _pairs(live: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the tensors of one name and shape in two networks."""
+    for name, tensor in live.items():
+        other = fresh.get(name)
+        if other is not None and _is_dense(tensor) and _is_dense(other) and tensor.shape == other.shape:
+            yield tensor, other
+
+
+def _is_same_constant(live: Tensor, fresh: Tensor) -> bool:
+    """Return whether a parameter that isn't trained has the values that it's built with, such as a fixed filter."""
+    if live.requires_grad or fresh.requires_grad or not live.is_floating_point():
+        return False
+    tolerance = 16 * torch.finfo(live.dtype).eps
+    return torch.allclose(live.detach(), fresh.detach().to(live.dtype), rtol=tolerance, atol=0)
 
 
 def _is_dense(tensor: Tensor) -> bool:

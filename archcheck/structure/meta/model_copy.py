@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from torch.overrides import TorchFunctionMode
 from archcheck.errors import UsageError
 from archcheck.structure.meta.module_tree import all_modules, parameters_of
 from archcheck.structure.meta.tensors import META, PLAIN_TYPES
+
+GIVEN: Final = "_archcheck_given"
+"""An attribute of a copied network's parameters that keep their values, as they aren't trained: a fixed filter."""
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

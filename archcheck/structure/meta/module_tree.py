@@ -99,7 +99,7 @@ def set_training(model: nn.Module, training: bool) -> None:
     module has no modes, as an exported program.
     """
     modules = all_modules(model)
-    if all(callable(getattr(module, name)) for module in modules for name in ("train", "eval", "children")):
+    if all(_has_method(module, name) for module in modules for name in ("train", "eval", "children")):
         try:
             model.train() if training else model.eval()
             return
@@ -108,6 +108,13 @@ def set_training(model: nn.Module, training: bool) -> None:
     for module in modules:
         module.training = training
         module.training = training
+
+
+def _has_method(module: nn.Module, name: str) -> bool:
+    try:
+        return callable(getattr(module, name))
+    except Exception:  # a property of this name may do anything
+        return False
 
 
 class _Held(NamedTuple):

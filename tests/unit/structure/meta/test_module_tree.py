@@ -89,6 +89,18 @@ def test_the_mode_is_set_where_no_method_can_be_called() -> None:
     assert not any(module.training for module in all_modules(model))
 
 
+class Unasked(nn.Dropout):
+    @property
+    def children(self) -> Any:
+        raise ValueError
+
+
+def test_the_mode_is_set_where_a_property_of_a_methods_name_raises() -> None:
+    model = nn.Sequential(Unasked())
+    set_training(model, False)
+    assert not model[0].training
+
+
 class Exported(nn.Dropout):
     """What torch.export returns has no modes."""
 

@@ -244,6 +244,19 @@ def test_layers_on_jagged_tensors_are_counted_by_what_they_run() -> None:
     assert [forward.macs for forward in trace.forwards] == [5 * 16, 10 * 16]
 
 
+def test_attention_on_jagged_tensors_runs_and_is_not_counted() -> None:
+    def ragged(m: Net, x: Tensor) -> Any:
+        rows = torch.nested.as_nested_tensor(list(m.body(x)), layout=torch.jagged)
+        heads = rows.view(len(x), -1, 2, 2).transpose(1, 2)
+        return F.scaled_dot_product_attention(heads, heads, heads).transpose(1, 2).flatten(2).values()
+
+    trace = traced(ragged, [batch(2, 5, 4), batch(3, 5, 4)], body=linear)
+
+    assert trace.died is None
+    assert trace.forwards[0].output == TensorRecord((10, 4))
+    assert trace.uncounted == ("aten::matmul",)
+
+
 def test_outputs_without_sizes_are_known_by_their_kind() -> None:
     jagged = traced(lambda m, x: torch.nested.as_nested_tensor(list(x), layout=torch.jagged))
     nested = traced(lambda m, x: torch.nested.as_nested_tensor(list(x)))

@@ -11,10 +11,10 @@ from archcheck.checks.outcome import Outcome
 from archcheck.checks.recording import record_structure
 from archcheck.findings import AFTER_ALL, Edit, Keys, Mismatch
 from archcheck.spec.dims import BATCH
-from archcheck.spec.layer_keys import LayerKey, parse_layer_key
+from archcheck.spec.layer_keys import LayerKey, format_layer_key, parse_layer_key
 from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import SpecFile
-from archcheck.spec.values import TensorPattern, ValuePattern
+from archcheck.spec.values import EMPTY, EmptyPattern, TensorPattern, ValuePattern
 from archcheck.structure.crashes import crash_mismatch, describe_crash
 from archcheck.structure.layer_selection import limit_glob, matching_modules, no_module_mismatch
 from archcheck.structure.patterns import (
@@ -27,6 +27,7 @@ from archcheck.structure.patterns import (
 )
 from archcheck.structure.records import (
     CallRecord,
+    EmptyRecord,
     ForwardRecord,
     ModuleRecord,
     OpaqueRecord,
@@ -120,7 +121,7 @@ def _check_layer_output(
     everything = [one for _, seen in agreed for one in seen]
     for name, seen in agreed:
         # A glob's line can only be rewritten to what all of its layers show.
-        subject = name if key.call is None else f"{name}[{key.call}]"
+        subject = format_layer_key(name, key.call)
         found += _compare(keys, (subject, name), pattern, seen, trace, everything if key.is_glob else seen)
     return found
 
@@ -221,6 +222,8 @@ def _difference(
     if pattern is None:
         same = isinstance(value, OpaqueRecord)
         return None if same else _Difference(path, _where(path, "output differs"), "no tensor")
+    if isinstance(pattern, EmptyPattern) and value == EmptyRecord(pattern.kind):
+        return None
     parts = _parts(pattern, value)
     if parts is None:
         return _Difference(path, _where(path, "output differs"), format_pattern(pattern))
@@ -293,7 +296,7 @@ def _edits_inside(
 
 
 def _is_shape(inferred: Any) -> bool:
-    return isinstance(inferred, list) and all(isinstance(dim, (int, str)) for dim in inferred)
+    return isinstance(inferred, list) and all(isinstance(dim, (int, str)) and dim not in EMPTY for dim in inferred)
 
 
 def _same_dim(text: str, new: int | str, sizes: Sequence[Mapping[str, int]]) -> bool:

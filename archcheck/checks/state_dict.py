@@ -107,15 +107,18 @@ def _materialize(network: nn.Module, context: CheckContext, device: str) -> None
 
     from archcheck.network.exceptions import one_line
     from archcheck.structure.meta.inputs import make_inputs
+    from archcheck.structure.meta.module_tree import named_buffers, named_network, named_params, set_training
 
-    tensors = [*network.named_parameters(), *network.named_buffers()]
-    lazy = [name for name, tensor in tensors if is_lazy(tensor)]
+    modules = named_network(network).modules
+    tensors = {**named_params(modules), **named_buffers(modules)}
+    lazy = [name for name, tensor in tensors.items() if is_lazy(tensor)]
     if not lazy:
         return
     args, kwargs = make_inputs(context.spec.forward_inputs()[0], device)
     try:
         with torch.no_grad():
-            network.eval()(*args, **kwargs)
+            set_training(network, False)
+            network(*args, **kwargs)
     except Exception as error:
         reason = f"{listed(lazy, 4)} of lazy layers have no shape before a forward pass, which raised {one_line(error)}"
         raise NotMeasured(reason) from None

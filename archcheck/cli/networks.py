@@ -122,8 +122,9 @@ def measure_network(spec_file: SpecFile, label: str) -> Network:
 
 def _hint_at_src(problem: str) -> str:
     """Return a hint for a package below src/, which pytest finds by its `pythonpath` and this command doesn't."""
-    match = re.search(r"no module named '(\w+)", problem)
-    if match is None or not any(Path("src").glob(f"{match[1]}*")):
+    match = re.search(r"no module named '([\w.]+)'", problem)
+    path = Path("src", *match[1].split(".")) if match is not None else None
+    if path is None or not (path.is_dir() or path.with_suffix(".py").is_file()):
         return ""
     return f"; it is in src/: PYTHONPATH=src archcheck {' '.join(sys.argv[1:2])} ..."
 

@@ -58,7 +58,7 @@ def compare_function(
     mismatch = replace(found.mismatch, edits=section_update(spec_file, record, trace))
     key = LayerKey("", "", None) if found.label is None else parse_layer_key(found.label)
     numbers = comparison.expected_output if found.label is None else comparison.expected[found.label]
-    return FunctionDifference(mismatch, DifferingCall(key.pattern, key.call or 0, found.kind, numbers))
+    return FunctionDifference(mismatch, DifferingCall(key.name, key.call or 0, found.kind, numbers))
 
 
 def _comparison_with(function: Function, record: FunctionRecord, is_live: bool) -> Comparison:
@@ -197,7 +197,7 @@ class Comparison:
         """Return labels in `expected` and the layers of now, in the order in which these return."""
         layers = layers_of(self.record)
         keys = {label: parse_layer_key(label) for label in self.expected}
-        expected = {(key.pattern, key.call or 0): label for label, key in keys.items()}
+        expected = {(key.name, key.call or 0): label for label, key in keys.items()}
         names = {layer.name for layer in layers}
         if not have_same_names(sum(name in names for name, _ in expected), len(expected)):
             return self._pairs_by_execution(layers)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from archcheck.errors import NotMeasured
+from archcheck.errors import NotMeasured, UsageError
 from archcheck.function.comparison import Comparison
 from archcheck.function.digested_layers import layers_of
 from archcheck.function.fingerprint.config import CPU, OTHER_SEED, FingerprintConfig
@@ -28,7 +29,15 @@ from archcheck.spec.models import Function, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
 from archcheck.structure.layer_selection import default_depth
-from archcheck.structure.meta.model_copy import copy_to_cpu
+from archcheck.structure.meta.inputs import make_inputs
+from archcheck.structure.meta.model_copy import GIVEN, copy_to_cpu
+from archcheck.structure.meta.module_tree import (
+    buffers_of,
+    named_buffers,
+    named_network,
+    named_params,
+    set_training,
+)
 from archcheck.structure.records import Crash, StructureTrace
 from archcheck.structure.trace import trace_structure
 from archcheck.system.memory import available_bytes
@@ -50,16 +59,61 @@ def network_factory(spec_file: SpecFile, rootdir: Path | None, model: nn.Module 
 
 
 def _copy_as_built(model: nn.Module, spec_file: SpecFile, rootdir: Path | None) -> nn.Module:
-    """Copy a live network with the statistics of an untrained one, where the spec's build has the same buffers."""
-    copied = copy_to_cpu(model)
+    """Copy a live network with the statistics of an untrained one, where the spec's build has the same buffers.
+
+    Constants that aren't trained, and are those of the build, are marked as given.
+
+    Raises:
+        NotMeasured: the network can't be copied, or has no values to copy.
+    """
     try:
-        fresh = dict(network_factory(spec_file, rootdir)().named_buffers())
+        copied = copy_to_cpu(model)
+    except UsageError as error:
+        raise NotMeasured(str(error)) from None
+    try:
+        fresh = named_network(_built_with_sizes(spec_file, rootdir)).modules
     except Exception:  # where the build can't be had, the spec is only used with live networks
         return copied
-    for name, buffer in copied.named_buffers():
-        if name in fresh and fresh[name].shape == buffer.shape and fresh[name].device.type != "meta":
-            buffer.data = fresh[name].detach().to(buffer.dtype)
+    modules = named_network(copied).modules
+    for buffer, as_built in _pairs(named_buffers(modules), named_buffers(fresh)):
+        buffer.data = as_built.detach().to(buffer.dtype)
+    for param, as_built in _pairs(named_params(modules), named_params(fresh)):
+        if _is_same_constant(param, as_built):
+            param.data = as_built.detach().clone()
+            vars(param)[GIVEN] = True
     return copied
+
+
+def _built_with_sizes(spec_file: SpecFile, rootdir: Path | None) -> nn.Module:
+    """Build a spec's network; lazy layers see a first input, to have any weights and buffers."""
+    network = network_factory(spec_file, rootdir)()
+    if any(map(is_lazy, buffers_of(network))):
+        args, kwargs = make_inputs(spec_file.spec.forward_inputs()[0], "cpu")
+        set_training(network, False)
+        with torch.no_grad():
+            network(*args, **kwargs)
+    return network
+
+
+def _pairs(live: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the tensors of one name and shape in two networks."""
+    for name, tensor in live.items():
+        other = fresh.get(name)
+        if other is not None and _is_dense(tensor) and _is_dense(other) and tensor.shape == other.shape:
+            yield tensor, other
+
+
+def _is_same_constant(live: Tensor, fresh: Tensor) -> bool:
+    """Return whether a parameter that isn't trained has the values that it's built with, such as a fixed filter."""
+    if live.requires_grad or fresh.requires_grad or not live.is_floating_point():
+        return False
+    tolerance = 16 * torch.finfo(live.dtype).eps
+    return torch.allclose(live.detach(), fresh.detach().to(live.dtype), rtol=tolerance, atol=0)
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Return whether a tensor has values and a shape: a lazy layer's has no shape yet, a nested one never."""
+    return not is_lazy(tensor) and not tensor.is_meta and not tensor.is_nested and tensor.layout is torch.strided
 
 
 def measure_function(

@@ -147,9 +147,21 @@ class _ImportedFiles:
 _imported = _ImportedFiles()  # per process, as sys.modules is
 
 
+def file_of(module: object) -> str | None:
+    """Return the file of something in `sys.modules`, None where it has none.
+
+    Read from the module's own dict: to ask a lazy module for an attribute imports it, or something that isn't there.
+    """
+    try:
+        file = object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:  # anything may be put there
+        return None
+    return file if isinstance(file, str) else None
+
+
 def _lies_in(module: ModuleType, folder: Path) -> bool:
-    file = getattr(module, "__file__", None)
-    return isinstance(file, str) and file.startswith(f"{folder}{os.sep}") and not file.startswith(LIBRARIES)
+    file = file_of(module)
+    return file is not None and file.startswith(f"{folder}{os.sep}") and not file.startswith(LIBRARIES)
 
 
 def _has_module(folder: Path, name: str) -> bool:
@@ -224,8 +236,8 @@ def _may_have_name(top: str, folder: Path) -> bool:
 
 
 def _is_file_of(module: ModuleType, path: Path) -> bool:
-    file = getattr(module, "__file__", None)
-    return isinstance(file, str) and Path(file).resolve() == path
+    file = file_of(module)
+    return file is not None and Path(file).resolve() == path
 
 
 def _import_under_own_name(path: Path) -> ModuleType:

@@ -18,7 +18,7 @@ from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, Sp
 from archcheck.pytest_plugin.options import run_options
 from archcheck.pytest_plugin.progress import showing
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
-from archcheck.report.summary_tables import Row, format_speeds, format_summary, format_trainings
+from archcheck.report.summary_tables import VERDICTS, Row, format_speeds, format_summary, format_trainings
 from archcheck.spec.spec_file import SUFFIX
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
@@ -99,7 +99,7 @@ class ArchcheckSession:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather what the items found, in this process or in another."""
         plain = getattr(report, "archcheck", None)
-        if self._is_worker or plain is None:
+        if self._is_worker or plain is None or report.outcome not in VERDICTS:  # "rerun": another attempt follows
             return
         found = CheckReport.from_plain(plain)
         self._rows.setdefault(found.spec, Row(found.spec)).add(found, report.outcome, report.duration)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archcheck.errors import UsageError
+from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.structure.crashes import describe_stop
 from archcheck.structure.layer_selection import default_depth
 from archcheck.structure.patterns import format_pattern, infer_calls, infer_output
@@ -15,8 +15,6 @@ from archcheck.text.yaml_flow import format_flow, format_key
 
 MAX_COLUMN_CHARS = 60  # a longer cell stands out by itself and doesn't move the others
 MAX_CALLS = 8  # of a module whose calls differ: more of them would bury the table
-
-_CALL = re.compile(r"\[\d+\]")
 
 
 def format_spec(head: Mapping[str, str], trace: StructureTrace, depth: int | None = None) -> str:
@@ -106,15 +104,16 @@ def _rows(trace: StructureTrace, depth: int, outputs: Mapping[tuple[str, int], A
         seen = [outputs.get((call.name, index)) for index in range(num_calls[call.name])]
         alike = all(one == seen[0] for one in seen)
         if not alike and len(seen) <= MAX_CALLS:
-            yield f"{call.name}[{call.index}]", call.name, seen[call.index]
+            yield format_layer_key(call.name, call.index), call.name, seen[call.index]
         elif call.index == 0:
-            yield call.name, call.name, seen[0] if alike else None
+            yield format_layer_key(call.name), call.name, seen[0] if alike else None
 
 
 def _format_layer_key(key: str) -> str:
     """Return a layer's key; the index of a call may stand unquoted where the key begins a line."""
-    name, bracket, index = key.partition("[")
-    return format_key(name) + bracket + index if _CALL.fullmatch(bracket + index) else format_key(key)
+    parsed = parse_layer_key(key)
+    plain = parsed.call is not None and format_key(parsed.pattern) == parsed.pattern
+    return key if plain else format_key(key)
 
 
 def _aligned(cells: Sequence[tuple[str, str, str, str]]) -> list[str]:

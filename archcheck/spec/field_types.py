@@ -8,6 +8,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from archcheck.spec.inputs import parse_input
 from archcheck.spec.values import (
+    EMPTY,
     Macs,
     parse_build,
     parse_count,
@@ -22,10 +23,12 @@ from archcheck.spec.values import (
 )
 
 _SHAPE_SCHEMA = {
-    "description": "a shape such as [B, 64, H/4, W/4]; a list or map of shapes where a tuple or dict is returned",
+    "description": "a shape such as [B, 64, H/4, W/4]; a list or map of shapes where a tuple or dict is returned; "
+    "an empty one in quotes",
     "anyOf": [
         {"type": "array", "items": {"anyOf": [{"type": ["integer", "string", "array", "object", "null"]}]}},
         {"type": "object"},
+        {"enum": list(EMPTY)},
         {"type": "null"},
     ],
 }

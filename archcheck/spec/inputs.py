@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from archcheck.findings import Keys
@@ -32,6 +32,15 @@ class ForwardInput:
     args: tuple[InputValue, ...] = ()
     kwargs: Mapping[str, InputValue] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def in_precision(self, dtype: str) -> ForwardInput:
+        """Return the same arguments with the tensors of the usual precision, float32, in another."""
+
+        def converted(tensor: TensorInput) -> TensorInput:
+            return replace(tensor, dtype=dtype) if tensor.dtype == "float32" else tensor
+
+        args, kwargs = map_leaves(converted, (self.args, self.kwargs))
+        return ForwardInput(args, kwargs, self.sizes)
 
 
 TENSOR_KEYS = ("shape", "dtype", "below")

@@ -5,6 +5,14 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from typing import Final
+
+# `*`, `?` and a final `[k]` mean something in a key; a backslash before one of them, or before another backslash, takes
+# that away: a module may have any name but one with a dot.
+_CALL: Final = re.compile(r"((?:[^\\]|\\.)+)\[(\d{1,9})\]", re.DOTALL)
+_ESCAPED: Final = re.compile(r"\\([\\*?\[\]])")
+_WILDCARDS: Final = {"**.": r"(?:.*\.)?", "**": ".*", "*": r"[^.]*", "?": r"[^.]"}
+_PIECE: Final = re.compile(r"(\\[\\*?\[\]]|\*\*\.|\*\*|\*|\?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,26 +22,36 @@ class LayerKey:
     text: str
     pattern: str
     call: int | None
+    is_glob: bool = False  # whether it may speak of several modules
 
     @property
-    def is_glob(self) -> bool:
-        """Whether the key may speak of several modules."""
-        return "*" in self.pattern or "?" in self.pattern
+    def name(self) -> str:
+        """The module's name, where the key is no glob."""
+        return _ESCAPED.sub(r"\1", self.pattern) if "\\" in self.pattern else self.pattern
 
     def matches(self, name: str) -> bool:
         """Return whether a module's dotted name fits: `*` and `?` stay within a part of it, `**` crosses dots."""
-        return _glob(self.pattern).fullmatch(name) is not None if self.is_glob else name == self.pattern
+        return _glob(self.pattern).fullmatch(name) is not None if self.is_glob else name == self.name
 
 
 @functools.lru_cache(maxsize=4096)
 def parse_layer_key(text: str) -> LayerKey:
-    """Parse a key such as `b2.*` or `attn[1]`."""
-    match = re.fullmatch(r"(.+)\[(\d{1,9})\]", text)
-    return LayerKey(text, match[1], int(match[2])) if match else LayerKey(text, text, None)
+    r"""Parse a key such as `b2.*`, `attn[1]` or `block\[0]`."""
+    match = _CALL.fullmatch(text)
+    pattern, call = (match[1], int(match[2])) if match else (text, None)
+    return LayerKey(text, pattern, call, any(piece in _WILDCARDS for piece in _PIECE.split(pattern)))
+
+
+def format_layer_key(name: str, call: int | None = None) -> str:
+    """Return the key that speaks of one module, or of one of its calls, whatever characters its name has."""
+    escaped = re.sub(r"[\\*?]", r"\\\g<0>", name)
+    if _CALL.fullmatch(escaped):
+        start = escaped.rindex("[")
+        escaped = f"{escaped[:start]}\\{escaped[start:]}"
+    return escaped if call is None else f"{escaped}[{call}]"
 
 
 @functools.lru_cache(maxsize=4096)
 def _glob(pattern: str) -> re.Pattern[str]:
-    pieces = re.split(r"(\*\*\.|\*\*|\*|\?)", pattern)
-    known = {"**.": r"(?:.*\.)?", "**": ".*", "*": r"[^.]*", "?": r"[^.]"}
-    return re.compile("".join(known.get(piece, re.escape(piece)) for piece in pieces))
+    pieces = _PIECE.split(pattern)
+    return re.compile("".join(_WILDCARDS.get(one) or re.escape(_ESCAPED.sub(r"\1", one)) for one in pieces), re.DOTALL)

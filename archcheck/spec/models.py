@@ -347,7 +347,8 @@ class Spec(Section):
         BeforeValidator(_layers),
     ] = Field(
         default={},
-        description="module name or glob (*, ?, **; name[k] is the k-th call): what comes out of it",
+        description="module name or glob (*, ?, **; name[k] is the k-th call; a backslash before one of these takes it "
+        "as it is): what comes out of it",
     )
     output: Output = _key("what the network returns: a shape; a list or map of shapes for a tuple or dict")
     parameters: Annotated[Parameters, BeforeValidator(_parameters, json_schema_input_type=int | Parameters)] | None = (

@@ -41,7 +41,15 @@ class TensorPattern:
         return tuple(dim.evaluate(sizes) for dim in self.dims)
 
 
-ValuePattern: TypeAlias = "TensorPattern | tuple[ValuePattern, ...] | dict[str, ValuePattern] | None"
+@dataclass(frozen=True, slots=True)
+class EmptyPattern:
+    """A list, tuple or dict with nothing in it, written as `"[]"`, `"()"` or `"{}"`: `[]` is a tensor's shape."""
+
+    kind: str
+
+
+ValuePattern: TypeAlias = "TensorPattern | EmptyPattern | tuple[ValuePattern, ...] | dict[str, ValuePattern] | None"
+EMPTY = ("[]", "()", "{}")
 
 
 def fail(message: str, path: Keys = ()) -> PydanticCustomError:
@@ -71,20 +79,29 @@ def _parse_pattern(value: Any, path: Keys = ()) -> ValuePattern:
     if value is None:
         return None
     if isinstance(value, dict):
-        return {str(key): _parse_pattern(item, (*path, key)) for key, item in value.items()}
+        return {str(key): _parse_pattern(item, (*path, key)) for key, item in value.items()} or EmptyPattern("{}")
+    if isinstance(value, str) and value in EMPTY:
+        return EmptyPattern(value)
     if not isinstance(value, list):
-        raise fail(f"expected a shape such as [B, 64, H/4, W/4], found {shown(value)}", path)
+        empty = ', or "[]", "()" or "{}" for nothing,' if isinstance(value, str) and set(value) <= {*"[](){} "} else ","
+        raise fail(f"expected a shape such as [B, 64, H/4, W/4]{empty} found {shown(value)}", path)
     if all(type(item) is int or type(item) is str for item in value):
         return _parse_shape(tuple(value), path)
     if any(isinstance(item, (list, dict)) or item is None for item in value):
-        return tuple(_parse_pattern(item, (*path, position)) for position, item in enumerate(value))
+        return _parse_sequence(value, path)
     return TensorPattern(parse_dims(value, path))
 
 
-def _parse_shape(value: tuple[int | str, ...], path: Keys) -> TensorPattern:
+def _parse_sequence(value: Sequence[Any], path: Keys) -> ValuePattern:
+    return tuple(_parse_pattern(item, (*path, position)) for position, item in enumerate(value))
+
+
+def _parse_shape(value: tuple[int | str, ...], path: Keys) -> ValuePattern:
     try:
         return _known_shape(value)
     except DimError:
+        if any(item in EMPTY for item in value):  # no shape, but a list of empty ones
+            return _parse_sequence(value, path)
         return TensorPattern(parse_dims(value, path))  # again, for the place of what is wrong
 
 
@@ -201,7 +218,7 @@ def iter_tensor_patterns(pattern: ValuePattern) -> Iterator[tuple[Keys, TensorPa
     """Yield every tensor of a pattern with its path inside the value."""
     if pattern is None or isinstance(pattern, TensorPattern):  # most are: a file has thousands
         return iter(() if pattern is None else [((), pattern)])
-    return ((path, one) for path, one in iter_leaves(pattern) if one is not None)
+    return ((path, one) for path, one in iter_leaves(pattern) if isinstance(one, TensorPattern))
 
 
 # ------------------------------------------------------------------------------------------- state_dict

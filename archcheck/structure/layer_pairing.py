@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from archcheck.spec.layer_keys import format_layer_key
+
 _SAME_NAMES: Final = 0.5
 
 
@@ -16,5 +18,5 @@ def have_same_names(num_common: int, num_layers: int) -> bool:
 
 
 def call_label(name: str, index: int, num_calls: int) -> str:
-    """Return what a call is called: the module's name, with the number of the call where there are several."""
-    return f"{name}[{index}]" if num_calls > 1 else name
+    """Return what a call is called, as a spec's key: the module's name, with the call's number if there are several."""
+    return format_layer_key(name, index if num_calls > 1 else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archcheck.findings import Mismatch
-from archcheck.spec.layer_keys import LayerKey
+from archcheck.spec.layer_keys import LayerKey, format_layer_key
 from archcheck.structure.records import (
     StructureTrace,
 )
@@ -18,7 +18,7 @@ MATCHES_SHOWN = 3  # of a glob's layers that differ alike, so that one wrong lin
 def matching_modules(key: LayerKey, trace: StructureTrace) -> list[str]:
     """Return the names of the modules that a key of `layers` selects, aliases resolved, in `named_modules()` order."""
     if not key.is_glob:
-        name = trace.aliases.get(key.pattern, key.pattern)
+        name = trace.aliases.get(key.name, key.name)
         return [name] if name in trace.modules and name != ROOT else []
     names = [name for name in trace.modules if name != ROOT and key.matches(name)]
     names += [name for alias, name in trace.aliases.items() if key.matches(alias)]
@@ -50,8 +50,12 @@ def default_depth(trace: StructureTrace) -> int:
 def no_module_mismatch(key: LayerKey, trace: StructureTrace) -> Mismatch:
     """Return the mismatch of a key that names no module, with names that are close."""
     what = "no module matches" if key.is_glob else "no such module"
-    close = close_names(key.pattern, filter(None, trace.modules), limit=3)
-    children = [name for name in trace.modules if name and "." not in name]
+    if key.text in trace.modules:
+        exact = format_layer_key(key.text)
+        hint = f"a module has this name, in which a glob or an index is read: write {exact}, a backslash before it"
+        return Mismatch(("layers", key.text), key.text, what, notes=(("note", hint),))
+    close = [format_layer_key(name) for name in close_names(key.name, filter(None, trace.modules), limit=3)]
+    children = [format_layer_key(name) for name in trace.modules if name and "." not in name]
     has = listed(children) or "no modules inside it"
     hint = f"did you mean {' or '.join(close)}?" if close else f"the network has {has}"
     return Mismatch(("layers", key.text), key.text, what, notes=(("note", hint),))

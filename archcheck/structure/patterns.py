@@ -7,7 +7,9 @@ from typing import Any
 
 from archcheck.spec.dim_inference import infer_shape
 from archcheck.spec.dims import BATCH
+from archcheck.spec.values import EMPTY, EmptyPattern
 from archcheck.structure.records import (
+    EmptyRecord,
     MappingRecord,
     OpaqueRecord,
     SequenceRecord,
@@ -36,6 +38,8 @@ def format_pattern(pattern: Any) -> str:
     """Return a pattern, or dimensions that were inferred, as written in a spec."""
     if pattern is None:
         return "null"
+    if isinstance(pattern, EmptyPattern) or pattern in EMPTY:
+        return f'"{pattern.kind if isinstance(pattern, EmptyPattern) else pattern}"'
     if isinstance(pattern, dict):
         return "{" + ", ".join(f"{format_key(key)}: {format_pattern(item)}" for key, item in pattern.items()) + "}"
     if isinstance(pattern, (tuple, list)):
@@ -45,6 +49,8 @@ def format_pattern(pattern: Any) -> str:
 
 def infer_value(values: Sequence[ValueRecord], sizes: Sequence[Mapping[str, int]], names: Sequence[str]) -> Any:
     """Infer what a spec would say of values seen at several sizes: dimensions in lists and maps; None is no tensor.
+
+    An empty list, tuple or dict is the text that stands for it.
 
     Raises:
         ValueError: no pattern fits them all.
@@ -59,6 +65,10 @@ def infer_value(values: Sequence[ValueRecord], sizes: Sequence[Mapping[str, int]
         if len({len(column) for column in columns}) != 1:
             raise ValueError("the number of outputs depends on the size")
         return [infer_value(column, sizes, names) for column in zip(*columns, strict=True)]
+    if isinstance(first, EmptyRecord):
+        if any(value != first for value in values):
+            raise ValueError("the value is built differently at different sizes")
+        return first.kind
     maps = [items for items in map(named_items, values) if items is not None]
     if not maps:
         return None
@@ -84,6 +94,8 @@ def format_value(value: ValueRecord) -> str:
         return format_sizes(value.shape)
     if isinstance(value, OpaqueRecord):
         return value.type_name
+    if isinstance(value, EmptyRecord):
+        return f'"{value.kind}"'
     items = named_items(value)
     if items is not None:
         return "{" + ", ".join(f"{format_key(key)}: {format_value(item)}" for key, item in items.items()) + "}"

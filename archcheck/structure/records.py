@@ -25,6 +25,13 @@ class OpaqueRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class EmptyRecord:
+    """A list, tuple or dict with nothing in it: `[]`, `()` or `{}`."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class SequenceRecord:
     """A tuple or list; `fields` names the positions where it is a namedtuple."""
 
@@ -39,7 +46,7 @@ class MappingRecord:
     items: Mapping[str, ValueRecord]
 
 
-ValueRecord: TypeAlias = TensorRecord | SequenceRecord | MappingRecord | OpaqueRecord
+ValueRecord: TypeAlias = TensorRecord | SequenceRecord | MappingRecord | EmptyRecord | OpaqueRecord
 
 
 # ---------------------------------------------------------------------------------------------- what was seen

@@ -10,6 +10,7 @@ once more, with real tensors, on the CPU.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from torch import nn
@@ -20,7 +21,7 @@ from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
 from archcheck.structure.meta.building import build_on_meta, build_seeded
 from archcheck.structure.meta.model_copy import copy_to_cpu, copy_to_meta, is_scripted, unwrapped
-from archcheck.structure.meta.module_tree import all_modules
+from archcheck.structure.meta.module_tree import all_modules, parameters_of
 from archcheck.structure.records import StructureTrace
 from archcheck.structure.trace_run import TraceRequest, TraceRun
 
@@ -53,13 +54,24 @@ def trace_model(
 ) -> StructureTrace:
     """Trace a network that exists already: a copy without its weights runs, it is never modified.
 
+    A network in half or double precision takes its inputs in that.
+
     Raises:
         UsageError: the network can't be copied.
     """
     with isolated_user_code(), gc_paused():
         model = unwrapped(model)
+        precision = _precision(model)
+        inputs = [item.in_precision(precision) for item in inputs]
+        one_example = one_example and one_example.in_precision(precision)
         request = TraceRequest(lambda: copy_to_meta(model), lambda: copy_to_cpu(model), inputs, one_example)
         return _trace(model if is_scripted(all_modules(model)) else request.make_on_meta(), request)
+
+
+def _precision(model: nn.Module) -> str:
+    """Return the dtype of a network's floating-point parameters where all have one, else float32."""
+    dtypes = {param.dtype for param in parameters_of(model) if param.is_floating_point()}
+    return str(dtypes.pop()).removeprefix("torch.") if len(dtypes) == 1 else "float32"
 
 
 def _trace(model: nn.Module, request: TraceRequest) -> StructureTrace:
@@ -72,7 +84,8 @@ def _trace(model: nn.Module, request: TraceRequest) -> StructureTrace:
     error = run.error
     if error is None or request.only_meta or failures.fails_on_any_device(error):
         return run.make_trace()
-    num_bytes = sum(param.nbytes for param in model.parameters() if not nn.parameter.is_lazy(param))
+    params = (param for param in parameters_of(model) if not nn.parameter.is_lazy(param))
+    num_bytes = sum(param.numel() * param.element_size() for param in params)  # a sparse one has no nbytes
     if num_bytes > MAX_REAL_BYTES:
         return run.make_trace(note=f" (not tried on the CPU: {num_bytes / 2**30:.0f} GiB of parameters)")
     return _trace_on_cpu(run, failures.fallback_reason(error), request)
@@ -82,6 +95,8 @@ def _trace_on_cpu(on_meta: TraceRun | None, reason: str, request: TraceRequest) 
     """Run on the CPU; what was seen on meta stays where that fails in the same way."""
     gradients = on_meta is not None and on_meta.gradients
     try:
+        if on_meta is not None and _stops_on_cpu_too(on_meta, request):
+            return on_meta.make_trace()
         model = request.make_on_cpu()
     except Exception:
         if on_meta is None:
@@ -95,5 +110,19 @@ def _trace_on_cpu(on_meta: TraceRun | None, reason: str, request: TraceRequest) 
     return run.make_trace(fallback_reason=reason)
 
 
+def _stops_on_cpu_too(on_meta: TraceRun, request: TraceRequest) -> bool:
+    """Whether a pass that doesn't seem to ask for values stops in the same way on the CPU; one is enough to tell."""
+    error = on_meta.error
+    assert error is not None
+    stopped = [item for item, one in zip(request.inputs, on_meta.forwards, strict=True) if one.crash is not None]
+    if failures.needs_values(error) or not stopped:
+        return False
+    once = replace(request, inputs=stopped[:1], one_example=None)
+    run = TraceRun(request.make_on_cpu(), once, gradients=on_meta.gradients, device="cpu").run()
+    return _is_same_error(run.error, error)
+
+
 def _is_same_error(a: BaseException | None, b: BaseException | None) -> bool:
+    if isinstance(a, RecursionError) and isinstance(b, RecursionError):
+        return True  # which says where the stack ended, by chance
     return a is not None and b is not None and type_and_first_line(a) == type_and_first_line(b)

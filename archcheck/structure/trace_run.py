@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +22,7 @@ from archcheck.structure.meta.module_tree import (
     ModuleDescriptions,
     module_records,
     named_network,
+    set_training,
     uninitialized_modules,
 )
 from archcheck.structure.meta.network_snapshot import NetworkSnapshot
@@ -146,7 +149,7 @@ class TraceRun:
         forward = recorder.begin(item.sizes)
         args, kwargs = make_inputs(item, self.device)
         try:
-            with self._forward_mode(recorder):
+            with self._forward_mode(recorder), _threads_noted(self.uncounted):
                 out = recorder.callable_for(self.model)(*args, **kwargs)
             forward.output = recorder.record(out)
             if isinstance(out, Iterator | Coroutine):  # what it would compute hasn't been
@@ -181,6 +184,25 @@ class TraceRun:
         return max(round(first.macs - each * (batch - 1)), 0)
 
 
+@contextmanager
+def _threads_noted(uncounted: set[str]) -> Iterator[None]:
+    """Note that threads are started: what they run besides modules isn't seen, as torch's modes are a thread's own."""
+    before = threading.getprofile()
+
+    def note(*event: Any) -> None:
+        if not threading.current_thread().daemon:  # as a progress bar's is
+            uncounted.add("other threads")
+        sys.setprofile(before)
+        if before is not None:
+            before(*event)
+
+    threading.setprofile(note)
+    try:
+        yield
+    finally:
+        threading.setprofile(before)
+
+
 def _differs_in_batch(a: ForwardRecord, b: ForwardRecord) -> bool:
     return BATCH in a.sizes and {**a.sizes, BATCH: 0} == {**b.sizes, BATCH: 0} and a.sizes[BATCH] != b.sizes[BATCH]
 
@@ -205,7 +227,7 @@ def _in_eval_mode(model: nn.Module, modules: Mapping[str, nn.Module]) -> Iterato
     """Put a network into eval mode, directly unless a module has its own `eval()` or `train()`; compile nothing."""
     before = [(vars(module), module.training) for module in modules.values()]
     if any(type(m).train is not nn.Module.train or type(m).eval is not nn.Module.eval for m in modules.values()):
-        model.eval()
+        set_training(model, False)
     else:
         for own, _ in before:
             own["training"] = False

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from archcheck.network.imports import file_of
+
 _INSTALLED = {"site-packages", "dist-packages"}
 _VENDORED = {"vendor", "_vendor", "vendored", "third_party", "external"}  # folders of copies, seldom imported from
 
@@ -33,8 +35,8 @@ def explain_wrong_code(tree: str | None, other_tree: str | None) -> str:
 def _imported() -> Iterator[tuple[str, Path]]:
     """Yield every imported module with its file, except those of the standard library."""
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and name.split(".")[0] not in sys.stdlib_module_names:
+        file = file_of(module)
+        if file is not None and name.split(".")[0] not in sys.stdlib_module_names:
             yield name, Path(file)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from archcheck.spec.spec_file import SpecFile
 from archcheck.spec.tree import iter_leaves, map_leaves
 from archcheck.structure.meta.inputs import make_inputs
+from archcheck.structure.meta.module_tree import buffers_of, parameters_of, set_training
 from archcheck.throughput.device_clock import DeviceClock
 from archcheck.throughput.plan import SpeedPlan
 from archcheck.training.failures import RunFailed, errors_attributed_to
@@ -83,12 +84,12 @@ class Workload:
         state = self._training.optimizer.state if self.plan.mode == "train" else {}
         held = (leaf for _, leaf in iter_leaves([self.inputs, self._tensors, state]))
         yield from (leaf for leaf in held if isinstance(leaf, Tensor))
-        yield from self.network.buffers()
-        yield from self.network.parameters()
+        yield from buffers_of(self.network)
+        yield from parameters_of(self.network)
 
     def _inference_step(self) -> Callable[[], None]:
         forward = ForwardPass(self.network, self.plan.recipe, self.device, self.inputs, self._rootdir)
-        self.network.eval()
+        set_training(self.network, False)
         forward.compile()
 
         def step() -> None:
@@ -99,10 +100,10 @@ class Workload:
 
     def _training_step(self) -> Callable[[], None]:
         training = TrainingStep(self.network, self.plan.recipe, self.device, self.inputs, self._rootdir)
-        self.network.eval()
+        set_training(self.network, False)
         with torch.no_grad():
             outputs = training.predict(self.inputs)
-        self.network.train()
+        set_training(self.network, True)
         if self.plan.has_training:
             targets = _make_targets(self.plan.recipe.loss.name, outputs)
         else:

@@ -15,6 +15,7 @@ from archcheck.errors import BuildError
 from archcheck.findings import Mismatch
 from archcheck.network.build import check_arguments
 from archcheck.spec.models import Named
+from archcheck.structure.meta.module_tree import all_modules, parameters_of
 from archcheck.text.words import did_you_mean
 from archcheck.training.recipe import Recipe
 
@@ -126,8 +127,8 @@ def may_be_fused(network: nn.Module) -> bool:
 
     Torch says so only in the first step, when it is too late to build another.
     """
-    sparse = any(getattr(module, "sparse", False) for module in network.modules())
-    return not sparse and all(parameter.is_floating_point() for parameter in network.parameters())
+    sparse = any(getattr(module, "sparse", False) for module in all_modules(network))
+    return not sparse and all(parameter.is_floating_point() for parameter in parameters_of(network))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,6 @@ def initialise_weights(network: nn.Module, init: Named | None) -> None:
         return
     fill = COMPONENT_KINDS["init"].find(init.name)
     assert fill is not None, init.name
-    for module in network.modules():
+    for module in all_modules(network):
         if isinstance(module, _WEIGHT_LAYERS):
             fill(module.weight, **component_arguments(init))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from archcheck.data.batches import Batches
+from archcheck.structure.meta.module_tree import set_training
 from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.failures import errors_attributed_to
 from archcheck.training.forward_pass import ForwardPass
@@ -35,7 +36,7 @@ def evaluate(
         example, _ = next(batches)
     validator.check_inputs(example)
     forward = ForwardPass(network, recipe, test_set.device, example, rootdir)
-    network.eval()
+    set_training(network, False)
     with torch.no_grad():
         for number, (inputs, targets) in enumerate(fetch_epoch(test_set, 0, rootdir)):
             outputs = forward.predict(inputs)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.spec.inputs import iter_input_patterns
+from archcheck.structure.meta.module_tree import parameters_of
 from archcheck.training.failures import RunFailed, errors_attributed_to
 from archcheck.training.recipe import Recipe
 
@@ -33,7 +34,7 @@ class ForwardPass:
         if recipe.memory_format == "channels_last":
             with errors_attributed_to("memory_format", "channels_last", rootdir):
                 network.to(memory_format=torch.channels_last)
-        if any(isinstance(parameter, nn.UninitializedParameter) for parameter in network.parameters()):
+        if any(isinstance(parameter, nn.UninitializedParameter) for parameter in parameters_of(network)):
             with torch.no_grad():
                 self.predict(example)
         self._compiled: Any = network

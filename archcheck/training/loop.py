@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from archcheck.data.batches import Batches
 from archcheck.errors import DataError
+from archcheck.structure.meta.module_tree import set_training
 from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.components import LearningRateSchedule, build_schedule
@@ -88,7 +89,7 @@ def build_training_step(
         inputs, targets = next(batches)
     validator.check_inputs(inputs)
     step = TrainingStep(network, recipe, train_set.device, inputs, rootdir)
-    network.eval()
+    set_training(network, False)
     with torch.no_grad():
         validator.check_outputs(step.predict(inputs), targets)
     for split in (train_set, test_set):
@@ -176,7 +177,7 @@ class _TrainingRun:
 
     def _train_epoch(self, epoch: int) -> tuple[EpochRecord, float]:
         metric, loss_sum = make_metric(self.recipe.loss), _zero(self.train_set.device)
-        self.network.train()
+        set_training(self.network, True)
         self._timer.start_epoch()
         for number, (inputs, targets) in enumerate(fetch_epoch(self.train_set, epoch, self.rootdir), 1):
             if not self.train_set.resident:
@@ -208,7 +209,7 @@ class _TrainingRun:
     def _evaluate(self) -> tuple[float, float]:
         """Return mean loss and accuracy on the test set."""
         metric, loss_sum = make_metric(self.recipe.loss), _zero(self.train_set.device)
-        self.network.eval()
+        set_training(self.network, False)
         with torch.no_grad():
             for inputs, targets in fetch_epoch(self.test_set, 0, self.rootdir):
                 if not self.test_set.resident:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from archcheck.structure.meta.module_tree import parameters_of
 from archcheck.training.components import build_loss, build_optimizer, initialise_weights, may_be_fused
 from archcheck.training.failures import RunFailed, errors_attributed_to
 from archcheck.training.forward_pass import ForwardPass
@@ -28,7 +30,7 @@ class TrainingStep:
         with errors_attributed_to("init", f"initialising by {recipe.init.name if recipe.init else 'default'}", rootdir):
             initialise_weights(network, recipe.init)
         self.loss_name = recipe.loss.name  # in messages: `throughput` replaces the loss where a spec has no recipe
-        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.parameters = [parameter for parameter in _trained_parameters(network) if parameter.requires_grad]
         if not self.parameters:
             raise RunFailed("the network has no trainable parameter", "build")
         with errors_attributed_to("loss", recipe.loss.name, rootdir):
@@ -80,3 +82,9 @@ class TrainingStep:
         with errors_attributed_to("optimizer", f"{self.recipe.optimizer.name}.step()", self._rootdir):
             self.optimizer.step(closure)  # type: ignore[arg-type]
         return evaluations[0]
+
+
+def _trained_parameters(network: nn.Module) -> Iterable[nn.Parameter]:
+    """Return the parameters as the network's class gives them: it may have a `parameters()` of its own."""
+    own = type(network).parameters
+    return parameters_of(network) if own is nn.Module.parameters or not callable(own) else own(network)

@@ -22,6 +22,7 @@ from archcheck.network.build import prepare_network
 from archcheck.network.torch_state import default_torch_settings, seeded
 from archcheck.spec.models import Named, Spec
 from archcheck.spec.spec_file import SpecFile, spec_name
+from archcheck.structure.meta.module_tree import set_training
 from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.checkpoints import BestCheckpoint
@@ -148,7 +149,7 @@ class Trainer:
             validator = BatchValidator(recipe, self.num_classes)
             network = build_unshared_network(self.spec_file, recipe, self.rootdir)
             step = build_training_step(network, train_set, test_set, recipe, validator, self.rootdir)
-            step.network.train()
+            set_training(step.network, True)
         batches = _endless(train_set)
 
         def take_step() -> None:

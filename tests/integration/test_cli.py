@@ -259,6 +259,38 @@ def test_mistakes_are_told_in_a_line(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("target", "in_src"),
+    [
+        ("pkg:Net", True),
+        ("pkg.nets:Net", True),
+        ("one:Net", True),
+        ("pk:Net", False),
+        ("o:Net", False),
+        ("pkg_:Net", False),
+    ],
+)
+def test_only_a_module_that_is_in_src_is_told_to_be_there(
+    project: Project, capsys: pytest.CaptureFixture[str], target: str, in_src: bool
+) -> None:
+    project.write("src/pkg/nets.py", "")
+    project.write("src/one.py", "")
+    assert main(["new", target, "--input", "B,4"]) == 2
+    assert ("it is in src/: PYTHONPATH=src archcheck" in capsys.readouterr().err) is in_src
+
+
+def test_a_typo_below_a_package_in_src_is_a_typo(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("src/typo_pkg/__init__.py", "")
+    project.write("src/typo_pkg/nets.py", "")
+    monkeypatch.syspath_prepend(project.path / "src")
+    assert main(["new", "typo_pkg.nest:Net", "--input", "B,4"]) == 2
+    error = capsys.readouterr().err
+    assert "no module named 'typo_pkg.nest': did you mean 'typo_pkg.nets'?" in error
+    assert "it is in src/" not in error
+
+
 def test_timm_missing_is_told_with_the_way_to_get_it(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

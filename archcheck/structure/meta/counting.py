@@ -7,8 +7,9 @@ from functools import cache
 from typing import Any, Final, Protocol
 
 import torch
+from torch import Tensor
 from torch._ops import HigherOrderOperator
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass_type
 
 _TORCHS: Final = (  # what else is there is somebody's own, and anybody's guess
     "aten prim prims quantized _quantized quantization mkl mkldnn mkldnn_prepacked onednn prepacked sparse inductor "
@@ -78,6 +79,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._formulas = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop, **flop_registry}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if any(map(is_traceable_wrapper_subclass_type, types)):  # a nested tensor, for one: counted is what it runs
+            return NotImplemented
         kwargs = kwargs or {}
         higher_order = isinstance(func, HigherOrderOperator)
         if higher_order and func.name() == "cond":
@@ -86,14 +89,16 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return (if_true if chosen else if_false)(*operands)
         key = func if higher_order else func._overloadpacket
         formula = self._formulas.get(key)
-        if formula is None and not higher_order and str(func) != "prim.device.default":
+        nested = any(type(arg) is Tensor and arg.is_nested for arg in args)  # has no sizes to ask for
+        if formula is None and not higher_order and not nested and str(func) != "prim.device.default":
             with self:
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
         out = func(*args, **kwargs)
-        if formula is not None:
+        name = func.name() if higher_order else func._schema.name
+        if formula is not None and not nested:
             self._counter.macs += formula(*args, **kwargs, out_val=out) // 2
-        elif higher_order or is_uncounted(func._schema.name):
-            self._counter.uncounted.add(func.name() if higher_order else func._schema.name)
+        elif (formula is not None or _PRODUCT.search(name)) if nested else (higher_order or is_uncounted(name)):
+            self._counter.uncounted.add(name)
         return out

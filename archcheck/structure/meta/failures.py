@@ -36,6 +36,7 @@ _READS: Final = (
     (re.compile(r"cannot repeat_interleave"), "torch.repeat_interleave()"),
 )
 _MAX_REASON: Final = 120
+_CONFIRMED: Final = "_archcheck_raised_on_the_cpu"
 _GRADIENTS: Final = re.compile(r"does not require grad|grad_fn|requires_grad|require grad", re.IGNORECASE)
 _TORCH: Final = str(Path(torch.__file__).parent) + os.sep
 _OURS: Final = str(Path(archcheck.__file__).parent) + os.sep
@@ -70,13 +71,16 @@ def needs_gradients(error: BaseException) -> bool:
     return any(_GRADIENTS.search(str(e)) for e in chain(error))
 
 
+def confirm(error: BaseException) -> None:
+    """Note of an error that the CPU raises it, too: then nothing has to run there once more."""
+    vars(error)[_CONFIRMED] = True
+
+
 def fails_on_any_device(error: BaseException) -> bool:
-    """Whether the error would be raised on any device: torch itself refused the shapes, or the network calls itself."""
-    if isinstance(error, RecursionError):
-        return True
+    """Whether the error would be raised on any device: the CPU has raised it as well, or the network gives up."""
     if isinstance(error, SystemExit):
         return not needs_values(error)
-    return type(error) is RuntimeError and not needs_values(error) and _raised_by_torch(error)
+    return any(_CONFIRMED in vars(e) for e in chain(error))
 
 
 def fallback_reason(error: BaseException) -> str:

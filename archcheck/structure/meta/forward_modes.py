@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from types import MappingProxyType
@@ -17,13 +17,13 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from archcheck.structure.meta import convolution, matmul, normalization, recurrent
 from archcheck.structure.meta.counting import CountingMode, MacCounter, UnreadCounter
-from archcheck.structure.meta.failures import needs_values
+from archcheck.structure.meta.failures import confirm, fails_on_any_device, needs_values
 from archcheck.structure.meta.ops import shortcuts, zero_mac_functions
 from archcheck.structure.meta.placement import Rule, is_real, moved_to_meta, placement_rules, run_on_meta
 from archcheck.structure.meta.tensors import META, PLAIN_TYPES, REFUSED, is_transformed
 
 _ORDINARY: Final = PLAIN_TYPES  # anything else may do what it likes with a function
-_MAX_REAL_NUMEL: Final = 2**24  # of a tensor that is made up to see what torch says about its shape
+_MAX_REAL_NUMEL: Final = 2**24  # of tensors that are made up to see what torch says about their shapes
 _NEEDS_ONE_DTYPE: Final = frozenset(  # for real, that is: on meta, a mixture passes
     {
         convolution.conv,
@@ -73,39 +73,41 @@ class ForwardMode(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        ordinary = _ORDINARY.issuperset(types)
-        shortcut = self._shortcuts.get(func)
-        if shortcut is not None and ordinary and not is_transformed():
-            result = self._shortcut(shortcut, args, kwargs)
-            if result is NotImplemented and any(isinstance(arg, Tensor) and arg.is_cpu for arg in args):
-                moved = moved_to_meta(func, args, kwargs)
-                if moved is not None:
-                    args, kwargs = moved
-                    result = self._shortcut(shortcut, args, kwargs)
-            if result is not NotImplemented and result is not REFUSED:
-                return result
-            if result is REFUSED or (shortcut in _NEEDS_ONE_DTYPE and _mixes_dtypes(args, kwargs)):
-                _refuse_as_on_cpu(func, args, kwargs)
-            return self._by_torch(func, args, kwargs)
-        rule = self._placement.get(func)
-        if rule is not None:
-            return rule(func, args, kwargs)
-        if ordinary and func in self._free:
-            return run_on_meta(func, args, kwargs)
-        with self._counting(self._counter):
-            return run_on_meta(func, args, kwargs)
-
-    def _by_torch(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Call a function that has a shortcut with arguments that the shortcut declines."""
         try:
-            if func in self._free:
+            ordinary = _ORDINARY.issuperset(types)
+            shortcut = self._shortcuts.get(func)
+            if shortcut is not None and ordinary and not is_transformed():
+                result = self._by_shortcut(func, shortcut, args, kwargs)
+                if result is not NotImplemented:
+                    return result
+            elif (rule := self._placement.get(func)) is not None:
+                return rule(func, args, kwargs)
+            if ordinary and func in self._free:
                 return run_on_meta(func, args, kwargs)
             with self._counting(self._counter):
                 return run_on_meta(func, args, kwargs)
         except Exception as error:
-            if not needs_values(error):
-                _refuse_as_on_cpu(func, args, kwargs)
+            if not needs_values(error) and not fails_on_any_device(error):
+                if func in self._shortcuts and not _writes(func, kwargs):
+                    _refuse_as_on_cpu(func, args, kwargs, _expanded_zero)
+                elif _can_be_made_up(tree_leaves((args, kwargs))):
+                    _refuse_as_on_cpu(func, args, kwargs, _zeros)
             raise
+
+    def _by_shortcut(self, func: Any, shortcut: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Compute a result from shapes; NotImplemented where torch has to. Raises what real tensors are refused by."""
+        result = self._shortcut(shortcut, args, kwargs)
+        if result is NotImplemented and any(isinstance(arg, Tensor) and arg.is_cpu for arg in args):
+            moved = moved_to_meta(func, args, kwargs)
+            if moved is not None:
+                args, kwargs = moved
+                result = self._shortcut(shortcut, args, kwargs)
+        if result is REFUSED or (
+            result is NotImplemented and shortcut in _NEEDS_ONE_DTYPE and _mixes_dtypes(args, kwargs)
+        ):
+            _refuse_as_on_cpu(func, args, kwargs, _expanded_zero)
+            return NotImplemented
+        return result
 
     def _shortcut(self, shortcut: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         try:
@@ -172,21 +174,38 @@ def _mixes_dtypes(args: Any, kwargs: Any) -> bool:
     return len({x.dtype for x in tensors}) > 1
 
 
-def _refuse_as_on_cpu(func: Any, args: Any, kwargs: Any) -> None:
-    """Raise what the function raises for real tensors of these shapes: those are the messages that people know."""
-    leaves = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-    writes = getattr(func, "__name__", "_").endswith("_") or kwargs.get("inplace") or kwargs.get("out") is not None
-    if writes or any(x.numel() > _MAX_REAL_NUMEL for x in leaves):
-        return
-    real_args, real_kwargs = tree_map(_expanded_zero, (args, kwargs))
+def _writes(func: Any, kwargs: Any) -> bool:
+    name = getattr(func, "__name__", "_")
+    return name.endswith("_") or bool(kwargs.get("inplace")) or kwargs.get("out") is not None
+
+
+def _refuse_as_on_cpu(func: Any, args: Any, kwargs: Any, made_up: Callable[[Tensor], Tensor]) -> None:
+    """Raise what the function raises for tensors made up with these shapes: those are the messages that people know.
+
+    Where the CPU takes them, nothing is raised: a kernel may be stricter on meta.
+    """
+    real_args, real_kwargs = tree_map(lambda x: made_up(x) if isinstance(x, Tensor) else x, (args, kwargs))
     error: Exception | None = None
     try:
         func(*real_args, **real_kwargs)
     except Exception as refused:
         error = refused
     if error is not None:
+        confirm(error)
         raise error from None
 
 
-def _expanded_zero(x: Any) -> Any:
-    return torch.zeros((), dtype=x.dtype).expand(x.shape) if isinstance(x, Tensor) else x
+def _can_be_made_up(leaves: Sequence[Any]) -> bool:
+    """Whether arguments are plain tensors that aren't too large; a function among them may be the network's own."""
+    tensors = [x for x in leaves if isinstance(x, Tensor)]
+    plain = all(type(x) in PLAIN_TYPES and x.layout is torch.strided and not x.is_nested for x in tensors)
+    return plain and sum(x.numel() for x in tensors) <= _MAX_REAL_NUMEL and not any(map(callable, leaves))
+
+
+def _zeros(x: Tensor) -> Tensor:
+    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype).zero_()
+
+
+def _expanded_zero(x: Tensor) -> Tensor:
+    """Make up a tensor of any size at no cost, for functions that don't care about strides."""
+    return torch.zeros((), dtype=x.dtype).expand(x.shape)

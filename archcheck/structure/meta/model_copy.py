@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,11 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from archcheck.errors import UsageError
+from archcheck.structure.meta.module_tree import all_modules, parameters_of
 from archcheck.structure.meta.tensors import META, PLAIN_TYPES
+
+GIVEN: Final = "_archcheck_given"
+"""An attribute of a copied network's parameters that keep their values, as they aren't trained: a fixed filter."""
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -48,11 +52,13 @@ def copy_to_cpu(model: nn.Module) -> nn.Module:
     """Copy a network deeply, to the CPU.
 
     Raises:
-        UsageError: something that the network holds can't be copied.
+        UsageError: something that the network holds can't be copied, or has no values as it is on meta.
     """
-    copied = _copied(model, lambda tensor: tensor.detach().to("cpu", copy=True)).cpu()
-    for param, own in zip(model.parameters(), copied.parameters(), strict=True):
-        own.requires_grad_(param.requires_grad)  # TorchScript forgets it
+    copied = _copied(model, _with_values)
+    if is_scripted(all_modules(copied)):
+        copied.cpu()
+        for param, own in zip(parameters_of(model), parameters_of(copied), strict=True):
+            own.requires_grad_(param.requires_grad)  # TorchScript forgets it
     return copied
 
 
@@ -60,13 +66,17 @@ _Converter = Callable[[Tensor], Tensor]
 
 
 def _copied(model: nn.Module, convert: _Converter) -> nn.Module:
-    memo: dict[int, Any] = {id(tensor): _replica(tensor, convert) for tensor in _tensors(model)}
-    memo |= {id(generator): _same_generator(generator) for generator in _generators(model)}
     try:
+        memo: dict[int, Any] = {id(tensor): _replica(tensor, convert) for tensor in _tensors(model)}
+        memo |= {id(generator): _same_generator(generator) for generator in _generators(model)}
         with _CopyingMode(convert):
-            for module in reversed(list(model.modules())):  # the innermost first: a deep network needs no deep stack
+            for module in reversed(all_modules(model)):  # the innermost first: a deep network needs no deep stack
                 copy.deepcopy(module, memo)
             return copy.deepcopy(model, memo)
+    except _NoValuesError:
+        raise UsageError(
+            f"{type(model).__name__} is on meta, where tensors have no values; give one that has them"
+        ) from None
     except Exception as error:
         raise UsageError(
             f"{type(model).__name__} can't be copied ({type(error).__name__}: {error}); "
@@ -75,14 +85,14 @@ def _copied(model: nn.Module, convert: _Converter) -> nn.Module:
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
-    for module in model.modules():
+    for module in all_modules(model):
         if not isinstance(module, torch.jit.ScriptModule):  # copies itself
             for held in (module._parameters, module._buffers, vars(module)):
                 yield from (value for value in held.values() if isinstance(value, Tensor))
 
 
 def _generators(model: nn.Module) -> Iterator[torch.Generator]:
-    for module in model.modules():
+    for module in all_modules(model):
         yield from (value for value in vars(module).values() if isinstance(value, torch.Generator))
 
 
@@ -92,10 +102,26 @@ def _same_generator(generator: torch.Generator) -> torch.Generator:
 
 
 def _blank(tensor: Tensor) -> Tensor:
-    """Return the same tensor without its values."""
+    """Return the same tensor without its values; a nested one, which can't be on meta, with them."""
+    if tensor.is_nested and tensor.layout is torch.strided:
+        return tensor.detach().clone()
     if tensor.layout is torch.strided and type(tensor) in PLAIN_TYPES:
         return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
     return tensor.detach().to(META)
+
+
+class _NoValuesError(Exception):
+    """A tensor on meta was to be copied to another device."""
+
+
+def _with_values(tensor: Tensor) -> Tensor:
+    """Return a copy of a tensor on the CPU."""
+    try:
+        return tensor.detach().to("cpu", copy=True)
+    except NotImplementedError:
+        if tensor.is_meta:
+            raise _NoValuesError from None
+        raise
 
 
 def _replica(tensor: Any, convert: _Converter) -> Tensor:

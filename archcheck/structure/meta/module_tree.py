@@ -58,6 +58,10 @@ def all_modules(root: nn.Module) -> list[nn.Module]:
     return list(found.values())
 
 
+# A network's attributes may have the names of nn.Module's methods (`self.modules = [...]`): whoever looks into a
+# user's network asks these functions, and not the methods.
+
+
 def named_params(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """Return `dict(named_parameters())` of the network with these modules, whatever its attributes are called."""
     return _named_tensors((name, module._parameters) for name, module in modules.items())
@@ -68,7 +72,7 @@ def named_buffers(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     return _named_tensors((name, module._buffers) for name, module in modules.items())
 
 
-def _named_tensors(held: Iterable[tuple[str, Any]]) -> dict[str, Tensor]:
+def _named_tensors(held: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[int, tuple[str, Tensor]] = {}
     for prefix, tensors in held:
         for name, tensor in tensors.items():
@@ -77,16 +81,40 @@ def _named_tensors(held: Iterable[tuple[str, Any]]) -> dict[str, Tensor]:
     return dict(found.values())
 
 
+def parameters_of(root: nn.Module) -> list[nn.Parameter]:
+    """Return `list(root.parameters())`."""
+    named: dict[str, Any] = {**named_params(named_network(root).modules)}
+    return list(named.values())
+
+
+def buffers_of(root: nn.Module) -> list[Tensor]:
+    """Return `list(root.buffers())`."""
+    return list(named_buffers(named_network(root).modules).values())
+
+
 def set_training(model: nn.Module, training: bool) -> None:
-    """Put a network into train or eval mode, by its own method unless it has none or (exported) refuses."""
-    try:
-        if callable(model.train):
-            model.train(training)
+    """Put a network into train or eval mode by its own `train()` and `eval()`.
+
+    Every module's flag is set where something that can't be called stands in the place of one of them, or where a
+    module has no modes, as an exported program.
+    """
+    modules = all_modules(model)
+    if all(_has_method(module, name) for module in modules for name in ("train", "eval", "children")):
+        try:
+            model.train() if training else model.eval()
             return
-    except NotImplementedError:
-        pass
-    for module in all_modules(model):
+        except NotImplementedError:
+            pass
+    for module in modules:
         module.training = training
+        module.training = training
+
+
+def _has_method(module: nn.Module, name: str) -> bool:
+    try:
+        return callable(getattr(module, name))
+    except Exception:  # a property of this name may do anything
+        return False
 
 
 class _Held(NamedTuple):

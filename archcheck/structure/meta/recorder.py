@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from archcheck.network.forward_watcher import ForwardWatcher, uncompiled_forward
 from archcheck.structure.meta.layers import SHORTCUTS
-from archcheck.structure.meta.tensors import REFUSED, is_transformed
+from archcheck.structure.meta.tensors import PLAIN_TYPES, REFUSED, is_transformed
 from archcheck.structure.records import (
     CallRecord,
+    EmptyRecord,
     ForwardRecord,
     MappingRecord,
     OpaqueRecord,
@@ -119,22 +120,35 @@ class Recorder(ForwardWatcher):
 
     def _parts(self, value: Any, depth: int) -> ValueRecord:
         if isinstance(value, tuple | list):
+            if not value:
+                return EmptyRecord("[]" if isinstance(value, list) else "()")
             return SequenceRecord(tuple(self.record(item, depth) for item in value), _field_names(value))
         if isinstance(value, Mapping):
+            if not value:
+                return EmptyRecord("{}")
             return MappingRecord({str(key): self.record(item, depth) for key, item in value.items()})
         if is_dataclass(value) and not isinstance(value, type):
             return MappingRecord({part.name: self.record(getattr(value, part.name), depth) for part in fields(value)})
         return OpaqueRecord(type(value).__name__)
 
     def _tensor(self, value: Tensor) -> ValueRecord:
+        if type(value) not in PLAIN_TYPES and not all(type(size) is int for size in _shape(value)):
+            return OpaqueRecord(type(value).__name__)  # a jagged tensor has as many sizes as rows
         try:
             key = (value.shape, value.dtype)
         except RuntimeError:  # a nested tensor has no shape
-            return OpaqueRecord(type(value).__name__)
+            return OpaqueRecord("nested Tensor")
         record = self._tensors.get(key)
         if record is None:
             record = self._tensors[key] = TensorRecord(tuple(value.shape), str(value.dtype).removeprefix("torch."))
         return record
+
+
+def _shape(tensor: Tensor) -> Sequence[Any]:
+    try:
+        return tuple(tensor.shape)
+    except Exception:  # a user's kind of tensor may be anything
+        return (None,)
 
 
 def _try_shortcut(shortcut: Callable[..., Any], *args: Any) -> Any:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from archcheck.network.imports import file_of
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
@@ -14,5 +16,5 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     assert sys.path == path
     for name in sys.modules.keys() - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+        if (file_of(sys.modules[name]) or "").startswith(str(tmp_path)):
             del sys.modules[name]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archcheck.network.build import build_network
+from archcheck.network.imports import file_of
 from tests.unit.network.user_files import FACTORY, failure, write
 
 
@@ -118,3 +120,58 @@ def test_a_keyboard_interrupt_is_not_swallowed(folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         build_network("interrupted.py:Net", {}, folder)
     assert "interrupted" not in sys.modules
+
+
+class Unloaded(types.ModuleType):
+    """What many packages put into `sys.modules` in the place of something that may not be installed."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ImportError(f"no backend: asked for {name}")
+
+
+class Anything:
+    """No module, and without a dict of its own."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+LAZY_NEIGHBOURS = """
+import importlib.util, sys
+from torch import nn
+
+def lazily(name):
+    spec = importlib.util.find_spec(name)
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+lazily("never_wanted_w")
+"""
+
+
+@pytest.mark.parametrize("neighbour", [Unloaded("backend_w"), Anything()], ids=["unloaded", "anything"])
+@pytest.mark.parametrize("when", ["before", "with it"])
+def test_modules_of_others_are_not_asked_for_attributes(
+    neighbour: Any, when: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "backend_w", neighbour)
+    code = "import sys\nsys.modules['late_w'] = sys.modules['backend_w']\n" if when == "with it" else ""
+    write(folder, model_w=code + FACTORY.format("width = 3", ""))
+    try:
+        assert out_features("model_w.py:net", folder) == 3
+    finally:
+        sys.modules.pop("late_w", None)
+
+
+def test_a_module_that_is_loaded_lazily_stays_unloaded(folder: Path) -> None:
+    """It raises when it's loaded."""
+    write(
+        folder, never_wanted_w="raise ImportError('no GPU')", model_v=LAZY_NEIGHBOURS + FACTORY.format("width = 3", "")
+    )
+    assert out_features("model_v.py:net", folder) == 3
+    assert "never_wanted_w" in sys.modules
+    assert file_of(sys.modules["never_wanted_w"]) == str(folder / "never_wanted_w.py")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -157,3 +160,25 @@ def test_causal_mask_needs_no_values(device: Any) -> None:
     assert trace.forwards[1].output == TensorRecord((3, 5, 8))
     # projections in and out, scores and values (masked ones are computed as well), two linear layers
     assert trace.macs == 2 * (5 * 8 * 8 * 4 + 2 * 5 * 5 * 8 + 2 * 5 * 8 * 16)
+
+
+def test_what_other_threads_run_is_not_counted_and_said() -> None:
+    def branches(m: Net, x: Tensor) -> Any:
+        with ThreadPoolExecutor(2) as pool:
+            a, b = pool.map(lambda scale: m.body(x) @ torch.ones(4, 4, device=x.device) * scale, (1, 2))
+        return a + b
+
+    profile = threading.getprofile()
+    trace = traced(branches, body=linear)
+
+    assert trace.forwards[0].output == TensorRecord((2, 4))
+    assert trace.uncounted == ("other threads",)
+    assert threading.getprofile() is profile
+
+
+def test_a_progress_bars_thread_multiplies_nothing() -> None:
+    def shown(m: Net, x: Tensor) -> Any:
+        Thread(target=int, daemon=True).start()
+        return m.body(x)
+
+    assert traced(shown, body=linear).uncounted == ()

@@ -9,6 +9,7 @@ import torch
 
 from archcheck.structure.meta.failures import (
     chain,
+    confirm,
     fails_on_any_device,
     fallback_reason,
     may_be_caused_by_meta,
@@ -41,12 +42,20 @@ def test_operations_that_need_values(function: Callable[[], object]) -> None:
     assert not fails_on_any_device(error)
 
 
-def test_shapes_that_do_not_fit_fail_on_any_device() -> None:
+def test_what_the_cpu_raised_as_well_fails_on_any_device() -> None:
     error = raised(lambda: torch.ones(2, 3).view(5))
     assert not needs_values(error)
-    assert not fails_on_any_device(RuntimeError("raised by the network itself"))
-    assert fails_on_any_device(RecursionError())
-    assert not fails_on_any_device(ValueError("no"))
+    assert not fails_on_any_device(error)  # so far only one device has said so
+    confirm(error)
+    assert fails_on_any_device(error)
+    outer = ValueError("what the network makes of it")
+    outer.__cause__ = error
+    assert fails_on_any_device(outer)
+
+
+def test_a_network_that_gives_up_does_so_on_any_device() -> None:
+    assert fails_on_any_device(SystemExit("no such width"))
+    assert not fails_on_any_device(SystemExit("Tensor.item() cannot be called on meta tensors"))
 
 
 def test_a_forward_that_asks_for_gradients() -> None:

@@ -10,9 +10,14 @@ from torch import nn
 from archcheck.structure.meta.module_tree import (
     ModuleDescriptions,
     all_modules,
+    buffers_of,
     describe_module,
     module_records,
+    named_buffers,
     named_network,
+    named_params,
+    parameters_of,
+    set_training,
     uninitialized_modules,
 )
 
@@ -41,6 +46,72 @@ def test_a_network_that_contains_itself_ends() -> None:
 def test_every_module_comes_once_and_before_those_inside() -> None:
     model = shared()
     assert all_modules(model) == list(model.modules())
+
+
+def test_parameters_and_buffers_are_torchs() -> None:
+    model = shared()
+    model["tied"] = nn.Linear(2, 3, bias=False)
+    model["tied"].weight = model["a"].weight
+    modules = named_network(model).modules
+    assert list(named_params(modules).items()) == list(model.named_parameters())
+    assert list(named_buffers(modules).items()) == list(model.named_buffers())
+    assert list(map(id, parameters_of(model))) == list(map(id, model.parameters()))
+    assert list(map(id, buffers_of(model))) == list(map(id, model.buffers()))
+
+
+class Frozen(nn.Dropout):
+    """A layer that stays in eval mode."""
+
+    def train(self, mode: bool = True) -> Any:
+        return super().train(False)
+
+
+def test_the_mode_is_set_by_the_networks_own_methods() -> None:
+    model = nn.Sequential(nn.Dropout(), Frozen())
+    set_training(model, True)
+    assert [module.training for module in model.modules()] == [True, True, False]
+    set_training(model, False)
+    assert not any(module.training for module in model.modules())
+
+
+def test_a_train_method_of_an_instance_is_one_too() -> None:
+    """Encoders are kept frozen by `encoder.train = stay`."""
+    model = nn.Sequential(nn.Dropout(), nn.Dropout())
+    vars(model[1])["train"] = lambda mode=True: model[1]
+    set_training(model, False)
+    assert [module.training for module in model] == [False, True]
+
+
+def test_the_mode_is_set_where_no_method_can_be_called() -> None:
+    model = nn.Sequential(nn.Dropout(), nn.Dropout())
+    vars(model[1])["train"] = "data/train.csv"
+    set_training(model, False)
+    assert not any(module.training for module in all_modules(model))
+
+
+class Unasked(nn.Dropout):
+    @property
+    def children(self) -> Any:
+        raise ValueError
+
+
+def test_the_mode_is_set_where_a_property_of_a_methods_name_raises() -> None:
+    model = nn.Sequential(Unasked())
+    set_training(model, False)
+    assert not model[0].training
+
+
+class Exported(nn.Dropout):
+    """What torch.export returns has no modes."""
+
+    def train(self, mode: bool = True) -> Any:
+        raise NotImplementedError("Calling train() is not supported yet.")
+
+
+def test_the_mode_is_set_where_a_part_has_none() -> None:
+    model = nn.Sequential(Exported(), nn.Dropout())
+    set_training(model, False)
+    assert [module.training for module in model.modules()] == [False, False, False]
 
 
 def test_counts_include_what_is_below_and_shared_tensors_once() -> None:

@@ -1,0 +1,107 @@
+"""Live networks in `archcheck.verify` that were used, converted or never given values: a verdict or a reason."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import archcheck
+from archcheck.cli.command_line import main
+from tests.integration.project import Project
+
+NETS = """
+from torch import nn
+
+def plain():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+
+def lazy():
+    return nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
+
+class Unreached(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net, self.unused = nn.LazyConv2d(4, 3), nn.LazyLinear(3)
+
+    def forward(self, x):
+        return self.net(x)
+
+def attention():
+    return nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+"""
+
+
+def recorded(project: Project, name: str, shape: str = "B,1,8,8") -> tuple[Path, Any]:
+    """Write the spec of a network, function and all; return it with another instance of the network."""
+    project.write("live_nets.py", NETS)
+    path = Path(f"specs/{name}.arch.yaml")
+    assert main(["new", f"live_nets:{name}", "--input", shape, "--output", str(path)]) == 0
+    assert "\nfunction:" in path.read_text()
+    return path, getattr(sys.modules["live_nets"], name)()
+
+
+@pytest.fixture(autouse=True)
+def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "live_nets", raising=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize(("name", "shape"), [("plain", "B,1,8,8"), ("attention", "B,5,8")])
+def test_a_network_in_another_precision_is_the_same(
+    project: Project, name: str, shape: str, dtype: torch.dtype
+) -> None:
+    path, net = recorded(project, name, shape)
+    result = archcheck.verify(path, net.to(dtype))
+    assert result.ok, result
+    assert next(net.parameters()).dtype is dtype
+
+
+def test_a_network_of_two_precisions_is_told(project: Project) -> None:
+    path, net = recorded(project, "plain")
+    net[4].half()
+    result = archcheck.verify(path, net)
+    assert [(one.subject, one.problem) for one in result.outcomes["shapes"]] == [("4", "forward stopped here")]
+    assert "same dtype" in str(result)
+
+
+def test_a_lazy_network_holds_before_and_after_its_first_forward(project: Project) -> None:
+    path, net = recorded(project, "lazy")
+    before = archcheck.verify(path, net)
+    assert before.ok, before
+    assert isinstance(net[0], nn.LazyConv2d)
+    for _ in range(3):
+        net.train()(torch.randn(5, 1, 8, 8))  # batch norm's statistics are no longer those of an untrained network
+    after = archcheck.verify(path, net)
+    assert after.ok, after
+
+
+def test_a_lazy_layer_that_the_forward_never_reaches_is_named(project: Project) -> None:
+    project.write("live_nets.py", NETS)
+    path = project.spec(text="build: live_nets:Unreached\ninput: [B, 1, 8, 8]\nlayers:\n  net: [B, 4, 6, 6]\n")
+    from_file = archcheck.verify(path)
+    result = archcheck.verify(path, sys.modules["live_nets"].Unreached())
+    assert result.outcomes["shapes"] == []
+    assert "unused.weight, unused.bias" in result.unmeasured["health"]
+    assert result.unmeasured == from_file.unmeasured
+
+
+@pytest.mark.parametrize("part", ["all", "one layer"])
+def test_a_network_on_meta_has_a_structure_and_no_function(project: Project, part: str) -> None:
+    path, net = recorded(project, "plain")
+    (net if part == "all" else net[4]).to("meta")
+    result = archcheck.verify(path, net)
+    assert {name for name, found in result.outcomes.items() if not found} == {"spec", "shapes", "parameters", "compute"}
+    reason = "Sequential is on meta, where tensors have no values; give one that has them"
+    assert result.unmeasured == {"health": reason, "function": reason}
+
+
+def test_a_network_on_meta_may_still_have_another_structure(project: Project) -> None:
+    path, net = recorded(project, "plain")
+    net[4] = nn.Linear(144, 4)
+    result = archcheck.verify(path, net.to("meta"))
+    assert "4: output shape differs" in str(result)

@@ -9,7 +9,7 @@ from archcheck.checks.outcome import Outcome
 from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.function.records import HealthRecord
-from archcheck.spec.layer_keys import parse_layer_key
+from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.models import Health, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
@@ -43,7 +43,7 @@ def _random(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Misma
                 keys, _named(module), "draws random numbers in eval mode", "the same output every time",
                 f"{draw} was called", module or None,
                 (("note", "dropout that stays on in eval mode? F.dropout needs training=self.training"),
-                 _relax("allow_random", [module or "**"])),
+                 _relax("allow_random", [format_layer_key(module) or "**"])),
             )  # fmt: skip
     if record.unrepeatable is not None and not record.draws:
         yield Mismatch(
@@ -71,7 +71,8 @@ def _updated(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Mism
         yield Mismatch(
             keys, updated[0], "is written to in eval mode", "the values that train mode or a checkpoint gave it",
             f"other values after a run in eval mode: {listed(updated, _SHOWN)}", updated[0].rpartition(".")[0] or None,
-            (("note", "update it under `if self.training:`"), _relax("allow_updates", updated)),
+            (("note", "update it under `if self.training:`"),
+             _relax("allow_updates", [format_layer_key(name) for name in updated])),
         )  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def _mixing(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Misma
             "the output of an example to be the same alone and in a batch", "another output without the other examples",
             module or None,
             (("note", "statistics of the batch, or an axis that is the batch's?"),
-             _relax("allow_batch_dependent", [module or "**"])),
+             _relax("allow_batch_dependent", [format_layer_key(module) or "**"])),
         )  # fmt: skip
 
 
@@ -152,8 +153,8 @@ def _exact_patterns(names: Sequence[str], others: Sequence[str]) -> list[str]:
         parts = name.split(".")
         above = [".".join(parts[:depth]) for depth in range(1, len(parts))]
         free = next((one for one in above if not any(other.startswith(f"{one}.") for other in others)), None)
-        many = free is not None and sum(one.startswith(f"{free}.") for one in names) > 1
-        pattern = f"{free}.**" if many else name
+        many = sum(one.startswith(f"{free}.") for one in names) > 1
+        pattern = f"{format_layer_key(free)}.**" if free is not None and many else format_layer_key(name)
         if pattern not in patterns:
             patterns.append(pattern)
     return patterns

@@ -20,9 +20,7 @@ from archcheck.structure.layer_pairing import have_same_names
 from archcheck.structure.records import StructureTrace
 
 _SIMILAR_TYPES: Final = 0.5  # ratio of the names of two types, such as MaxPool2d and AvgPool2d
-# Of the largest number of its kind in any layer: smaller differences are rounding errors of what was added and taken
-# away again. Much less than the tolerance, which is relative to each layer's own numbers.
-_NOISE: Final = {"float64": 1e-13, "float32": 1e-6}
+_NOISE: Final = {"float64": 1e-12, "float32": 1e-6}  # smaller differences don't count: inputs and weights are about 1
 _OF_PARAMETERS: Final = ("buffers", "initial", "gradient")  # absent where there are none
 
 
@@ -118,22 +116,16 @@ class Comparison:
     notes: Sequence[tuple[str, str]] = ()
     expected_inside: Mapping[str, Sequence[float]] = field(default_factory=dict)
     expected_types: Mapping[str, str] = field(default_factory=dict)
-    _largest: Mapping[str, float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        rows = [*self.expected.values(), self.expected_output]
-        largest = {kind: max(abs(row.get(kind, 0.0)) for row in rows) for kind in DIGEST_KINDS}
-        object.__setattr__(self, "_largest", largest)  # once: layers are compared by the thousand
 
     def differing_kinds(self, expected: Mapping[str, float], actual: Mapping[str, float]) -> list[str]:
         """Return the kinds of numbers in which a layer differs."""
         compared = [kind for kind in self.kinds if kind in expected or kind in _OF_PARAMETERS]
-        return [kind for kind in compared if not self._alike(kind, expected.get(kind), actual.get(kind))]
+        return [kind for kind in compared if not self._alike(expected.get(kind), actual.get(kind))]
 
-    def _alike(self, kind: str, expected: float | None, actual: float | None) -> bool:
+    def _alike(self, expected: float | None, actual: float | None) -> bool:
         a, b = expected or 0.0, actual or 0.0
         # A NaN compares false, and is a difference.
-        return abs(a - b) <= max(TOLERANCE[self.precision] * abs(a), _NOISE[self.precision] * self._largest[kind])
+        return abs(a - b) <= max(TOLERANCE[self.precision] * abs(a), _NOISE[self.precision])
 
     def first_difference(self, kinds: Sequence[str]) -> LayerDifference:
         """Return the first layer that differs in the first of the kinds in which the network as a whole does."""
@@ -191,7 +183,7 @@ class Comparison:
         return pairs[0] if pairs else None
 
     def _differs(self, label: str, layer: DigestedLayer, kind: str) -> bool:
-        return not self._alike(kind, self.expected[label].get(kind), layer.numbers.get(kind))
+        return not self._alike(self.expected[label].get(kind), layer.numbers.get(kind))
 
     def pairs(self) -> list[tuple[str, DigestedLayer]]:
         """Return labels in `expected` and the layers of now, in the order in which these return."""
@@ -224,9 +216,7 @@ class Comparison:
         position, last = 0, -1
         for i, (label, row) in enumerate(self.expected.items()):
             ahead = range(position, len(layers))
-            match = next(
-                (j for j in ahead if self._alike("eval", row.get("eval"), layers[j].numbers.get("eval"))), None
-            )
+            match = next((j for j in ahead if self._alike(row.get("eval"), layers[j].numbers.get("eval"))), None)
             if match is not None:
                 found.append((label, layers[match]))
                 position, last = match + 1, i

@@ -93,12 +93,11 @@ class _Examination:
                 f"can't see into {listed(opaque, 3)}, which comes out: {none[0]}{_more(none)} may get a gradient there"
             )
             none = ()
-        if none and not trains:
+        if none and not trains:  # what only trains an auxiliary output, or picks what comes out, shows there alone
             unseen.append(
-                "train mode can't be run with these inputs, so that only eval mode's gradients were looked at"
+                "train mode can't be run with these inputs: whether every parameter gets a gradient isn't known"
             )
-            used = [name for name in none if id(params[name]) not in self._runner.filler.unused]
-            none = tuple(used) if step.reaches_gradients else ()
+            none = ()
         return _Gradients(none, some, not_finite, tuple(unseen))
 
     # ----------------------------------------------------------------------------------------- another run
@@ -401,6 +400,8 @@ def _hold_the_same(ours: PreparedNetwork, theirs: PreparedNetwork) -> bool:
 
 def _cut(tensor: Tensor, shape: Sequence[int]) -> Tensor:
     """Return the first part of each dimension in which a tensor is larger than `shape`."""
+    if tensor.layout is not torch.strided and not tensor.is_nested:
+        tensor = tensor.to_dense()
     if tensor.ndim != len(shape):
         return tensor
     for dim, size in enumerate(shape):

@@ -105,3 +105,43 @@ def test_a_network_on_meta_may_still_have_another_structure(project: Project) ->
     net[4] = nn.Linear(144, 4)
     result = archcheck.verify(path, net.to("meta"))
     assert "4: output shape differs" in str(result)
+
+
+FILTERS = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Edges(nn.Module):
+    def __init__(self, sign=1.0):
+        super().__init__()
+        sobel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) * sign
+        self.sobel = nn.Parameter(sobel[None, None], requires_grad=False)
+        self.blur = nn.Parameter(torch.full((1, 1, 3, 3), 1 / 9), requires_grad=False)
+        self.project = nn.Parameter(torch.randn(6, 6), requires_grad=False)
+        self.conv = nn.Conv2d(1, 4, 3)
+
+    def forward(self, x):
+        x = F.conv2d(F.conv2d(x, self.sobel, padding=1), self.blur, padding=1)
+        return self.conv(x) @ self.project
+"""
+
+
+@pytest.mark.parametrize("form", ["fresh", "trained", "half"])
+def test_fixed_filters_keep_their_values_and_frozen_draws_do_not(project: Project, form: str) -> None:
+    project.write("live_nets.py", FILTERS)
+    path = Path("specs/edges.arch.yaml")
+    assert main(["new", "live_nets:Edges", "--input", "B,1,8,8", "--output", str(path)]) == 0
+    net = sys.modules["live_nets"].Edges()
+    if form == "trained":
+        net.conv.weight.data.mul_(3)
+    result = archcheck.verify(path, net.half() if form == "half" else net)
+    assert result.ok, result
+
+
+def test_another_fixed_filter_is_another_function(project: Project) -> None:
+    project.write("live_nets.py", FILTERS)
+    path = Path("specs/edges.arch.yaml")
+    assert main(["new", "live_nets:Edges", "--input", "B,1,8,8", "--output", str(path)]) == 0
+    result = archcheck.verify(path, sys.modules["live_nets"].Edges(sign=-1.0))
+    assert [one.subject for one in result.outcomes["function"]] == ["conv"]

@@ -63,6 +63,8 @@ def _tensors_in(value: Any, depth: int, seen: set[int]) -> Iterator[Tensor]:
 
 def _unbound(tensor: Tensor) -> Iterable[Tensor]:
     """Return a tensor, or the ones that a nested one holds."""
+    if tensor.is_nested and tensor.layout is torch.jagged:
+        return (tensor.values(),)  # its rows one after another: under a mode, torch crashes when it is unbound
     return tensor.unbind() if tensor.is_nested else (tensor,)
 
 
@@ -75,7 +77,7 @@ def parts_of(value: Any) -> Iterable[Any]:
     if isinstance(value, type | nn.Module | Iterator) or callable(value):
         return ()
     if is_dataclass(value):
-        return [getattr(value, field.name) for field in fields(value)]
+        return [getattr(value, name) for name in sorted(field.name for field in fields(value))]
     if isinstance(value, Distribution):
         return _parts_of_distribution(value)
     attributes = getattr(value, "__dict__", None)

@@ -22,15 +22,11 @@ from archcheck.structure.records import Crash
 
 @dataclass(frozen=True, slots=True)
 class GradientStep:
-    """A forward and a backward pass, with the digests of the gradients of parameters (by name) and of inputs.
-
-    `reaches_gradients` says whether anything that came out leads back to a parameter or an input.
-    """
+    """A forward and a backward pass, with the digests of the gradients of parameters (by name) and of inputs."""
 
     forward: PassResult
     params: Mapping[str, Digest]
     inputs: Mapping[str, Digest]
-    reaches_gradients: bool = True
 
 
 def run_gradient_step(runner: PassRunner, *, training: bool, wanted: Collection[str] | None = None) -> GradientStep:
@@ -62,25 +58,22 @@ def _run_step(
 
     with torch.enable_grad(), _param_gradients(runner.network.params) as params:
         result = runner.forward(training=training, make_inputs=make_inputs, seed=runner.config.seed + OTHER_SEED)
-        reaches = result.crash is None and _backward(
-            runner, result, None if wanted is None else [runner.network.params[name] for name in wanted]
-        )
+        if result.crash is None:
+            _backward(runner, result, None if wanted is None else [runner.network.params[name] for name in wanted])
     gradients = {f"input {i}": digest(leaf.grad) for i, leaf in enumerate(leaves) if leaf.grad is not None}
-    return GradientStep(result, params, {key: one for key, one in gradients.items() if one is not None}, reaches)
+    return GradientStep(result, params, {key: one for key, one in gradients.items() if one is not None})
 
 
-def _backward(runner: PassRunner, result: PassResult, wanted: Sequence[Tensor] | None) -> bool:
-    """Compute gradients of all that came out. Returns whether any of it has one."""
+def _backward(runner: PassRunner, result: PassResult, wanted: Sequence[Tensor] | None) -> None:
     outputs = [(position, one) for position, one in enumerate(tensors_in(result.output)) if one.requires_grad]
     if not outputs:
-        return False
+        return
     try:
         with runner.computation_modes():
             gradients = [_output_gradient(one, position) for position, one in outputs]
             torch.autograd.backward([one for _, one in outputs], gradients, inputs=wanted)
     except Exception as error:
         result.crash = Crash("", type_and_first_line(error), raised_outside_torch(error))
-    return True
 
 
 def _output_gradient(output: Tensor, position: int) -> Tensor:

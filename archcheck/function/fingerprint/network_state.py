@@ -69,7 +69,7 @@ class NetworkState:
         now = self._network.buffers()
         for name, (buffer, old) in self.saved_buffers.items():
             new = now.get(name, buffer)
-            if new.shape != old.shape or new.device != old.device or not _holds_the_same(new, old):
+            if not _holds_the_same(new, old):
                 yield name, new
         yield from self.changed_params()
 
@@ -85,7 +85,7 @@ class NetworkState:
             self._attributes.restore(keep_layers=True)
         with torch.no_grad():
             for buffer, values in self.saved_buffers.values():
-                if buffer.shape == values.shape and buffer.dtype is values.dtype:
+                if buffer.is_nested or (buffer.shape == values.shape and buffer.dtype is values.dtype):
                     buffer.copy_(values)
                 else:
                     buffer.data = values.clone()
@@ -106,8 +106,12 @@ class NetworkState:
 
 
 def _holds_the_same(new: Tensor, old: Tensor) -> bool:
+    if new is old or new.is_nested or old.is_nested:
+        return new.is_nested == old.is_nested  # whose values can't be compared
     if new.layout is not torch.strided:
         new, old = new.to_dense(), old.to_dense()
+    if new.shape != old.shape or new.device != old.device:
+        return False
     return torch.equal(new, old) or bool(((new == old) | ((new != new) & (old != old))).all())
 
 

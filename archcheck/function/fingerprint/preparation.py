@@ -20,7 +20,7 @@ from archcheck.function.fingerprint.spectral_norm import find_spectral_vectors
 from archcheck.function.fingerprint.storages import storage_key
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.structure.meta.building import build_seeded
-from archcheck.structure.meta.model_copy import copy_to_cpu
+from archcheck.structure.meta.model_copy import GIVEN, copy_to_cpu
 from archcheck.structure.meta.module_tree import (
     all_modules,
     named_buffers,
@@ -77,7 +77,8 @@ def _statistics(modules: Mapping[str, nn.Module]) -> Iterator[Tensor]:
         for name, buffer in module._buffers.items():
             if buffer is None or name in module._non_persistent_buffers_set:
                 continue
-            if buffer.layout is torch.strided and buffer.is_floating_point() and buffer.ndim and buffer.numel():
+            dense = buffer.layout is torch.strided and not buffer.is_nested
+            if dense and buffer.is_floating_point() and buffer.ndim and buffer.numel():
                 low, high = torch.aminmax(buffer)
                 if low == high and bool(torch.isfinite(low)):
                     yield buffer
@@ -106,8 +107,8 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
                 f"the forward never reaches {', '.join(lazy)}, which therefore have no shape to be filled"
             )
     params = named_params(modules)
-    undrawn = {name: param for name, param in params.items() if not random.is_drawn(param)}
-    constant = {id(param) for param in undrawn.values() if is_known and not param.requires_grad}
+    undrawn = {name: one for name, one in params.items() if not random.is_drawn(one) or _is_constant(one)}
+    constant = {id(one) for one in undrawn.values() if (is_known or GIVEN in vars(one)) and not one.requires_grad}
     initial_values = {  # of what is to be trained: a frozen constant is what it is in every pass, as a buffer is
         name: _initial_value(param, is_known) for name, param in undrawn.items() if id(param) not in constant
     }
@@ -171,11 +172,22 @@ def _initialize_lazy_modules(model: nn.Module, config: FingerprintConfig, random
         module.training = training.get(module, module.training)
 
 
+def _is_constant(param: Tensor) -> bool:
+    """Return whether a parameter has one value everywhere, however it was given to it: then it isn't a drawn one."""
+    if param.numel() < 2 or param.is_meta or not param.is_floating_point():
+        return False
+    values = param.detach().reshape(-1)
+    if values[0] != values[-1]:
+        return False
+    low, high = torch.aminmax(values.double())
+    return bool(low == high)
+
+
 def _initial_value(param: Tensor, is_known: bool) -> float | None:
     """Return a number for a parameter's values: the constant, or a check where it's known that none is drawn."""
     if not param.numel() or param.is_meta or not param.is_floating_point():
         return None
-    low, high = (float(one) for one in torch.aminmax(param.detach()))
+    low, high = (float(one) for one in torch.aminmax(param.detach().double()))
     if low == high:
         return low
     found = digest(param) if is_known else None

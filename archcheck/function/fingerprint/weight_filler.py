@@ -31,6 +31,7 @@ _QUERY_NAMES: Final = (
 )
 _QUERIES: Final = frozenset([*_QUERY_NAMES.split(), *_VIEW_NAMES.split()])
 _QUERIES_OF_ATEN: Final = frozenset([*_QUERIES, "alias", "is_same_size", "sym_size", "sym_numel", "sym_stride"])
+_PRODUCTS_OF_ATEN: Final = frozenset({"convolution", "_convolution", "mm", "addmm", "bmm", "baddbmm", "linear"})
 _OF_ROWS: Final = " of rows"  # a weight whose shape has one size only, used as a matrix
 _STATISTICS_SPREAD: Final = 0.3
 _USUAL_SPREAD: Final = (0.35, 4.0)  # of a layer's output, which needs no gain
@@ -55,7 +56,6 @@ class WeightFiller:
         keys: by identity, the key in the number pool of the numbers that a tensor got.
         gains: by position among the weights, the power of 2 by which a weight is larger than usual.
         positions: by identity, a weight's position among the weights, in the order of first use.
-        unused: the identities of the tensors that no pass had used when all were filled.
     """
 
     def __init__(
@@ -79,7 +79,6 @@ class WeightFiller:
         self.gains = dict(gains)
         self.keys: dict[int, str] = {}
         self.positions: dict[int, int] = {}
-        self.unused: set[int] = set()
 
     def _wait(self, tensor: Tensor, kind: str) -> None:
         sizes = squeezed_shape(tensor.shape)
@@ -105,8 +104,9 @@ class WeightFiller:
 
     def fill_used_below(self, func: Any, args: Any) -> None:
         """Fill the tensors among the arguments of a function below autograd that are still to be filled."""
-        if self._waiting and func.overloadpacket.__name__ not in _QUERIES_OF_ATEN:
-            self._fill_within(args, [], False)
+        name = func.overloadpacket.__name__
+        if self._waiting and name not in _QUERIES_OF_ATEN:
+            self._fill_within(args, [], name in _PRODUCTS_OF_ATEN)
 
     def refill(self, tensor: Tensor) -> None:
         """Give a parameter its numbers once more."""
@@ -134,7 +134,6 @@ class WeightFiller:
     def fill_unused(self) -> None:
         """Fill the tensors that no pass has used, in the order of registration."""
         for _, tensor in list(self._waiting.values()):
-            self.unused.add(id(tensor))
             self._fill(tensor, False)
 
     def _fill_within(self, value: Any, filled: list[Tensor], in_product: bool) -> None:

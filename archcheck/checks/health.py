@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 
 from archcheck.checks.check import Check, CheckContext, Needs
@@ -27,8 +26,10 @@ def check_health(spec_file: SpecFile, record: HealthRecord) -> list[Mismatch]:
     keys: Keys = ("health",) if isinstance(written, Health) else ("build",)
     return [
         *_random(record, allowed, keys),
+        *_carried(record, keys),
         *_mixing(record, allowed, keys),
         *_changed_inputs(record, keys),
+        *_updated(record, allowed, keys),
         *_unused(record, allowed, keys),
         *_not_finite(record, keys),
         *_unsaved(record, keys),
@@ -42,13 +43,35 @@ def _random(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Misma
                 keys, _named(module), "draws random numbers in eval mode", "the same output every time",
                 f"{draw} was called", module or None,
                 (("note", "dropout that stays on in eval mode? F.dropout needs training=self.training"),
-                 _relax("allow_random", module)),
+                 _relax("allow_random", [module or "**"])),
             )  # fmt: skip
     if record.unrepeatable is not None and not record.draws:
         yield Mismatch(
             keys, _named(record.unrepeatable), "differs from run to run in eval mode", "the same output every time",
             "another output in a second run of the same input", record.unrepeatable or None,
             (("note", "random numbers that aren't torch's, or state that a forward pass leaves behind"),),
+        )  # fmt: skip
+
+
+def _carried(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
+    if record.carried is not None:
+        yield Mismatch(
+            keys, _named(record.carried), "goes on from the batch before, in eval mode", "the same output every time",
+            "another output in a second run of the same input, which found what the first one had left",
+            record.carried or None,
+            (("note", "an attribute or a buffer that the forward sets and reads; make it an input and an output"),),
+        )  # fmt: skip
+
+
+def _updated(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Mismatch]:
+    excused = [*allowed.allow_updates, *allowed.allow_batch_dependent]  # statistics of the batch are told as such
+    told = [] if record.mixing is None else [f"{record.mixing}.**" if record.mixing else "**"]
+    updated = [name for name in record.updated if not _is_allowed(name, [*excused, *told])]
+    if updated:
+        yield Mismatch(
+            keys, updated[0], "is written to in eval mode", "the values that train mode or a checkpoint gave it",
+            f"other values after a run in eval mode: {listed(updated, _SHOWN)}", updated[0].rpartition(".")[0] or None,
+            (("note", "update it under `if self.training:`"), _relax("allow_updates", updated)),
         )  # fmt: skip
 
 
@@ -60,7 +83,7 @@ def _mixing(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Misma
             "the output of an example to be the same alone and in a batch", "another output without the other examples",
             module or None,
             (("note", "statistics of the batch, or an axis that is the batch's?"),
-             _relax("allow_batch_dependent", module)),
+             _relax("allow_batch_dependent", [module or "**"])),
         )  # fmt: skip
 
 
@@ -78,7 +101,6 @@ def _unused(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Misma
     if unused:
         first = unused[0]
         module = first.rpartition(".")[0]
-        excuse = _common(unused)
         others = len(unused) - 1
         problem = "gets no gradient" + (
             f", nor do {others} more parameters" if others > 1 else ", nor does 1 more parameter" if others else ""
@@ -87,7 +109,7 @@ def _unused(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Misma
             keys, first, problem, "a gradient in train mode or in eval mode", f"none for {listed(unused, _SHOWN)}",
             module or None,
             (("note", "never used by the forward, detached, or multiplied by 0"),
-             _relax("allow_unused", excuse)),
+             _relax("allow_unused", _exact_patterns(unused, record.gradients))),
         )  # fmt: skip
 
 
@@ -119,20 +141,22 @@ def _is_allowed(name: str, patterns: Sequence[str]) -> bool:
     )
 
 
-def _relax(key: str, module: str) -> tuple[str, str]:
-    name = module or "**"
-    return "allow", f"health: {{{key}: [{format_flow(name)}]}}"
+def _relax(key: str, patterns: Sequence[str]) -> tuple[str, str]:
+    return "allow", f"health: {{{key}: {format_flow(list(patterns))}}}"
 
 
-def _common(names: Sequence[str]) -> str:
-    """Return the narrowest pattern that excuses some parameters: a parameter, or everything below a module."""
-    if len(names) == 1:
-        return names[0]
-    parts = [name.split(".") for name in names]
-    shared = [
-        column[0] for column in itertools.takewhile(lambda column: len(set(column)) == 1, zip(*parts, strict=False))
-    ]
-    return ".".join([*shared, "**"])
+def _exact_patterns(names: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return patterns that excuse these parameters and none of the others: whole modules, or names."""
+    patterns: list[str] = []
+    for name in names:
+        parts = name.split(".")
+        above = [".".join(parts[:depth]) for depth in range(1, len(parts))]
+        free = next((one for one in above if not any(other.startswith(f"{one}.") for other in others)), None)
+        many = free is not None and sum(one.startswith(f"{free}.") for one in names) > 1
+        pattern = f"{free}.**" if many else name
+        if pattern not in patterns:
+            patterns.append(pattern)
+    return patterns
 
 
 def _named(module: str) -> str:
@@ -164,7 +188,7 @@ class HealthCheck(Check):
         if record.health is None:
             assert record.crash is not None  # nothing else keeps the health from being looked at
             raise NotMeasured(f"the forward stopped under fixed weights: {describe_crash(record.crash)}")
-        return Outcome(tuple(check_health(context.spec_file, record.health)))
+        return Outcome(tuple(check_health(context.spec_file, record.health)), notes=record.health.unseen)
 
 
 CHECK = HealthCheck()

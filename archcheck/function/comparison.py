@@ -20,7 +20,9 @@ from archcheck.structure.layer_pairing import have_same_names
 from archcheck.structure.records import StructureTrace
 
 _SIMILAR_TYPES: Final = 0.5  # ratio of the names of two types, such as MaxPool2d and AvgPool2d
-_NOISE: Final = 1e-9  # of the largest number of its kind: smaller differences don't count
+# Of the largest number of its kind in any layer: smaller differences are rounding errors of what was added and taken
+# away again. Much less than the tolerance, which is relative to each layer's own numbers.
+_NOISE: Final = {"float64": 1e-13, "float32": 1e-6}
 _OF_PARAMETERS: Final = ("buffers", "initial", "gradient")  # absent where there are none
 
 
@@ -70,10 +72,9 @@ def _comparison_with(function: Function, record: FunctionRecord, is_live: bool) 
         expected,
         output,
         record,
-        TOLERANCE[function.precision],
+        function.precision,
         [kind for kind in DIGEST_KINDS if not (is_live and kind == "initial")],
         expected_inside=expected_inside,
-        inside_tolerance=INSIDE_TOLERANCE[function.precision],
     )
 
 
@@ -102,7 +103,7 @@ class Comparison:
     Attributes:
         expected: the numbers of each layer, by label.
         expected_output: the numbers of the network as a whole.
-        tolerance: relative.
+        precision: of the computation.
         kinds: of digests that are compared.
         notes: for the message.
         expected_inside: by label, a number for each call before that one which has no label of its own.
@@ -112,11 +113,10 @@ class Comparison:
     expected: Mapping[str, Mapping[str, float]]
     expected_output: Mapping[str, float]
     record: FunctionRecord
-    tolerance: float
+    precision: str = "float64"
     kinds: Sequence[str] = tuple(DIGEST_KINDS)
     notes: Sequence[tuple[str, str]] = ()
     expected_inside: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    inside_tolerance: float = INSIDE_TOLERANCE["float64"]
     expected_types: Mapping[str, str] = field(default_factory=dict)
     _largest: Mapping[str, float] = field(init=False)
 
@@ -133,7 +133,7 @@ class Comparison:
     def _alike(self, kind: str, expected: float | None, actual: float | None) -> bool:
         a, b = expected or 0.0, actual or 0.0
         # A NaN compares false, and is a difference.
-        return abs(a - b) <= max(self.tolerance * abs(a), _NOISE * self._largest[kind])
+        return abs(a - b) <= max(TOLERANCE[self.precision] * abs(a), _NOISE[self.precision] * self._largest[kind])
 
     def first_difference(self, kinds: Sequence[str]) -> LayerDifference:
         """Return the first layer that differs in the first of the kinds in which the network as a whole does."""
@@ -167,7 +167,7 @@ class Comparison:
         calls = calls_inside(self.record, self.expected).get(label, [])
         for expected, layer in zip(self.expected_inside.get(label, []), calls, strict=False):
             actual = layer.summary
-            if abs(expected - actual) > self.inside_tolerance * abs(expected):
+            if abs(expected - actual) > INSIDE_TOLERANCE[self.precision] * abs(expected):
                 where = ("recorded", f"inside {mismatch.subject}")
                 return replace(
                     mismatch, subject=layer.label, expected=f"check {expected:.7g}", actual=f"check {actual:.7g}",

@@ -13,14 +13,13 @@ from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.fingerprint import fingerprint
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.records import FunctionRecord
-from archcheck.function.tolerances import TOLERANCE
 from archcheck.network.build import prepare_network
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
 from archcheck.text.words import listed
 
 # The kinds that must be the same. How each build keeps its statistics, and what it starts from, may differ.
-_KINDS = ("eval", "train", "large", "gradient", "inputs")
+_KINDS = ("eval", "train", "large", "other", "gradient", "inputs")
 _MAX_SHOWN = 3
 
 
@@ -58,7 +57,7 @@ def compare_functions(
         {layer.label: layer.numbers for layer in layers},
         theirs.root.numbers,
         ours,
-        TOLERANCE[config.precision],
+        config.precision,
         _KINDS,
         _notes(ours, theirs),
         expected_types={layer.label: layer.type_name for layer in layers},

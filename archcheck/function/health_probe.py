@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -12,21 +13,25 @@ from torch import Tensor, nn
 
 from archcheck.function.fingerprint.call_digests import CallOutput
 from archcheck.function.fingerprint.config import OTHER_SEED
-from archcheck.function.fingerprint.digests import digest, tensors_in
-from archcheck.function.fingerprint.fingerprint import HealthProbe
+from archcheck.function.fingerprint.digests import Digest, digest, parts_of, tensors_in
+from archcheck.function.fingerprint.fingerprint import EvalTraces, HealthProbe
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.gradients import GradientStep, run_gradient_step
-from archcheck.function.fingerprint.preparation import NetworkFactory, prepare_for_filling
+from archcheck.function.fingerprint.preparation import NetworkFactory, PreparedNetwork, prepare_for_filling
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.function.object_equality import are_surely_equal
 from archcheck.function.records import HealthRecord
-from archcheck.network.exceptions import type_and_first_line
+from archcheck.network.exceptions import one_line
+from archcheck.spec.dims import BATCH
 from archcheck.spec.inputs import ForwardInput
 from archcheck.spec.tree import map_leaves
+from archcheck.structure.meta.module_tree import named_network, named_params
 from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
+from archcheck.text.words import listed
 
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
+_CERTAIN: Final = 1e-4  # relative, of outputs that rounding alone doesn't explain
 _MAX_COPIED: Final = 2**26  # weights: larger networks are not copied
 _SAVING_METHODS: Final = (
     "state_dict",
@@ -40,8 +45,8 @@ _SAVING_METHODS: Final = (
 def make_health_probe(build: NetworkFactory, one_example: ForwardInput | None) -> HealthProbe:
     """Make the probe of a network that `build` builds; `one_example` is None where the input has no batch."""
 
-    def probe(runner: PassRunner, eval_pass: PassResult, step: GradientStep) -> HealthRecord:
-        return _Examination(runner, build, one_example).run(eval_pass, step)
+    def probe(runner: PassRunner, eval_pass: PassResult, step: GradientStep, left: EvalTraces) -> HealthRecord:
+        return _Examination(runner, build, one_example).run(eval_pass, step, left)
 
     return probe
 
@@ -53,32 +58,59 @@ class _Examination:
         self._runner, self._build, self._one_example = runner, build, one_example
         self._tolerance = _TOLERANCE[runner.config.dtype]
 
-    def run(self, eval_pass: PassResult, step: GradientStep) -> HealthRecord:
+    def run(self, eval_pass: PassResult, step: GradientStep, left: EvalTraces) -> HealthRecord:
         """Examine the network in every way."""
         draws = dict(self._runner.watcher.draws)
         with torch.no_grad():
-            unsaved = self._unregistered() or (self._unsaved() if self._may_hold_unsaved_state() else None)
-            unrepeatable, mixing = self._differences(eval_pass, step.forward)
-        no_gradient, not_finite = self._gradients(step)
+            unsaved = self._unsaved()
+            carried = self._carried(eval_pass) if left.keeps_state and not draws else None
+            unsaved = None if carried is not None else unsaved  # what one batch leaves to the next isn't saved, either
+            unrepeatable, mixing = (None, None) if carried is not None else self._differences(eval_pass, step.forward)
+        gradients = self._gradients(eval_pass, step)
         changed = tuple(dict.fromkeys((*eval_pass.changed_inputs, *step.forward.changed_inputs)))
-        return HealthRecord(draws, unrepeatable, mixing, changed, no_gradient, not_finite, unsaved)
+        return HealthRecord(
+            draws, unrepeatable, mixing, changed, carried, left.updated, gradients.none, gradients.some,
+            gradients.not_finite, unsaved, gradients.unseen,
+        )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------- gradients
 
-    def _gradients(self, step: GradientStep) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return parameters without a gradient, in train mode and in eval mode, and those whose isn't finite."""
+    def _gradients(self, eval_pass: PassResult, step: GradientStep) -> _Gradients:
+        """Look at the gradients in train mode, and in eval mode for what got none; or in eval mode only."""
         params = {name: one for name, one in self._runner.network.params.items() if one.requires_grad and one.numel()}
-        found = dict(step.params)
-        missing = [name for name in params if name not in found or found[name].rms == 0]
-        if missing and self._runner.config.train:
-            found |= run_gradient_step(self._runner, training=False, wanted=missing).params
-        none = tuple(name for name in missing if name not in found or found[name].rms == 0)
-        return none, tuple(name for name, one in found.items() if not math.isfinite(one.check))
+        steps, trains = [step], self._runner.config.train
+        if trains and any(not _has_gradient(step, name) for name in params):
+            missing = [name for name in params if not _has_gradient(step, name)]
+            steps.append(run_gradient_step(self._runner, training=False, wanted=missing))
+        some = tuple(name for name in params if any(_has_gradient(one, name) for one in steps))
+        none = tuple(name for name in params if name not in some)
+        found = {name: one for step in steps for name, one in step.params.items()}
+        not_finite = tuple(name for name, one in found.items() if not math.isfinite(one.check))
+        unseen = []
+        opaque = sorted({*eval_pass.opaque, *step.forward.opaque})
+        if none and opaque:
+            unseen.append(
+                f"can't see into {listed(opaque, 3)}, which comes out: {none[0]}{_more(none)} may get a gradient there"
+            )
+            none = ()
+        if none and not trains:
+            unseen.append(
+                "train mode can't be run with these inputs, so that only eval mode's gradients were looked at"
+            )
+            used = [name for name in none if id(params[name]) not in self._runner.filler.unused]
+            none = tuple(used) if step.reaches_gradients else ()
+        return _Gradients(none, some, not_finite, tuple(unseen))
 
     # ----------------------------------------------------------------------------------------- another run
 
+    def _carried(self, eval_pass: PassResult) -> str | None:
+        """Return the first module whose output differs in a second run that goes on from the first."""
+        self._runner.forward(training=False, seed=OTHER_SEED)
+        second = self._runner.forward(training=False, seed=OTHER_SEED, reset=False)
+        return self._first_difference(eval_pass.calls, second.calls) if second.crash is None else None
+
     def _differences(self, eval_pass: PassResult, train_pass: PassResult) -> tuple[str | None, str | None]:
-        """Return the first module whose output differs in a second run, and the first whose differs without a batch.
+        """Return the first module whose output differs in a second run, and the first that mixes examples.
 
         An example that comes out alone as it did in the batch shows both at once that there are none. So does, where
         there's no batch, a step in train mode that gave what eval mode did.
@@ -96,36 +128,93 @@ class _Examination:
         if has_examples and self._alike(eval_pass.output, alone.output, ignores_same_shapes=True):
             return None, None
         unrepeatable = self._unrepeatable(eval_pass)
-        if unrepeatable is not None or not has_examples or self._runner.watcher.draws:  # fewer examples draw others
+        if unrepeatable is not None or self._runner.watcher.draws:  # fewer examples draw others
             return unrepeatable, None
-        return None, self._mixing(alone, num_examples)
+        return None, self._mixing(alone if has_examples else None, num_examples)
 
     def _unrepeatable(self, eval_pass: PassResult) -> str | None:
         """Return the first module whose output differs in a second run."""
         again = self._runner.forward(training=False, seed=OTHER_SEED)
         return self._first_difference(eval_pass.calls, again.calls)
 
-    def _mixing(self, alone: PassResult, num_examples: int) -> str:
-        """Return the first module whose output for a few examples isn't what it was in the whole batch."""
-        num_shares = len(next(tensors_in(self._runner.make_inputs()))) // num_examples
-        shared = self._runner.forward(training=False, num_shares=num_shares)
-        return self._first_difference(shared.calls, alone.calls) or ""
+    def _mixing(self, alone: PassResult | None, num_examples: int) -> str | None:
+        """Return the first module in which the first example's output depends on other examples, if that's proven.
+
+        It is where that output changes though only another example did, or only the number of copies of the example.
+        """
+        batch = self._runner.config.inputs.sizes[BATCH]
+        replaced = self._shared_forward(partial(self._with_copies, [batch - 1]), batch)
+        usual = self._shared_forward(self._runner.make_inputs, batch)
+        if self._first_changes(usual, replaced, alone, batch, num_examples):
+            return self._first_difference(usual.calls, replaced.calls) or ""
+        if alone is None or num_examples > 1:
+            return None
+        copies = self._shared_forward(partial(self._with_copies, range(1, batch)), batch)
+        single = self._shared_forward(partial(self._first_examples, 1), 1)
+        if self._first_changes(copies, single, alone, batch, num_examples, tolerance=_CERTAIN):
+            return self._first_difference(copies.calls, single.calls) or ""
+        return None
+
+    def _shared_forward(self, make_inputs: Callable[[], Any], num_shares: int) -> PassResult:
+        return self._runner.forward(training=False, make_inputs=make_inputs, seed=OTHER_SEED, num_shares=num_shares)
+
+    def _first_changes(
+        self, ours: PassResult, theirs: PassResult, alone: PassResult | None, batch: int, num_examples: int,
+        tolerance: float | None = None,
+    ) -> bool:  # fmt: skip
+        """Return whether what comes out for the first example differs, wherever in the output that surely is."""
+        if ours.crash is not None or theirs.crash is not None:
+            return False
+        a, b = list(tensors_in(ours.output)), list(tensors_in(theirs.output))
+        few = [None] * len(a) if alone is None else list(tensors_in(alone.output))
+        if not len(a) == len(b) == len(few):
+            return False
+        for one, other, of_few in zip(a, b, few, strict=True):
+            dim = _batch_axis(one, of_few, batch, num_examples)
+            if dim is None or other.ndim != one.ndim:
+                continue
+            size = one.shape[dim] // batch
+            if other.shape[dim] not in (size, one.shape[dim]):
+                continue
+            limit = self._tolerance if tolerance is None else tolerance
+            shares = [_first_share_by_block, _first_share_by_turn]  # batch first, or time first and the batch within
+            if not any(_close(share(one, dim, size), share(other, dim, size), limit) for share in shares):
+                return True
+        return False
 
     def _forward_of(self, num_examples: int) -> PassResult:
-        return self._runner.forward(training=False, inputs=self._first_examples(num_examples), seed=OTHER_SEED)
+        return self._runner.forward(
+            training=False, make_inputs=partial(self._first_examples, num_examples), seed=OTHER_SEED
+        )
 
     def _first_examples(self, num_examples: int) -> tuple[Any, Any]:
         """Return the first examples of the usual inputs."""
-        assert self._one_example is not None
-        config = self._runner.config
-        one_example = make_fixed_inputs(self._one_example, config.dtype, config.device)
 
         def cut(batch: Tensor, one: Tensor) -> Tensor:
             sizes = zip(one.shape, batch.shape, strict=True)
             return _cut(batch, [n * num_examples if n < full else full for n, full in sizes]).clone()
 
-        inputs: tuple[Any, Any] = map_leaves(cut, self._runner.make_inputs(), one_example)
+        inputs: tuple[Any, Any] = map_leaves(cut, self._runner.make_inputs(), self._one_example_inputs())
         return inputs
+
+    def _with_copies(self, positions: Iterable[int]) -> tuple[Any, Any]:
+        """Return the usual inputs with the first example in the place of others: whatever inputs must be, it is."""
+        num_examples = self._runner.config.inputs.sizes[BATCH]
+
+        def copied(batch: Tensor, one: Tensor) -> Tensor:
+            made = batch.clone()
+            for dim, (n, full) in enumerate(zip(one.shape, batch.shape, strict=True)):
+                size = full // num_examples
+                for position in positions if n < full else ():
+                    made.narrow(dim, position * size, size).copy_(made.narrow(dim, 0, size).clone())
+            return made
+
+        inputs: tuple[Any, Any] = map_leaves(copied, self._runner.make_inputs(), self._one_example_inputs())
+        return inputs
+
+    def _one_example_inputs(self) -> tuple[Any, Any]:
+        assert self._one_example is not None
+        return make_fixed_inputs(self._one_example, self._runner.config.dtype, self._runner.config.device)
 
     def _alike(self, ours: Any, theirs: Any, *, ignores_same_shapes: bool = False) -> bool:
         """Return whether two outputs are the same, as far as both have them.
@@ -147,35 +236,44 @@ class _Examination:
             other = digests.get((one.name, one.index))
             if one.digest is None or other is None:
                 continue
-            difference = abs(one.digest.check - other.check)
-            if not difference <= self._tolerance * max(abs(one.digest.check), abs(other.check)):
+            if not _are_close(one.digest, other, self._tolerance):
                 return one.name
         return None
 
     # ----------------------------------------------------------------------------------------- saved and loaded
 
-    def _may_hold_unsaved_state(self) -> bool:
-        """Return whether the network may hold anything that its state_dict doesn't know of."""
-        return any(map(_is_peculiar, self._runner.network.modules.values())) or self._runner.has_changed
-
     def _unsaved(self) -> str | None:
         """Tell how the network differs from one built anew and given its state_dict, after a step in train mode."""
+        unregistered, is_trained = self._unregistered()
+        if is_trained or (unregistered is None and not self._may_hold_unsaved_state()):
+            return unregistered
         try:
             twin = self._make_twin(copied=False)
-            if not self._runner.has_changed and _hold_the_same(self._runner.network.model, twin.network.model):
+            if not self._runner.state.has_changed and _hold_the_same(self._runner.network, twin.network):
                 return None
             if sum(one.numel() for one in twin.network.params.values()) <= _MAX_COPIED:
                 twin = self._make_twin(copied=True)
         except Exception as error:
-            return type_and_first_line(error)
-        ours = self._runner.forward(training=False, inputs=self._fewest_examples(), reset=False)
-        with twin.watcher.watching(twin.network.modules):
-            theirs = twin.forward(training=False, inputs=self._fewest_examples())
-        died = ours.crash is not None or theirs.crash is not None
-        if died or self._alike(ours.output, theirs.output):
+            return one_line(error)
+        ours, theirs = self._forwards_of_both(twin)
+        if ours.crash is not None or theirs.crash is not None or self._alike(ours.output, theirs.output):
             return None
         name = self._first_difference(ours.calls, theirs.calls)
-        return f"{name or 'the network'} computes with something that is no parameter and no buffer"
+        return unregistered or f"{name or 'the network'} computes with something that is no parameter and no buffer"
+
+    def _may_hold_unsaved_state(self) -> bool:
+        """Return whether the network may hold anything that its state_dict doesn't know of."""
+        return any(map(_is_peculiar, self._runner.network.modules.values())) or self._runner.state.has_changed
+
+    def _forwards_of_both(self, twin: PassRunner) -> tuple[PassResult, PassResult]:
+        """Run the network as the step left it, and its twin, on few examples, or on as many as the step had."""
+        with twin.watcher.watching(twin.network.modules):
+            for make_inputs in (self._fewest_examples, self._runner.make_inputs):
+                ours = self._runner.forward(training=False, make_inputs=make_inputs, reset=False)
+                theirs = twin.forward(training=False, make_inputs=make_inputs)
+                if ours.crash is None:
+                    break
+        return ours, theirs
 
     def _fewest_examples(self) -> tuple[Any, Any]:
         return self._first_examples(1) if self._one_example is not None else self._runner.make_inputs()
@@ -185,24 +283,54 @@ class _Examination:
         config = self._runner.config
         network = prepare_for_filling(self._build, replace(config, seed=OTHER_SEED), "twin")
         network.model.load_state_dict(self._runner.network.model.state_dict(), assign=not copied)
-        return PassRunner(network, config, filler=WeightFiller((), (), {}))
+        twin = PassRunner(network, config, filler=WeightFiller((), (), {}))
+        twin.needs_gradients = self._runner.needs_gradients
+        return twin
 
-    def _unregistered(self) -> str | None:
-        """Tell of a layer or a weight that a module holds in a list of its own, where nothing trains or saves it."""
+    def _unregistered(self) -> tuple[str | None, bool]:
+        """Tell of a layer or a weight that a module holds in a container of its own, where nothing trains or saves it.
+
+        Returns also whether it got a gradient in the step, as what is to be trained does.
+        """
         network = self._runner.network
         known = set(map(id, network.modules.values())) | set(map(id, network.params.values()))
+        found: tuple[str | None, bool] = (None, False)
         for name, module in network.modules.items():
             for key, value in vars(module).items():
                 if key.startswith("_") or not isinstance(value, list | tuple | dict | Tensor):
                     continue
-                for one in (
-                    value.values() if isinstance(value, dict) else [value] if isinstance(value, Tensor) else value
-                ):
-                    weights = isinstance(one, nn.Module) and next(one.parameters(), None) is not None
-                    if (weights or (isinstance(one, Tensor) and one.requires_grad)) and id(one) not in known:
+                for one in parts_of(value) if not isinstance(value, Tensor) else [value]:
+                    weights = [] if id(one) in known else _weights_of(one)
+                    is_trained = any(weight.grad is not None for weight in weights)
+                    if weights and (found[0] is None or is_trained > found[1]):
                         where = f"{name}.{key}" if name else key
-                        return f"{where} holds a {type(one).__name__} that is no part of the network"
-        return None
+                        found = (f"{where} holds a {type(one).__name__} that is no part of the network", is_trained)
+        return found
+
+
+def _weights_of(value: Any) -> list[Tensor]:
+    """Return the weights that a layer, or a tensor by itself, would have trained."""
+    if isinstance(value, nn.Module):
+        return list(named_params(named_network(value).modules).values())
+    return [value] if isinstance(value, Tensor) and value.requires_grad and value.is_leaf else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Gradients:
+    """Parameters without a gradient, with one, and with one that isn't finite; and what couldn't be seen."""
+
+    none: tuple[str, ...]
+    some: tuple[str, ...]
+    not_finite: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+
+def _has_gradient(step: GradientStep, name: str) -> bool:
+    return name in step.params and step.params[name].rms != 0
+
+
+def _more(names: Sequence[str]) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""
 
 
 def _has_examples(together: PassResult, alone: PassResult) -> bool:
@@ -221,12 +349,35 @@ def _is_peculiar(module: nn.Module) -> bool:
     return any(next(tensors_in(own[name]), None) is not None for name in own.keys() - STANDARD_ATTRIBUTES)
 
 
-def _hold_the_same(ours: nn.Module, theirs: nn.Module) -> bool:
+def _first_share_by_block(tensor: Tensor, dim: int, size: int) -> Tensor:
+    return tensor.narrow(dim, 0, size)
+
+
+def _first_share_by_turn(tensor: Tensor, dim: int, size: int) -> Tensor:
+    return tensor.reshape(*tensor.shape[:dim], size, -1, *tensor.shape[dim + 1 :]).select(dim + 1, 0)
+
+
+def _batch_axis(tensor: Tensor, few: Tensor | None, batch: int, num_examples: int) -> int | None:
+    """Return the axis along which examples surely lie in an output; `few` is the output for fewer examples."""
+    if few is None:
+        axes = [dim for dim, size in enumerate(tensor.shape) if size == batch]
+    elif few.ndim != tensor.ndim:
+        return None
+    else:
+        pairs = list(enumerate(zip(tensor.shape, few.shape, strict=True)))
+        axes = [dim for dim, (size, smaller) in pairs if size != smaller]
+        if any(size * num_examples != smaller * batch for _, (size, smaller) in pairs if size != smaller):
+            return None
+    return axes[0] if len(axes) == 1 else None
+
+
+def _hold_the_same(ours: PreparedNetwork, theirs: PreparedNetwork) -> bool:
     """Return whether the parameters, buffers and all attributes of modules are surely the same in two networks."""
 
-    def held(model: nn.Module) -> list[Any]:
-        others = [{k: v for k, v in vars(one).items() if k not in STANDARD_ATTRIBUTES} for one in model.modules()]
-        return [*model.parameters(), *model.buffers(), *map(type, model.modules()), *others]
+    def held(network: PreparedNetwork) -> list[Any]:
+        modules = network.modules.values()
+        others = [{k: v for k, v in vars(one).items() if k not in STANDARD_ATTRIBUTES} for one in modules]
+        return [*network.params.values(), *network.buffers().values(), *map(type, modules), *others]
 
     try:
         return are_surely_equal(held(ours), held(theirs))
@@ -250,4 +401,10 @@ def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:
     ours, theirs = digest(a), digest(b)
     if ours is None or theirs is None:
         return (ours is None) == (theirs is None)
-    return abs(ours.check - theirs.check) <= tolerance * max(abs(ours.check), abs(theirs.check)) or not ours.is_finite
+    return _are_close(ours, theirs, tolerance)
+
+
+def _are_close(a: Digest, b: Digest, tolerance: float) -> bool:
+    if not (a.is_finite and b.is_finite):
+        return a.is_finite == b.is_finite
+    return abs(a.check - b.check) <= tolerance * max(abs(a.check), abs(b.check))

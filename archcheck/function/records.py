@@ -13,7 +13,8 @@ class CallDigest:
     """The digests of one call of a module; `index` counts the calls of the same module from 0.
 
     `numbers` has, as far as there are any: mean and rms of the output; checks of the output in eval mode (`eval`), in
-    train mode (`train`) and in train mode with large biases and scales (`large`); and checks of the parameters and
+    train mode (`train`), in train mode with large biases and scales (`large`), and under other weights where the
+    network's output has one sign (`other`); and checks of the parameters and
     buffers in the module and below it: their gradients (`gradient`), the buffers after a step (`buffers`), the
     constants that parameters start from (`initial`). The network itself has `inputs`, the gradients of its inputs, too.
     """
@@ -50,18 +51,26 @@ class HealthRecord:
         unrepeatable: the first module whose output differed in a second run ("" is the network itself).
         mixing: the first module whose output differed without the other examples of the batch.
         changed_inputs: positions or names of inputs that were written to.
+        carried: the first module whose output differed in a second run that went on from the first.
+        updated: parameters and buffers that a run in eval mode has changed.
         no_gradient: parameters that got no gradient.
+        gradients: parameters that got one.
         not_finite: parameters whose gradient isn't finite.
         unsaved: how a network that was rebuilt from its state_dict differs.
+        unseen: what could not be looked at, each in a line.
     """
 
     draws: Mapping[str, str] = field(default_factory=dict)
     unrepeatable: str | None = None
     mixing: str | None = None
     changed_inputs: tuple[str, ...] = ()
+    carried: str | None = None
+    updated: tuple[str, ...] = ()
     no_gradient: tuple[str, ...] = ()
+    gradients: tuple[str, ...] = ()
     not_finite: tuple[str, ...] = ()
     unsaved: str | None = None
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def section_update(spec_file: SpecFile, record: FunctionRecord, trace: Structure
     """Return the edit that brings a spec's section up to date, with the same rows as long as there are those layers."""
     function = spec_file.spec.function
     assert isinstance(function, Function)
-    if not all(math.isfinite(number) for key, number in record.root.numbers.items() if key != "large"):
+    if not all(math.isfinite(number) for key, number in record.root.numbers.items() if key not in ("large", "other")):
         return ()
     written = spec_file.document.value["function"]
     plan = {key: written[key] for key in (*PLANNED_KEYS, "train") if key in written}

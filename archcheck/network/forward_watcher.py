@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +37,8 @@ class ForwardWatcher(ABC):
         for name, module in modules.items():
             vars(module)["forward"] = self.wrap_forward(name, module)
         try:
-            yield
+            with self._watching_calls(modules):
+                yield
         finally:
             for handle in handles:
                 handle.remove()
@@ -45,6 +47,34 @@ class ForwardWatcher(ABC):
                     vars(module).pop("forward", None)
                 else:
                     vars(module)["forward"] = own[name]
+
+    @contextmanager
+    def _watching_calls(self, modules: Mapping[str, nn.Module]) -> Iterator[None]:
+        """Note what classes return that override `__call__`, which may change the output once more."""
+        names = {id(module): name for name, module in modules.items()}
+        own_calls = {
+            kind: vars(kind)["__call__"]
+            for one in {type(module) for module in modules.values()}
+            for kind in one.__mro__
+            if "__call__" in vars(kind) and issubclass(kind, nn.Module) and kind.__module__.partition(".")[0] != "torch"
+        }
+        try:
+            for kind, call in own_calls.items():
+                type.__setattr__(kind, "__call__", self._noted_call(call, names))
+            yield
+        finally:
+            for kind, call in own_calls.items():
+                type.__setattr__(kind, "__call__", call)
+
+    def _noted_call(self, call: Callable[..., Any], names: Mapping[int, str]) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def noted(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            out = call(module, *args, **kwargs)
+            if id(module) in names:
+                self.note_final_output(names[id(module)], out)
+            return out
+
+        return noted
 
     def _last_hook(self, name: str) -> Callable[..., None]:
         """Return a hook that runs behind a module's own hooks, which may have replaced the output."""

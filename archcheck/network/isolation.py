@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 
 from archcheck.network.torch_state import cpu_by_default, preserved_state
 
@@ -27,11 +28,29 @@ def isolated_user_code() -> Iterator[None]:
         torch._C._set_torch_function_state(state)
 
 
-def _uncompiled() -> AbstractContextManager[Any]:
-    """Run functions under torch.compile as they are written; does nothing where compiling was never imported."""
-    if "torch._dynamo" not in sys.modules:
-        return nullcontext()
-    return torch.compiler.set_stance("force_eager")  # type: ignore[no-any-return]
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Run functions under torch.compile as they are written.
+
+    Torch's own functions that compile what they are given (cond, flex_attention) run as written, too. Does nothing
+    to what is compiled already where compiling was never imported.
+    """
+    compile_ = torch.compile
+
+    def as_written(model: Any = None, **options: Any) -> Any:
+        if model is None:
+            return lambda function: as_written(function, **options)
+        return compile_(model, **options) if isinstance(model, nn.Module) else model
+
+    torch.compile = as_written
+    try:
+        if "torch._dynamo" in sys.modules:
+            with torch.compiler.set_stance("force_eager"):
+                yield
+        else:
+            yield
+    finally:
+        torch.compile = compile_
 
 
 @contextmanager

@@ -81,6 +81,7 @@ class Digests(Section):
     eval: Number | None = _key("check of the output in eval mode")
     train: Number | None = _key("check of the output in train mode")
     large: Number | None = _key("check of the output in train mode with large biases and scales")
+    other: Number | None = _key("check of the output under other weights, where the network's output has one sign")
     gradient: Number | None = _key("check of the gradients of the parameters in it")
     buffers: Number | None = _key("check of the buffers in it that a step in train mode changes")
     initial: Number | None = _key("check of the constants that the parameters in it start from")
@@ -128,6 +129,7 @@ class Health(Section):
     allow_unused: list[Text] = Field(default=[], description="may get no gradient: auxiliary heads, frozen branches")
     allow_random: list[Text] = Field(default=[], description="may draw random numbers in eval mode")
     allow_batch_dependent: list[Text] = Field(default=[], description="may mix the examples of a batch in eval mode")
+    allow_updates: list[Text] = Field(default=[], description="buffers and parameters that eval mode may write to")
 
 
 # ------------------------------------------------------------------------------------------- training and speed

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
-import torch
-
 from archcheck.function.diagnosis.call_probe import RETURN_POSITION, CallProbe, TargetCall
 from archcheck.function.diagnosis.op_watcher import OpWatcher
 from archcheck.function.diagnosis.pass_notes import PassNotes, PassStopped, SubstitutionPlan
@@ -17,7 +15,6 @@ from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.forward_pass import PassRunner
 from archcheck.function.fingerprint.large_values import LargeValuePass
 from archcheck.function.fingerprint.preparation import PreparedNetwork
-from archcheck.function.fingerprint.weight_filler import perturb_statistics
 
 
 class Rerun:
@@ -40,26 +37,19 @@ class Rerun:
 
     def begin(self) -> Digest | None:
         """Run the passes before the one that differs, and that one, with notes. Returns the digest of the target."""
-        self._runner.save_state()
+        self._runner.state.save_attributes()
         if self.target.kind == "eval":
             return self._begin_eval()
         if self._runner.forward(training=False).crash is not None:
             return None
         self._runner.filler.fill_unused()
-        self._runner.save_buffers(self.network.model.named_buffers())
+        self._runner.state.save_buffers()
         return self._run_noted()
 
     def _begin_eval(self) -> Digest | None:
-        """Run the eval pass, and put back the buffers as they were filled: the pass may have written to them since."""
-        before = [(name, one, one.detach().clone()) for name, one in self.network.model.named_buffers()]
+        """Run the eval pass; the buffers are kept as they were filled, before the pass wrote to them."""
         found = self._run_noted()
-        with torch.no_grad():
-            for _, buffer, values in before:
-                if buffer.shape == values.shape and buffer.is_floating_point():
-                    buffer.copy_(values)
-                    if id(buffer) in self._runner.filler.keys:
-                        perturb_statistics(buffer.detach(), self._runner.filler.keys[id(buffer)])
-        self._runner.save_buffers((name, buffer) for name, buffer, _ in before)
+        self._runner.state.save_buffers()
         return found
 
     def _run_noted(self) -> Digest | None:

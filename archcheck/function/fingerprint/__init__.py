@@ -1,9 +1,12 @@
 """A network run with fixed weights on a fixed input, and summed up in a few numbers of each layer.
 
 - `number_pool` has the fixed numbers: `fixed_inputs` and, by `weight_filler` in the order of their first use, weights
-  are made of them, and `deterministic_random` replaces random draws by them.
-- `config` says how a network is run, `preparation` builds one to be filled, `exact_computation` sets torch.
-- `fingerprint` has it run by `forward_pass`, `gradients` and `large_values`; `call_digests` reads what its modules
-  return, `digests` makes numbers of tensors, and `record_assembly` makes the record.
+  are made of them, and `deterministic_random` replaces random draws by them. `spectral_norm` has vectors that go with
+  a weight.
+- `config` says how a network is run, `preparation` builds one to be filled, `exact_computation` sets torch, and
+  `double_precision` what a network asks of it. `storages` tells tensors by their memory.
+- `fingerprint` has it run by `forward_pass`, `gradients`, `large_values` and `other_weights`, between which
+  `network_state` puts it back; `call_digests` reads what its modules return, `digests` makes numbers of tensors, and
+  `record_assembly` makes the record.
 - `grouped_convolution` is for speed.
 """

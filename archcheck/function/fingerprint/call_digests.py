@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archcheck.function.fingerprint import storages
 from archcheck.function.fingerprint.digests import Digest, digest, tensors_in
+from archcheck.function.fingerprint.storages import untransformed
 from archcheck.network.forward_watcher import ForwardWatcher, uncompiled_forward
 
 
@@ -28,12 +31,15 @@ class DigestingWatcher(ForwardWatcher):
     Attributes:
         calls: the calls of the current pass that have returned.
         draws: what drew random numbers, by the module that was running.
+        in_other_thread: the first module that ran in a thread of the network's own, where no weight can be filled.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[CallOutput] = []
         self.draws: dict[str, str] = {}
+        self.in_other_thread = ""
+        self._thread = threading.get_ident()
         self._num_shares = 1
         self._is_listening = True
         self._running: list[str] = []
@@ -58,8 +64,9 @@ class DigestingWatcher(ForwardWatcher):
     def note_final_output(self, name: str, out: Any) -> None:
         """Take the digest of a module's last call again, since the module's own hooks may have changed the output."""
         if self._is_listening:
-            call = next(one for one in reversed(self.calls) if one.name == name)
-            call.digest = self._digest(out)
+            call = next((one for one in reversed(self.calls) if one.name == name), None)
+            if call is not None:  # a module's own `__call__` need not call its forward
+                call.digest = self._digest(out)
 
     def wrap_forward(self, name: str, module: nn.Module) -> Callable[..., Any]:
         """Return the module's forward, wrapped such that its output is read."""
@@ -67,6 +74,9 @@ class DigestingWatcher(ForwardWatcher):
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             if not self._is_listening:
+                return run(*args, **kwargs)
+            if threading.get_ident() != self._thread:
+                self.in_other_thread = self.in_other_thread or name
                 return run(*args, **kwargs)
             index = self._counts[name] = self._counts.get(name, -1) + 1
             self._running.append(name)
@@ -84,7 +94,7 @@ class DigestingWatcher(ForwardWatcher):
 
     def _digest(self, out: Any) -> Digest | None:
         """Return the digest of an output; of a container's, which is its last layer's, without reading it again."""
-        with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.no_grad():
+        with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.no_grad(), untransformed():
             version = version_of(out) if isinstance(out, Tensor) else -1
             if out is not self._last[0] or version != self._last[1] or out is None:
                 read = out if self._num_shares == 1 else [self._first_share(one) for one in tensors_in(out)]
@@ -97,5 +107,5 @@ class DigestingWatcher(ForwardWatcher):
 
 
 def version_of(tensor: Tensor) -> int:
-    """Return how often a tensor was written to; -1 for one of inference mode, which doesn't count."""
-    return -1 if tensor.is_inference() else tensor._version
+    """Return how often a tensor was written to; -1 where nobody counts: in inference mode, within `vmap`."""
+    return -1 if tensor.is_inference() or storages.plain(tensor) is not tensor else tensor._version

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from archcheck.function.fingerprint.number_pool import fill_from_pool, squeezed_shape, uniform
+from archcheck.function.fingerprint.storages import StorageSet, storage_key
 
 aten = torch.ops.aten
 
@@ -33,7 +34,7 @@ class DrawSequence:
     """
 
     def __init__(self, salt: str = "") -> None:
-        self._salt = salt
+        self.salt = salt
         self._ranks: dict[tuple[int, int], int] = {}  # by the generator's state and the number of numbers
         self._next: dict[int, int] = {}
 
@@ -41,7 +42,7 @@ class DrawSequence:
         """Draw a float64 tensor of numbers between 0 and 1."""
         count = math.prod(shape)
         rank = self._rank(count)
-        made: Tensor = (uniform(shape, f"draw{self._salt} {count} {rank}", torch.device(device or "cpu")) + 1) / 2
+        made: Tensor = (uniform(shape, f"draw{self.salt} {count} {rank}", torch.device(device or "cpu")) + 1) / 2
         if rank == 0 and count == 1:
             return torch.full_like(made, 0.5)
         for position, extreme in enumerate(_EXTREMES[:count] if rank == 0 or 1 < count <= _MAX_FEW else ()):
@@ -244,15 +245,17 @@ class DeterministicRandom(TorchDispatchMode):
 
     Args:
         note: is called with the name of each function that draws.
-        use: is called with the arguments of every function.
-        traces_draws: whether to follow which tensors were computed from draws, for `is_drawn`.
+        use: is called with every function and its arguments, before it runs.
+        traces_draws: whether to follow which tensors are made, and which are computed from draws.
     """
+
+    supports_higher_order_operators = True  # such as cond and flex_attention, which run what they are given
 
     def __init__(
         self,
         draws: DrawSequence,
         note: Callable[[str], None] | None = None,
-        use: Callable[[Any], object] | None = None,
+        use: Callable[[Any, Any], object] | None = None,
         *,
         traces_draws: bool = False,
     ) -> None:
@@ -262,38 +265,47 @@ class DeterministicRandom(TorchDispatchMode):
         self._use = use
         self._num_draws: dict[int, int] = {}  # by a parameter's identity
         self._traces_draws = traces_draws
-        self._random: set[int] = set()  # the storages of tensors that were computed from draws
-        self._undrawn: dict[int, Tensor] = {}  # parameters by identity
+        self._made = StorageSet()
+        self._random = StorageSet()  # what was computed from draws
+        self._undrawn = StorageSet()  # parameters
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if not isinstance(func, torch._ops.OpOverload):
+            return func(*args, **(kwargs or {}))
         if self._use is not None:
-            self._use(args)
+            self._use(func, args)
         out = self._call(func, args, kwargs or {})
         if self._traces_draws:
             self._trace(func, args, out)
         return out
 
-    def is_drawn(self, param: Tensor) -> bool:
-        """Return whether a parameter's values come from draws."""
-        return id(param) in self._undrawn or _storage(param) in self._random
+    def is_drawn(self, tensor: Tensor) -> bool:
+        """Return whether a tensor's values come from draws."""
+        return tensor in self._undrawn or tensor in self._random
+
+    def has_made(self, tensor: Tensor) -> bool:
+        """Return whether a tensor's memory was allocated under this mode."""
+        return tensor in self._made
 
     def _trace(self, func: Any, args: Any, out: Any) -> None:
-        """Mark results computed from draws as random, and unmark others, whose memory may have been a random one's."""
-        sources = [one for one in tree_leaves(args[1:] if func in _WRITING else args) if isinstance(one, Tensor)]
+        """Mark results computed from draws as random, and unmark others."""
+        inputs = [one for one in tree_leaves(args) if isinstance(one, Tensor)]
+        sources = inputs[1:] if func in _WRITING else inputs
         is_random = func in self._rules or func.overloadpacket.__name__ in _UNINITIALIZED
-        is_random = is_random or any(_storage(one) in self._random or id(one) in self._undrawn for one in sources)
+        is_random = is_random or any(map(self.is_drawn, sources))
+        keys = set(map(storage_key, inputs))
         for one in tree_leaves(out):
             if isinstance(one, Tensor):
-                (self._random.add if is_random else self._random.discard)(_storage(one))
+                (self._random.add if is_random else self._random.discard)(one)
+                if storage_key(one) not in keys:
+                    self._made.add(one)
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> Any:
         rule = self._rules.get(func)
-        if args and isinstance(args[0], Tensor) and args[0]._base is not None and func in _WRITING:
-            self._undrawn.pop(id(args[0]._base), None)  # written in part, such as an embedding's row of zeros
-        if args and id(args[0]) in self._undrawn:
-            if func in _WRITING:
-                del self._undrawn[id(args[0])]
-            elif _is_in_place(func) and self._is_rarely_drawn(args[0]):
+        if args and isinstance(args[0], Tensor) and self._undrawn and args[0] in self._undrawn:
+            if func in _WRITING:  # all of it, or a part, such as an embedding's row of zeros
+                self._undrawn.discard(args[0])
+            elif isinstance(args[0], nn.Parameter) and _is_in_place(func) and self._is_rarely_drawn(args[0]):
                 return args[0]  # arithmetic behind a draw, as in trunc_normal_
             elif _is_beyond(func, args):
                 # Code that draws again while values are out of bounds, as trunc_normal_ does, needn't look at them all.
@@ -303,8 +315,8 @@ class DeterministicRandom(TorchDispatchMode):
                 self._report(func, args)
             return func(*args, **kwargs)
         if args and isinstance(args[0], nn.Parameter) and _is_in_place(func) and self._is_rarely_drawn(args[0], 1):
-            self._undrawn[id(args[0])] = args[0]
-            return _fill_undrawn(args[0])
+            self._undrawn.add(args[0])
+            return _fill_undrawn(args[0], self._draws.salt)
         self._report(func, args)
         return rule(self._draws, *args, **kwargs)
 
@@ -323,14 +335,10 @@ class DeterministicRandom(TorchDispatchMode):
             self._note(name)
 
 
-def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
-def _fill_undrawn(param: Tensor) -> Tensor:
+def _fill_undrawn(param: Tensor, salt: str) -> Tensor:
     """Give a parameter any fixed values: something may be computed from them, such as the norm of a weight."""
     if param.is_contiguous() and param.is_floating_point():
-        fill_from_pool(param.detach().view(-1), f"undrawn {squeezed_shape(param.shape)}")
+        fill_from_pool(param.detach().view(-1), f"undrawn{salt} {squeezed_shape(param.shape)}")
     return param
 
 

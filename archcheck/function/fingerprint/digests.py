@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from archcheck.function.fingerprint.number_pool import pool, start_of, uniform
+from archcheck.function.fingerprint.storages import plain
 
 _MAX_DEPTH: Final = 16  # of nested containers; a list that contains itself ends here
+_HUGE: Final = 1e100  # larger numbers than this are all alike: their squares couldn't be added
 _RMS_SHARE: Final = 4.0  # keeps a check away from 0, so that "relative to itself" means something
 
 
@@ -36,25 +41,75 @@ class Digest:
         return math.isfinite(self.check)
 
 
-def tensors_in(value: Any, depth: int = 0) -> Iterator[Tensor]:
-    """Yield the tensors and numbers in what a module returned, in order; in a map, in the order of sorted keys."""
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors and numbers in what a module returned, in order; in a map, in the order of sorted keys.
+
+    Looks into lists and maps of any kind, data classes, distributions, and objects that hold tensors in attributes.
+    """
+    yield from _tensors_in(value, 0, set())
+
+
+def _tensors_in(value: Any, depth: int, seen: set[int]) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
-        yield value
+        yield from _unbound(value)
     elif isinstance(value, float | int) and not isinstance(value, bool):
         yield torch.tensor(float(value), dtype=torch.float64)
-    elif depth < _MAX_DEPTH:
-        for item in _parts(value):
-            yield from tensors_in(item, depth + 1)
+    elif depth < _MAX_DEPTH and id(value) not in seen:
+        if not isinstance(value, list | tuple | Mapping):  # objects may refer to each other in any way
+            seen.add(id(value))
+        for item in parts_of(value):
+            yield from _tensors_in(item, depth + 1, seen)
 
 
-def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, tuple | list):
+def _unbound(tensor: Tensor) -> Iterable[Tensor]:
+    """Return a tensor, or the ones that a nested one holds."""
+    return tensor.unbind() if tensor.is_nested else (tensor,)
+
+
+def parts_of(value: Any) -> Iterable[Any]:
+    """Return what a container or an object holds; nothing of what can't be looked into, such as a generator."""
+    if isinstance(value, list | tuple | deque):
         return value
     if isinstance(value, Mapping):
         return [value[key] for key in sorted(value, key=str)]
-    if is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, type | nn.Module | Iterator) or callable(value):
+        return ()
+    if is_dataclass(value):
         return [getattr(value, field.name) for field in fields(value)]
+    if isinstance(value, Distribution):
+        return _parts_of_distribution(value)
+    attributes = getattr(value, "__dict__", None)
+    if isinstance(attributes, dict):
+        found = [attributes[name] for name in sorted(attributes)]
+        return [one for one in found if not isinstance(one, str | bool | float | int)]
     return ()
+
+
+def _parts_of_distribution(value: Any) -> list[Any]:
+    """Return a distribution's parameters, or the distributions that it's made of."""
+    held = vars(value)
+    names = [name for name in sorted(value.arg_constraints) if name in held]
+    parts = [one for name, one in sorted(held.items()) if isinstance(one, Distribution)]
+    return [held[name] for name in names] or parts
+
+
+def opaque_parts(value: Any, depth: int = 0) -> Iterator[str]:
+    """Yield the types of what can't be looked into and may hold tensors: generators, objects without attributes."""
+    if value is None or isinstance(value, Tensor | str | bytes | bool | float | int | complex | type | Enum):
+        return
+    if isinstance(value, torch.dtype | torch.device | torch.Size) or depth >= _MAX_DEPTH:
+        return
+    if isinstance(value, Iterator) or callable(value) or not _can_be_seen(value):
+        yield type(value).__name__
+        return
+    if isinstance(value, list | tuple | deque | Mapping):
+        for item in parts_of(value):
+            yield from opaque_parts(item, depth + 1)
+
+
+def _can_be_seen(value: Any) -> bool:
+    """Return whether a value is a container, or an object in whose attributes there are tensors."""
+    return isinstance(value, list | tuple | deque | Mapping) or next(tensors_in(value), None) is not None
 
 
 def digest(value: Any) -> Digest | None:
@@ -72,7 +127,7 @@ def digest(value: Any) -> Digest | None:
 
 def _flat(tensor: Tensor) -> tuple[Tensor, float] | None:
     """Return the elements as float64, and the root of the sum of their squares; None where no elements can be read."""
-    tensor = tensor.detach()
+    tensor = plain(tensor).detach()
     try:
         if tensor.layout is not torch.strided:
             tensor = tensor.to_dense()
@@ -89,6 +144,7 @@ def _flat(tensor: Tensor) -> tuple[Tensor, float] | None:
     infinite = torch.isinf(flat)
     if bool(infinite.any()):
         flat = torch.cat([flat.masked_fill(infinite, 0), infinite.double()])
+    flat = flat.clamp(-_HUGE, _HUGE)  # masks are filled with the smallest number that there is
     return flat, float(torch.linalg.vector_norm(flat))
 
 
@@ -101,20 +157,21 @@ def _project(flat: Tensor, key: str) -> float:
     return total
 
 
-_OFFSET: Final = 100.0  # more than the logarithm of any size takes away
+_OFFSET: Final = 20.0  # about as much as the logarithm of a usual size takes away
 
 
 def combine(parts: Mapping[str, Digest], noise: float) -> float:
     """Combine the digests of several tensors, by key, in one number in which all weigh the same whatever their size.
 
-    Tensors whose rms is far smaller than `noise` count for nothing.
+    Tensors whose rms is far smaller than `noise` count for nothing. Half of the tensors count negative, so that the
+    number grows slowly with how many they are: the more it grows, the less a change of one of them is seen.
     """
     total = 0.0
     for key, one in parts.items():
-        first, second = (1.5 + 0.5 * number for number in _pair(key))
+        first, second, sign = _weights(key)
         if one.rms > 0:
             share = one.rms**2 / (one.rms**2 + noise**2)
-            total += share * (_OFFSET + first * one.check / one.rms + second * math.log(one.rms))
+            total += sign * share * (_OFFSET + first * one.check / one.rms + second * math.log(one.rms))
     return total
 
 
@@ -122,8 +179,8 @@ def combine_initial_values(values: Mapping[str, float | None]) -> float:
     """Combine the numbers that parameters start from, large or small, in one; None is that of a drawn parameter."""
     total = 0.0
     for key, value in values.items():
-        weight = 1.5 + 0.5 * _pair(key)[0]
-        total += _OFFSET + weight * (_DRAWN if value is None else math.asinh(value * _SCALE))
+        weight, _, sign = _weights(key)
+        total += sign * (_OFFSET + weight * (_DRAWN if value is None else math.asinh(value * _SCALE)))
     return total
 
 
@@ -132,6 +189,7 @@ _DRAWN: Final = -7.3
 
 
 @lru_cache(maxsize=100_000)
-def _pair(key: str) -> tuple[float, float]:
-    first, second = uniform((2,), key, torch.device("cpu")).tolist()
-    return first, second
+def _weights(key: str) -> tuple[float, float, float]:
+    """Return two numbers from 1 to 2, and a sign."""
+    first, second, third = uniform((3,), key, torch.device("cpu")).tolist()
+    return 1.5 + 0.5 * first, 1.5 + 0.5 * second, math.copysign(1.0, third)

@@ -1,18 +1,19 @@
-"""A network's fingerprint: one pass in eval mode, one with gradients, one at large values."""
+"""A network's fingerprint: one pass in eval mode, one with gradients, one at large values, some under other weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-import torch
-
+from archcheck.errors import NotMeasured
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest, digest
 from archcheck.function.fingerprint.exact_computation import exact_computation
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.gradients import GradientStep, run_gradient_step
 from archcheck.function.fingerprint.large_values import LargeValuePass
+from archcheck.function.fingerprint.other_weights import OutputSigns, run_other_weights
 from archcheck.function.fingerprint.preparation import NetworkFactory, PreparedNetwork, prepare_for_filling
 from archcheck.function.fingerprint.record_assembly import RunResults, assemble_record
 from archcheck.function.records import FunctionRecord, HealthRecord
@@ -20,8 +21,21 @@ from archcheck.network.isolation import raised_recursion_limit
 
 _STEP_COUNTER: Final = "num_batches_tracked"
 
-# Examines a network's health: called after the step in train mode, with the eval pass before it and the step.
-HealthProbe = Callable[[PassRunner, PassResult, GradientStep], HealthRecord]
+
+@dataclass(frozen=True, slots=True)
+class EvalTraces:
+    """What the pass in eval mode has left behind.
+
+    keeps_state: whether anything is another than before. updated: the saved parameters and buffers that are.
+    """
+
+    keeps_state: bool
+    updated: tuple[str, ...]
+
+
+# Examines a network's health: called after the step in train mode, with the eval pass before it, the step, and what
+# the eval pass has left behind.
+HealthProbe = Callable[[PassRunner, PassResult, GradientStep, EvalTraces], HealthRecord]
 
 
 def fingerprint(build: NetworkFactory, config: FingerprintConfig, probe: HealthProbe | None = None) -> FunctionRecord:
@@ -49,11 +63,16 @@ class FingerprintRun:
         self._network, self._config, self._probe = network, config, probe
 
     def run(self, *, only_eval: bool = False) -> FunctionRecord:
-        """Run in eval mode; in train mode with gradients; in train mode at large values."""
+        """Run in eval mode, in train mode with gradients, at large values, and under other weights where need be.
+
+        Raises:
+            NotMeasured: the network runs layers in threads of its own.
+        """
         runner = self.runner
         with runner.watcher.watching(self._network.modules), raised_recursion_limit(self._network.modules):
-            runner.save_state()
+            runner.state.save_attributes()
             results = RunResults(runner.forward(training=False, notes_draws=True))
+            _refuse_threads(runner)
             if results.eval_pass.crash is None and not only_eval:
                 self._run_train_mode(results)
             return assemble_record(runner, results)
@@ -62,27 +81,38 @@ class FingerprintRun:
         """Run the passes behind the one in eval mode; without train mode, only the gradients."""
         runner, trains = self.runner, self._config.train
         runner.filler.fill_unused()
-        runner.save_buffers(self._network.model.named_buffers())
-        runner.note_param_versions()
+        runner.state.save_buffers()
+        left = EvalTraces(
+            keeps_state=runner.state.has_changed or any(runner.state.changed()),
+            updated=tuple(name for name, _ in runner.state.changed() if name in self._network.saved_names()),
+        )
         step = results.step = run_gradient_step(runner, training=trains)
         if trains:
-            results.changed_buffers = self._changed_buffers()
+            results.changed = self._changed()
         if step.forward.crash is None and self._probe is not None:
-            results.health = self._probe(runner, results.eval_pass, step)
-        results.eval_pass.output = None  # frees its memory
+            results.health = self._probe(runner, results.eval_pass, step, left)
+        signs = OutputSigns()
         if step.forward.crash is None and trains:
             large_pass = LargeValuePass(runner, len(step.forward.calls))
             results.large_pass = large_pass.run()
             results.large = large_pass.factor
+        for one in (results.eval_pass, step.forward, results.large_pass):
+            if one is not None:
+                signs.note(one.output)
+                one.output = None  # frees its memory
+        if step.forward.crash is None:
+            results.other_pass = run_other_weights(runner, signs)
 
-    def _changed_buffers(self) -> dict[str, Digest]:
-        """Return the buffers that the step in train mode has changed, but for batch norm's counter of steps."""
-        changed: dict[str, Digest] = {}
-        now = dict(self._network.model.named_buffers())
-        for name, (buffer, old) in self.runner.saved_buffers.items():
-            new = now.get(name, buffer)
-            if not name.endswith(_STEP_COUNTER) and (new.shape != old.shape or not torch.equal(new, old)):
-                found = digest(new)
-                if found is not None:
-                    changed[name] = found
-        return changed
+    def _changed(self) -> dict[str, Digest]:
+        """Return what the step in train mode has changed without a gradient, but for batch norm's counter of steps."""
+        found = {name: digest(new) for name, new in self.runner.state.changed() if not name.endswith(_STEP_COUNTER)}
+        return {name: one for name, one in found.items() if one is not None}
+
+
+def _refuse_threads(runner: PassRunner) -> None:
+    name = runner.watcher.in_other_thread
+    if name:
+        raise NotMeasured(
+            f"{name} runs in a thread of the network's own, where weights can't be filled in a fixed order; "
+            "run the layers one after the other to have the function recorded"
+        )

@@ -22,15 +22,32 @@ from archcheck.structure.records import Crash
 
 @dataclass(frozen=True, slots=True)
 class GradientStep:
-    """A forward and a backward pass, with the digests of the gradients of parameters (by name) and of inputs."""
+    """A forward and a backward pass, with the digests of the gradients of parameters (by name) and of inputs.
+
+    `reaches_gradients` says whether anything that came out leads back to a parameter or an input.
+    """
 
     forward: PassResult
     params: Mapping[str, Digest]
     inputs: Mapping[str, Digest]
+    reaches_gradients: bool = True
 
 
 def run_gradient_step(runner: PassRunner, *, training: bool, wanted: Collection[str] | None = None) -> GradientStep:
-    """Run a forward and a backward pass, with the gradients of all parameters or of those named in `wanted`."""
+    """Run a forward and a backward pass, with the gradients of all parameters or of those named in `wanted`.
+
+    The inputs get gradients, too, unless the network refuses inputs that want them.
+    """
+    step = _run_step(runner, training, wanted, tracks_inputs=True)
+    if step.forward.crash is None:
+        return step
+    untracked = _run_step(runner, training, wanted, tracks_inputs=False)
+    return step if untracked.forward.crash is not None else untracked
+
+
+def _run_step(
+    runner: PassRunner, training: bool, wanted: Collection[str] | None, *, tracks_inputs: bool
+) -> GradientStep:
     leaves: list[Tensor] = []
 
     def tracked(value: Any) -> Any:
@@ -39,26 +56,31 @@ def run_gradient_step(runner: PassRunner, *, training: bool, wanted: Collection[
             return value.clone()  # a network may write to its inputs, and can't to leaves
         return value
 
-    made = runner.make_inputs()
+    def make_inputs() -> Any:
+        leaves.clear()
+        return map_leaves(tracked, runner.make_inputs()) if tracks_inputs else runner.make_inputs()
+
     with torch.enable_grad(), _param_gradients(runner.network.params) as params:
-        result = runner.forward(training=training, inputs=map_leaves(tracked, made), seed=OTHER_SEED)
-        if result.crash is None:
-            _backward(runner, result, None if wanted is None else [runner.network.params[name] for name in wanted])
+        result = runner.forward(training=training, make_inputs=make_inputs, seed=runner.config.seed + OTHER_SEED)
+        reaches = result.crash is None and _backward(
+            runner, result, None if wanted is None else [runner.network.params[name] for name in wanted]
+        )
     gradients = {f"input {i}": digest(leaf.grad) for i, leaf in enumerate(leaves) if leaf.grad is not None}
-    result.output = None
-    return GradientStep(result, params, {key: one for key, one in gradients.items() if one is not None})
+    return GradientStep(result, params, {key: one for key, one in gradients.items() if one is not None}, reaches)
 
 
-def _backward(runner: PassRunner, result: PassResult, wanted: Sequence[Tensor] | None) -> None:
-    outputs = [one for one in tensors_in(result.output) if one.requires_grad]
+def _backward(runner: PassRunner, result: PassResult, wanted: Sequence[Tensor] | None) -> bool:
+    """Compute gradients of all that came out. Returns whether any of it has one."""
+    outputs = [(position, one) for position, one in enumerate(tensors_in(result.output)) if one.requires_grad]
     if not outputs:
-        return
+        return False
     try:
         with runner.computation_modes():
-            gradients = [_output_gradient(one, position) for position, one in enumerate(outputs)]
-            torch.autograd.backward(outputs, gradients, inputs=wanted)
+            gradients = [_output_gradient(one, position) for position, one in outputs]
+            torch.autograd.backward([one for _, one in outputs], gradients, inputs=wanted)
     except Exception as error:
         result.crash = Crash("", type_and_first_line(error), raised_outside_torch(error))
+    return True
 
 
 def _output_gradient(output: Tensor, position: int) -> Tensor:

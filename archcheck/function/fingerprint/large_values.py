@@ -29,6 +29,7 @@ class LargeValuePass:
 
     def __init__(self, runner: PassRunner, num_calls: int) -> None:
         """Remember the vectors among the weights; `num_calls` counts the calls of modules in a pass."""
+        runner.state.restore()  # a step may have changed them
         self._runner, self._num_calls = runner, num_calls
         params = runner.network.params.values()
         vectors = [one for one in params if len(squeezed_shape(one.shape)) < 2 and id(one) in runner.filler.keys]
@@ -41,7 +42,6 @@ class LargeValuePass:
             self.factor = factor
             self._enlarge()
             result = self._runner.forward(training=True)
-            result.output = None
             if self._runner.config.large is not None or self._is_stable(result):
                 break
         return result
@@ -52,15 +52,19 @@ class LargeValuePass:
         return LARGE_FACTORS if self._num_calls < _MANY_CALLS else LARGE_FACTORS[1:]
 
     def _enlarge(self, perturbation: float = 0.0) -> None:
-        """Enlarge the vectors and negate every other number, so that units which are always on are off for once."""
+        """Enlarge the vectors and negate half of the numbers, so that units which are always on are off for once.
+
+        Which half is left to fixed numbers: what alternates could be in step with a network's own alternation. It's the
+        same for a scale and a bias of one layer, so that some units get both positive, and large.
+        """
+        self._runner.state.restore()
         with torch.no_grad():
             for param, values in self._vectors:
-                made = values * self.factor
-                made.view(-1)[::2].neg_()
+                signs = uniform(values.shape, "sign", values.device).sign()
+                made = values * signs.to(values.dtype) * self.factor
                 if perturbation:
                     made *= 1 + perturbation * uniform(made.shape, "tremor", made.device)
                 param.detach().copy_(made)
-        self._runner.note_param_versions()
 
     def _is_stable(self, result: PassResult) -> bool:
         """Check by a perturbed pass that other rounding errors would make no difference; with few calls they don't."""

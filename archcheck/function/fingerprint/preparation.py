@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,17 +14,23 @@ from archcheck.errors import NotMeasured, UsageError
 from archcheck.function.fingerprint.config import CPU, FingerprintConfig
 from archcheck.function.fingerprint.deterministic_random import DeterministicRandom, DrawSequence
 from archcheck.function.fingerprint.digests import digest
+from archcheck.function.fingerprint.double_precision import built_in
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs
+from archcheck.function.fingerprint.spectral_norm import find_spectral_vectors
+from archcheck.function.fingerprint.storages import storage_key
 from archcheck.function.fingerprint.weight_filler import WeightFiller
-from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta.building import build_seeded
 from archcheck.structure.meta.model_copy import copy_to_cpu
-from archcheck.structure.meta.module_tree import named_network
+from archcheck.structure.meta.module_tree import (
+    all_modules,
+    named_buffers,
+    named_network,
+    named_params,
+    set_training,
+)
 from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
 
 NetworkFactory = Callable[[], nn.Module]
-
-_OWN_REFERENCES: Final = 2  # to a network that nobody else holds: the variable, and the argument of getrefcount
 
 
 @dataclass(slots=True)
@@ -34,6 +39,7 @@ class PreparedNetwork:
 
     Attributes:
         filled: the parameters that get fixed values: all but constants that aren't trained, such as a fixed filter.
+        drawn_buffers: the buffers that start from random numbers.
         initial_values: by parameter name, a number for the values that a parameter starts from where they aren't
             drawn: the constant, or a check of the values; None for values that no number is known for.
     """
@@ -42,21 +48,39 @@ class PreparedNetwork:
     modules: dict[str, nn.Module]
     params: dict[str, Tensor]
     filled: dict[str, Tensor]
+    drawn_buffers: list[Tensor] = field(default_factory=list)
     initial_values: dict[str, float | None] = field(default_factory=dict)
 
     def make_filler(self, gains: Mapping[int, int] | None) -> WeightFiller:
-        """Make the filler of all parameters that get fixed values, and of the statistics in buffers."""
+        """Make the filler of all parameters that get fixed values, and of the buffers that can be filled."""
         params = (param for param in self.filled.values() if param.numel())
-        return WeightFiller(params, _statistics(self.model), gains or {})
+        spectral = find_spectral_vectors(self.modules)
+        return WeightFiller(params, _statistics(self.modules), gains or {}, self.drawn_buffers, spectral)
+
+    def buffers(self) -> dict[str, Tensor]:
+        """Return the buffers by their names, as they are now: a network may replace them."""
+        return named_buffers(self.modules)
+
+    def saved_names(self) -> set[str]:
+        """Return the names of the parameters, and of the buffers that a state_dict holds."""
+        transient = {
+            f"{name}.{one}" if name else one
+            for name, module in self.modules.items()
+            for one in module._non_persistent_buffers_set
+        }
+        return (self.params.keys() | self.buffers().keys()) - transient
 
 
-def _statistics(model: nn.Module) -> Iterator[Tensor]:
-    """Yield the buffers that a network keeps statistics in: those that start from a constant."""
-    for buffer in model.buffers():
-        if buffer.is_floating_point() and buffer.ndim and buffer.numel():
-            low, high = torch.aminmax(buffer)
-            if low == high and bool(torch.isfinite(low)):
-                yield buffer
+def _statistics(modules: Mapping[str, nn.Module]) -> Iterator[Tensor]:
+    """Yield the buffers that a network keeps statistics in: those that start from a constant and are saved."""
+    for module in modules.values():
+        for name, buffer in module._buffers.items():
+            if buffer is None or name in module._non_persistent_buffers_set:
+                continue
+            if buffer.layout is torch.strided and buffer.is_floating_point() and buffer.ndim and buffer.numel():
+                low, high = torch.aminmax(buffer)
+                if low == high and bool(torch.isfinite(low)):
+                    yield buffer
 
 
 def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: str = "") -> PreparedNetwork:
@@ -67,26 +91,50 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
     Raises:
         NotMeasured: it has weights that can't be filled.
     """
-    random, is_known = DeterministicRandom(DrawSequence(salt), traces_draws=True), config.knows_initial_values
-    with random:
-        model = build_seeded(build, config.seed)
-        if sys.getrefcount(model) > _OWN_REFERENCES:  # shared with somebody: an attribute of a module, a cached one
-            model, is_known = _copied(model), False
-    _refuse_unfillable(model)
-    if any(is_lazy(param) for param in model.parameters()):
-        _initialize_lazy_modules(model, config.inputs, random)
-        lazy = [name for name, param in model.named_parameters() if is_lazy(param)]
+    model, random = _built(build, config, salt)
+    is_known = config.knows_initial_values
+    if not _is_new(model, random):  # shared with somebody: an attribute of a module, a cached one
+        model, is_known = _copied(model), False
+    modules = named_network(model).modules
+    _refuse_unfillable(modules)
+    if any(is_lazy(param) for param in named_params(modules).values()):
+        _initialize_lazy_modules(model, config, random)
+        modules = named_network(model).modules  # lazy modules have become others
+        lazy = [name for name, param in named_params(modules).items() if is_lazy(param)]
         if lazy:
             raise NotMeasured(
                 f"the forward never reaches {', '.join(lazy)}, which therefore have no shape to be filled"
             )
-    params: dict[str, Tensor] = dict(model.named_parameters())
+    params = named_params(modules)
     undrawn = {name: param for name, param in params.items() if not random.is_drawn(param)}
-    initial_values = {name: _initial_value(param, is_known) for name, param in undrawn.items()}
     constant = {id(param) for param in undrawn.values() if is_known and not param.requires_grad}
-    _convert(model, config.dtype, config.device, constant)
+    initial_values = {  # of what is to be trained: a frozen constant is what it is in every pass, as a buffer is
+        name: _initial_value(param, is_known) for name, param in undrawn.items() if id(param) not in constant
+    }
+    drawn = [name for name, one in named_buffers(modules).items() if one.is_floating_point() and random.is_drawn(one)]
+    _convert(modules, config.dtype, config.device, constant)
     filled = {name: param for name, param in params.items() if id(param) not in constant}
-    return PreparedNetwork(model, named_network(model).modules, params, filled, initial_values)
+    buffers = named_buffers(modules)
+    return PreparedNetwork(
+        model, modules, params, filled, [buffers[name] for name in drawn if name in buffers], initial_values
+    )
+
+
+def _built(build: NetworkFactory, config: FingerprintConfig, salt: str) -> tuple[nn.Module, DeterministicRandom]:
+    """Build in the precision of the run; as it is where the constructor doesn't bear that."""
+    try:
+        with DeterministicRandom(DrawSequence(salt), traces_draws=True) as random, built_in(config.dtype):
+            return build_seeded(build, config.seed), random
+    except Exception:
+        with DeterministicRandom(DrawSequence(salt), traces_draws=True) as random:
+            return build_seeded(build, config.seed), random
+
+
+def _is_new(model: nn.Module, random: DeterministicRandom) -> bool:
+    """Return whether all parameters and buffers of a network were made while it was built."""
+    modules = named_network(model).modules
+    held = [*named_params(modules).values(), *named_buffers(modules).values()]
+    return all(random.has_made(one) or storage_key(one) is None for one in held)
 
 
 def _copied(model: nn.Module) -> nn.Module:
@@ -96,29 +144,31 @@ def _copied(model: nn.Module) -> nn.Module:
         raise NotMeasured(str(error)) from None
 
 
-def _refuse_unfillable(model: nn.Module) -> None:
-    for name, module in model.named_modules():
+def _refuse_unfillable(modules: Mapping[str, nn.Module]) -> None:
+    for name, module in modules.items():
         packed = [key for key, value in vars(module).items() if isinstance(value, torch.ScriptObject)]
         if packed and not isinstance(module, torch.jit.ScriptModule):
             raise NotMeasured(
                 f"{name or type(module).__name__} keeps its weights in {packed[0]}, which can't be filled"
             )
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        plain = type(tensor.data) is Tensor and not tensor.is_quantized and tensor.layout is torch.strided
-        integer_weight = isinstance(tensor, nn.Parameter) and not (tensor.is_floating_point() or tensor.is_complex())
+    for name, tensor in {**named_params(modules), **named_buffers(modules)}.items():
+        is_param = isinstance(tensor, nn.Parameter)
+        plain = type(tensor.data) is Tensor and not tensor.is_quantized
+        plain = plain and (tensor.layout is torch.strided or not is_param)  # a sparse buffer keeps its values
+        integer_weight = is_param and not (tensor.is_floating_point() or tensor.is_complex())
         if not is_lazy(tensor) and (not plain or integer_weight):
             kind = type(tensor.data).__name__ if type(tensor.data) is not Tensor else str(tensor.dtype)
             raise NotMeasured(f"{name} is a {kind.removeprefix('torch.')}, which can't be filled with fixed weights")
 
 
-def _initialize_lazy_modules(model: nn.Module, inputs: ForwardInput, random: DeterministicRandom) -> None:
+def _initialize_lazy_modules(model: nn.Module, config: FingerprintConfig, random: DeterministicRandom) -> None:
     """Run a first forward pass, in which lazy modules get their shapes."""
-    args, kwargs = make_fixed_inputs(inputs, torch.float32, CPU)
-    training = {module: module.training for module in model.modules()}
-    with torch.no_grad(), random:
-        model.eval()
+    args, kwargs = make_fixed_inputs(config.inputs, config.dtype, CPU)
+    training = {module: module.training for module in all_modules(model)}
+    with torch.no_grad(), random, built_in(config.dtype):
+        set_training(model, False)
         model(*args, **kwargs)
-    for module in model.modules():
+    for module in all_modules(model):
         module.training = training.get(module, module.training)
 
 
@@ -133,18 +183,9 @@ def _initial_value(param: Tensor, is_known: bool) -> float | None:
     return None if found is None else found.check
 
 
-def _convert(model: nn.Module, dtype: torch.dtype, device: torch.device, constant: set[int]) -> None:
+def _convert(modules: Mapping[str, nn.Module], dtype: torch.dtype, device: torch.device, constant: set[int]) -> None:
     """Replace weights by empty memory to be filled, and convert all other floating-point tensors to `dtype`."""
-
-    def converted(value: Any) -> Any:
-        if isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and not value.is_meta:
-            made = value.detach().to(device, dtype if value.is_floating_point() else value.dtype)
-            return made.requires_grad_(value.requires_grad)
-        if type(value) in (list, tuple):
-            return type(value)(converted(item) for item in value)
-        return {key: converted(item) for key, item in value.items()} if type(value) is dict else value
-
-    for param in model.parameters():
+    for param in named_params(modules).values():
         wanted = torch.complex128 if param.is_complex() else dtype
         made = (
             param.data.to(device, wanted)
@@ -152,9 +193,54 @@ def _convert(model: nn.Module, dtype: torch.dtype, device: torch.device, constan
             else torch.empty_like(param, dtype=wanted, device=device)
         )
         param.data, param.grad = made.contiguous(), None
-    for module in model.modules():
+    conversion = _Conversion(dtype, device)
+    for module in modules.values():
         if not isinstance(module, torch.jit.ScriptModule):
             for name in vars(module).keys() - STANDARD_ATTRIBUTES:
-                vars(module)[name] = converted(vars(module)[name])
+                vars(module)[name] = conversion.of(vars(module)[name])
             # Buffers are copied: a module-level instance, or a table that is shared, keeps its own.
-            module._buffers |= {n: converted(b).clone() for n, b in module._buffers.items() if b is not None}
+            module._buffers |= {n: conversion.of_buffer(b) for n, b in module._buffers.items() if b is not None}
+
+
+class _Conversion:
+    """Converts what modules hold to one precision and one device; what they share they share afterwards."""
+
+    def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
+        self._dtype, self._device = dtype, device
+        self._done: dict[int, tuple[Any, Any]] = {}  # by identity, what was there, which keeps it alive, and what is
+
+    def of(self, value: Any) -> Any:
+        """Convert a tensor, or those in lists, tuples and dicts; whatever needs no conversion stays the same object."""
+        if isinstance(value, Tensor):
+            return value if isinstance(value, nn.Parameter) or value.is_meta else self._once(value, self._tensor)
+        if type(value) in (list, tuple, dict):
+            return self._once(value, self._container)
+        return value
+
+    def of_buffer(self, value: Tensor) -> Tensor:
+        """Convert a buffer to one of its own, which modules that share it share."""
+        made: Tensor = self._once(value, lambda one: self._tensor(one).clone())
+        return made
+
+    def _once(self, value: Any, convert: Callable[[Any], Any]) -> Any:
+        if id(value) not in self._done:
+            self._done[id(value)] = (value, value)  # a list may contain itself
+            self._done[id(value)] = (value, convert(value))
+        return self._done[id(value)][1]
+
+    def _tensor(self, tensor: Tensor) -> Tensor:
+        wanted = tensor.dtype
+        if tensor.is_complex():
+            wanted = torch.complex128 if self._dtype is torch.float64 else torch.complex64
+        elif tensor.is_floating_point():
+            wanted = self._dtype
+        if tensor.dtype is wanted and tensor.device == self._device:
+            return tensor
+        return tensor.detach().to(self._device, wanted).requires_grad_(tensor.requires_grad)
+
+    def _container(self, held: Any) -> Any:
+        items = list(held.values()) if isinstance(held, dict) else list(held)
+        made = [self.of(item) for item in items]
+        if all(new is old for new, old in zip(made, items, strict=True)):
+            return held
+        return dict(zip(held, made, strict=True)) if isinstance(held, dict) else type(held)(made)

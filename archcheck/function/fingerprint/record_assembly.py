@@ -22,13 +22,14 @@ _NOISE: Final = {torch.float64: 1e-8, torch.float32: 1e-3}  # of the largest gra
 
 @dataclass(slots=True)
 class RunResults:
-    """The passes of one network, as far as they got; `changed_buffers` are those that the step has changed."""
+    """The passes of one network, as far as they got; `changed` is what the step has changed without a gradient."""
 
     eval_pass: PassResult
     step: GradientStep | None = None
-    changed_buffers: Mapping[str, Digest] = field(default_factory=dict)
+    changed: Mapping[str, Digest] = field(default_factory=dict)
     health: HealthRecord | None = None
     large_pass: PassResult | None = None
+    other_pass: PassResult | None = None
     large: float = LARGE_FACTORS[0]
 
 
@@ -67,7 +68,8 @@ def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[tup
     """Return every call that returned, by name and index, with its checks pass by pass; the network's own last."""
     found: dict[tuple[str, int], dict[str, float]] = {}
     train_pass = None if results.step is None else results.step.forward
-    for kind, result in (("eval", results.eval_pass), ("train", train_pass), ("large", results.large_pass)):
+    passes = {"eval": results.eval_pass, "train": train_pass, "large": results.large_pass, "other": results.other_pass}
+    for kind, result in passes.items():
         if result is None or (result.crash is not None and kind != "eval"):
             continue
         for call in result.calls:
@@ -87,8 +89,9 @@ class _NumbersWithin:
     """The numbers of the parameters and buffers in a module and below it."""
 
     def __init__(self, runner: PassRunner, results: RunResults) -> None:
-        self._network, self._filler, self._buffers = runner.network, runner.filler, runner.saved_buffers
-        self._changed_buffers = results.changed_buffers
+        self._network, self._filler = runner.network, runner.filler
+        self._changed = results.changed
+        self._tensors = {name: one for name, (one, _) in runner.state.saved_buffers.items()} | runner.network.params
         self._gradients = {} if results.step is None else results.step.params
         largest = max((one.rms for one in self._gradients.values()), default=0.0)
         self._noise = _NOISE[runner.config.dtype] * largest
@@ -100,12 +103,13 @@ class _NumbersWithin:
         keys = self._param_keys[module_name]
         none = Digest(0.0, 0.0, 0.0)
         gradients = {key: self._gradients.get(name, none) for name, key in keys.items() if self._is_trained[name]}
-        initial_values = {key: self._network.initial_values.get(name) for name, key in keys.items()}
+        filled = {name: key for name, key in keys.items() if name in self._network.filled}
+        initial_values = {key: self._network.initial_values.get(name) for name, key in filled.items()}
         has_initial = any(one is not None for one in initial_values.values())
         prefix = f"{module_name}." if module_name else ""
         changed = {
-            self._filler.keys.get(id(self._buffers[name][0]), name): one
-            for name, one in self._changed_buffers.items()
+            self._filler.keys.get(id(self._tensors[name]), name): one
+            for name, one in self._changed.items()
             if name.startswith(prefix)
         }
         numbers = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,23 +15,23 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from archcheck.function.fingerprint import grouped_convolution as grouped
+from archcheck.function.fingerprint.double_precision import asks_for_one_dtype, promoted, widened
 from archcheck.function.fingerprint.number_pool import fill_from_pool, squeezed_shape, uniform
+from archcheck.function.fingerprint.spectral_norm import SpectralVectors
+from archcheck.function.fingerprint.storages import storage_key, untransformed
 
-_WIDER: Final = {
-    torch.float16: torch.float64,
-    torch.bfloat16: torch.float64,
-    torch.float32: torch.float64,
-    torch.complex64: torch.complex128,
-    torch.complex32: torch.complex128,
-}
-_VIEWS: Final = frozenset({"T", "mT", "H", "mH", "data", "real", "imag"})  # attributes through which values are read
+# Attributes and functions through which a tensor is seen, which read no values; what reads the view reads the tensor.
+_VIEW_ATTRIBUTES: Final = frozenset({"real", "imag"})  # of a complex weight, which are another kind of numbers
+_VIEW_NAMES: Final = "detach t transpose permute unsqueeze squeeze view expand swapaxes swapdims movedim"
 # Functions that read no values of a tensor.
 _QUERY_NAMES: Final = (
     "size dim numel stride is_contiguous data_ptr element_size storage_offset requires_grad_ type_as new_zeros "
     "new_ones new_empty new_full new_tensor zeros_like ones_like empty_like full_like rand_like randn_like __len__ "
     "is_floating_point is_complex ndimension nelement"
 )
-_QUERIES: Final = frozenset(_QUERY_NAMES.split())
+_QUERIES: Final = frozenset([*_QUERY_NAMES.split(), *_VIEW_NAMES.split()])
+_QUERIES_OF_ATEN: Final = frozenset([*_QUERIES, "alias", "is_same_size", "sym_size", "sym_numel", "sym_stride"])
+_OF_ROWS: Final = " of rows"  # a weight whose shape has one size only, used as a matrix
 _STATISTICS_SPREAD: Final = 0.3
 _USUAL_SPREAD: Final = (0.35, 4.0)  # of a layer's output, which needs no gain
 _WANTED_SPREAD: Final = 0.5
@@ -41,64 +42,125 @@ class WeightFiller:
     """Fills a network's parameters and buffers with fixed numbers, in the order in which they are first used.
 
     A tensor's numbers depend on its shape and on how many of that shape were used before it. So the order in which
-    modules are registered plays no part, and that of tensors of different shapes doesn't either.
+    modules are registered plays no part, and that of tensors of different shapes doesn't either. A tensor is told by
+    its memory: what a view of it is used for, it is used for.
+
+    Args:
+        params: parameters, which all get other numbers.
+        statistics: buffers that start from a constant, which get numbers around it.
+        drawn: buffers that start from random numbers, which get those of the next of their shape that was built.
+        spectral: the vectors of weights with a spectral norm, which are made for the weight's numbers.
 
     Attributes:
         keys: by identity, the key in the number pool of the numbers that a tensor got.
         gains: by position among the weights, the power of 2 by which a weight is larger than usual.
         positions: by identity, a weight's position among the weights, in the order of first use.
+        unused: the identities of the tensors that no pass had used when all were filled.
     """
 
-    def __init__(self, params: Iterable[Tensor], statistics: Iterable[Tensor], gains: Mapping[int, int]) -> None:
-        self._waiting: dict[int, tuple[str, Tensor]] = {id(one): ("weight", one) for one in params}
-        self._waiting |= {id(one): ("state", one) for one in statistics}
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        statistics: Iterable[Tensor],
+        gains: Mapping[int, int],
+        drawn: Iterable[Tensor] = (),
+        spectral: Iterable[SpectralVectors] = (),
+    ) -> None:
+        self._waiting: dict[int | None, tuple[str, Tensor]] = {}
+        self._spectral = {id(vector): one for one in spectral for vector in (one.left, one.right)}
+        self._filled: list[Tensor] = []
+        self._drawn: dict[str, list[Tensor]] = {}
+        for kind, tensors in (("weight", params), ("state", statistics), ("drawn", drawn)):
+            for one in tensors:
+                self._waiting[storage_key(one)] = ("spectral" if id(one) in self._spectral else kind, one)
+                if kind == "drawn":
+                    self._drawn.setdefault(f"drawn {squeezed_shape(one.shape)}", []).append(one.detach().clone())
+        self._waiting.pop(None, None)
         self._ranks: dict[str, int] = {}
         self._num_weights = 0
         self.gains = dict(gains)
         self.keys: dict[int, str] = {}
         self.positions: dict[int, int] = {}
+        self.unused: set[int] = set()
 
-    def fill_used(self, values: Any) -> list[Tensor]:
-        """Fill the tensors among some arguments that are still to be filled. Returns the weights among them."""
+    def fill_used(self, values: Any, *, in_product: bool = False) -> list[Tensor]:
+        """Fill the tensors among some arguments that are still to be filled. Returns the weights among them.
+
+        `in_product` says that data is multiplied with them: the weight of a layer with a single output is then no
+        vector.
+        """
         if not self._waiting:
             return []
         filled: list[Tensor] = []
-        self._fill_within(values, filled)
+        self._fill_within(values, filled, in_product)
         return filled
+
+    def fill_used_below(self, func: Any, args: Any) -> None:
+        """Fill the tensors among the arguments of a function below autograd that are still to be filled."""
+        if self._waiting and func.overloadpacket.__name__ not in _QUERIES_OF_ATEN:
+            self._fill_within(args, [], False)
 
     def refill(self, tensor: Tensor) -> None:
         """Give a parameter its numbers once more."""
-        position = self.positions.get(id(tensor), -1)
-        _fill_param(tensor, self.keys[id(tensor)], self.gains.get(position, 0))
+        position = self.positions.get(id(tensor))
+        with _unseen():
+            _fill_param(tensor, self.keys[id(tensor)], self.gains.get(-1 if position is None else position, 0))
+
+    def refill_all(self, salt: str) -> None:
+        """Give all parameters other numbers, made of the same keys with `salt`."""
+        with _unseen():
+            for tensor in self._filled:
+                gain = self.gains.get(self.positions.get(id(tensor), -1), 0)
+                _fill_param(tensor, self.keys[id(tensor)] + salt, gain)
+            for one in set(self._spectral.values()):
+                one.estimate()
+
+    def scale(self, weight: Tensor, gain: int) -> None:
+        """Multiply a weight that was filled by `2**gain`, and remember that."""
+        with _unseen():
+            weight.detach().mul_(2.0**gain)
+        self.gains[self.positions[id(weight)]] = gain
 
     def fill_unused(self) -> None:
         """Fill the tensors that no pass has used, in the order of registration."""
         for _, tensor in list(self._waiting.values()):
-            self._fill(tensor)
+            self.unused.add(id(tensor))
+            self._fill(tensor, False)
 
-    def _fill_within(self, value: Any, filled: list[Tensor]) -> None:
+    def _fill_within(self, value: Any, filled: list[Tensor], in_product: bool) -> None:
         if isinstance(value, Tensor):
-            owner = value if id(value) in self._waiting else value._base
-            if owner is not None and id(owner) in self._waiting and self._fill(owner):
-                filled.append(owner)
+            found = self._waiting.get(storage_key(value))
+            if found is not None and self._fill(found[1], in_product):
+                filled.append(found[1])
         elif isinstance(value, list | tuple):
             for item in value:
-                self._fill_within(item, filled)
+                self._fill_within(item, filled, in_product)
         elif isinstance(value, dict):
             for item in value.values():
-                self._fill_within(item, filled)
+                self._fill_within(item, filled, in_product)
 
-    def _fill(self, tensor: Tensor) -> bool:
+    def _fill_waiting(self, tensor: Tensor) -> None:
+        if storage_key(tensor) in self._waiting:
+            self._fill(tensor, False)
+
+    def _fill(self, tensor: Tensor, in_product: bool) -> bool:
         """Give a tensor its numbers. Returns whether it's a weight: a matrix or a kernel."""
-        kind, _ = self._waiting.pop(id(tensor))
-        group = f"{kind} {squeezed_shape(tensor.shape)}"
+        kind, _ = self._waiting.pop(storage_key(tensor))
+        sizes = squeezed_shape(tensor.shape)
+        is_matrix = kind == "weight" and (len(sizes) > 1 or (in_product and tensor.ndim > 1))
+        group = f"{kind} {sizes}" + (f"{_OF_ROWS}" if is_matrix and len(sizes) < 2 else "")
         rank = self._ranks[group] = self._ranks.get(group, -1) + 1
         key = self.keys[id(tensor)] = f"{group} {rank}"
-        is_matrix = kind == "weight" and len(squeezed_shape(tensor.shape)) > 1
-        with torch.no_grad():
-            if kind == "state":
+        with _unseen():
+            if kind == "spectral":
+                self._fill_waiting(self._spectral[id(tensor)].weight)
+                self._spectral[id(tensor)].estimate()
+            elif kind == "drawn":
+                tensor.detach().copy_(self._drawn[group][rank])
+            elif kind == "state":
                 perturb_statistics(tensor.detach(), key)
             else:
+                self._filled.append(tensor)
                 _fill_param(tensor, key, self.gains.get(self._num_weights, 0) if is_matrix else 0)
         if is_matrix:
             self.positions[id(tensor)] = self._num_weights
@@ -106,10 +168,17 @@ class WeightFiller:
         return is_matrix
 
 
+@contextmanager
+def _unseen() -> Iterator[None]:
+    """Let nobody see what happens inside: no mode, no gradient, and no function such as `vmap`."""
+    with torch._C._DisableTorchDispatch(), torch.no_grad(), untransformed():
+        yield
+
+
 def _fill_param(param: Tensor, key: str, gain: int) -> None:
     values = param.detach()
     flat = torch.view_as_real(values).view(-1) if values.is_complex() else values.view(-1)
-    fill_weight(flat, param.shape, key, gain)
+    fill_weight(flat, param.shape, key, gain, of_rows=_OF_ROWS in key)
 
 
 def perturb_statistics(buffer: Tensor, key: str) -> None:
@@ -138,14 +207,18 @@ class FillOnFirstUse(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if name == "__get__":
-            if getattr(getattr(func, "__self__", None), "__name__", "") in _VIEWS:
+            if getattr(getattr(func, "__self__", None), "__name__", "") in _VIEW_ATTRIBUTES:
                 self._filler.fill_used(args)
             return func(*args, **kwargs)
-        filled = self._filler.fill_used((args, kwargs)) if name not in _QUERIES else []
+        if func is torch.ops.higher_order.cond:
+            with self:
+                return _branch(*args, **kwargs)
+        is_product = func in _weight_products()
+        filled = [] if name in _QUERIES else self._filler.fill_used((args, kwargs), in_product=is_product)
         if self._widens:
-            func, args, kwargs = _widened(func, args, kwargs)
+            func, args, kwargs = widened(func, args, kwargs)
         out = self._call(func, args, kwargs)
-        if filled and self._adjust is not None and func in _weight_products() and self._adjust(filled[0], out):
+        if filled and is_product and self._adjust is not None and self._adjust(filled[0], out):
             out = self._call(func, args, kwargs)
         return out
 
@@ -153,9 +226,14 @@ class FillOnFirstUse(TorchFunctionMode):
         try:
             return _faster_functions().get(func, func)(*args, **kwargs)
         except RuntimeError as error:
-            if not self._widens or not any(word in str(error) for word in ("dtype", "Double", "double")):
+            if not self._widens or not asks_for_one_dtype(error):
                 raise
-            return func(*_promoted(args), **_promoted(kwargs))
+            return func(*promoted(args), **promoted(kwargs))
+
+
+def _branch(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Any = ()) -> Any:
+    """Run the branch of `torch.cond` that is taken, as its own code: torch's wants both compiled."""
+    return true_fn(*operands) if bool(pred) else false_fn(*operands)
 
 
 @cache
@@ -178,30 +256,6 @@ def _faster_functions() -> Mapping[Any, Any]:
     return MappingProxyType({functional.conv1d: grouped.conv1d, functional.conv2d: grouped.conv2d})
 
 
-@cache
-def _casts() -> Mapping[Any, torch.dtype]:
-    casts = {Tensor.float: torch.float64, Tensor.half: torch.float64, Tensor.bfloat16: torch.float64}
-    return MappingProxyType(casts)
-
-
-def _widened(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-    if func in _casts():
-        return Tensor.to, (args[0], torch.float64), {}
-    if any(isinstance(arg, torch.dtype) for arg in args):
-        args = tuple(_WIDER.get(arg, arg) if isinstance(arg, torch.dtype) else arg for arg in args)
-    if kwargs.get("dtype") is not None:
-        kwargs = {**kwargs, "dtype": _WIDER.get(kwargs["dtype"], kwargs["dtype"])}
-    return func, args, kwargs
-
-
-def _promoted(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(_WIDER.get(value.dtype, value.dtype))
-    if isinstance(value, list | tuple) and type(value) in (list, tuple):
-        return type(value)(_promoted(item) for item in value)
-    return {key: _promoted(item) for key, item in value.items()} if isinstance(value, dict) else value
-
-
 def choose_gain(out: Any) -> int:
     """Return the power of 2 that brings a layer's output to a usual spread; 0 where it has one, or none at all.
 
@@ -209,6 +263,8 @@ def choose_gain(out: Any) -> int:
     layer, also keeps a network from amplifying its own rounding errors.
     """
     if not isinstance(out, Tensor) or not out.is_floating_point() or out.ndim < 2:
+        return 0
+    if torch._C._functorch.peek_interpreter_stack() is not None:  # of one example, whose spread says nothing
         return 0
     centred = out - out.mean(0, keepdim=True) if len(out) > 1 else out - out.mean()
     spread = float(centred.pow(2).mean().sqrt())
@@ -221,21 +277,22 @@ def choose_gain(out: Any) -> int:
 VECTOR: Final = (0.25, 1.0)  # the range of biases, scales and other vectors
 
 
-def fill_weight(flat: Tensor, shape: Sequence[int], key: str, gain: int = 0) -> None:
+def fill_weight(flat: Tensor, shape: Sequence[int], key: str, gain: int = 0, *, of_rows: bool = False) -> None:
     """Fill a flat weight such that signals neither die nor grow over many layers, times `2**gain`.
 
     Vectors (biases, scales) are positive, between 0.25 and 1. Of matrices and kernels each row (all that goes to one
     output) is nearly centred, so that the mean which activations such as ReLU and sigmoid have doesn't drown, layer
     by layer, what tells one example from another; not quite, so that the mean is still seen. Their variance is 3 by
-    the number of inputs: with centred rows a ReLU hands on a third of its variance.
+    the number of inputs: with centred rows a ReLU hands on a third of its variance. `of_rows` says of a weight with one
+    size only that it's a matrix all the same, the weight of a layer with a single output or a single input.
     """
     fill_from_pool(flat, key)
     sizes = squeezed_shape(shape)
-    if len(sizes) < 2:
+    if len(sizes) < 2 and not of_rows:
         low, high = VECTOR
         flat.mul_((high - low) / 2).add_((high + low) / 2)
         return
-    rows = flat.view(sizes[0], -1)
+    rows = flat.view(shape[0] if of_rows else sizes[0], -1)
     num_inputs = rows.shape[1]
     if num_inputs >= _MIN_CENTRED:
         rows.sub_(rows.mean(1, keepdim=True), alpha=_CENTRED_SHARE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -56,6 +56,37 @@ def all_modules(root: nn.Module) -> list[nn.Module]:
             found[id(module)] = module
             waiting += [child for child in reversed(module._modules.values()) if child is not None]
     return list(found.values())
+
+
+def named_params(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Return `dict(named_parameters())` of the network with these modules, whatever its attributes are called."""
+    return _named_tensors((name, module._parameters) for name, module in modules.items())
+
+
+def named_buffers(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Return `dict(named_buffers())` of the network with these modules, whatever its attributes are called."""
+    return _named_tensors((name, module._buffers) for name, module in modules.items())
+
+
+def _named_tensors(held: Iterable[tuple[str, Any]]) -> dict[str, Tensor]:
+    found: dict[int, tuple[str, Tensor]] = {}
+    for prefix, tensors in held:
+        for name, tensor in tensors.items():
+            if tensor is not None:
+                found.setdefault(id(tensor), (f"{prefix}.{name}" if prefix else name, tensor))
+    return dict(found.values())
+
+
+def set_training(model: nn.Module, training: bool) -> None:
+    """Put a network into train or eval mode, by its own method unless it has none or (exported) refuses."""
+    try:
+        if callable(model.train):
+            model.train(training)
+            return
+    except NotImplementedError:
+        pass
+    for module in all_modules(model):
+        module.training = training
 
 
 class _Held(NamedTuple):

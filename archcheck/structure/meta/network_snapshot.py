@@ -19,6 +19,7 @@ _ATOMS: Final = frozenset({int, float, bool, str, bytes, complex, type(None), to
 _OPAQUE: Final = (nn.Module, torch.Generator, type, ModuleType)
 _SELF_WILLED: Final = (LazyModuleMixin, torch.jit.ScriptModule)
 _MUTABLE: Final = (list, set, deque)
+_HOOKS: Final = tuple(name for name in vars(nn.Module()) if "hooks" in name)  # dicts that hooks are registered in
 _MAX_DEPTH: Final = 6  # of containers in containers
 _MAX_ITEMS: Final = 1000  # of a container that is looked into
 
@@ -59,18 +60,20 @@ class NetworkSnapshot:
         return any(tensor._version != version for tensor, version in self._versions)
 
     def has_changed(self) -> bool:
-        """Whether an attribute has another value than it had, other than `training` and tensors."""
-        return any(
-            not _same(own.get(key), value)
-            for own, before in self._dicts
-            for key, value in before.items()
-            if key not in STANDARD_ATTRIBUTES and not isinstance(value, Tensor)
-        )
+        """Whether an attribute is another than it was, or has another value; `training` is none."""
+        for own, before in self._dicts:
+            if own.keys() - STANDARD_ATTRIBUTES != before.keys() - STANDARD_ATTRIBUTES:
+                return True
+            for key, value in before.items():
+                if key not in STANDARD_ATTRIBUTES and own[key] is not value and not _same(own[key], value):
+                    return True
+        return any(not _same(list(container), items) for container, items in self._containers)
 
     def _note_module(self, module: nn.Module) -> None:
         own, params, buffers = vars(module), module._parameters, module._buffers
         common = type(module) in SHORTCUTS  # which gain nothing that they were built without: the cheap way
         self._dicts.append((own, own.copy()))
+        self._dicts += [(hooks, hooks.copy()) for hooks in map(own.get, _HOOKS) if hooks is not None]
         if buffers or not common:
             self._dicts.append((buffers, buffers.copy()))
         if params or not common:

@@ -62,8 +62,9 @@ class Recorder(ForwardWatcher):
 
     def note_final_output(self, name: str, out: Any) -> None:
         """Note the output of a module's last call as the module's own hooks have left it."""
-        call = next(call for call in reversed(self.forward.calls) if call.name == name)
-        call.output = self.record(out)
+        call = next((call for call in reversed(self.forward.calls) if call.name == name), None)
+        if call is not None:  # a module's own `__call__` need not call its forward
+            call.output = self.record(out)
 
     def wrap_forward(self, name: str, module: nn.Module) -> Callable[..., Any]:
         """Return what is called in the place of a module's forward: a shortcut, or the forward itself."""

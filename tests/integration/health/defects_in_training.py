@@ -66,7 +66,8 @@ GRADIENTS = {
                 self.spare, self.other = nn.Linear(8, 1), nn.Linear(8, 2)
         """,
         "spare.weight: gets no gradient, nor do 3 more parameters", TRAINED,
-        "none for spare.weight, spare.bias, other.weight, other.bias", 'health: {allow_unused: ["**"]}',
+        "none for spare.weight, spare.bias, other.weight, other.bias",
+        "health: {allow_unused: [spare.**, other.**]}",
     ),
     "the-root-of-zero": Defect(
         """
@@ -135,8 +136,8 @@ UNSAVED = {
             def more(self):
                 self.head = Head(16, 5)
         """,
-        "state_dict: doesn't bring the network back", BACK,
-        "head computes with something that is no parameter and no buffer",
+        "head: goes on from the batch before, in eval mode", "the same output every time",
+        "another output in a second run of the same input, which found what the first one had left",
     ),
     "statistics-in-an-object": Defect(
         """

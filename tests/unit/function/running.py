@@ -16,7 +16,6 @@ from archcheck.function.fingerprint.fingerprint import FingerprintRun, fingerpri
 from archcheck.function.fingerprint.preparation import NetworkFactory, prepare_for_filling
 from archcheck.function.records import FunctionRecord
 from archcheck.function.section import rounded
-from archcheck.function.tolerances import TOLERANCE
 from archcheck.spec.inputs import ForwardInput, make_forward_input, parse_input
 
 ROWS = [4, 8]  # four examples of eight features
@@ -48,7 +47,7 @@ def held_against(
         build, replace(FingerprintConfig(inputs_of(pattern), **config), gains=record.gains, large=record.large)
     )
     assert now.crash is None, now.crash
-    comparison = Comparison(numbers, whole, now, TOLERANCE["float64"])
+    comparison = Comparison(numbers, whole, now)
     kinds = comparison.differing_kinds(whole, now.root.numbers)
     if not kinds:
         return None

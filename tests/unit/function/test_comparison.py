@@ -87,8 +87,14 @@ def test_the_tolerance_is_relative_and_the_precisions(actual: float, precision: 
 
 def test_what_is_tiny_beside_the_largest_of_its_kind_is_noise() -> None:
     expected = {"a": {"gradient": 1e9}, "output": {"eval": 1.0, "gradient": 1e-3}}
-    now = record(("a", {"gradient": 1e9}), ("", {"eval": 1.0, "gradient": 7e-3}))
+    now = record(("a", {"gradient": 1e9}), ("", {"eval": 1.0, "gradient": 1.05e-3}))
     assert problems(expected, now) == []
+
+
+def test_large_numbers_inside_hide_no_difference_of_the_output() -> None:
+    expected = {"a": {"eval": 4e8}, "output": {"eval": 1.0}}
+    now = record(("a", {"eval": 4e8}), ("", {"eval": 1.08}))
+    assert problems(expected, now) == ["output: the output differs"]
 
 
 def test_gradients_are_named_from_behind() -> None:

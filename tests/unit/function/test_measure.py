@@ -128,11 +128,11 @@ def test_what_has_no_line_of_its_own_is_named(changed: dict[str, Callable[[], nn
 
 def test_less_large_values_where_rounding_errors_would_grow_are_in_the_section() -> None:
     head = "build: nets:net\ninput: [B, 8, 6, 6]\n"
-    spec_file = recorded(lambda: clipped(50), head)
+    spec_file = recorded(lambda: clipped(40), head)
     function = spec_file.spec.function
     assert isinstance(function, Function)
     assert function.large == 8
-    assert problems(spec_file, lambda: clipped(50)) == []
+    assert problems(spec_file, lambda: clipped(40)) == []
     assert "large" not in section_of(lambda: clipped(3), head)
 
 

@@ -20,10 +20,8 @@ from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.fingerprint import fingerprint
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.records import DifferingCall
-from archcheck.function.tolerances import TOLERANCE
 from tests.unit.function.running import IMAGES, ROWS, WORDS, Computed, inputs_of, numbers_of
 
-LOOSE = TOLERANCE["float64"]
 Forward = Callable[[Any, Tensor], Any]
 Layers = Mapping[str, Callable[[], nn.Module]]
 
@@ -57,7 +55,7 @@ def cause(original: NetworkFactory, changed: NetworkFactory, pattern: Any = ROWS
     rows = numbers_of(record)
     whole = rows.pop("output")
     now = fingerprint(changed, config)
-    comparison = Comparison(rows, whole, now, LOOSE)
+    comparison = Comparison(rows, whole, now)
     kind = comparison.differing_kinds(whole, now.root.numbers)[0]
     first = comparison.first_layer(kind)
     if first is None:

@@ -28,7 +28,7 @@ def other_rounding() -> Iterator[None]:
         handle.remove()
 
 
-@pytest.mark.parametrize(("blocks", "large"), [(18, 32), (40, 8), (60, 2)])
+@pytest.mark.parametrize(("blocks", "large"), [(18, 32), (40, 8), (70, 2)])
 def test_values_are_as_large_as_rounding_allows(blocks: int, large: int) -> None:
     record = recorded(lambda: clipped(blocks), [2, 8, 6, 6])
     assert record.large == large

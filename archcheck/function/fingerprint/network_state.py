@@ -1,0 +1,136 @@
+"""What a network holds before a forward pass, to be put back before the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from archcheck.function.fingerprint.preparation import PreparedNetwork
+from archcheck.function.fingerprint.storages import StorageSet, storage_key
+from archcheck.function.fingerprint.weight_filler import WeightFiller
+from archcheck.structure.meta.network_snapshot import NetworkSnapshot
+
+
+class NetworkState:
+    """Keeps a network's attributes, buffers and parameters as they were before it ran, and puts them back.
+
+    Writes are seen below autograd, through whatever view they are made. Filled parameters are not copied: their numbers
+    are made once more.
+
+    Attributes:
+        saved_buffers: by name, each buffer and a copy of the values that it has before each pass.
+        written: the memory that the network has written to since it was put back.
+    """
+
+    def __init__(self, network: PreparedNetwork, filler: WeightFiller) -> None:
+        self._network, self._filler = network, filler
+        self.saved_buffers: dict[str, tuple[Tensor, Tensor]] = {}
+        self.written = StorageSet()
+        self._attributes: NetworkSnapshot | None = None
+        self._params = {name: (one, one.detach(), one.requires_grad) for name, one in network.params.items()}
+        self._constants = {
+            name: one.detach().clone() for name, one in network.params.items() if name not in network.filled
+        }
+        self._buffers = {storage_key(one): one for one in network.buffers().values()}
+        self._unwritten: dict[int | None, Tensor] = {}
+
+    def save_attributes(self) -> None:
+        """Remember what the modules hold besides parameters and buffers."""
+        self._attributes = NetworkSnapshot(self._network.modules.values(), values=False)
+
+    def save_buffers(self) -> None:
+        """Remember the values of buffers: those from before the network wrote to them, where it did."""
+        self.saved_buffers = {
+            name: (one, self._unwritten.get(storage_key(one), one).detach().clone())
+            for name, one in self._network.buffers().items()
+        }
+        self._unwritten.clear()
+
+    def note_call(self, func: Any, args: Any) -> None:
+        """Note what a function below autograd is about to write to."""
+        for position in _written_positions(func) or _undeclared_positions(func, args):
+            for one in _tensors(args[position]) if position < len(args) else ():
+                self.written.add(one)
+                key = storage_key(one)
+                if not self.saved_buffers and key in self._buffers and key not in self._unwritten:
+                    self._unwritten[key] = self._buffers[key].detach().clone()
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether running it has changed anything but parameters and the values of buffers."""
+        return self._attributes is not None and self._attributes.has_changed()
+
+    def changed(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the buffers and parameters that have other values since the network was put back, as they are now."""
+        now = self._network.buffers()
+        for name, (buffer, old) in self.saved_buffers.items():
+            new = now.get(name, buffer)
+            if new.shape != old.shape or new.device != old.device or not _holds_the_same(new, old):
+                yield name, new
+        yield from self.changed_params()
+
+    def changed_params(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the parameters that were written to, or got other memory, since the network was put back."""
+        for name, (param, values, _) in self._params.items():
+            if values in self.written or storage_key(param) != storage_key(values):
+                yield name, param
+
+    def restore(self) -> None:
+        """Put the network back to what it was before it ran."""
+        if self._attributes is not None:
+            self._attributes.restore(keep_layers=True)
+        with torch.no_grad():
+            for buffer, values in self.saved_buffers.values():
+                if buffer.shape == values.shape and buffer.dtype is values.dtype:
+                    buffer.copy_(values)
+                else:
+                    buffer.data = values.clone()
+            for name, param in list(self.changed_params()):  # a teacher follows its student
+                self._restore_param(name, param)
+            for param, _, requires_grad in self._params.values():
+                if param.requires_grad is not requires_grad:
+                    param.requires_grad_(requires_grad)
+        self.written.clear()
+
+    def _restore_param(self, name: str, param: Tensor) -> None:
+        param = param if param.is_leaf else param.detach_()
+        param.data = self._params[name][1]
+        if name in self._constants:
+            param.data.copy_(self._constants[name])
+        elif id(param) in self._filler.keys:
+            self._filler.refill(param)
+
+
+def _holds_the_same(new: Tensor, old: Tensor) -> bool:
+    if new.layout is not torch.strided:
+        new, old = new.to_dense(), old.to_dense()
+    return torch.equal(new, old) or bool(((new == old) | ((new != new) & (old != old))).all())
+
+
+def _tensors(value: Any) -> Iterable[Tensor]:
+    if isinstance(value, Tensor):
+        return (value,)
+    return [one for one in value if isinstance(one, Tensor)] if isinstance(value, list | tuple) else ()
+
+
+_BATCH_NORMS: Final = frozenset({"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"})
+_STATISTICS: Final = (3, 4)  # the positions of the running mean and variance, which no schema says are written to
+_IS_TRAINING: Final = 5
+
+
+def _undeclared_positions(func: Any, args: Any) -> tuple[int, ...]:
+    is_training = func.overloadpacket.__name__ in _BATCH_NORMS and len(args) > _IS_TRAINING and args[_IS_TRAINING]
+    return _STATISTICS if is_training else ()
+
+
+@lru_cache(maxsize=2048)
+def _written_positions(func: Any) -> tuple[int, ...]:
+    """Return the positions of the arguments that a function of aten writes to; those by keyword are always new."""
+    if not func._schema.is_mutable:
+        return ()
+    arguments = enumerate(func._schema.arguments)
+    return tuple(i for i, one in arguments if one.alias_info is not None and one.alias_info.is_write)

@@ -83,9 +83,15 @@ GEOMETRIC: Final = [
         {**GNN, "num_nodes": 6},
         ("x=6,8", "edge_index=2,20:int64<6"),
     ),
-    _graph("SGFormer", GNN, (*GRAPH, "batch=N:int64<1")),
     _graph(
-        "GNNFF", {"hidden_node_channels": 8, "hidden_edge_channels": 8, "num_layers": 2}, ("z=6:int64<9", "pos=6,3")
+        "SGFormer",
+        {"in_channels": 8, "hidden_channels": 16, "out_channels": 4, "gnn_num_layers": 2},
+        (*GRAPH, "batch=N:int64<1"),
+    ),
+    _graph(
+        "Polynormer",
+        {"in_channels": 8, "hidden_channels": 16, "out_channels": 4, "local_layers": 2},
+        (*GRAPH, "batch=N:int64<1"),
     ),
     _graph(
         "AttentiveFP",

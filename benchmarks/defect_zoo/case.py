@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-FOLDER: Final = Path(__file__).parent
+ZOOS: Final = Path(__file__).parents[1]
 
 Category = Literal[
     "activation",
@@ -56,6 +56,13 @@ class Defect:
 
 
 @dataclass(frozen=True, slots=True)
+class Bug(Defect):
+    """A mistake that really happened: `source` is the repository and the number of what tells of it."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rewrite:
     """A change of the source that is none of the function."""
 
@@ -86,21 +93,28 @@ def defect(
     return Defect(name, category, (Edit(old, new, nth), *also), layers)
 
 
+def bug(
+    name: str, source: str, category: Category, old: str, new: str, *layers: str, also: tuple[Edit, ...] = ()
+) -> Bug:
+    """A bug of one edit, or of several that belong together."""
+    return Bug(name, category, (Edit(old, new), *also), layers, source)
+
+
 def rewrite(name: str, *edits: tuple[str, str] | Edit) -> Rewrite:
     """A rewrite of one edit or several, made one after the other."""
     return Rewrite(name, tuple(one if isinstance(one, Edit) else Edit(*one) for one in edits))
 
 
-def family_names() -> list[str]:
+def family_names(zoo: str = "defect_zoo") -> list[str]:
     """All families, in alphabetical order."""
-    return sorted(path.stem.removesuffix("_cases") for path in FOLDER.glob("*_cases.py"))
+    return sorted(path.stem.removesuffix("_cases") for path in (ZOOS / zoo).glob("*_cases.py"))
 
 
-def load_family(name: str) -> Family:
+def load_family(name: str, zoo: str = "defect_zoo") -> Family:
     """A family by name."""
-    cases = importlib.import_module(f"{__package__}.{name}_cases")
-    network = importlib.import_module(f"{__package__}.{name}")
-    source = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
+    cases = importlib.import_module(f"{zoo}.{name}_cases")
+    network = importlib.import_module(f"{zoo}.{name}")
+    source = (ZOOS / zoo / f"{name}.py").read_text(encoding="utf-8")
     return Family(name, source, tuple(network.INPUT), tuple(cases.DEFECTS), tuple(cases.REWRITES))
 
 

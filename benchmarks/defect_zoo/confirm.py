@@ -135,7 +135,7 @@ def _same_in_any_order(ours: list[Tensor], theirs: list[Tensor]) -> bool:
 def _close(a: Tensor, b: Tensor) -> bool:
     if a.shape != b.shape:
         return False
-    a, b = a.double(), b.double()
+    a, b = a.detach().double(), b.detach().double()
     largest = max((float(x[x.isfinite()].abs().max()) for x in (a, b) if x.isfinite().any()), default=0.0)
     return torch.allclose(a, b, rtol=0, atol=TOLERANCE * max(largest, 0.01), equal_nan=True)
 
@@ -151,9 +151,18 @@ def load(source: str) -> nn.Module:
     return built
 
 
+def _load_double(source: str) -> nn.Module:
+    """The network in float64, layers included that it hides from `named_parameters`."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        return load(source).double()
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def observe(source: str, inputs: tuple[str, ...], fill: Fill) -> Observation:
     """Run the network that a source text builds, in eval and in train mode."""
-    model, seen = load(source).double(), Observation(initial=_constants(source))
+    model, seen = _load_double(source), Observation(initial=_constants(source))
     tensors = make_inputs(inputs)
     fill(model, tensors)
     before = {name: value.clone() for name, value in model.named_buffers()}

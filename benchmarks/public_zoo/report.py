@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def details(results: Sequence[Result]) -> str:
-    """Return what isn't simply recorded in full and green, a line for each network and step, alike ones together."""
+    """Return what isn't simply recorded in full and green: a line for each thing said, with the networks it is of."""
     lines: dict[str, list[str]] = {}
     for result in results:
         for text in _said(result):
@@ -99,6 +100,7 @@ def _first_lines(result: Result, message: str) -> str:
     """Return the beginning of a message, without the network's own name, so that alike ones are alike."""
     text = message.strip().partition("\n")[0].replace(result["spec"], "SPEC")
     text = text.removeprefix("archcheck: ").removeprefix("error: ").removeprefix(f"{result['target']}: ")
+    text = re.sub(r"/\S*?/site-packages/", "", text)
     return text if len(text) <= MESSAGE_CHARS else f"{text[:MESSAGE_CHARS]}..."
 
 

@@ -95,7 +95,7 @@ class _Examination:
             none = ()
         if none and not trains:  # what only trains an auxiliary output, or picks what comes out, shows there alone
             unseen.append(
-                "train mode can't be run with these inputs: whether every parameter gets a gradient isn't known"
+                "train mode can't be run with these inputs: whether all parameters get a gradient isn't known"
             )
             none = ()
         return _Gradients(none, some, not_finite, tuple(unseen))

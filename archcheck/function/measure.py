@@ -218,6 +218,8 @@ def _run_as_planned(
         config = replace(config, device=device)
         _require_memory(needed_bytes(trace, config.precision))
         record = fingerprint(build, config, _health_probe(spec_file, build, config) if with_health else None)
+        if record.stage == "eval" and config.dtype is torch.float64:
+            plan, config, record = _in_single_precision(spec_file, build, plan, config, record, with_health)
         if record.stage != "train":
             return plan, config, record
         tried.append((plan, config))
@@ -227,6 +229,23 @@ def _run_as_planned(
     config = replace(config, train=False)
     probe = _health_probe(spec_file, build, config) if with_health else None
     return {**plan, "train": False}, config, fingerprint(build, config, probe)
+
+
+def _in_single_precision(
+    spec_file: SpecFile,
+    build: NetworkFactory,
+    plan: dict[str, Any],
+    config: FingerprintConfig,
+    record: FunctionRecord,
+    with_health: bool,
+) -> tuple[dict[str, Any], FingerprintConfig, FunctionRecord]:
+    """Run in single precision what stopped in double, which some kernels don't know; as before where that stops, too."""
+    single = replace(config, dtype=torch.float32)
+    probe = _health_probe(spec_file, build, single) if with_health else None
+    again = fingerprint(build, single, probe)
+    if again.stage == "eval":
+        return plan, config, record
+    return {**plan, "precision": "float32"}, single, again
 
 
 def _planned_configs(

@@ -26,6 +26,7 @@ from archcheck.function.records import DifferingCall
 from archcheck.network.forward_watcher import uncompiled_forward
 
 READABLE_TOLERANCE: Final = 1e-3  # relative: of numbers that are recorded for people to read
+_MIN_GAIN: Final = 30.0  # by how much nearer a number comes where its cause is undone
 RETURN_POSITION: Final = sys.maxsize  # of what a layer returns, behind all operations
 
 
@@ -56,6 +57,19 @@ class TargetCall:
         if found is None or not self._is_close(found.check, self.kind, self.tolerance):
             return False
         return self.kind != "eval" or self._is_close(found.rms, "rms", max(self.tolerance, READABLE_TOLERANCE))
+
+    def is_restored(self, found: Digest | None, before: Digest) -> bool:
+        """Return whether a digest is the recorded one where the one before wasn't, and far closer to it.
+
+        Else something that makes a difference as small as that of an epsilon disappear would be taken for its cause.
+        """
+        if self.fits(before):
+            return self.fits(found)
+        if not self.fits(found) or found is None:
+            return False
+        recorded = self.expected[self.kind]
+        was, is_now = abs(before.check - recorded), abs(found.check - recorded)
+        return is_now <= self.tolerance * abs(recorded) / 3 and not is_now > was / _MIN_GAIN > 0
 
     def _is_close(self, number: float, key: str, tolerance: float) -> bool:
         recorded = self.expected.get(key, number)
@@ -144,7 +158,7 @@ class CallProbe(DigestingWatcher):
         position, key = self._ops.position, (call.name, call.index)
         if not self._ops.depth:
             del notes.ops[call.num_ops :], notes.sources[call.num_sources :]
-            notes.replayable = {other: one for other, one in notes.replayable.items() if one.end <= call.start}
+            _forget_since(notes, call.start)
             notes.window_start = position
         notes.add_sources(position, ("out", *key), out, f"the output of {call.name or 'the network'}")
         notes.replayable[key] = ReplayableCall(call.start, position, copied(out))
@@ -170,3 +184,12 @@ class CallProbe(DigestingWatcher):
             name = self._target.call.name
             ops.notes.ops.append(NotedOp(RETURN_POSITION, call, name, False, ops.running_keys(), ()))
         raise PassStopped
+
+
+def _forget_since(notes: PassNotes, start: int) -> None:
+    """Forget the calls that returned since a position; they were noted in the order in which they returned."""
+    while notes.replayable:
+        key, last = notes.replayable.popitem()
+        if last.end <= start:
+            notes.replayable[key] = last
+            return

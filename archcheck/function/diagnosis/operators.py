@@ -93,22 +93,33 @@ _BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
 )
 _ARITHMETIC: Final = MappingProxyType({"add": "a + b", "sub": "a - b", "mul": "a * b", "div": "a / b", "rdiv": "b / a"})
 _COMPARISONS: Final = MappingProxyType({"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "==", "ne": "!="})
-_EXTRA: Final = MappingProxyType({"add": "sum", "sub": "difference", "mul": "product", "div": "quotient"})
+_EXTRA: Final = MappingProxyType(
+    {"add": "sum", "sub": "difference", "mul": "product", "div": "quotient", "rsub": "difference", "rdiv": "quotient"}
+)
+_SIGNS: Final = MappingProxyType({"add": "+", "sub": "-", "mul": "*", "div": "/"})
 
 
 def other_operator(call: OpCall) -> Iterator[Substitution]:
-    """Replace an operator, such as a sum by a product, or leave it out."""
+    """Replace an operator, such as a sum by a product."""
     if call.name in _ARITHMETIC and len(call.args) == 2:
         for text, function in _BINARY.items():
             yield _applied_to_arguments(f"{_ARITHMETIC[call.name]} now, {text} was recorded", function)
-        for slot, _ in call.operands if call.name in _EXTRA else ():
-            yield _unchanged_argument(f"{article(_EXTRA[call.name])} too many", slot)
     for name, sign in _COMPARISONS.items() if call.name in _COMPARISONS else ():
         yield _applied_to_arguments(f"{_COMPARISONS[call.name]} now, {sign} was recorded", getattr(torch, name))
     if call.name in ("tril", "triu"):
         other = "triu" if call.name == "tril" else "tril"
         change = partial(getattr(torch, other), diagonal=call.setting("diagonal") or 0)
         yield instead(f"{call.name} now, {other} was recorded", change)
+
+
+def _too_many_of(call: OpCall) -> str:
+    """Say which arithmetic is too many: with a number, which one."""
+    noun = f"{article(_EXTRA[call.name])} too many"
+    numbers = [one for one in call.args if isinstance(one, int | float)]
+    if len(numbers) != 1:
+        return noun
+    sign, number = _SIGNS[call.name.removeprefix("r")], f"{numbers[0]:.4g}"
+    return f"{noun}: {number} {sign} x" if call.name in ("rsub", "rdiv") else f"{noun}: {sign} {number}"
 
 
 def _applied_to_arguments(text: str, function: Callable[..., Any]) -> Substitution:
@@ -178,6 +189,11 @@ def _masked(scores: Tensor, keep: Callable[[Tensor], Tensor]) -> Tensor:
 
 def one_too_many(call: OpCall) -> Iterator[Substitution]:
     """Leave out an operation."""
+    if call.name in _EXTRA and len(call.args) == 2:
+        yield from (_unchanged_argument(_too_many_of(call), slot) for slot, _ in call.operands)
+        return
+    if call.name in DROPOUTS:  # whose own rule says more
+        return
     floating = is_data(call.x) and call.result.is_floating_point()
     alike = call.x.shape == call.result.shape or call.name == "getitem"
     if alike and floating and call.name not in _NEVER_TOO_MANY:
@@ -185,4 +201,4 @@ def one_too_many(call: OpCall) -> Iterator[Substitution]:
         yield instead(f"{article(name)} too many", lambda x: x)
 
 
-_NEVER_TOO_MANY: Final = frozenset({"clone", "contiguous", "detach", "to", "type", "add", "sub", "mul", "div", "cpu"})
+_NEVER_TOO_MANY: Final = frozenset({"clone", "contiguous", "detach", "to", "type", "cpu"})

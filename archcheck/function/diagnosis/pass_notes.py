@@ -95,18 +95,23 @@ class SubstitutionPlan:
         computes: by position, what is computed in an operation's place.
         needed: the keys of other tensors that this takes.
         fetched: those tensors, as far as the pass has got.
+        known_as: by a key in `needed`, another that the tensor is kept under.
+        mode_only: whether they concern train mode or eval mode alone.
     """
 
     computes: Mapping[int, Compute] = field(default_factory=dict)
     needed: frozenset[Key] = frozenset()
     fetched: dict[Key, Tensor] = field(default_factory=dict)
+    known_as: Mapping[Key, Key] = field(default_factory=dict)
+    mode_only: bool = False
 
     def fetch(self, key: Key, value: Any) -> None:
         """Keep the tensors in a value that are needed."""
         if self.needed:
             for number, tensor in enumerate(tensors_in(value)):
-                if (*key, number) in self.needed:
-                    self.fetched[*key, number] = tensor
+                one = (*key, number)
+                if one in self.needed:
+                    self.fetched[self.known_as.get(one, one)] = tensor
 
 
 def has_tensor(out: Any) -> bool:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from typing import Final
 
 import torch
 
+from archcheck.function.diagnosis.budget import Budget
 from archcheck.function.diagnosis.call_probe import RETURN_POSITION, CallProbe, TargetCall
 from archcheck.function.diagnosis.op_watcher import OpWatcher
 from archcheck.function.diagnosis.pass_notes import PassNotes, PassStopped, SubstitutionPlan
-from archcheck.function.fingerprint.config import FingerprintConfig
+from archcheck.function.fingerprint.config import OTHER_SEED, FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.forward_pass import PassRunner
 from archcheck.function.fingerprint.large_values import LargeValuePass
 from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.function.fingerprint.weight_filler import perturb_statistics
+from archcheck.network.isolation import raised_recursion_limit
+
+_NOISE: Final = 1e-9  # relative, of the same numbers computed twice
 
 
 class Rerun:
@@ -27,19 +31,33 @@ class Rerun:
         notes: on the pass without replacements.
     """
 
-    def __init__(self, network: PreparedNetwork, config: FingerprintConfig, target: TargetCall, end_sec: float) -> None:
+    def __init__(self, network: PreparedNetwork, config: FingerprintConfig, target: TargetCall, budget: Budget) -> None:
         self.network, self.target = network, target
         self.notes = PassNotes()
-        self._end_sec = end_sec
-        self._ops = OpWatcher("eval mode" if target.kind == "eval" else "train mode", end_sec)
+        self.budget = budget
+        self._ops = OpWatcher("eval mode" if target.kind == "eval" else "train mode", budget)
         self.probe = CallProbe(target, self._ops)
         self._runner = PassRunner(network, config, watcher=self.probe, innermost_mode=self._op_mode)
 
     def _op_mode(self) -> AbstractContextManager[object]:
         return self._ops if self.probe.is_awake else nullcontext()
 
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch the network's modules, which they must be while it runs."""
+        with self.probe.watching(self.network.modules), raised_recursion_limit(self.network.modules):
+            yield
+
     def begin(self) -> Digest | None:
         """Run the passes before the one that differs, and that one, with notes. Returns the digest of the target."""
+        first = self._begin()
+        now = self.attempt(SubstitutionPlan()) if first is not None else None
+        if first is not None and not _is_same(first, now):  # something is lost where modules don't run again
+            self.notes.replayable.clear()
+            now = self.attempt(SubstitutionPlan())
+        return now
+
+    def _begin(self) -> Digest | None:
         self._runner.save_state()
         if self.target.kind == "eval":
             return self._begin_eval()
@@ -77,13 +95,13 @@ class Rerun:
         return self._digest_of_target(plan, None, self._forward)
 
     def _forward(self, notes_draws: bool = False) -> object:
-        return self._runner.forward(training=self.target.kind != "eval", notes_draws=notes_draws)
+        seed = OTHER_SEED if self.target.kind == "train" else None  # as when it was recorded
+        return self._runner.forward(training=self.target.kind != "eval", notes_draws=notes_draws, seed=seed)
 
     def _digest_of_target(
         self, plan: SubstitutionPlan, notes: PassNotes | None, run: Callable[[], object]
     ) -> Digest | None:
-        if time.perf_counter() > self._end_sec:
-            raise PassStopped
+        self.budget.check()
         self._ops.begin(plan, notes)
         limit = min(plan.computes, default=RETURN_POSITION) if notes is None else -1
         self.probe.wake(self.notes.replayable, limit)
@@ -94,3 +112,7 @@ class Rerun:
         finally:
             self.probe.sleep()
         return self.probe.digest
+
+
+def _is_same(one: Digest, other: Digest | None) -> bool:
+    return other is not None and abs(one.check - other.check) <= _NOISE * abs(one.check)

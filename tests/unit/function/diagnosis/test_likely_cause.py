@@ -366,15 +366,15 @@ def test_several_outputs_in_another_order() -> None:
 
 
 def test_a_layer_with_a_hook_is_judged_by_what_the_hook_returns() -> None:
-    def hooked(layer: nn.Module) -> NetworkFactory:
+    def hooked(layer: Callable[[], nn.Module]) -> NetworkFactory:
         def make() -> nn.Module:
-            net = nn.Sequential(nn.Linear(8, 8), layer)
+            net = nn.Sequential(nn.Linear(8, 8), layer())
             net[1].register_forward_hook(lambda _module, _args, out: out * 2)
             return net
 
         return make
 
-    assert asked(hooked(nn.ELU()), hooked(nn.ReLU()), "1") == "an activation: relu now, elu was recorded"
+    assert asked(hooked(nn.ELU), hooked(nn.ReLU), "1") == "an activation: relu now, elu was recorded"
 
 
 def test_statistics_that_eval_mode_overwrites_are_those_of_before() -> None:

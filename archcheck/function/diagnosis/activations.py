@@ -96,8 +96,9 @@ def other_activation(call: OpCall) -> Iterator[Substitution]:
         return
     now = f"{'an activation: ' if activation else ''}{call.title} now"
     yield instead(f"{article(call.title)} too many", lambda x: x)  # before those that do nothing to some values
-    for text in sorted((*ACTIVATIONS, *_FUNCTIONS), key=lambda text: text not in _COMMON):
-        yield instead(f"{now}, {text} was recorded", (ACTIVATIONS | _FUNCTIONS)[text])
+    functions = {**{text: ACTIVATIONS[text] for text in _COMMON}, **ACTIVATIONS, **_FUNCTIONS}
+    for text, function in functions.items():
+        yield instead(f"{now}, {text} was recorded", function)
 
 
 def missing_activation(call: OpCall) -> Iterator[Substitution]:

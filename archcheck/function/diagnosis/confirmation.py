@@ -11,7 +11,6 @@ from archcheck.function.diagnosis.op_calls import Key
 from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, SubstitutionPlan
 from archcheck.function.diagnosis.rerun import Rerun
 from archcheck.function.fingerprint.digests import Digest
-from archcheck.network.isolation import raised_recursion_limit
 
 KINDS: Final = ("eval", "train", "large")  # of passes that have an output
 

@@ -20,4 +20,4 @@ def inside_tolerance(recorded: Iterable[float], precision: str) -> float:
 
 
 def _num_digits(number: float) -> int:
-    return len(f"{number:.15e}".partition("e")[0].replace(".", "").strip("-0"))
+    return len(f"{number:.14e}".partition("e")[0].replace(".", "").strip("-0"))

@@ -38,6 +38,18 @@ def tiers_of(notes: PassNotes, inner: Key | None = None) -> Iterator[list[NotedO
     yield [one for one in ops if not one.is_nested and one.position < notes.window_start]
 
 
+def origin_of_nan(notes: PassNotes) -> list[NotedOp]:
+    """Return the first operation that makes NaN of other numbers: behind it nothing can be told by its output."""
+    for one in notes.ops:
+        if _has_nan(one.call.result):
+            return [] if any(_has_nan(tensor) for _, tensor in one.call.operands) else [one]
+    return []
+
+
+def _has_nan(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and bool(tensor.isnan().any())
+
+
 class OpContexts:
     """The operations of a pass with what the rules look at besides, made where an operation is examined."""
 

@@ -15,7 +15,15 @@ from typing import Final
 from archcheck.function.diagnosis.activations import missing_activation
 from archcheck.function.diagnosis.budget import Budget
 from archcheck.function.diagnosis.call_probe import READABLE_TOLERANCE, TargetCall
-from archcheck.function.diagnosis.candidates import OpContexts, exchanges, plan_of, proposals, repeated, tiers_of
+from archcheck.function.diagnosis.candidates import (
+    OpContexts,
+    exchanges,
+    origin_of_nan,
+    plan_of,
+    proposals,
+    repeated,
+    tiers_of,
+)
 from archcheck.function.diagnosis.confirmation import KINDS, Confirmation
 from archcheck.function.diagnosis.pass_notes import NotedOp, PassStopped, SubstitutionPlan
 from archcheck.function.diagnosis.rerun import Rerun
@@ -80,7 +88,7 @@ class _Search:
         rerun = self._rerun
         with rerun.watched():
             now = rerun.begin()
-            if now is None or not now.is_finite or self._target.fits(now):
+            if now is None or self._target.fits(now):
                 return None
             notes, found = rerun.notes, None
             self._now = now
@@ -89,7 +97,7 @@ class _Search:
             # Draws can hardly be made to give the same numbers by other rules than the first, which turns them off.
             rules = SUBSTITUTION_RULES[:1] if is_drawn else SUBSTITUTION_RULES
             with suppress(PassStopped):
-                tiers = tiers_of(notes, self._call.inner)
+                tiers = tiers_of(notes, self._call.inner) if now.is_finite else [origin_of_nan(notes)]
                 found = next((text for tier in tiers for text in self._fitting(tier, rules)), None)
         return found or (_DRAWS if is_drawn else None)
 

@@ -34,6 +34,7 @@ from archcheck.function.diagnosis.substitutions import SubstitutionRule
 SUBSTITUTION_RULES: Final[tuple[SubstitutionRule, ...]] = (
     other_settings,
     one_too_many,
+    other_activation,
     other_pooling,
     other_order,
     other_softmax,
@@ -41,7 +42,6 @@ SUBSTITUTION_RULES: Final[tuple[SubstitutionRule, ...]] = (
     other_index,
     other_reduction,
     missing_skip,
-    other_activation,
     missing_activation,
     other_convolution,
     missing_function,

@@ -84,6 +84,7 @@ class CallProbe(DigestingWatcher):
     Attributes:
         is_awake: while False, the modules run as if nobody watched.
         digest: of the target's output, None where the pass hasn't reached it.
+        draw_positions: of the operations that drew random numbers, where that was asked for.
     """
 
     def __init__(self, target: TargetCall, ops: OpWatcher) -> None:
@@ -93,6 +94,7 @@ class CallProbe(DigestingWatcher):
         self._replay_limit = 0
         self.is_awake = False
         self.digest: Digest | None = None
+        self.draw_positions: list[int] = []
 
     def wake(self, replayable: Mapping[Key, ReplayableCall], replay_limit: int) -> None:
         """Watch the next pass; calls that end by the position `replay_limit` needn't run."""
@@ -102,6 +104,11 @@ class CallProbe(DigestingWatcher):
     def sleep(self) -> None:
         """Let modules run as if nobody watched."""
         self.is_awake = False
+
+    def note_draw(self, name: str) -> None:
+        """Remember the operation that drew random numbers, and the module that was running."""
+        super().note_draw(name)
+        self.draw_positions.append(self._ops.position - 1)  # it has been counted already
 
     def note_final_output(self, name: str, out: Any) -> None:
         """Take the target's output again, where the module has hooks of its own."""

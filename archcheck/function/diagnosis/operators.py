@@ -133,7 +133,7 @@ def _unchanged_argument(text: str, slot: Slot) -> Substitution:
 
 def other_normalisation(call: OpCall) -> Iterator[Substitution]:
     """Replace a normalisation by another with the same scale and shift."""
-    weight, bias, eps = (call.setting(name) for name in ("weight", "bias", "eps"))
+    eps = call.setting("eps")
     options = {"eps": 1e-5 if eps is None else eps}
     if call.name in ("layer_norm", "rms_norm"):
         other = "rms_norm" if call.name == "layer_norm" else "layer_norm"
@@ -147,26 +147,33 @@ def other_normalisation(call: OpCall) -> Iterator[Substitution]:
 
         yield Substitution(f"{call.name} now, {other} was recorded", compute)
     elif call.name in ("batch_norm", "group_norm", "instance_norm"):
-        for name, function in _channel_norms(weight, bias, options):
-            yield instead(f"{call.name} now, {name} was recorded", function)
+        for name, function in _channel_norms():
+            yield _scaled(f"{call.name} now, {name} was recorded", partial(function, **options))
 
 
-def _channel_norms(weight: Any, bias: Any, options: Mapping[str, float]) -> Iterator[tuple[str, Unary]]:
-    scaled: dict[str, Any] = {"weight": weight, "bias": bias, **options}
-    yield "instance_norm", partial(functional.instance_norm, **scaled)
-    yield (
-        "batch_norm by the batch",
-        partial(functional.batch_norm, running_mean=None, running_var=None, training=True, **scaled),
-    )
+def _scaled(text: str, norm: Callable[..., Any]) -> Substitution:
+    """Normalise with the scale and shift of the operation."""
+    return Substitution(text, lambda call: norm(call.x, weight=call.setting("weight"), bias=call.setting("bias")))
+
+
+def _channel_norms() -> Iterator[tuple[str, Callable[..., Any]]]:
+    yield "instance_norm", functional.instance_norm
+    by_batch = partial(functional.batch_norm, running_mean=None, running_var=None, training=True)
+    yield "batch_norm by the batch", by_batch
     for groups in (1, 2, 4, 8, 16, 32):
-        yield f"group_norm of {groups}", partial(functional.group_norm, num_groups=groups, **scaled)
+        yield f"group_norm of {groups}", partial(functional.group_norm, num_groups=groups)
 
 
 def other_dropout(call: OpCall) -> Iterator[Substitution]:
     """Drop single elements instead of whole channels, or the other way round."""
     for other in DROPOUTS if call.name in DROPOUTS else ():
-        function = partial(getattr(functional, other), p=call.setting("p"), training=bool(call.setting("training")))
-        yield instead(f"{call.name} now, {other} was recorded", function)
+        yield _dropping(f"{call.name} now, {other} was recorded", getattr(functional, other))
+
+
+def _dropping(text: str, function: Callable[..., Any]) -> Substitution:
+    return Substitution(
+        text, lambda call: function(call.x, p=call.setting("p"), training=bool(call.setting("training")))
+    )
 
 
 def other_softmax(call: OpCall) -> Iterator[Substitution]:

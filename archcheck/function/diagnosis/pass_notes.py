@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +80,17 @@ class PassNotes:
     replayable: dict[Key, ReplayableCall] = field(default_factory=dict)
     sources: list[tuple[int, Source]] = field(default_factory=list)
     window_start: int = 0
+
+    def forget_calls_with(self, positions: Iterable[int]) -> None:
+        """Let the calls of modules run again that have some operations in them.
+
+        Those that draw must: how a number is drawn depends on how many were drawn before.
+        """
+        drawing = sorted(positions)
+        for key, call in list(self.replayable.items()):
+            i = bisect_left(drawing, call.start)
+            if i < len(drawing) and drawing[i] < call.end:
+                del self.replayable[key]
 
     def add_sources(self, position: int, key: Key, value: Any, text: str) -> None:
         """Note the tensors in the input or the output of a module."""

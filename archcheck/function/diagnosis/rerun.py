@@ -81,12 +81,12 @@ class Rerun:
         return found
 
     def _run_noted(self) -> Digest | None:
-        notes = PassNotes()
         if self.target.kind == "large":
-            run: Callable[[], object] = LargeValuePass(self._runner, num_calls=0).run
-        else:
-            run = partial(self._forward, notes_draws=True)
-        found = self._digest_of_target(SubstitutionPlan(), notes, run)
+            self._digest_of_target(SubstitutionPlan(), None, LargeValuePass(self._runner, num_calls=0).run)
+        notes = PassNotes()
+        found = self._digest_of_target(SubstitutionPlan(), notes, partial(self._forward, notes_draws=True))
+        if self.target.kind != "eval":
+            notes.forget_calls_with(self.probe.draw_positions)
         self.notes = notes
         return found
 

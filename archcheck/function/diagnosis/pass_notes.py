@@ -95,7 +95,7 @@ class PassNotes:
     def add_sources(self, position: int, key: Key, value: Any, text: str) -> None:
         """Note the tensors in the input or the output of a module."""
         values = [*value[0], *value[1].values()] if key[0] == "in" else value
-        for number, tensor in enumerate(tensors_in(values)):
+        for number, tensor in enumerate(_tensors_unseen(values)):
             self.sources.append((position, Source((*key, number), text, tensor)))
 
 
@@ -120,10 +120,16 @@ class SubstitutionPlan:
     def fetch(self, key: Key, value: Any) -> None:
         """Keep the tensors in a value that are needed."""
         if self.needed:
-            for number, tensor in enumerate(tensors_in(value)):
+            for number, tensor in enumerate(_tensors_unseen(value)):
                 one = (*key, number)
                 if one in self.needed:
                     self.fetched[self.known_as.get(one, one)] = tensor
+
+
+def _tensors_unseen(value: Any) -> list[Tensor]:
+    """Return the tensors and numbers in a value, such that making a tensor of a number is no operation of the pass."""
+    with torch._C.DisableTorchFunction():
+        return list(tensors_in(value))
 
 
 def has_tensor(out: Any) -> bool:

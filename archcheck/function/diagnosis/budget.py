@@ -22,6 +22,11 @@ class Budget:
         if time.process_time() > self._cpu_end_sec or time.perf_counter() > self._end_sec:
             raise PassStopped
 
+    def require(self, sec: float) -> None:
+        """Raise PassStopped where less than that is left, for what can't be stopped halfway."""
+        if time.process_time() + sec > self._cpu_end_sec or time.perf_counter() + sec > self._end_sec:
+            raise PassStopped
+
     def extend(self, sec: float) -> None:
         """Grant more."""
         self._cpu_end_sec += sec

@@ -13,6 +13,7 @@ from archcheck.function.diagnosis.rerun import Rerun
 from archcheck.function.fingerprint.digests import Digest
 
 KINDS: Final = ("eval", "train", "large")  # of passes that have an output
+_SMALL: Final = 5_000_000  # parameters of a network that may be in memory once more for each kind of pass
 
 
 class Confirmation:
@@ -22,7 +23,8 @@ class Confirmation:
         """Prepare for `kinds` of passes beside the one of `found_in`; `rerun_of` makes the rerun of such a pass."""
         self._rerun_of, self._found_in = rerun_of, found_in
         self._kinds = kinds
-        self._others: dict[str, tuple[Rerun, Digest | None]] = {}
+        self._others: dict[str, Rerun] = {}
+        self._now: dict[str, Digest | None] = {}
 
     def confirms(self, plan: SubstitutionPlan) -> bool:
         """Return whether each of the other passes gives what was recorded of it, too.
@@ -35,21 +37,17 @@ class Confirmation:
         """
         if plan.mode_only:
             return True
-        fitting = [kind for kind in self._kinds if self._fits(kind, plan)]
-        return len(fitting) == len(self._kinds) and (
-            not is_single_number(self._numbers) or any(self._is_evidence(kind) for kind in fitting)
-        )
+        if not all(self._fits(kind, plan) for kind in self._kinds):
+            return False
+        return not is_single_number(self._numbers) or any(map(self._is_evidence, self._kinds))
 
     @property
     def _numbers(self) -> Mapping[str, float]:
         return self._found_in.target.expected
 
     def _fits(self, kind: str, plan: SubstitutionPlan) -> bool:
-        if kind not in self._others:
-            rerun = self._rerun_of(kind)
-            with rerun.watched():
-                self._others[kind] = (rerun, rerun.begin())
-        rerun, now = self._others[kind]
+        rerun = self._other(kind)
+        now = self._now[kind]
         if now is None:  # the pass dies before the layer returns, and tells nothing
             return True
         there = transferred(plan, self._found_in.notes, rerun.notes)
@@ -58,12 +56,23 @@ class Confirmation:
         with rerun.watched():
             return rerun.target.is_restored(rerun.attempt(there), now)
 
+    def _other(self, kind: str) -> Rerun:
+        """Return the rerun of another pass, which is kept where that takes little memory."""
+        if kind in self._others:
+            return self._others[kind]
+        rerun = self._rerun_of(kind)
+        with rerun.watched():
+            self._now[kind] = rerun.begin()
+        if sum(one.numel() for one in rerun.network.params.values()) <= _SMALL:
+            self._others[kind] = rerun
+        return rerun
+
     def _is_evidence(self, kind: str) -> bool:
         """Return whether a pass gave another number than the cause was found by, which wasn't there without it."""
-        rerun, now = self._others[kind]
-        ours, theirs = self._numbers[self._found_in.target.kind], self._numbers[kind]
+        target, now = self._found_in.target, self._now[kind]
+        ours, theirs = self._numbers[target.kind], self._numbers[kind]
         is_other = abs(ours - theirs) > READABLE_TOLERANCE * abs(ours)
-        return is_other and now is not None and not rerun.target.fits(now)
+        return is_other and now is not None and abs(now.check - theirs) > target.tolerance * abs(theirs)
 
 
 def is_single_number(numbers: Mapping[str, float]) -> bool:

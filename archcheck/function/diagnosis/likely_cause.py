@@ -6,6 +6,7 @@ Where a layer then gives the recorded digests, in every pass, the cause is more 
 from __future__ import annotations
 
 import io
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -36,7 +37,7 @@ from archcheck.function.fingerprint.preparation import NetworkFactory, prepare_f
 from archcheck.function.records import DifferingCall
 from archcheck.function.tolerances import TOLERANCE
 
-_CONFIRMING_SHARE: Final = 0.5  # of the time to search, granted on top to confirm what was found
+_CONFIRMING_SHARE: Final = 2 / 3  # of the time to search, granted on top to confirm what was found
 _DRAWS: Final = "it draws random numbers in eval mode: dropout that stays on?"
 
 
@@ -71,7 +72,7 @@ class _Search:
     ) -> None:
         self._build, self._config, self._call = build, config, call
         self._deadline_sec = deadline_sec
-        self._budget = Budget(deadline_sec)
+        self._budget, self._began_sec, self._rerun_sec = Budget(deadline_sec), time.process_time(), 0.0
         self._rerun = self._rerun_of(call.kind)
         self._target = self._rerun.target
         passes = KINDS if config.train else ("eval",)
@@ -79,7 +80,8 @@ class _Search:
         self._confirmation = Confirmation(self._rerun_of, self._rerun, others)
 
     def _rerun_of(self, kind: str) -> Rerun:
-        """Build the network once more, to run another kind of pass of it."""
+        """Build the network once more, to run another kind of pass of it, where that can be done in time."""
+        self._budget.require(self._rerun_sec)
         target = TargetCall(replace(self._call, kind=kind), TOLERANCE[self._config.precision])
         return Rerun(prepare_for_filling(self._build, self._config), self._config, target, self._budget)
 
@@ -88,6 +90,7 @@ class _Search:
         rerun = self._rerun
         with rerun.watched():
             now = rerun.begin()
+            self._rerun_sec = time.process_time() - self._began_sec
             if now is None or self._target.fits(now):
                 return None
             notes, found = rerun.notes, None

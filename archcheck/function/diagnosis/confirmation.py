@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
+
+from torch import Tensor
 
 from archcheck.function.diagnosis.call_probe import READABLE_TOLERANCE
-from archcheck.function.diagnosis.op_calls import Key
-from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, SubstitutionPlan
+from archcheck.function.diagnosis.op_calls import Compute, Key, OpCall
+from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, SubstitutionPlan, has_tensor
 from archcheck.function.diagnosis.rerun import Rerun
+from archcheck.function.diagnosis.substitutions import rebuilt
 from archcheck.function.fingerprint.digests import Digest
+from archcheck.function.fingerprint.number_pool import uniform
 
 KINDS: Final = ("eval", "train", "large")  # of passes that have an output
+_SHAKE: Final = 100.0  # times the tolerance
 _SMALL: Final = 5_000_000  # parameters of a network that may be in memory once more for each kind of pass
 
 
@@ -73,6 +78,29 @@ class Confirmation:
         ours, theirs = self._numbers[target.kind], self._numbers[kind]
         is_other = abs(ours - theirs) > READABLE_TOLERANCE * abs(ours)
         return is_other and now is not None and abs(now.check - theirs) > target.tolerance * abs(theirs)
+
+
+def shaken(plan: SubstitutionPlan, tolerance: float) -> SubstitutionPlan:
+    """Return the same plan with slightly other results.
+
+    Where an output stays as it is then, it tells little of what it was computed from: it says which numbers are
+    positive, or all of them lie beyond a bound.
+    """
+    by = _SHAKE * tolerance
+    return replace(plan, computes={at: _shaken(compute, by) for at, compute in plan.computes.items()}, fetched={})
+
+
+def _shaken(compute: Compute, by: float) -> Compute:
+    def shake(call: OpCall) -> Any:
+        out = compute(call)
+        if not has_tensor(out):
+            return out
+        first = out if isinstance(out, Tensor) else out[0]
+        noise = uniform(first.shape, "shaken", first.device).to(first.real.dtype if first.is_complex() else first.dtype)
+        made = first * (1 + by * noise) if first.is_floating_point() or first.is_complex() else first.logical_not()
+        return made if isinstance(out, Tensor) else rebuilt(out, made)
+
+    return shake
 
 
 def is_single_number(numbers: Mapping[str, float]) -> bool:

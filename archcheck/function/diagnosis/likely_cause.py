@@ -25,9 +25,9 @@ from archcheck.function.diagnosis.candidates import (
     repeated,
     tiers_of,
 )
-from archcheck.function.diagnosis.confirmation import KINDS, Confirmation
+from archcheck.function.diagnosis.confirmation import KINDS, Confirmation, is_single_number, shaken
 from archcheck.function.diagnosis.pass_notes import NotedOp, PassStopped, SubstitutionPlan
-from archcheck.function.diagnosis.rerun import Rerun
+from archcheck.function.diagnosis.rerun import Rerun, is_same
 from archcheck.function.diagnosis.rules import SUBSTITUTION_RULES
 from archcheck.function.diagnosis.substitutions import Substitution, SubstitutionRule
 from archcheck.function.fingerprint.config import FingerprintConfig
@@ -109,6 +109,8 @@ class _Search:
         recorded = self._target.expected
         if self._target.kind != "eval" or "mean" not in recorded or "rms" not in recorded or not now.check:
             return None, None
+        if is_single_number(recorded):  # which a factor always gives
+            return None, None
         shift = float(f"{recorded['mean'] - now.mean:.3g}")
         factor = recorded["eval"] / now.check
         tolerance = READABLE_TOLERANCE * recorded["rms"]  # one number can always be met: the others must agree
@@ -135,7 +137,10 @@ class _Search:
 
     def _fits(self, plan: SubstitutionPlan) -> bool:
         """Return whether a plan gives the recorded numbers, in this pass and in the others."""
-        if not self._target.is_restored(self._rerun.attempt(plan), self._now):
+        found = self._rerun.attempt(plan)
+        if found is None or not self._target.is_restored(found, self._now):
+            return False
+        if is_same(found, self._rerun.attempt(shaken(plan, self._target.tolerance))):  # many a repair would fit
             return False
         self._budget.extend(_CONFIRMING_SHARE * self._deadline_sec)
         try:

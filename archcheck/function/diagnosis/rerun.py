@@ -21,7 +21,7 @@ from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.function.fingerprint.weight_filler import perturb_statistics
 from archcheck.network.isolation import raised_recursion_limit
 
-_NOISE: Final = 1e-9  # relative, of the same numbers computed twice
+_NOISE: Final = 1e-12  # relative, of the same numbers computed twice
 
 
 class Rerun:
@@ -52,7 +52,7 @@ class Rerun:
         """Run the passes before the one that differs, and that one, with notes. Returns the digest of the target."""
         first = self._begin()
         now = self.attempt(SubstitutionPlan()) if first is not None else None
-        if first is not None and not _is_same(first, now):  # something is lost where modules don't run again
+        if first is not None and not is_same(first, now):  # something is lost where modules don't run again
             self.notes.replayable.clear()
             now = self.attempt(SubstitutionPlan())
         return now
@@ -114,5 +114,6 @@ class Rerun:
         return self.probe.digest
 
 
-def _is_same(one: Digest, other: Digest | None) -> bool:
+def is_same(one: Digest, other: Digest | None) -> bool:
+    """Return whether two digests are the same but for rounding."""
     return other is not None and abs(one.check - other.check) <= _NOISE * abs(one.check)

@@ -47,6 +47,24 @@ def test_the_same_number_everywhere_has_no_cause() -> None:
     assert cause(recorded, computing(lambda net, x: net.a(x).sin().sign(), LINEAR)) is None
 
 
+def test_an_output_that_says_little_of_its_layer_has_no_cause() -> None:
+    def forward(net: Any, x: Tensor, *, centred: bool) -> Tensor:
+        hidden = net.a(x).abs().sqrt()
+        hidden = (hidden - hidden.mean(-1, keepdim=True)) if centred else hidden
+        return (hidden.cumsum(-1) > 0).double().mean(-1)  # type: ignore[no-any-return]
+
+    recorded, now = (computing(partial(forward, centred=one), LINEAR) for one in (True, False))
+    assert cause(recorded, now) is None  # a layer norm would give the same signs
+
+
+def test_what_lies_beyond_a_bound_everywhere_has_no_cause_in_front_of_it() -> None:
+    def forward(net: Any, x: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
+        return activation(net.a(x).clamp(-1e-9, 1e-9)).relu().mean()
+
+    recorded, now = (computing(partial(forward, activation=one), LINEAR) for one in (torch.erf, torch.sinc))
+    assert cause(recorded, now) is None
+
+
 def test_draws_in_layers_before_it_stay_the_same_in_train_mode() -> None:
     layers: Layers = {**SQUARE, "first": partial(nn.Dropout, 0.2), "last": partial(nn.Dropout, 0.2)}
 

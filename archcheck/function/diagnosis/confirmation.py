@@ -97,7 +97,11 @@ def _shaken(compute: Compute, by: float) -> Compute:
             return out
         first = out if isinstance(out, Tensor) else out[0]
         noise = uniform(first.shape, "shaken", first.device).to(first.real.dtype if first.is_complex() else first.dtype)
-        made = first * (1 + by * noise) if first.is_floating_point() or first.is_complex() else first.logical_not()
+        if first.is_floating_point() or first.is_complex():
+            size = first.abs().nan_to_num(posinf=0.0).mean()
+            made = first * (1 + by * noise) + by * size * noise  # zeros, too: a mask may ask where they are
+        else:
+            made = first.logical_not()
         return made if isinstance(out, Tensor) else rebuilt(out, made)
 
     return shake

@@ -51,6 +51,12 @@ def attention(net: Any, x: Tensor, causal: bool = False) -> Tensor:
     return out
 
 
+def masked(net: Any, x: Tensor, keep: Callable[[Tensor], Tensor]) -> Tensor:
+    scores = (net.a(x) @ net.b(x).mT).masked_fill(keep(torch.ones(5, 5)) == 0, -torch.inf)  # (B, T, T)
+    out: Tensor = scores.softmax(-1) @ net.c(x)
+    return out
+
+
 def heads(net: Any, x: Tensor, *, transposed: bool) -> Tensor:
     split = net.a(x).view(2, 5, 2, 4).transpose(1, 2) if transposed else net.a(x).view(2, 2, 5, 4)
     out: Tensor = split.cumsum(2)
@@ -265,6 +271,13 @@ CASES = {
         partial(attention, causal=True),
         attention,
         "a causal mask is missing before softmax",
+        SQUARE,
+        WORDS,
+    ),
+    "other triangle": Case(
+        lambda net, x: masked(net, x, torch.tril),
+        lambda net, x: masked(net, x, torch.triu),
+        "triu now, tril was recorded",
         SQUARE,
         WORDS,
     ),

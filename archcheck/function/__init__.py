@@ -2,7 +2,7 @@
 
 - `planning` chooses the sizes, `measure` runs a network as its spec says or as planned, by `fingerprint`, and
   `section` writes what was recorded.
-- `comparison` finds the first of the `digested_layers` that differs by more than the `tolerances`; `equivalence`
-  compares two builds; `diagnosis` looks for the mistake behind a difference.
+- `comparison` finds the first of the `digested_layers` that differs by more than the `tolerances`, paired by
+  `layer_matching`; `equivalence` compares two builds; `diagnosis` looks for the mistake behind a difference.
 - `health_probe` looks for defects while a network is run, `object_equality` helps it to compare outputs.
 """

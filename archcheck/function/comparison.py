@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
+from itertools import chain
 from typing import Final
 
 from archcheck.findings import Keys, Mismatch
 from archcheck.function.digested_layers import DIGEST_KINDS, OUTPUT, SHORT_KINDS, DigestedLayer, calls_inside, layers_of
+from archcheck.function.layer_matching import LayerPair, pair_layers
 from archcheck.function.records import DifferingCall, FunctionRecord
 from archcheck.function.section import recorded_numbers, rounded, section_update
-from archcheck.function.tolerances import INSIDE_TOLERANCE, TOLERANCE
-from archcheck.spec.layer_keys import LayerKey, parse_layer_key
+from archcheck.function.tolerances import TOLERANCE, inside_tolerance
 from archcheck.spec.models import Function
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
-from archcheck.structure.layer_pairing import have_same_names
 from archcheck.structure.records import StructureTrace
 
-_SIMILAR_TYPES: Final = 0.5  # ratio of the names of two types, such as MaxPool2d and AvgPool2d
 _NOISE: Final = {"float64": 1e-12, "float32": 1e-6}  # smaller differences don't count: inputs and weights are about 1
 _OF_PARAMETERS: Final = ("buffers", "initial", "gradient")  # absent where there are none
 
@@ -54,9 +52,10 @@ def compare_function(
         return None
     found = comparison.first_difference(kinds)
     mismatch = replace(found.mismatch, edits=section_update(spec_file, record, trace))
-    key = LayerKey("", "", None) if found.label is None else parse_layer_key(found.label)
     numbers = comparison.expected_output if found.label is None else comparison.expected[found.label]
-    return FunctionDifference(mismatch, DifferingCall(key.name, key.call or 0, found.kind, numbers))
+    call = ("", 0) if found.layer is None else (found.layer.name, found.layer.index)
+    inner = None if found.inner is None else (found.inner.name, found.inner.index)
+    return FunctionDifference(mismatch, DifferingCall(*call, found.kind, numbers, inner))
 
 
 def _comparison_with(function: Function, record: FunctionRecord, is_live: bool) -> Comparison:
@@ -73,6 +72,7 @@ def _comparison_with(function: Function, record: FunctionRecord, is_live: bool) 
         function.precision,
         [kind for kind in DIGEST_KINDS if not (is_live and kind == "initial")],
         expected_inside=expected_inside,
+        inside_tolerance=inside_tolerance(chain.from_iterable(expected_inside.values()), function.precision),
     )
 
 
@@ -87,9 +87,18 @@ def _crash_mismatch(record: FunctionRecord) -> Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class LayerDifference:
-    """The recorded layer that differs first (None for the network itself), in which kind, and the mismatch for it."""
+    """The first difference.
+
+    Attributes:
+        label: of the recorded layer that differs first; None for the network itself.
+        layer: what it's held against.
+        inner: the first call before it or inside it that differs, which has no label of its own.
+        kind: of the numbers that differ.
+    """
 
     label: str | None
+    layer: DigestedLayer | None
+    inner: DigestedLayer | None
     kind: str
     mismatch: Mismatch
 
@@ -115,6 +124,7 @@ class Comparison:
     kinds: Sequence[str] = tuple(DIGEST_KINDS)
     notes: Sequence[tuple[str, str]] = ()
     expected_inside: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    inside_tolerance: float = TOLERANCE["float64"]
     expected_types: Mapping[str, str] = field(default_factory=dict)
 
     def differing_kinds(self, expected: Mapping[str, float], actual: Mapping[str, float]) -> list[str]:
@@ -133,7 +143,11 @@ class Comparison:
         pair = self.first_layer(kind)
         label, layer = (None, None) if pair is None else pair
         mismatch = self._mismatch(label, layer, kinds)
-        return LayerDifference(label, kind, self._named_inside(OUTPUT if label is None else label, mismatch))
+        found = self._difference_inside(OUTPUT if label is None else label)
+        if found is None:
+            return LayerDifference(label, layer, None, kind, mismatch)
+        expected, inner = found
+        return LayerDifference(label, layer, inner, kind, _named_inside(mismatch, expected, inner))
 
     def _mismatch(self, label: str | None, layer: DigestedLayer | None, kinds: Sequence[str]) -> Mismatch:
         """Make the mismatch for a layer, or for the network itself."""
@@ -154,82 +168,58 @@ class Comparison:
             keys, subject, DIGEST_KINDS[kind], _shown(expected, kind), _shown(actual, kind), module, tuple(notes)
         )
 
-    def _named_inside(self, label: str, mismatch: Mismatch) -> Mismatch:
-        """Name the first call inside a layer that differs, where one does; such calls have no label of their own."""
+    def _difference_inside(self, label: str) -> tuple[float, DigestedLayer] | None:
+        """Return the first call inside a layer that differs, with its recorded number; None where none does."""
         calls = calls_inside(self.record, self.expected).get(label, [])
         for expected, layer in zip(self.expected_inside.get(label, []), calls, strict=False):
-            actual = layer.summary
-            if abs(expected - actual) > INSIDE_TOLERANCE[self.precision] * abs(expected):
-                where = ("recorded", f"inside {mismatch.subject}")
-                return replace(
-                    mismatch, subject=layer.label, expected=f"check {expected:.7g}", actual=f"check {actual:.7g}",
-                    module=layer.name, notes=(*mismatch.notes, where),
-                )  # fmt: skip
-        return mismatch
+            if abs(expected - layer.summary) > self.inside_tolerance * abs(expected):
+                return expected, layer
+        return None
 
     # ----------------------------------------------------------------------------------------- which layer
 
-    def first_layer(self, kind: str) -> tuple[str, DigestedLayer] | None:
+    def first_layer(self, kind: str) -> LayerPair | None:
         """Return the first layer that differs in `kind`, by its label in `expected` and as it is now.
 
         None where only the network as a whole differs. Gradients are computed backwards: the last that is missing is
         the first that went wrong.
         """
         pairs = [(label, layer) for label, layer in self.pairs() if self._differs(label, layer, kind)]
-        innermost = [pair for pair in pairs if not any(other[1].is_inside(pair[1]) for other in pairs)]
-        if kind in _OF_PARAMETERS:
-            innermost = [pair for pair in innermost if pair[1].index == 0]
-            return (innermost[-1] if kind == "gradient" else innermost[0]) if innermost else None
-        return pairs[0] if pairs else None
+        if kind not in _OF_PARAMETERS:
+            return pairs[0] if pairs else None
+        outer = {name for _, layer in pairs for name in _modules_around(layer.name)}
+        innermost = [pair for pair in pairs if pair[1].name not in outer and pair[1].index == 0]
+        return (innermost[-1] if kind == "gradient" else innermost[0]) if innermost else None
 
     def _differs(self, label: str, layer: DigestedLayer, kind: str) -> bool:
         return not self._alike(self.expected[label].get(kind), layer.numbers.get(kind))
 
-    def pairs(self) -> list[tuple[str, DigestedLayer]]:
+    def pairs(self) -> list[LayerPair]:
         """Return labels in `expected` and the layers of now, in the order in which these return."""
-        layers = layers_of(self.record)
-        keys = {label: parse_layer_key(label) for label in self.expected}
-        expected = {(key.name, key.call or 0): label for label, key in keys.items()}
-        names = {layer.name for layer in layers}
-        if not have_same_names(sum(name in names for name, _ in expected), len(expected)):
-            return self._pairs_by_execution(layers)
-        calls = {(layer.name, layer.index) for layer in layers}
-        missing = iter([label for key, label in expected.items() if key not in calls])
-        depth = max((name.count(".") for name, _ in expected), default=0)
-        found = []
-        for layer in layers:
-            # A call more than there was takes the place of something else, and can only be held against the first.
-            label = expected.get((layer.name, layer.index), expected.get((layer.name, 0)))
-            if label is None and layer.name.count(".") <= depth:  # a new layer takes the place of one that's gone
-                label = next(missing, None)
-            if label is not None:
-                found.append((label, layer))
-        return found
 
-    def _pairs_by_execution(self, layers: Sequence[DigestedLayer]) -> list[tuple[str, DigestedLayer]]:
-        """Pair layers under other names: those that compute the same, in order, and the two that run next.
+        def is_same(label: str, layer: DigestedLayer) -> bool:
+            return self._alike(self.expected[label].get("eval"), layer.numbers.get("eval"))
 
-        Where layers are packed differently some have no counterpart, and are no difference; the first difference is
-        behind the last layer that has one.
-        """
-        found: list[tuple[str, DigestedLayer]] = []
-        position, last = 0, -1
-        for i, (label, row) in enumerate(self.expected.items()):
-            ahead = range(position, len(layers))
-            match = next((j for j in ahead if self._alike(row.get("eval"), layers[j].numbers.get("eval"))), None)
-            if match is not None:
-                found.append((label, layers[match]))
-                position, last = match + 1, i
-        return [*found, *self._next_pair(list(self.expected)[last + 1 :], layers[position:])]
+        return pair_layers(list(self.expected), layers_of(self.record), is_same, self.expected_types)
 
-    def _next_pair(self, expected: Sequence[str], layers: Sequence[DigestedLayer]) -> list[tuple[str, DigestedLayer]]:
-        """Pair the next two, unless one has no counterpart and the one behind it is of a type like the other's."""
-        near = [(expected[:1], layers[:1]), (expected[1:2], layers[:1]), (expected[:1], layers[1:2])]
-        pairs = [pair for labels, those in near for pair in zip(labels, those, strict=False)]
-        types = [(self.expected_types.get(label, ""), layer.type_name) for label, layer in pairs]
-        similarity = [SequenceMatcher(None, ours, theirs).ratio() for ours, theirs in types]
-        best = max(similarity, default=0.0)
-        return [pairs[similarity.index(best) if best > _SIMILAR_TYPES else 0]] if pairs else []
+
+def _named_inside(mismatch: Mismatch, expected: float, inner: DigestedLayer) -> Mismatch:
+    """Name a call inside a layer, which has no label of its own, instead of the layer."""
+    return replace(
+        mismatch,
+        subject=inner.label,
+        expected=f"check {expected:.7g}",
+        actual=f"check {inner.summary:.7g}",
+        module=inner.name,
+        notes=(*mismatch.notes, ("recorded", f"inside {mismatch.subject}")),
+    )
+
+
+def _modules_around(name: str) -> Iterator[str]:
+    """Yield the names of the modules that a module lies in."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
 
 
 def _shown(numbers: Mapping[str, float], kind: str) -> str:

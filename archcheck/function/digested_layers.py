@@ -54,10 +54,6 @@ class DigestedLayer:
             if math.isfinite(self.numbers.get(kind, math.nan))
         )
 
-    def is_inside(self, outer: DigestedLayer) -> bool:
-        """Return whether the module lies below another's."""
-        return self.name != outer.name and self.name.startswith(outer.name + ".")
-
 
 def layers_of(record: FunctionRecord) -> list[DigestedLayer]:
     """Return the calls of a record, inner ones before those around them; the network itself is not among them."""

@@ -239,7 +239,7 @@ def _in_single_precision(
     record: FunctionRecord,
     with_health: bool,
 ) -> tuple[dict[str, Any], FingerprintConfig, FunctionRecord]:
-    """Run in single precision what stopped in double, which some kernels don't know; as before where that stops, too."""
+    """Run in single precision what stopped in double, which some kernels don't know; unless that stops, too."""
     single = replace(config, dtype=torch.float32)
     probe = _health_probe(spec_file, build, single) if with_health else None
     again = fingerprint(build, single, probe)

@@ -34,12 +34,14 @@ class DifferingCall:
         index: counts the calls of the same module from 0.
         kind: the first kind of number that differs.
         numbers: as they were recorded, by kind.
+        inner: name and index of the first call before or inside it that differs, which has no numbers of its own.
     """
 
     name: str
     index: int
     kind: str
     numbers: Mapping[str, float]
+    inner: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

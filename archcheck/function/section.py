@@ -9,7 +9,7 @@ from typing import Any, Final
 from archcheck.findings import Edit
 from archcheck.function.digested_layers import DIGEST_KINDS, OUTPUT, calls_inside, layers_of
 from archcheck.function.records import FunctionRecord
-from archcheck.function.tolerances import DIGITS, INSIDE_DIGITS, INSIDE_TOLERANCE, READABLE_DIGITS, TOLERANCE
+from archcheck.function.tolerances import DIGITS, READABLE_DIGITS, TOLERANCE, inside_tolerance
 from archcheck.spec.layer_keys import parse_layer_key
 from archcheck.spec.models import Digests, Function
 from archcheck.spec.spec_file import SpecFile
@@ -48,7 +48,7 @@ def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Ite
         one.label: rounded(one.numbers, precision) for one in layers_of(record) if one.name in wanted
     }
     inside = {
-        label: [float(f"{call.summary:.{INSIDE_DIGITS[precision]}g}") for call in calls]
+        label: [float(f"{call.summary:.{DIGITS[precision]}g}") for call in calls]
         for label, calls in calls_inside(record, layers).items()
         if calls
     }
@@ -98,6 +98,6 @@ def _keep_close(old: Mapping[str, Any], new: Mapping[str, Any], precision: str) 
 
 def _is_close(a: Any, b: Any, precision: str) -> bool:
     if isinstance(a, list) or isinstance(b, list):
-        tolerance = INSIDE_TOLERANCE[precision]
+        tolerance = inside_tolerance(a, precision)
         return len(a) == len(b) and all(abs(x - y) <= tolerance * abs(x) for x, y in zip(a, b, strict=True))
     return bool(abs(a - b) <= TOLERANCE[precision] * abs(a))

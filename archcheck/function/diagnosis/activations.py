@@ -95,9 +95,10 @@ def other_activation(call: OpCall) -> Iterator[Substitution]:
     if not activation and call.name not in _FUNCTIONS:
         return
     now = f"{'an activation: ' if activation else ''}{call.title} now"
-    for text, function in (*ACTIVATIONS.items(), *_FUNCTIONS.items()):
+    yield instead(f"{article(call.title)} too many", lambda x: x)  # before those that do nothing to some values
+    functions = {**{text: ACTIVATIONS[text] for text in _COMMON}, **ACTIVATIONS, **_FUNCTIONS}
+    for text, function in functions.items():
         yield instead(f"{now}, {text} was recorded", function)
-    yield instead(f"{article(call.title)} too many", lambda x: x)
 
 
 def missing_activation(call: OpCall) -> Iterator[Substitution]:
@@ -105,7 +106,7 @@ def missing_activation(call: OpCall) -> Iterator[Substitution]:
     for text in _COMMON:
         yield from missing_around(call, article(text), ACTIVATIONS[text], is_data)
     for text, function in _dropouts() if call.mode == "train mode" else ():
-        yield from missing_around(call, article(text), function, is_data)
+        yield from missing_around(call, article(text), function, is_data, mode_only=True)
 
 
 def missing_function(call: OpCall) -> Iterator[Substitution]:

@@ -97,7 +97,8 @@ def other_index(call: OpCall) -> Iterator[Substitution]:
 
 def _indices(one: Any) -> Iterator[Any]:
     if isinstance(one, int):
-        yield from (other for other in (-1, 0, 1, -2, one + 1, one - 1) if other != one)
+        places = (0, one + 1, one - 1, 1, -1, -2) if one >= 0 else (-1, one + 1, one - 1, -2, 0, 1)
+        yield from (other for other in dict.fromkeys(places) if other != one)
     elif (
         isinstance(one, slice) and one != slice(None) and all(isinstance(x, int | None) for x in (one.start, one.stop))
     ):

@@ -26,6 +26,7 @@ from archcheck.function.records import DifferingCall
 from archcheck.network.forward_watcher import uncompiled_forward
 
 READABLE_TOLERANCE: Final = 1e-3  # relative: of numbers that are recorded for people to read
+_MIN_GAIN: Final = 30.0  # by how much nearer a number comes where its cause is undone
 RETURN_POSITION: Final = sys.maxsize  # of what a layer returns, behind all operations
 
 
@@ -57,6 +58,19 @@ class TargetCall:
             return False
         return self.kind != "eval" or self._is_close(found.rms, "rms", max(self.tolerance, READABLE_TOLERANCE))
 
+    def is_restored(self, found: Digest | None, before: Digest) -> bool:
+        """Return whether a digest is the recorded one where the one before wasn't, and far closer to it.
+
+        Else something that makes a difference as small as that of an epsilon disappear would be taken for its cause.
+        """
+        if self.fits(before):
+            return self.fits(found)
+        if not self.fits(found) or found is None:
+            return False
+        recorded = self.expected[self.kind]
+        was, is_now = abs(before.check - recorded), abs(found.check - recorded)
+        return is_now <= self.tolerance * abs(recorded) / 3 and not is_now > was / _MIN_GAIN > 0
+
     def _is_close(self, number: float, key: str, tolerance: float) -> bool:
         recorded = self.expected.get(key, number)
         return abs(number - recorded) <= tolerance * abs(recorded)
@@ -70,6 +84,7 @@ class CallProbe(DigestingWatcher):
     Attributes:
         is_awake: while False, the modules run as if nobody watched.
         digest: of the target's output, None where the pass hasn't reached it.
+        draw_positions: of the operations that drew random numbers, where that was asked for.
     """
 
     def __init__(self, target: TargetCall, ops: OpWatcher) -> None:
@@ -79,6 +94,7 @@ class CallProbe(DigestingWatcher):
         self._replay_limit = 0
         self.is_awake = False
         self.digest: Digest | None = None
+        self.draw_positions: list[int] = []
 
     def wake(self, replayable: Mapping[Key, ReplayableCall], replay_limit: int) -> None:
         """Watch the next pass; calls that end by the position `replay_limit` needn't run."""
@@ -88,6 +104,11 @@ class CallProbe(DigestingWatcher):
     def sleep(self) -> None:
         """Let modules run as if nobody watched."""
         self.is_awake = False
+
+    def note_draw(self, name: str) -> None:
+        """Remember the operation that drew random numbers, and the module that was running."""
+        super().note_draw(name)
+        self.draw_positions.append(self._ops.position - 1)  # it has been counted already
 
     def note_final_output(self, name: str, out: Any) -> None:
         """Take the target's output again, where the module has hooks of its own."""
@@ -144,7 +165,7 @@ class CallProbe(DigestingWatcher):
         position, key = self._ops.position, (call.name, call.index)
         if not self._ops.depth:
             del notes.ops[call.num_ops :], notes.sources[call.num_sources :]
-            notes.replayable = {other: one for other, one in notes.replayable.items() if one.end <= call.start}
+            _forget_since(notes, call.start)
             notes.window_start = position
         notes.add_sources(position, ("out", *key), out, f"the output of {call.name or 'the network'}")
         notes.replayable[key] = ReplayableCall(call.start, position, copied(out))
@@ -170,3 +191,12 @@ class CallProbe(DigestingWatcher):
             name = self._target.call.name
             ops.notes.ops.append(NotedOp(RETURN_POSITION, call, name, False, ops.running_keys(), ()))
         raise PassStopped
+
+
+def _forget_since(notes: PassNotes, start: int) -> None:
+    """Forget the calls that returned since a position; they were noted in the order in which they returned."""
+    while notes.replayable:
+        key, last = notes.replayable.popitem()
+        if last.end <= start:
+            notes.replayable[key] = last
+            return

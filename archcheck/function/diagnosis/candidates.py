@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
-from torch import nn
+from torch import Tensor, nn
 
 from archcheck.function.diagnosis.op_calls import Key, OpCall, Slot, Source
 from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, SubstitutionPlan, has_tensor
@@ -14,16 +16,89 @@ from archcheck.function.diagnosis.substitutions import Substitution, Substitutio
 
 _MAX_SOURCES: Final = 24
 
+Propose = Callable[[SubstitutionRule, NotedOp], Iterable[Substitution]]
 
-def tiers_of(notes: PassNotes) -> Iterator[list[NotedOp]]:
-    """Yield what ran last before the layer differed, what ran in modules within it, and what other code did before."""
+
+def tiers_of(notes: PassNotes, inner: Key | None = None) -> Iterator[list[NotedOp]]:
+    """Yield the operations in the order of suspicion.
+
+    That is what ran since the last call before `inner` returned, the first call inside the layer that differs; what ran
+    last before the layer differed, what ran in modules within it, and what other code did before.
+    """
     ops = notes.ops[::-1]
+    if inner is not None and inner in notes.replayable:
+        end, start = notes.replayable[inner].end, 0
+        for key, call in notes.replayable.items():  # in the order in which they returned
+            if key == inner:
+                break
+            start = call.end
+        yield [one for one in ops if start <= one.position < end]
     yield [one for one in ops if not one.is_nested and one.position >= notes.window_start]
     yield [one for one in ops if one.is_nested]
     yield [one for one in ops if not one.is_nested and one.position < notes.window_start]
 
 
-def insertion_slots_of(ops: Sequence[NotedOp]) -> dict[int, frozenset[Slot]]:
+def origin_of_nan(notes: PassNotes) -> list[NotedOp]:
+    """Return the first operation that makes NaN of other numbers: behind it nothing can be told by its output."""
+    for one in notes.ops:
+        if _has_nan(one.call.result):
+            return [] if any(_has_nan(tensor) for _, tensor in one.call.operands) else [one]
+    return []
+
+
+def _has_nan(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and bool(tensor.isnan().any())
+
+
+class OpContexts:
+    """The operations of a pass with what the rules look at besides, made where an operation is examined."""
+
+    def __init__(self, notes: PassNotes, factor: float | None, shift: float | None) -> None:
+        self._factor, self._shift = factor, shift
+        self._slots = _insertion_slots_of(notes.ops)
+        self._sources = notes.sources
+        self._positions = [position for position, _ in notes.sources]
+        self._inputs: dict[Key, list[Source]] = {}
+        for _, source in notes.sources:
+            if source.is_input:
+                self._inputs.setdefault(source.key[1:3], []).append(source)
+        self._known: dict[int, OpCall] = {}
+
+    def call_of(self, op: NotedOp) -> OpCall:
+        """Return an operation with its context."""
+        if op.position not in self._known:
+            self._known[op.position] = replace(
+                op.call,
+                insertion_slots=self._slots.get(op.position, frozenset()),
+                sources=self._sources_of(op),
+                output_factor=self._factor,
+                output_shift=self._shift,
+            )
+        return self._known[op.position]
+
+    def _sources_of(self, op: NotedOp) -> list[Source]:
+        """Return tensors of a fitting shape: the inputs of the modules that were running, then the latest first."""
+        shapes = {tensor.shape for _, tensor in op.call.operands}
+        if has_tensor(op.call.out):
+            shapes.add(op.call.result.shape)
+        found: dict[int, Source] = {}
+        for one in self._earlier(op):
+            if one.tensor.shape in shapes:
+                found.setdefault(id(one.tensor), one)
+                if len(found) == _MAX_SOURCES:
+                    break
+        return list(found.values())
+
+    def _earlier(self, op: NotedOp) -> Iterator[Source]:
+        for key in reversed(op.running):
+            yield from reversed(self._inputs.get(key, []))
+        for i in range(bisect_right(self._positions, op.position) - 1, -1, -1):
+            source = self._sources[i][1]
+            if not source.is_input and source.key[:2] != ("op", op.position):
+                yield source
+
+
+def _insertion_slots_of(ops: Sequence[NotedOp]) -> dict[int, frozenset[Slot]]:
     """Return by position the arguments that no operation nearby has computed for that one alone."""
     computed = {id(one.call.out) for one in ops}
     num_uses: dict[int, int] = {}
@@ -40,20 +115,6 @@ def insertion_slots_of(ops: Sequence[NotedOp]) -> dict[int, frozenset[Slot]]:
     }
 
 
-def sources_of(op: NotedOp, notes: PassNotes) -> list[Source]:
-    """Return tensors of a fitting shape: the inputs of the modules that were running, then the latest first."""
-    shapes = {tensor.shape for _, tensor in op.call.operands}
-    if has_tensor(op.call.out):
-        shapes.add(op.call.result.shape)
-    sources = [one for position, one in notes.sources if position < op.position or one.key[0] != "op"]
-    sources = [one for one in sources if one.tensor.shape in shapes]
-    inputs = [one for one in sources if one.key[0] == "in" and one.key[1:3] in op.running]
-    others = [one for one in sources if one.key[0] != "in"]
-    unique = {id(one.tensor): one for one in (*others, *inputs)}
-    ordered = [*reversed(inputs), *reversed(others)]
-    return [one for one in ordered if unique[id(one.tensor)] is one][:_MAX_SOURCES]
-
-
 def proposals(rule: SubstitutionRule, call: OpCall) -> Iterator[Substitution]:
     """Yield the substitutions of a rule; none where an operation was called in a way that it doesn't know."""
     with suppress(Exception):
@@ -62,12 +123,14 @@ def proposals(rule: SubstitutionRule, call: OpCall) -> Iterator[Substitution]:
 
 def exchanges(tier: Sequence[NotedOp]) -> Iterator[tuple[str, SubstitutionPlan]]:
     """Yield two operations in the other order, one of which takes the other's output."""
+    by_output = {id(one.call.out): one for one in tier}
     for later in tier:
-        for earlier in tier:
-            if not any(tensor is earlier.call.out for _, tensor in later.call.operands):
+        for _, taken in later.call.operands:
+            earlier = by_output.get(id(taken))
+            if earlier is None or earlier.position >= later.position:
                 continue
             for slot, tensor in earlier.call.operands:
-                if not isinstance(tensor, nn.Parameter) and earlier.position < later.position:
+                if not isinstance(tensor, nn.Parameter):
                     text = f"{earlier.call.name} and {later.call.name} in the other order"
                     yield text, _exchange(earlier.position, later.position, slot)
 
@@ -75,14 +138,17 @@ def exchanges(tier: Sequence[NotedOp]) -> Iterator[tuple[str, SubstitutionPlan]]
 def _exchange(earlier: int, later: int, slot: Slot) -> SubstitutionPlan:
     postponed: list[OpCall] = []
 
-    def postpone(call: OpCall) -> Any:
+    def postpone(call: OpCall) -> Tensor:
         postponed[:] = [call]
-        return operand_at(call, slot)
+        taken: Tensor = operand_at(call, slot)
+        return taken
 
     return SubstitutionPlan({earlier: postpone, later: lambda call: postponed[0].with_operand(slot, call.run()).run()})
 
 
-def repeated(rule: SubstitutionRule, tier: Sequence[NotedOp]) -> Iterator[tuple[str, SubstitutionPlan]]:
+def repeated(
+    rule: SubstitutionRule, tier: Sequence[NotedOp], propose: Propose
+) -> Iterator[tuple[str, SubstitutionPlan]]:
     """Yield the same substitution at all operations that one place in the code called."""
     by_place: dict[Key, list[NotedOp]] = {}
     for one in tier:
@@ -90,10 +156,17 @@ def repeated(rule: SubstitutionRule, tier: Sequence[NotedOp]) -> Iterator[tuple[
     for ops in (ops for ops in by_place.values() if len(ops) > 1):
         by_text: dict[str, dict[int, Substitution]] = {}
         for one in ops:
-            for substitution in proposals(rule, one.call):
+            for substitution in propose(rule, one):
                 by_text.setdefault(substitution.text, {})[one.position] = substitution
         for text, at in by_text.items():
             if len(at) > 1:
-                needed = frozenset(key for one in at.values() for key in one.needed)
-                computes = {position: one.compute for position, one in at.items()}
-                yield f"{text} ({len(at)} times)", SubstitutionPlan(computes, needed)
+                yield f"{text} ({len(at)} times)", plan_of(at)
+
+
+def plan_of(substitutions: Mapping[int, Substitution]) -> SubstitutionPlan:
+    """Return the plan of a pass with some operations replaced, by position."""
+    return SubstitutionPlan(
+        {position: one.compute for position, one in substitutions.items()},
+        frozenset(key for one in substitutions.values() for key in one.needed),
+        mode_only=all(one.mode_only for one in substitutions.values()),
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import replace
 from typing import Any, Final
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from archcheck.function.diagnosis.budget import Budget
 from archcheck.function.diagnosis.op_calls import Compute, Key, OpCall, Source
 from archcheck.function.diagnosis.pass_notes import (
     NotedOp,
@@ -33,9 +33,9 @@ class OpWatcher(TorchFunctionMode):
         position: the number of operations so far.
     """
 
-    def __init__(self, mode: str, end_sec: float) -> None:
+    def __init__(self, mode: str, budget: Budget) -> None:
         super().__init__()
-        self.mode, self._end_sec = mode, end_sec
+        self.mode, self._budget = mode, budget
         self.plan = SubstitutionPlan()
         self.notes: PassNotes | None = None
         self.running: list[RunningCall] = []
@@ -52,8 +52,7 @@ class OpWatcher(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in ("__get__", "__set__"):
             return func(*args, **(kwargs or {}))
-        if time.perf_counter() > self._end_sec:
-            raise PassStopped
+        self._budget.check()
         position = self.position
         self.position += 1
         call = OpCall(func, args, kwargs or {}, fetched=self.plan.fetched, mode=self.mode)

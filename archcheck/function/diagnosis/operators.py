@@ -93,22 +93,33 @@ _BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
 )
 _ARITHMETIC: Final = MappingProxyType({"add": "a + b", "sub": "a - b", "mul": "a * b", "div": "a / b", "rdiv": "b / a"})
 _COMPARISONS: Final = MappingProxyType({"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "==", "ne": "!="})
-_EXTRA: Final = MappingProxyType({"add": "sum", "sub": "difference", "mul": "product", "div": "quotient"})
+_EXTRA: Final = MappingProxyType(
+    {"add": "sum", "sub": "difference", "mul": "product", "div": "quotient", "rsub": "difference", "rdiv": "quotient"}
+)
+_SIGNS: Final = MappingProxyType({"add": "+", "sub": "-", "mul": "*", "div": "/"})
 
 
 def other_operator(call: OpCall) -> Iterator[Substitution]:
-    """Replace an operator, such as a sum by a product, or leave it out."""
+    """Replace an operator, such as a sum by a product."""
     if call.name in _ARITHMETIC and len(call.args) == 2:
         for text, function in _BINARY.items():
             yield _applied_to_arguments(f"{_ARITHMETIC[call.name]} now, {text} was recorded", function)
-        for slot, _ in call.operands if call.name in _EXTRA else ():
-            yield _unchanged_argument(f"{article(_EXTRA[call.name])} too many", slot)
     for name, sign in _COMPARISONS.items() if call.name in _COMPARISONS else ():
         yield _applied_to_arguments(f"{_COMPARISONS[call.name]} now, {sign} was recorded", getattr(torch, name))
     if call.name in ("tril", "triu"):
         other = "triu" if call.name == "tril" else "tril"
         change = partial(getattr(torch, other), diagonal=call.setting("diagonal") or 0)
         yield instead(f"{call.name} now, {other} was recorded", change)
+
+
+def _too_many_of(call: OpCall) -> str:
+    """Say which arithmetic is too many: with a number, which one."""
+    noun = f"{article(_EXTRA[call.name])} too many"
+    numbers = [one for one in call.args if isinstance(one, int | float)]
+    if len(numbers) != 1:
+        return noun
+    sign, number = _SIGNS[call.name.removeprefix("r")], f"{numbers[0]:.4g}"
+    return f"{noun}: {number} {sign} x" if call.name in ("rsub", "rdiv") else f"{noun}: {sign} {number}"
 
 
 def _applied_to_arguments(text: str, function: Callable[..., Any]) -> Substitution:
@@ -122,7 +133,7 @@ def _unchanged_argument(text: str, slot: Slot) -> Substitution:
 
 def other_normalisation(call: OpCall) -> Iterator[Substitution]:
     """Replace a normalisation by another with the same scale and shift."""
-    weight, bias, eps = (call.setting(name) for name in ("weight", "bias", "eps"))
+    eps = call.setting("eps")
     options = {"eps": 1e-5 if eps is None else eps}
     if call.name in ("layer_norm", "rms_norm"):
         other = "rms_norm" if call.name == "layer_norm" else "layer_norm"
@@ -136,26 +147,33 @@ def other_normalisation(call: OpCall) -> Iterator[Substitution]:
 
         yield Substitution(f"{call.name} now, {other} was recorded", compute)
     elif call.name in ("batch_norm", "group_norm", "instance_norm"):
-        for name, function in _channel_norms(weight, bias, options):
-            yield instead(f"{call.name} now, {name} was recorded", function)
+        for name, function in _channel_norms():
+            yield _scaled(f"{call.name} now, {name} was recorded", partial(function, **options))
 
 
-def _channel_norms(weight: Any, bias: Any, options: Mapping[str, float]) -> Iterator[tuple[str, Unary]]:
-    scaled: dict[str, Any] = {"weight": weight, "bias": bias, **options}
-    yield "instance_norm", partial(functional.instance_norm, **scaled)
-    yield (
-        "batch_norm by the batch",
-        partial(functional.batch_norm, running_mean=None, running_var=None, training=True, **scaled),
-    )
+def _scaled(text: str, norm: Callable[..., Any]) -> Substitution:
+    """Normalise with the scale and shift of the operation."""
+    return Substitution(text, lambda call: norm(call.x, weight=call.setting("weight"), bias=call.setting("bias")))
+
+
+def _channel_norms() -> Iterator[tuple[str, Callable[..., Any]]]:
+    yield "instance_norm", functional.instance_norm
+    by_batch = partial(functional.batch_norm, running_mean=None, running_var=None, training=True)
+    yield "batch_norm by the batch", by_batch
     for groups in (1, 2, 4, 8, 16, 32):
-        yield f"group_norm of {groups}", partial(functional.group_norm, num_groups=groups, **scaled)
+        yield f"group_norm of {groups}", partial(functional.group_norm, num_groups=groups)
 
 
 def other_dropout(call: OpCall) -> Iterator[Substitution]:
     """Drop single elements instead of whole channels, or the other way round."""
     for other in DROPOUTS if call.name in DROPOUTS else ():
-        function = partial(getattr(functional, other), p=call.setting("p"), training=bool(call.setting("training")))
-        yield instead(f"{call.name} now, {other} was recorded", function)
+        yield _dropping(f"{call.name} now, {other} was recorded", getattr(functional, other))
+
+
+def _dropping(text: str, function: Callable[..., Any]) -> Substitution:
+    return Substitution(
+        text, lambda call: function(call.x, p=call.setting("p"), training=bool(call.setting("training")))
+    )
 
 
 def other_softmax(call: OpCall) -> Iterator[Substitution]:
@@ -178,6 +196,11 @@ def _masked(scores: Tensor, keep: Callable[[Tensor], Tensor]) -> Tensor:
 
 def one_too_many(call: OpCall) -> Iterator[Substitution]:
     """Leave out an operation."""
+    if call.name in _EXTRA and len(call.args) == 2:
+        yield from (_unchanged_argument(_too_many_of(call), slot) for slot, _ in call.operands)
+        return
+    if call.name in DROPOUTS:  # whose own rule says more
+        return
     floating = is_data(call.x) and call.result.is_floating_point()
     alike = call.x.shape == call.result.shape or call.name == "getitem"
     if alike and floating and call.name not in _NEVER_TOO_MANY:
@@ -185,4 +208,4 @@ def one_too_many(call: OpCall) -> Iterator[Substitution]:
         yield instead(f"{article(name)} too many", lambda x: x)
 
 
-_NEVER_TOO_MANY: Final = frozenset({"clone", "contiguous", "detach", "to", "type", "add", "sub", "mul", "div", "cpu"})
+_NEVER_TOO_MANY: Final = frozenset({"clone", "contiguous", "detach", "to", "type", "cpu"})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,10 +81,21 @@ class PassNotes:
     sources: list[tuple[int, Source]] = field(default_factory=list)
     window_start: int = 0
 
+    def forget_calls_with(self, positions: Iterable[int]) -> None:
+        """Let the calls of modules run again that have some operations in them.
+
+        Those that draw must: how a number is drawn depends on how many were drawn before.
+        """
+        drawing = sorted(positions)
+        for key, call in list(self.replayable.items()):
+            i = bisect_left(drawing, call.start)
+            if i < len(drawing) and drawing[i] < call.end:
+                del self.replayable[key]
+
     def add_sources(self, position: int, key: Key, value: Any, text: str) -> None:
         """Note the tensors in the input or the output of a module."""
         values = [*value[0], *value[1].values()] if key[0] == "in" else value
-        for number, tensor in enumerate(tensors_in(values)):
+        for number, tensor in enumerate(_tensors_unseen(values)):
             self.sources.append((position, Source((*key, number), text, tensor)))
 
 
@@ -95,18 +107,29 @@ class SubstitutionPlan:
         computes: by position, what is computed in an operation's place.
         needed: the keys of other tensors that this takes.
         fetched: those tensors, as far as the pass has got.
+        known_as: by a key in `needed`, another that the tensor is kept under.
+        mode_only: whether they concern train mode or eval mode alone.
     """
 
     computes: Mapping[int, Compute] = field(default_factory=dict)
     needed: frozenset[Key] = frozenset()
     fetched: dict[Key, Tensor] = field(default_factory=dict)
+    known_as: Mapping[Key, Key] = field(default_factory=dict)
+    mode_only: bool = False
 
     def fetch(self, key: Key, value: Any) -> None:
         """Keep the tensors in a value that are needed."""
         if self.needed:
-            for number, tensor in enumerate(tensors_in(value)):
-                if (*key, number) in self.needed:
-                    self.fetched[*key, number] = tensor
+            for number, tensor in enumerate(_tensors_unseen(value)):
+                one = (*key, number)
+                if one in self.needed:
+                    self.fetched[self.known_as.get(one, one)] = tensor
+
+
+def _tensors_unseen(value: Any) -> list[Tensor]:
+    """Return the tensors and numbers in a value, such that making a tensor of a number is no operation of the pass."""
+    with torch._C.DisableTorchFunction():
+        return list(tensors_in(value))
 
 
 def has_tensor(out: Any) -> bool:

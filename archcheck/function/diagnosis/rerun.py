@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from typing import Final
 
+from archcheck.function.diagnosis.budget import Budget
 from archcheck.function.diagnosis.call_probe import RETURN_POSITION, CallProbe, TargetCall
 from archcheck.function.diagnosis.op_watcher import OpWatcher
 from archcheck.function.diagnosis.pass_notes import PassNotes, PassStopped, SubstitutionPlan
-from archcheck.function.fingerprint.config import FingerprintConfig
+from archcheck.function.fingerprint.config import OTHER_SEED, FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.forward_pass import PassRunner
 from archcheck.function.fingerprint.large_values import LargeValuePass
 from archcheck.function.fingerprint.preparation import PreparedNetwork
+from archcheck.network.isolation import raised_recursion_limit
+
+_NOISE: Final = 1e-12  # relative, of the same numbers computed twice
 
 
 class Rerun:
@@ -24,19 +28,33 @@ class Rerun:
         notes: on the pass without replacements.
     """
 
-    def __init__(self, network: PreparedNetwork, config: FingerprintConfig, target: TargetCall, end_sec: float) -> None:
+    def __init__(self, network: PreparedNetwork, config: FingerprintConfig, target: TargetCall, budget: Budget) -> None:
         self.network, self.target = network, target
         self.notes = PassNotes()
-        self._end_sec = end_sec
-        self._ops = OpWatcher("eval mode" if target.kind == "eval" else "train mode", end_sec)
+        self.budget = budget
+        self._ops = OpWatcher("eval mode" if target.kind == "eval" else "train mode", budget)
         self.probe = CallProbe(target, self._ops)
         self._runner = PassRunner(network, config, watcher=self.probe, innermost_mode=self._op_mode)
 
     def _op_mode(self) -> AbstractContextManager[object]:
         return self._ops if self.probe.is_awake else nullcontext()
 
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch the network's modules, which they must be while it runs."""
+        with self.probe.watching(self.network.modules), raised_recursion_limit(self.network.modules):
+            yield
+
     def begin(self) -> Digest | None:
         """Run the passes before the one that differs, and that one, with notes. Returns the digest of the target."""
+        first = self._begin()
+        now = self.attempt(SubstitutionPlan()) if first is not None else None
+        if first is not None and not is_same(first, now):  # something is lost where modules don't run again
+            self.notes.replayable.clear()
+            now = self.attempt(SubstitutionPlan())
+        return now
+
+    def _begin(self) -> Digest | None:
         self._runner.state.save_attributes()
         if self.target.kind == "eval":
             return self._begin_eval()
@@ -53,12 +71,12 @@ class Rerun:
         return found
 
     def _run_noted(self) -> Digest | None:
-        notes = PassNotes()
         if self.target.kind == "large":
-            run: Callable[[], object] = LargeValuePass(self._runner, num_calls=0).run
-        else:
-            run = partial(self._forward, notes_draws=True)
-        found = self._digest_of_target(SubstitutionPlan(), notes, run)
+            self._digest_of_target(SubstitutionPlan(), None, LargeValuePass(self._runner, num_calls=0).run)
+        notes = PassNotes()
+        found = self._digest_of_target(SubstitutionPlan(), notes, partial(self._forward, notes_draws=True))
+        if self.target.kind != "eval":
+            notes.forget_calls_with(self.probe.draw_positions)
         self.notes = notes
         return found
 
@@ -67,13 +85,13 @@ class Rerun:
         return self._digest_of_target(plan, None, self._forward)
 
     def _forward(self, notes_draws: bool = False) -> object:
-        return self._runner.forward(training=self.target.kind != "eval", notes_draws=notes_draws)
+        seed = OTHER_SEED if self.target.kind == "train" else None  # as when it was recorded
+        return self._runner.forward(training=self.target.kind != "eval", notes_draws=notes_draws, seed=seed)
 
     def _digest_of_target(
         self, plan: SubstitutionPlan, notes: PassNotes | None, run: Callable[[], object]
     ) -> Digest | None:
-        if time.perf_counter() > self._end_sec:
-            raise PassStopped
+        self.budget.check()
         self._ops.begin(plan, notes)
         limit = min(plan.computes, default=RETURN_POSITION) if notes is None else -1
         self.probe.wake(self.notes.replayable, limit)
@@ -84,3 +102,8 @@ class Rerun:
         finally:
             self.probe.sleep()
         return self.probe.digest
+
+
+def is_same(one: Digest, other: Digest | None) -> bool:
+    """Return whether two digests are the same but for rounding."""
+    return other is not None and abs(one.check - other.check) <= _NOISE * abs(one.check)

@@ -29,20 +29,21 @@ from archcheck.function.diagnosis.operators import (
 from archcheck.function.diagnosis.settings import other_convolution, other_settings
 from archcheck.function.diagnosis.substitutions import SubstitutionRule
 
-# In the order in which they are tried: mistakes that are often made and cost few runs to undo come first.
+# In the order in which they are tried: the simplest first, as many an operation does nothing to the values at hand and
+# would fit as well; then mistakes that are often made and cost few runs to undo.
 SUBSTITUTION_RULES: Final[tuple[SubstitutionRule, ...]] = (
     other_settings,
+    one_too_many,
+    other_activation,
     other_pooling,
     other_order,
     other_softmax,
     other_operator,
+    other_index,
     other_reduction,
     missing_skip,
-    other_activation,
-    one_too_many,
     missing_activation,
     other_convolution,
-    other_index,
     missing_function,
     missing_operand,
     other_normalisation,

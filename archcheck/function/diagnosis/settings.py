@@ -14,6 +14,8 @@ from archcheck.function.diagnosis.activations import DROPOUT_RATES
 from archcheck.function.diagnosis.op_calls import EPSILONS, REDUCTIONS, OpCall
 from archcheck.function.diagnosis.substitutions import Substitution, article
 
+_OF_A_MODE: Final = frozenset({"training", "use_input_stats", "dropout_p"})  # which eval mode sets otherwise
+
 Changes = Callable[[OpCall], Iterable[Mapping[str, Any]]]
 
 
@@ -168,7 +170,8 @@ def _differs(one: Any, other: Any) -> bool:
 
 
 def _changed(text: str, change: Mapping[str, Any]) -> Substitution:
-    return Substitution(text, lambda call: call.changed(change).run())
+    mode_only = not _OF_A_MODE.isdisjoint(change)
+    return Substitution(text, lambda call: call.changed(change).run(), mode_only=mode_only)
 
 
 def _changed_text(call: OpCall, change: Mapping[str, Any]) -> str:

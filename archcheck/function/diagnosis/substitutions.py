@@ -18,17 +18,19 @@ class Substitution:
     Attributes:
         text: what is wrong with the network if this gives the recorded numbers.
         needed: the keys of other tensors that it takes.
+        mode_only: whether it concerns train mode or eval mode alone.
     """
 
     text: str
     compute: Compute
     needed: tuple[Key, ...] = ()
+    mode_only: bool = False
 
 
 SubstitutionRule = Callable[[OpCall], Iterator[Substitution]]
 
 
-def _done_after(text: str, change: Unary) -> Substitution:
+def _done_after(text: str, change: Unary, mode_only: bool) -> Substitution:
     """Apply a function to an operation's output, or the first of several."""
 
     def compute(call: OpCall) -> Any:
@@ -37,7 +39,7 @@ def _done_after(text: str, change: Unary) -> Substitution:
             return change(out)
         return rebuilt(out, change(out[0]))
 
-    return Substitution(text, compute)
+    return Substitution(text, compute, mode_only=mode_only)
 
 
 def rebuilt(out: Any, first: Tensor) -> Any:
@@ -46,9 +48,13 @@ def rebuilt(out: Any, first: Tensor) -> Any:
     return parts if type(out) is tuple else type(out)(parts)
 
 
-def done_before(text: str, slot: Slot, change: Unary) -> Substitution:
+def done_before(text: str, slot: Slot, change: Unary, mode_only: bool = False) -> Substitution:
     """Apply a function to one of an operation's arguments."""
-    return Substitution(text, lambda call: call.with_operand(slot, change(operand_at(call, slot))).run())
+
+    def compute(call: OpCall) -> Any:
+        return call.with_operand(slot, change(operand_at(call, slot))).run()
+
+    return Substitution(text, compute, mode_only=mode_only)
 
 
 def operand_at(call: OpCall, slot: Slot) -> Any:
@@ -61,14 +67,16 @@ def is_data(tensor: Tensor) -> bool:
     return tensor.is_floating_point() and not isinstance(tensor, nn.Parameter)
 
 
-def missing_around(call: OpCall, noun: str, change: Unary, fits: Callable[[Tensor], bool]) -> Iterator[Substitution]:
+def missing_around(
+    call: OpCall, noun: str, change: Unary, fits: Callable[[Tensor], bool], *, mode_only: bool = False
+) -> Iterator[Substitution]:
     """Apply a function to the output, and to each argument that no operation nearby computed for this one alone."""
     if fits(call.result):
         where = "at the end" if call.name == OUTPUT else f"after {call.name}"
-        yield _done_after(f"{noun} is missing {where}", change)
+        yield _done_after(f"{noun} is missing {where}", change, mode_only)
     for slot, tensor in call.operands:
         if slot in call.insertion_slots and fits(tensor):
-            yield done_before(f"{noun} is missing before {call.name}", slot, change)
+            yield done_before(f"{noun} is missing before {call.name}", slot, change, mode_only)
 
 
 def instead(text: str, function: Unary) -> Substitution:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,19 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from archcheck.function.comparison import Comparison
 from archcheck.function.diagnosis.likely_cause import likely_cause
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.fingerprint import fingerprint
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.records import DifferingCall
-from tests.unit.function.running import IMAGES, ROWS, WORDS, Computed, inputs_of, numbers_of
+from tests.unit.function.diagnosis.asking import LINEAR, SQUARE, Forward, Layers, asked, cause, computing
+from tests.unit.function.running import IMAGES, ROWS, WORDS, inputs_of
 
-Forward = Callable[[Any, Tensor], Any]
-Layers = Mapping[str, Callable[[], nn.Module]]
-
-LINEAR: Layers = {"a": partial(nn.Linear, 8, 16), "b": partial(nn.Linear, 16, 4)}
-SQUARE: Layers = {"a": partial(nn.Linear, 8, 8), "b": partial(nn.Linear, 8, 8), "c": partial(nn.Linear, 8, 8)}
 NORMED: Layers = {**SQUARE, "norm": partial(nn.BatchNorm1d, 8)}
 CONVOLUTIONS: Layers = {"a": partial(nn.Conv2d, 3, 6, 3, padding=1), "b": partial(nn.Conv2d, 6, 4, 3)}
 WIDER: Layers = {"a": CONVOLUTIONS["a"], "b": partial(nn.Linear, 6, 4)}
@@ -40,29 +35,6 @@ class Case(NamedTuple):
     message: str
     layers: Layers = LINEAR
     pattern: Any = ROWS
-
-
-def computing(forward: Forward, layers: Layers) -> NetworkFactory:
-    return lambda: Computed(forward, **{name: build() for name, build in layers.items()})
-
-
-def cause(original: NetworkFactory, changed: NetworkFactory, pattern: Any = ROWS, **options: Any) -> str | None:
-    """What is said of the first layer that differs; `options` are of the search."""
-    config = FingerprintConfig(inputs_of(pattern))
-    record = fingerprint(original, config)
-    assert record.crash is None, record.crash
-    config = replace(config, gains=record.gains)
-    rows = numbers_of(record)
-    whole = rows.pop("output")
-    now = fingerprint(changed, config)
-    comparison = Comparison(rows, whole, now)
-    kind = comparison.differing_kinds(whole, now.root.numbers)[0]
-    first = comparison.first_layer(kind)
-    if first is None:
-        return likely_cause(changed, config, DifferingCall("", 0, kind, whole), **options)
-    label, layer = first
-    index = int(label.partition("[")[2].rstrip("]") or 0)
-    return likely_cause(changed, config, DifferingCall(layer.name, index, kind, rows[label]), **options)
 
 
 def halves(net: Any, x: Tensor, order: tuple[int, int]) -> Tensor:
@@ -79,6 +51,12 @@ def attention(net: Any, x: Tensor, causal: bool = False) -> Tensor:
     return out
 
 
+def masked(net: Any, x: Tensor, keep: Callable[[Tensor], Tensor]) -> Tensor:
+    scores = (net.a(x) @ net.b(x).mT).masked_fill(keep(torch.ones(5, 5)) == 0, -torch.inf)  # (B, T, T)
+    out: Tensor = scores.softmax(-1) @ net.c(x)
+    return out
+
+
 def heads(net: Any, x: Tensor, *, transposed: bool) -> Tensor:
     split = net.a(x).view(2, 5, 2, 4).transpose(1, 2) if transposed else net.a(x).view(2, 2, 5, 4)
     out: Tensor = split.cumsum(2)
@@ -86,6 +64,58 @@ def heads(net: Any, x: Tensor, *, transposed: bool) -> Tensor:
 
 
 CASES = {
+    "further sum": Case(
+        lambda net, x: net.b(net.a(x)),
+        lambda net, x: net.b(net.a(x) + 1),
+        "a sum too many: + 1",
+    ),
+    "further difference from a number": Case(
+        lambda net, x: net.b(net.a(x).sigmoid()),
+        lambda net, x: net.b(1 - net.a(x).sigmoid()),
+        "a difference too many: 1 - x",
+    ),
+    "further quotient": Case(
+        lambda net, x: net.b(net.a(x)),
+        lambda net, x: net.b(net.a(x) / 3),
+        "a quotient too many: / 3",
+    ),
+    "further activation of what is between -1 and 1": Case(
+        lambda net, x: net.b(net.a(x).sin()),
+        lambda net, x: net.b(net.a(x).sin().tanh()),
+        "a tanh too many",
+    ),
+    "further activation of what is positive": Case(
+        lambda net, x: net.b(net.a(x).sigmoid()),
+        lambda net, x: net.b(net.a(x).sigmoid().sigmoid()),
+        "a sigmoid too many",
+    ),
+    "another of two weights": Case(
+        lambda net, x: net.b(net.a(x) * net.c.bias[1]),
+        lambda net, x: net.b(net.a(x) * net.c.bias[0]),
+        "x[0] now, x[1] was recorded",
+        {**LINEAR, "c": partial(nn.Linear, 3, 2)},
+    ),
+    "another end": Case(
+        lambda net, x: net.b(net.a(x)[:, -1]),
+        lambda net, x: net.b(net.a(x)[:, 0]),
+        "x[:, 0] now, x[:, -1] was recorded",
+        SQUARE,
+        WORDS,
+    ),
+    "channels dropped": Case(
+        lambda net, x: net.b(F.dropout2d(net.a(x), 0.3, net.training)),
+        lambda net, x: net.b(F.dropout(net.a(x), 0.3, net.training)),
+        "dropout now, dropout2d was recorded",
+        CONVOLUTIONS,
+        IMAGES,
+    ),
+    "an instance normalised": Case(
+        lambda net, x: F.instance_norm(net.a(x), weight=net.a.bias, bias=net.a.bias),
+        lambda net, x: F.batch_norm(net.a(x), None, None, net.a.bias, net.a.bias, training=True),
+        "batch_norm now, instance_norm was recorded",
+        {"a": CONVOLUTIONS["a"]},
+        IMAGES,
+    ),
     "activation": Case(
         lambda net, x: net.b(F.gelu(net.a(x))),
         lambda net, x: net.b(F.silu(net.a(x))),
@@ -244,6 +274,13 @@ CASES = {
         SQUARE,
         WORDS,
     ),
+    "other triangle": Case(
+        lambda net, x: masked(net, x, torch.tril),
+        lambda net, x: masked(net, x, torch.triu),
+        "triu now, tril was recorded",
+        SQUARE,
+        WORDS,
+    ),
     "operator": Case(
         lambda net, x: net.c(net.a(x) * net.b(x)),
         lambda net, x: net.c(net.a(x) + net.b(x)),
@@ -324,22 +361,6 @@ def blocks(activation: Callable[[], nn.Module]) -> NetworkFactory:
     return lambda: nn.Sequential(*(Block(activation()) for _ in range(3)))
 
 
-def asked(
-    original: NetworkFactory,
-    changed: NetworkFactory,
-    layer: str,
-    index: int = 0,
-    kind: str = "eval",
-    **options: Any,
-) -> str | None:
-    """The cause for a layer that a test names, whatever others differ."""
-    config = FingerprintConfig(inputs_of(ROWS))
-    record = fingerprint(original, config)
-    numbers = next(call.numbers for call in record.calls if (call.name, call.index) == (layer, index))
-    config = replace(config, gains=record.gains)
-    return likely_cause(changed, config, DifferingCall(layer, index, kind, numbers), **options)
-
-
 def test_what_runs_in_a_layers_own_modules_may_be_the_cause() -> None:
     message = "an activation: relu now, elu was recorded"
     assert asked(blocks(nn.ELU), blocks(nn.ReLU), "0") == message
@@ -364,15 +385,15 @@ def test_several_outputs_in_another_order() -> None:
 
 
 def test_a_layer_with_a_hook_is_judged_by_what_the_hook_returns() -> None:
-    def hooked(layer: nn.Module) -> NetworkFactory:
+    def hooked(layer: Callable[[], nn.Module]) -> NetworkFactory:
         def make() -> nn.Module:
-            net = nn.Sequential(nn.Linear(8, 8), layer)
+            net = nn.Sequential(nn.Linear(8, 8), layer())
             net[1].register_forward_hook(lambda _module, _args, out: out * 2)
             return net
 
         return make
 
-    assert asked(hooked(nn.ELU()), hooked(nn.ReLU()), "1") == "an activation: relu now, elu was recorded"
+    assert asked(hooked(nn.ELU), hooked(nn.ReLU), "1") == "an activation: relu now, elu was recorded"
 
 
 def test_statistics_that_eval_mode_overwrites_are_those_of_before() -> None:

@@ -1,0 +1,62 @@
+"""Which recorded layer a layer is held against."""
+
+from __future__ import annotations
+
+from archcheck.function.digested_layers import DigestedLayer
+from archcheck.function.layer_matching import pair_layers
+from archcheck.structure.layer_pairing import call_label
+
+
+def layers(*names: str) -> list[DigestedLayer]:
+    """Calls of modules by name, in the order in which they return."""
+    found = []
+    for i, name in enumerate(names):
+        index = names[:i].count(name)
+        found.append(DigestedLayer(call_label(name, index, names.count(name)), name, index, "Module", {}))
+    return found
+
+
+def paired(recorded: list[str], *now: str) -> list[str]:
+    """`label = call` for each pair."""
+    labels = [layer.label for layer in layers(*recorded)]
+    pairs = pair_layers(labels, layers(*now), lambda _label, _layer: False, {})
+    return [f"{label} = {layer.name}[{layer.index}]" for label, layer in pairs]
+
+
+def test_calls_are_paired_by_name_and_number() -> None:
+    assert paired(["a", "act", "b", "act"], "a", "act", "b", "act") == [
+        "a = a[0]",
+        "act[0] = act[0]",
+        "b = b[0]",
+        "act[1] = act[1]",
+    ]
+
+
+def test_a_module_in_the_place_of_a_shared_ones_call_is_held_against_that_call() -> None:
+    recorded = ["0.fc", "0.act", "0", "1.fc", "0.act", "1", "2.fc", "0.act", "2"]
+    pairs = paired(recorded, "0.fc", "0.act", "0", "1.fc", "1.act", "1", "2.fc", "0.act", "2")
+    assert pairs[1] == "0.act[0] = 0.act[0]"
+    assert pairs[4] == "0.act[1] = 1.act[0]"
+    assert pairs[7] == "0.act[2] = 0.act[1]"
+
+
+def test_where_the_first_call_of_a_shared_module_is_another_modules_the_last_part_of_the_name_tells_which() -> None:
+    pairs = paired(["0.act", "0", "0.act", "1", "2"], "0.fc", "0.act", "0", "1.fc", "1.act", "1", "2")
+    assert "0.act[1] = 1.act[0]" in pairs
+
+
+def test_behind_a_call_that_is_gone_each_is_held_against_its_own() -> None:
+    pairs = paired(["a", "act", "b", "act", "c", "act"], "a", "act", "b", "c", "act")
+    assert pairs == ["a = a[0]", "act[0] = act[0]", "b = b[0]", "c = c[0]", "act[2] = act[1]"]
+
+
+def test_a_further_call_is_held_against_none() -> None:
+    assert paired(["a", "act", "b"], "a", "act", "act", "b") == ["a = a[0]", "act = act[0]", "b = b[0]"]
+
+
+def test_a_new_layer_is_held_against_the_one_whose_place_it_takes() -> None:
+    assert paired(["a", "old", "b"], "a", "new", "b")[1] == "old = new[0]"
+
+
+def test_rows_in_another_order_are_paired_by_name() -> None:
+    assert sorted(paired(["b", "a", "gone"], "a", "b")) == ["a = a[0]", "b = b[0]"]

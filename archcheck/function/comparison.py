@@ -16,7 +16,7 @@ from archcheck.function.tolerances import TOLERANCE, inside_tolerance
 from archcheck.spec.models import Function
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
-from archcheck.structure.records import StructureTrace
+from archcheck.structure.records import Crash, StructureTrace
 
 _NOISE: Final = {"float64": 1e-12, "float32": 1e-6}  # smaller differences don't count: inputs and weights are about 1
 _OF_PARAMETERS: Final = ("buffers", "initial", "gradient")  # absent where there are none
@@ -45,11 +45,13 @@ def compare_function(
     function = spec_file.spec.function
     assert isinstance(function, Function)
     if record.crash is not None:
-        return FunctionDifference(_crash_mismatch(record))
+        return FunctionDifference(_crash_mismatch(record.crash, record.stage))
     comparison = _comparison_with(function, record, is_live)
     kinds = comparison.differing_kinds(comparison.expected_output, record.root.numbers)
     if not kinds:
         return None
+    if record.untrainable is not None and set(kinds) <= {"gradient", "inputs"}:
+        return FunctionDifference(_crash_mismatch(record.untrainable, "backward"))
     found = comparison.first_difference(kinds)
     mismatch = replace(found.mismatch, edits=section_update(spec_file, record, trace))
     numbers = comparison.expected_output if found.label is None else comparison.expected[found.label]
@@ -76,13 +78,10 @@ def _comparison_with(function: Function, record: FunctionRecord, is_live: bool) 
     )
 
 
-def _crash_mismatch(record: FunctionRecord) -> Mismatch:
-    assert record.crash is not None
-    mode = {"eval": "eval mode", "train": "train mode", "backward": "computing gradients"}[record.stage]
-    subject = record.crash.module or "forward"
-    return Mismatch(
-        ("function",), subject, f"stopped in {mode}", "an output", describe_crash(record.crash), record.crash.module
-    )
+def _crash_mismatch(crash: Crash, stage: str) -> Mismatch:
+    mode = {"eval": "eval mode", "train": "train mode", "backward": "computing gradients"}[stage]
+    subject = crash.module or "forward"
+    return Mismatch(("function",), subject, f"stopped in {mode}", "an output", describe_crash(crash), crash.module)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,12 +76,17 @@ class _Examination:
     # ----------------------------------------------------------------------------------------- gradients
 
     def _gradients(self, eval_pass: PassResult, step: GradientStep) -> _Gradients:
-        """Look at the gradients in train mode, and in eval mode for what got none; or in eval mode only."""
+        """Look at the gradients in train mode; for what got none in eval mode, too, and for inputs of the other sign.
+
+        Which branch a network takes, or which expert it asks, may depend on its inputs.
+        """
         params = {name: one for name, one in self._runner.network.params.items() if one.requires_grad and one.numel()}
         steps, trains = [step], self._runner.config.train
-        if trains and any(not _has_gradient(step, name) for name in params):
-            missing = [name for name in params if not _has_gradient(step, name)]
-            steps.append(run_gradient_step(self._runner, training=False, wanted=missing))
+        for training, make_inputs in ((False, None), (True, self._negated), (False, self._negated)):
+            missing = [name for name in params if not any(_has_gradient(one, name) for one in steps)]
+            if missing and trains:
+                made = run_gradient_step(self._runner, training=training, wanted=missing, make_inputs=make_inputs)
+                steps.append(made)
         some = tuple(name for name in params if any(_has_gradient(one, name) for one in steps))
         none = tuple(name for name in params if name not in some)
         found = {name: one for step in steps for name, one in step.params.items()}
@@ -99,6 +104,15 @@ class _Examination:
             )
             none = ()
         return _Gradients(none, some, not_finite, tuple(unseen))
+
+    def _negated(self) -> tuple[Any, Any]:
+        """Return the usual inputs with every number negated that may be negative."""
+
+        def negated(tensor: Tensor) -> Tensor:
+            return -tensor if tensor.is_floating_point() or tensor.is_complex() else tensor
+
+        made: tuple[Any, Any] = map_leaves(negated, self._runner.make_inputs())
+        return made
 
     # ----------------------------------------------------------------------------------------- another run
 

@@ -87,6 +87,7 @@ class FunctionRecord:
         large: the factor of biases and scales in the pass at large values.
         crash: where a pass died.
         stage: the pass that died: "eval", "train" or "backward".
+        untrainable: why neither train mode nor gradients can be had, where eval mode can.
     """
 
     calls: tuple[CallDigest, ...]
@@ -96,6 +97,7 @@ class FunctionRecord:
     health: HealthRecord | None = None
     crash: Crash | None = None
     stage: str = ""
+    untrainable: Crash | None = None
 
     @property
     def root(self) -> CallDigest:

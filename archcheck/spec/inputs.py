@@ -60,8 +60,9 @@ class InputPattern:
     below: int | None = None
 
     def make(self, sizes: Mapping[str, int]) -> TensorInput:
-        """Return the tensor to make at the given values of the free dimensions."""
-        return TensorInput(tuple(dim.evaluate(sizes) for dim in self.dims), self.dtype, self.below)
+        """Return the tensor to make at the given values of the free dimensions; bytes are from 0 to 255."""
+        below = 256 if self.below is None and self.dtype == "uint8" else self.below
+        return TensorInput(tuple(dim.evaluate(sizes) for dim in self.dims), self.dtype, below)
 
 
 InputTree: TypeAlias = "InputPattern | tuple[InputTree, ...] | dict[str, InputTree]"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from archcheck.errors import NotMeasured
-from archcheck.function.fingerprint.config import FingerprintConfig
+from archcheck.function.fingerprint.config import OTHER_SEED, FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest, digest
 from archcheck.function.fingerprint.exact_computation import exact_computation
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
@@ -87,6 +87,9 @@ class FingerprintRun:
             updated=tuple(name for name, _ in runner.state.changed() if name in self._network.saved_names()),
         )
         step = results.step = run_gradient_step(runner, training=trains)
+        if step.forward.crash is not None and not trains:  # some kernels of the CPU compute no gradients
+            results.untrainable = step.forward.crash
+            step = results.step = GradientStep(runner.forward(training=False, seed=OTHER_SEED), {}, {})
         if trains:
             results.changed = self._changed()
         if step.forward.crash is None and self._probe is not None:

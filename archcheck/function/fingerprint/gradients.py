@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,20 +29,32 @@ class GradientStep:
     inputs: Mapping[str, Digest]
 
 
-def run_gradient_step(runner: PassRunner, *, training: bool, wanted: Collection[str] | None = None) -> GradientStep:
+def run_gradient_step(
+    runner: PassRunner,
+    *,
+    training: bool,
+    wanted: Collection[str] | None = None,
+    make_inputs: Callable[[], tuple[Any, Any]] | None = None,
+) -> GradientStep:
     """Run a forward and a backward pass, with the gradients of all parameters or of those named in `wanted`.
 
     The inputs get gradients, too, unless the network refuses inputs that want them.
     """
-    step = _run_step(runner, training, wanted, tracks_inputs=True)
+    make_inputs = make_inputs or runner.make_inputs
+    step = _run_step(runner, training, wanted, make_inputs, tracks_inputs=True)
     if step.forward.crash is None:
         return step
-    untracked = _run_step(runner, training, wanted, tracks_inputs=False)
+    untracked = _run_step(runner, training, wanted, make_inputs, tracks_inputs=False)
     return step if untracked.forward.crash is not None else untracked
 
 
 def _run_step(
-    runner: PassRunner, training: bool, wanted: Collection[str] | None, *, tracks_inputs: bool
+    runner: PassRunner,
+    training: bool,
+    wanted: Collection[str] | None,
+    make_inputs: Callable[[], tuple[Any, Any]],
+    *,
+    tracks_inputs: bool,
 ) -> GradientStep:
     leaves: list[Tensor] = []
 
@@ -52,12 +64,12 @@ def _run_step(
             return value.clone()  # a network may write to its inputs, and can't to leaves
         return value
 
-    def make_inputs() -> Any:
+    def make_leaves() -> Any:
         leaves.clear()
-        return map_leaves(tracked, runner.make_inputs()) if tracks_inputs else runner.make_inputs()
+        return map_leaves(tracked, make_inputs()) if tracks_inputs else make_inputs()
 
     with torch.enable_grad(), _param_gradients(runner.network.params) as params:
-        result = runner.forward(training=training, make_inputs=make_inputs, seed=runner.config.seed + OTHER_SEED)
+        result = runner.forward(training=training, make_inputs=make_leaves, seed=runner.config.seed + OTHER_SEED)
         if result.crash is None:
             _backward(runner, result, None if wanted is None else [runner.network.params[name] for name in wanted])
     gradients = {f"input {i}": digest(leaf.grad) for i, leaf in enumerate(leaves) if leaf.grad is not None}

@@ -16,13 +16,18 @@ from archcheck.function.fingerprint.large_values import LARGE_FACTORS
 from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.function.records import CallDigest, FunctionRecord, HealthRecord
+from archcheck.structure.records import Crash
 
 _NOISE: Final = {torch.float64: 1e-8, torch.float32: 1e-3}  # of the largest gradient: what is smaller is rounding
 
 
 @dataclass(slots=True)
 class RunResults:
-    """The passes of one network, as far as they got; `changed` is what the step has changed without a gradient."""
+    """The passes of one network, as far as they got.
+
+    changed: what the step has changed without a gradient. untrainable: where gradients can't be computed in eval mode,
+    the only one that runs.
+    """
 
     eval_pass: PassResult
     step: GradientStep | None = None
@@ -30,6 +35,7 @@ class RunResults:
     health: HealthRecord | None = None
     large_pass: PassResult | None = None
     other_pass: PassResult | None = None
+    untrainable: Crash | None = None
     large: float = LARGE_FACTORS[0]
 
 
@@ -55,6 +61,7 @@ def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
         results.health,
         crash,
         "" if crash is None else stage,
+        results.untrainable,
     )
 
 

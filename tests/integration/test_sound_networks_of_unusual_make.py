@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from pathlib import Path
 
@@ -315,8 +316,11 @@ pytestmark = [
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiler() -> None:
-    """Import what `cond` and `flex_attention` import at their first call; it can't be imported twice."""
+    """Import what `cond` and `flex_attention` import at their first call, since a test forgets what it imports."""
     importlib.import_module("functorch.compile")
+    for name in ("debugging", "inductor", "cudagraphs"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f"torch._dynamo.backends.{name}")
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from archcheck.structure.crashes import describe_crash
 from archcheck.structure.records import Crash, StructureTrace
 
 _NOISE: Final = {"float64": 1e-12, "float32": 1e-6}  # smaller differences don't count: inputs and weights are about 1
+_COMBINED: Final = ("buffers", "initial", "gradient", "inputs")  # sums of parts of either sign, which may cancel out
+_PART: Final = 20.0  # about the size of each part
 _OF_PARAMETERS: Final = ("buffers", "initial", "gradient")  # absent where there are none
 
 
@@ -129,12 +131,13 @@ class Comparison:
     def differing_kinds(self, expected: Mapping[str, float], actual: Mapping[str, float]) -> list[str]:
         """Return the kinds of numbers in which a layer differs."""
         compared = [kind for kind in self.kinds if kind in expected or kind in _OF_PARAMETERS]
-        return [kind for kind in compared if not self._alike(expected.get(kind), actual.get(kind))]
+        return [kind for kind in compared if not self._alike(kind, expected.get(kind), actual.get(kind))]
 
-    def _alike(self, expected: float | None, actual: float | None) -> bool:
+    def _alike(self, kind: str, expected: float | None, actual: float | None) -> bool:
         a, b = expected or 0.0, actual or 0.0
+        scale = max(abs(a), _PART) if kind in _COMBINED else abs(a)
         # A NaN compares false, and is a difference.
-        return abs(a - b) <= max(TOLERANCE[self.precision] * abs(a), _NOISE[self.precision])
+        return abs(a - b) <= max(TOLERANCE[self.precision] * scale, _NOISE[self.precision])
 
     def first_difference(self, kinds: Sequence[str]) -> LayerDifference:
         """Return the first layer that differs in the first of the kinds in which the network as a whole does."""
@@ -191,13 +194,13 @@ class Comparison:
         return (innermost[-1] if kind == "gradient" else innermost[0]) if innermost else None
 
     def _differs(self, label: str, layer: DigestedLayer, kind: str) -> bool:
-        return not self._alike(self.expected[label].get(kind), layer.numbers.get(kind))
+        return not self._alike(kind, self.expected[label].get(kind), layer.numbers.get(kind))
 
     def pairs(self) -> list[LayerPair]:
         """Return labels in `expected` and the layers of now, in the order in which these return."""
 
         def is_same(label: str, layer: DigestedLayer) -> bool:
-            return self._alike(self.expected[label].get("eval"), layer.numbers.get("eval"))
+            return self._alike("eval", self.expected[label].get("eval"), layer.numbers.get("eval"))
 
         return pair_layers(list(self.expected), layers_of(self.record), is_same, self.expected_types)
 

@@ -49,6 +49,13 @@ def test_a_network_that_is_built_already(folder: Path) -> None:
     assert (str(error), error.arg) == ("model_c.py:built is a Net built already: expected no args", "width")
 
 
+def test_a_cached_factory_keeps_nothing_of_ours(folder: Path) -> None:
+    write(folder, cached=f"import functools\n{NET}\nmake = functools.lru_cache(Net)\n")
+    target, args = "cached.py:make", {"width": 5}
+    assert build_network(target, args, folder) is not build_network(target, args, folder)
+    assert resolve_target(target, folder).cache_info().currsize == 0  # type: ignore[attr-defined]
+
+
 def test_a_torchvision_model() -> None:
     network = build_network("torchvision:squeezenet1_1", {"num_classes": 7}, Path())
     assert network.num_classes == 7

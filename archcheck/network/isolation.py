@@ -22,10 +22,28 @@ def isolated_user_code() -> Iterator[None]:
     """
     state = torch._C._get_torch_function_state()
     try:
-        with preserved_state(), torch.inference_mode(False), torch.no_grad(), _uncompiled(), cpu_by_default():
+        with (
+            preserved_state(), _kept_module_hooks(), torch.inference_mode(False), torch.no_grad(), _uncompiled(),
+            cpu_by_default(),
+        ):  # fmt: skip
             yield
     finally:
         torch._C._set_torch_function_state(state)
+
+
+@contextmanager
+def _kept_module_hooks() -> Iterator[None]:
+    """Remove the hooks on all modules of the process that the code inside registers."""
+    held = vars(nn.modules.module)
+    hooks = [held[name] for name in held if name.startswith("_global_") and isinstance(held[name], dict)]
+    before = [one.copy() for one in hooks]
+    try:
+        yield
+    finally:
+        for one, items in zip(hooks, before, strict=True):
+            if one != items:
+                one.clear()
+                one.update(items)
 
 
 @contextmanager

@@ -86,6 +86,8 @@ RUN = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
 sys.path.insert(0, ".")
+import torch
+torch.seed()  # what a module draws when it is imported differs from process to process
 from hundred_nets import NETWORKS, SHARED, TEMPLATE
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.fingerprint import fingerprint

@@ -269,6 +269,7 @@ class DeterministicRandom(TorchDispatchMode):
         self._traces_draws = traces_draws
         self._made = StorageSet()
         self._random = StorageSet()  # what was computed from draws
+        self._foreign = StorageSet()  # what was computed from tensors that were there before, drawn or not
         self._undrawn = StorageSet()  # parameters
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -285,6 +286,10 @@ class DeterministicRandom(TorchDispatchMode):
         """Return whether a tensor's values come from draws."""
         return tensor in self._undrawn or tensor in self._random
 
+    def is_foreign(self, tensor: Tensor) -> bool:
+        """Return whether a tensor was computed from tensors that were there before, such as a layer that is copied."""
+        return tensor in self._foreign
+
     def has_made(self, tensor: Tensor) -> bool:
         """Return whether a tensor's memory was allocated under this mode."""
         return tensor in self._made
@@ -295,11 +300,14 @@ class DeterministicRandom(TorchDispatchMode):
         sources = inputs[1:] if func in _WRITING else [] if func.overloadpacket.__name__ in _CONSTANT else inputs
         is_random = func in self._rules or func.overloadpacket.__name__ in _UNINITIALIZED
         is_random = is_random or any(map(self.is_drawn, sources))
+        is_lift = func.overloadpacket.__name__ in _LIFTS
+        is_foreign = not is_lift and any(one in self._foreign or one not in self._made for one in sources)
         keys = set(map(storage_key, inputs))
         for one in tree_leaves(out):
             if isinstance(one, Tensor):
                 (self._random.add if is_random else self._random.discard)(one)
-                if storage_key(one) not in keys or func.overloadpacket.__name__ in _LIFTS:
+                (self._foreign.add if is_foreign else self._foreign.discard)(one)
+                if is_lift or storage_key(one) not in keys:
                     self._made.add(one)
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> Any:

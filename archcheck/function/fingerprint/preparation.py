@@ -110,7 +110,9 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
     undrawn = {name: one for name, one in params.items() if not random.is_drawn(one) or _is_constant(one)}
     constant = {id(one) for one in undrawn.values() if (is_known or GIVEN in vars(one)) and not one.requires_grad}
     initial_values = {  # of what is to be trained: a frozen constant is what it is in every pass, as a buffer is
-        name: _initial_value(param, is_known) for name, param in undrawn.items() if id(param) not in constant
+        name: _initial_value(param, is_known and not random.is_foreign(param))
+        for name, param in undrawn.items()
+        if id(param) not in constant
     }
     drawn = [name for name, one in named_buffers(modules).items() if one.is_floating_point() and random.is_drawn(one)]
     _convert(modules, config.dtype, config.device, constant)

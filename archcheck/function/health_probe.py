@@ -78,15 +78,20 @@ class _Examination:
     def _gradients(self, eval_pass: PassResult, step: GradientStep) -> _Gradients:
         """Look at the gradients in train mode; for what got none in eval mode, too, and for inputs of the other sign.
 
-        Which branch a network takes, or which expert it asks, may depend on its inputs.
+        Which branch a network takes, or which expert it asks, may depend on its inputs. A loss may be kept on a module.
         """
         params = {name: one for name, one in self._runner.network.params.items() if one.requires_grad and one.numel()}
         steps, trains = [step], self._runner.config.train
-        for training, make_inputs in ((False, None), (True, self._negated), (False, self._negated)):
+        further: list[dict[str, Any]] = [
+            {"training": False},
+            {"training": True, "from_kept": True},
+            {"training": True, "make_inputs": self._negated},
+            {"training": False, "make_inputs": self._negated},
+        ]
+        for options in further:
             missing = [name for name in params if not any(_has_gradient(one, name) for one in steps)]
             if missing and trains:
-                made = run_gradient_step(self._runner, training=training, wanted=missing, make_inputs=make_inputs)
-                steps.append(made)
+                steps.append(run_gradient_step(self._runner, wanted=missing, **options))
         some = tuple(name for name in params if any(_has_gradient(one, name) for one in steps))
         none = tuple(name for name in params if name not in some)
         found = {name: one for step in steps for name, one in step.params.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -186,11 +186,13 @@ def record_section(
     _require_sound(record)
     _require_repeatable(build, config, record)
     names = listed_names(spec_file, trace, depth if depth is not None else default_depth(trace))
-    notes = _notes(spec_file.spec, plan, crashes[0] if crashes else None)
+    notes = _notes(spec_file.spec, plan, crashes[0] if crashes else None, record.opaque)
     return RecordedSection(function_section(record, plan, names), tuple(notes))
 
 
-def _notes(spec: Spec, plan: Mapping[str, Any], crash: Crash | None) -> Iterator[str]:
+def _notes(spec: Spec, plan: Mapping[str, Any], crash: Crash | None, opaque: Sequence[str]) -> Iterator[str]:
+    if opaque:
+        yield f"can't see into {', '.join(sorted(set(opaque)))}, which comes out: what it holds is not recorded"
     if plan.get("train") is False and crash is not None:
         yield f"the function is recorded without train mode, which stops: {describe_crash(crash)}"
     for _, pattern in iter_input_patterns(spec.input):

@@ -87,6 +87,7 @@ class FunctionRecord:
         large: the factor of biases and scales in the pass at large values.
         crash: where a pass died.
         stage: the pass that died: "eval", "train" or "backward".
+        opaque: the types of what comes out and can't be looked into.
         untrainable: why neither train mode nor gradients can be had, where eval mode can.
     """
 
@@ -98,6 +99,7 @@ class FunctionRecord:
     crash: Crash | None = None
     stage: str = ""
     untrainable: Crash | None = None
+    opaque: tuple[str, ...] = ()
 
     @property
     def root(self) -> CallDigest:

@@ -261,6 +261,73 @@ class Replacing(nn.Module):
         return self.b(self.a(x))
 
 
+class Prepared(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.turned = nn.Linear(8, 3), None
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.turned = None if mode else self.fc.weight.detach().t().contiguous()
+        return self
+
+    def forward(self, x):
+        return self.fc(x) if self.turned is None else x @ self.turned + self.fc.bias
+
+
+class Merged(nn.Linear):
+    def __init__(self, sign=1):
+        super().__init__(8, 3)
+        self.a, self.b = nn.Parameter(torch.randn(2, 8)), nn.Parameter(torch.zeros(3, 2))
+        self.is_merged, self.sign = False, sign
+
+    def train(self, mode=True):
+        super().train(mode)
+        if mode == self.is_merged:
+            self.weight.data += (-self.sign if mode else self.sign) * (self.b @ self.a)
+            self.is_merged = not mode
+        return self
+
+    def forward(self, x):
+        out = super().forward(x)
+        return out if self.is_merged else out + x @ self.a.T @ self.b.T
+
+
+class Balanced(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.router = nn.Linear(8, 4), nn.Linear(8, 2)
+
+    def forward(self, x):
+        self.aux_loss = self.router(x).softmax(-1).mean(0).square().sum()
+        return self.fc(x)
+
+
+class Hidden(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.aside = nn.Linear(8, 4), nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.fc(x), (one for one in self.aside(x))
+
+
+class Slotted:
+    __slots__ = ("scores",)
+
+    def __init__(self, scores):
+        self.scores = scores
+
+
+class Slots(nn.Module):
+    def __init__(self, bends=True):
+        super().__init__()
+        self.fc, self.bends = nn.Linear(8, 4), bends
+
+    def forward(self, x):
+        return Slotted(self.fc(x).relu() if self.bends else self.fc(x))
+
+
 class Pixels(nn.Module):
     def __init__(self, scale=255):
         super().__init__()
@@ -289,6 +356,10 @@ SOUND = {
     "masks of the smallest number": ("Attention", "B,6,8 B,6:bool"),
     "a frozen norm": ("FrozenNorm", "B,8"),
     "bytes": ("Pixels", "B,6:uint8"),
+    "a weight prepared in eval()": ("Prepared", "B,8"),
+    "weights merged in eval()": ("Merged", "B,8"),
+    "a loss kept on the module": ("Balanced", "B,8"),
+    "an object with slots": ("Slots", "B,8"),
 }
 BROKEN = {
     "the call adds 3": ("Called", "B,8", "extra: 3.0", "output: the output differs"),
@@ -298,6 +369,8 @@ BROKEN = {
     "another scale of attention": ("Flex", "B,6,16", "scale: 0.5", "output: the output differs"),
     "another temperature": ("Policy", "B,8", "temperature: 2.0", "output: the output differs"),
     "no activation in an object": ("Detector", "B,8", "bends: false", "output: the output differs"),
+    "merged with the other sign": ("Merged", "B,8", "sign: -1", "output: the output differs"),
+    "no activation in slots": ("Slots", "B,8", "bends: false", "output: the output differs"),
     "a number never negative": ("Critic", "B,8", "bend: relu", "output: the output differs"),
     "a number without sign": ("Critic", "B,8", "bend: abs", "output: the output differs"),
     "bytes by 256": ("Pixels", "B,6:uint8", "scale: 256", "fc: the output differs"),
@@ -386,6 +459,13 @@ def test_what_is_unsound_is_told_in_one_message(target: str, message: str) -> No
 def test_what_load_state_dict_said_is_told_in_full() -> None:
     [mismatch] = archcheck.verify(written("Replacing", "B,8")).mismatches
     assert str(mismatch.actual).endswith('Unexpected key(s) in state_dict: "b.weight", "b.bias".')
+
+
+@pytest.mark.usefixtures("nets")
+def test_what_cannot_be_looked_into_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    path = written("Hidden", "B,8")
+    assert "can't see into generator, which comes out: what it holds is not recorded" in capsys.readouterr().err
+    assert messages_of(archcheck.verify(path)) == []
 
 
 @pytest.mark.usefixtures("nets")

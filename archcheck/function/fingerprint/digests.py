@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
@@ -70,8 +70,8 @@ def _unbound(tensor: Tensor) -> Iterable[Tensor]:
 
 def parts_of(value: Any) -> Iterable[Any]:
     """Return what a container or an object holds; nothing of what can't be looked into, such as a generator."""
-    if isinstance(value, list | tuple | deque):
-        return value
+    if isinstance(value, list | tuple | deque | ValuesView):
+        return list(value)
     if isinstance(value, Mapping):
         return [value[key] for key in sorted(value, key=str)]
     if isinstance(value, type | nn.Module | Iterator) or callable(value):
@@ -80,11 +80,21 @@ def parts_of(value: Any) -> Iterable[Any]:
         return [getattr(value, name) for name in sorted(field.name for field in fields(value))]
     if isinstance(value, Distribution):
         return _parts_of_distribution(value)
-    attributes = getattr(value, "__dict__", None)
-    if isinstance(attributes, dict):
-        found = [attributes[name] for name in sorted(attributes)]
-        return [one for one in found if not isinstance(one, str | bool | float | int)]
-    return ()
+    attributes = _attributes_of(value)
+    found = [attributes[name] for name in sorted(attributes)]
+    return [one for one in found if not isinstance(one, str | bool | float | int)]
+
+
+def _attributes_of(value: Any) -> dict[str, Any]:
+    """Return an object's attributes by name, be they in its `__dict__` or in slots."""
+    held = getattr(value, "__dict__", None)
+    slots = [name for kind in type(value).__mro__ for name in _as_names(vars(kind).get("__slots__", ()))]
+    found = {name: getattr(value, name) for name in slots if hasattr(value, name) and not name.startswith("__")}
+    return {**found, **held} if isinstance(held, dict) else found
+
+
+def _as_names(slots: Any) -> list[str]:
+    return [slots] if isinstance(slots, str) else [name for name in slots if isinstance(name, str)]
 
 
 def _parts_of_distribution(value: Any) -> list[Any]:
@@ -104,14 +114,14 @@ def opaque_parts(value: Any, depth: int = 0) -> Iterator[str]:
     if isinstance(value, Iterator) or callable(value) or not _can_be_seen(value):
         yield type(value).__name__
         return
-    if isinstance(value, list | tuple | deque | Mapping):
+    if isinstance(value, list | tuple | deque | Mapping | ValuesView):
         for item in parts_of(value):
             yield from opaque_parts(item, depth + 1)
 
 
 def _can_be_seen(value: Any) -> bool:
     """Return whether a value is a container, or an object in whose attributes there are tensors."""
-    return isinstance(value, list | tuple | deque | Mapping) or next(tensors_in(value), None) is not None
+    return isinstance(value, list | tuple | deque | Mapping | ValuesView) or next(tensors_in(value), None) is not None
 
 
 def digest(value: Any) -> Digest | None:

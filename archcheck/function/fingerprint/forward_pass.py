@@ -94,8 +94,9 @@ class PassRunner:
         result, versions = PassResult(), {name: (one, version_of(one)) for name, one in named_tensors(args, kwargs)}
         asks_for_gradients = False
         try:
-            set_training(self.network.model, training)
             with self.computation_modes(notes_draws=notes_draws):
+                set_training(self.network.model, training)  # where weights may be read, and merged with others
+                self.state.begin_forward()
                 result.output = self.watcher.callable_for(self.network.model)(*args, **kwargs)
         except (Exception, SystemExit) as error:
             asks_for_gradients = needs_gradients(error)

@@ -17,6 +17,7 @@ from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.number_pool import uniform
 from archcheck.network.exceptions import raised_outside_torch, type_and_first_line
 from archcheck.spec.tree import map_leaves
+from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
 from archcheck.structure.records import Crash
 
 
@@ -35,16 +36,19 @@ def run_gradient_step(
     training: bool,
     wanted: Collection[str] | None = None,
     make_inputs: Callable[[], tuple[Any, Any]] | None = None,
+    from_kept: bool = False,
 ) -> GradientStep:
     """Run a forward and a backward pass, with the gradients of all parameters or of those named in `wanted`.
 
-    The inputs get gradients, too, unless the network refuses inputs that want them.
+    The inputs get gradients, too, unless the network refuses inputs that want them. `from_kept` starts also from what
+    modules keep on themselves, such as a loss of their own.
     """
     make_inputs = make_inputs or runner.make_inputs
-    step = _run_step(runner, training, wanted, make_inputs, tracks_inputs=True)
+    run = partial(_run_step, runner, training, wanted, make_inputs, from_kept=from_kept)
+    step = run(tracks_inputs=True)
     if step.forward.crash is None:
         return step
-    untracked = _run_step(runner, training, wanted, make_inputs, tracks_inputs=False)
+    untracked = run(tracks_inputs=False)
     return step if untracked.forward.crash is not None else untracked
 
 
@@ -55,6 +59,7 @@ def _run_step(
     make_inputs: Callable[[], tuple[Any, Any]],
     *,
     tracks_inputs: bool,
+    from_kept: bool,
 ) -> GradientStep:
     leaves: list[Tensor] = []
 
@@ -71,13 +76,22 @@ def _run_step(
     with torch.enable_grad(), _param_gradients(runner.network.params) as params:
         result = runner.forward(training=training, make_inputs=make_leaves, seed=runner.config.seed + OTHER_SEED)
         if result.crash is None:
-            _backward(runner, result, None if wanted is None else [runner.network.params[name] for name in wanted])
+            outputs = [result.output, *(_kept(runner) if from_kept else ())]
+            _backward(
+                runner, result, outputs, None if wanted is None else [runner.network.params[name] for name in wanted]
+            )
     gradients = {f"input {i}": digest(leaf.grad) for i, leaf in enumerate(leaves) if leaf.grad is not None}
     return GradientStep(result, params, {key: one for key, one in gradients.items() if one is not None})
 
 
-def _backward(runner: PassRunner, result: PassResult, wanted: Sequence[Tensor] | None) -> None:
-    outputs = [(position, one) for position, one in enumerate(tensors_in(result.output)) if one.requires_grad]
+def _kept(runner: PassRunner) -> list[Any]:
+    """Return what modules hold in attributes after a forward pass."""
+    modules = runner.network.modules.values()
+    return [value for one in modules for name, value in vars(one).items() if name not in STANDARD_ATTRIBUTES]
+
+
+def _backward(runner: PassRunner, result: PassResult, values: Any, wanted: Sequence[Tensor] | None) -> None:
+    outputs = [(position, one) for position, one in enumerate(tensors_in(values)) if one.requires_grad]
     if not outputs:
         return
     try:

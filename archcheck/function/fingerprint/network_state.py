@@ -37,6 +37,7 @@ class NetworkState:
         }
         self._buffers = {storage_key(one): one for one in network.buffers().values()}
         self._unwritten: dict[int | None, Tensor] = {}
+        self._switched: list[str] = []  # the parameters that `train()` or `eval()` has written to
 
     def save_attributes(self) -> None:
         """Remember what the modules hold besides parameters and buffers."""
@@ -59,6 +60,11 @@ class NetworkState:
                 if not self.saved_buffers and key in self._buffers and key not in self._unwritten:
                     self._unwritten[key] = self._buffers[key].detach().clone()
 
+    def begin_forward(self) -> None:
+        """Take what was written so far for the work of `train()` or `eval()`, which may merge weights and part them."""
+        with torch._C.DisableTorchFunction():  # to ask for a weight's memory is no use of it
+            self._switched = [name for name, _ in self._written_params()]
+
     @property
     def has_changed(self) -> bool:
         """Whether running it has changed anything but parameters and the values of buffers."""
@@ -71,9 +77,9 @@ class NetworkState:
             new = now.get(name, buffer)
             if not _holds_the_same(new, old):
                 yield name, new
-        yield from self.changed_params()
+        yield from (one for one in self._written_params() if one[0] not in self._switched)
 
-    def changed_params(self) -> Iterator[tuple[str, Tensor]]:
+    def _written_params(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the parameters that were written to, or got other memory, since the network was put back."""
         for name, (param, values, _) in self._params.items():
             if values in self.written or storage_key(param) != storage_key(values):
@@ -89,7 +95,7 @@ class NetworkState:
                     buffer.copy_(values)
                 else:
                     buffer.data = values.clone()
-            for name, param in list(self.changed_params()):  # a teacher follows its student
+            for name, param in list(self._written_params()):  # a teacher follows its student
                 self._restore_param(name, param)
             for param, _, requires_grad in self._params.values():
                 if param.requires_grad is not requires_grad:

@@ -62,6 +62,7 @@ def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
         crash,
         "" if crash is None else stage,
         results.untrainable,
+        results.eval_pass.opaque,
     )
 
 

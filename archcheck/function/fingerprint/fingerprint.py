@@ -20,6 +20,7 @@ from archcheck.function.records import FunctionRecord, HealthRecord
 from archcheck.network.isolation import raised_recursion_limit
 
 _STEP_COUNTER: Final = "num_batches_tracked"
+_WRITTEN: Final = Digest(0.0, 1.0, 1.0)  # of what a step writes to without changing it
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,11 @@ class FingerprintRun:
 
     def _changed(self) -> dict[str, Digest]:
         """Return what the step in train mode has changed without a gradient, but for batch norm's counter of steps."""
-        found = {name: digest(new) for name, new in self.runner.state.changed() if not name.endswith(_STEP_COUNTER)}
+        state, computes = self.runner.state, self.runner.filler.computes
+        changed = [(name, new) for name, new in state.changed() if not computes(new)]
+        found = {name: digest(new) for name, new in changed if not name.endswith(_STEP_COUNTER)}
+        computed = {name: one for name, (one, _) in state.saved_buffers.items() if computes(one)}
+        found |= {name: _WRITTEN for name, one in computed.items() if one in state.written}
         return {name: one for name, one in found.items() if one is not None}
 
 

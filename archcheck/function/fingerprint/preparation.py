@@ -55,7 +55,8 @@ class PreparedNetwork:
         """Make the filler of all parameters that get fixed values, and of the buffers that can be filled."""
         params = (param for param in self.filled.values() if param.numel())
         spectral = find_spectral_vectors(self.modules)
-        return WeightFiller(params, _statistics(self.modules), gains or {}, self.drawn_buffers, spectral)
+        statistics, kernels = _statistics(self.modules), _kernels(self.modules)
+        return WeightFiller(params, statistics, gains or {}, self.drawn_buffers, spectral, kernels)
 
     def buffers(self) -> dict[str, Tensor]:
         """Return the buffers by their names, as they are now: a network may replace them."""
@@ -69,6 +70,15 @@ class PreparedNetwork:
             for one in module._non_persistent_buffers_set
         }
         return (self.params.keys() | self.buffers().keys()) - transient
+
+
+def _kernels(modules: Mapping[str, nn.Module]) -> Iterator[Tensor]:
+    """Yield the kernels of convolutions, one of which to one channel has the shape of a scale."""
+    for module in modules.values():
+        is_convolution = "Conv" in getattr(module, "original_name", type(module).__name__)
+        weight = dict(module._parameters.items()).get("weight") if is_convolution else None
+        if weight is not None:
+            yield weight
 
 
 def _statistics(modules: Mapping[str, nn.Module]) -> Iterator[Tensor]:
@@ -114,6 +124,8 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
         for name, param in undrawn.items()
         if id(param) not in constant
     }
+    settings = {id(one.weight): one.setting for one in find_spectral_vectors(modules)}
+    initial_values |= {name: settings[id(one)] for name, one in params.items() if id(one) in settings}
     drawn = [name for name, one in named_buffers(modules).items() if one.is_floating_point() and random.is_drawn(one)]
     _convert(modules, config.dtype, config.device, constant)
     filled = {name: param for name, param in params.items() if id(param) not in constant}

@@ -51,6 +51,7 @@ class WeightFiller:
         statistics: buffers that start from a constant, which get numbers around it.
         drawn: buffers that start from random numbers, which get those of the next of their shape that was built.
         spectral: the vectors of weights with a spectral norm, which are made for the weight's numbers.
+        kernels: weights of layers that multiply data with them, however the network itself uses them.
 
     Attributes:
         keys: by identity, the key in the number pool of the numbers that a tensor got.
@@ -65,7 +66,9 @@ class WeightFiller:
         gains: Mapping[int, int],
         drawn: Iterable[Tensor] = (),
         spectral: Iterable[SpectralVectors] = (),
+        kernels: Iterable[Tensor] = (),
     ) -> None:
+        self._kernels = set(map(id, kernels))
         self._waiting: dict[int | None, tuple[str, Tensor]] = {}
         self._spectral = {id(vector): one for one in spectral for vector in (one.left, one.right)}
         self._filled: list[Tensor] = []
@@ -123,7 +126,11 @@ class WeightFiller:
                 if negates and tensor.ndim < 2:
                     tensor.detach().neg_()
             for one in set(self._spectral.values()):
-                one.estimate()
+                one.compute()
+
+    def computes(self, buffer: Tensor) -> bool:
+        """Return whether a buffer is computed for a weight, so that a step has nothing to change in it."""
+        return id(buffer) in self._spectral
 
     def scale(self, weight: Tensor, gain: int) -> None:
         """Multiply a weight that was filled by `2**gain`, and remember that."""
@@ -156,6 +163,7 @@ class WeightFiller:
         """Give a tensor its numbers. Returns whether it's a weight: a matrix or a kernel."""
         kind, _ = self._waiting.pop(storage_key(tensor))
         sizes = squeezed_shape(tensor.shape)
+        in_product = in_product or id(tensor) in self._kernels
         is_matrix = kind == "weight" and (len(sizes) > 1 or tensor.ndim == 2 or (in_product and tensor.ndim > 1))
         group = f"{kind} {sizes}" + (f"{_OF_ROWS}" if is_matrix and len(sizes) < 2 else "")
         rank = self._ranks[group] = self._ranks.get(group, -1) + 1
@@ -163,7 +171,7 @@ class WeightFiller:
         with _unseen():
             if kind == "spectral":
                 self._fill_waiting(self._spectral[id(tensor)].weight)
-                self._spectral[id(tensor)].estimate()
+                self._spectral[id(tensor)].compute()
             elif kind == "drawn":
                 tensor.detach().copy_(self._drawn[group][rank])
             elif kind == "state":

@@ -409,7 +409,8 @@ def _hold_the_same(ours: PreparedNetwork, theirs: PreparedNetwork) -> bool:
     def held(network: PreparedNetwork) -> list[Any]:
         modules = network.modules.values()
         others = [{k: v for k, v in vars(one).items() if k not in STANDARD_ATTRIBUTES} for one in modules]
-        return [*network.params.values(), *network.buffers().values(), *map(type, modules), *others]
+        params = named_params(network.modules).values()  # as they are now: loading may have replaced them
+        return [*params, *network.buffers().values(), *map(type, modules), *others]
 
     try:
         return are_surely_equal(held(ours), held(theirs))

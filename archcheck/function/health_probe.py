@@ -26,7 +26,7 @@ from archcheck.network.exceptions import one_line
 from archcheck.spec.dims import BATCH
 from archcheck.spec.inputs import ForwardInput
 from archcheck.spec.tree import map_leaves
-from archcheck.structure.meta.module_tree import named_network, named_params
+from archcheck.structure.meta.module_tree import named_params, parameters_of
 from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
 from archcheck.text.words import listed
 
@@ -152,10 +152,10 @@ class _Examination:
                 return None, None
             return self._unrepeatable(eval_pass), None
         num_examples = 1
-        alone = self._forward_of(num_examples)
+        alone = self._shared_forward(partial(self._first_examples, num_examples))
         if alone.crash is not None:  # batch norm in train mode refuses a single value
             num_examples = 2
-            alone = self._forward_of(num_examples)
+            alone = self._shared_forward(partial(self._first_examples, num_examples))
         has_examples = alone.crash is None and _has_examples(eval_pass, alone)
         if has_examples and self._alike(eval_pass.output, alone.output, ignores_same_shapes=True):
             return None, None
@@ -182,12 +182,11 @@ class _Examination:
         if alone is None or num_examples > 1:
             return None
         copies = self._shared_forward(partial(self._with_copies, range(1, batch)), batch)
-        single = self._shared_forward(partial(self._first_examples, 1), 1)
-        if self._first_changes(copies, single, alone, batch, num_examples, tolerance=_CERTAIN):
-            return self._first_difference(copies.calls, single.calls) or ""
+        if self._first_changes(copies, alone, alone, batch, num_examples, tolerance=_CERTAIN):
+            return self._first_difference(copies.calls, alone.calls) or ""
         return None
 
-    def _shared_forward(self, make_inputs: Callable[[], Any], num_shares: int) -> PassResult:
+    def _shared_forward(self, make_inputs: Callable[[], Any], num_shares: int = 1) -> PassResult:
         return self._runner.forward(training=False, make_inputs=make_inputs, seed=OTHER_SEED, num_shares=num_shares)
 
     def _first_changes(
@@ -213,11 +212,6 @@ class _Examination:
             if not any(_close(share(one, dim, size), share(other, dim, size), limit) for share in shares):
                 return True
         return False
-
-    def _forward_of(self, num_examples: int) -> PassResult:
-        return self._runner.forward(
-            training=False, make_inputs=partial(self._first_examples, num_examples), seed=OTHER_SEED
-        )
 
     def _first_examples(self, num_examples: int) -> tuple[Any, Any]:
         """Return the first examples of the usual inputs."""
@@ -343,7 +337,7 @@ class _Examination:
 def _weights_of(value: Any) -> list[Tensor]:
     """Return the weights that a layer, or a tensor by itself, would have trained."""
     if isinstance(value, nn.Module):
-        return list(named_params(named_network(value).modules).values())
+        return [*parameters_of(value)]
     return [value] if isinstance(value, Tensor) and value.requires_grad and value.is_leaf else []
 
 

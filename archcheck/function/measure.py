@@ -215,13 +215,20 @@ def _run_as_planned(
     Returns the first keys of a section, how the network was run, and its record. Crashes in train mode are added to
     `crashes`.
     """
+
+    def run(config: FingerprintConfig) -> FunctionRecord:
+        return fingerprint(build, config, _health_probe(spec_file, build, config) if with_health else None)
+
     tried = []
     for plan, config in _planned_configs(spec_file, build, trace):
         config = replace(config, device=device)
         _require_memory(needed_bytes(trace, config.precision))
-        record = fingerprint(build, config, _health_probe(spec_file, build, config) if with_health else None)
-        if record.stage == "eval" and config.dtype is torch.float64:
-            plan, config, record = _in_single_precision(spec_file, build, plan, config, record, with_health)
+        record = run(config)
+        if record.stage == "eval" and config.dtype is torch.float64:  # some kernels know no double precision
+            single = replace(config, dtype=torch.float32)
+            again = run(single)
+            if again.stage != "eval":
+                plan, config, record = {**plan, "precision": "float32"}, single, again
         if record.stage != "train":
             return plan, config, record
         tried.append((plan, config))
@@ -229,25 +236,7 @@ def _run_as_planned(
             crashes.append(record.crash)
     plan, config = tried[0]
     config = replace(config, train=False)
-    probe = _health_probe(spec_file, build, config) if with_health else None
-    return {**plan, "train": False}, config, fingerprint(build, config, probe)
-
-
-def _in_single_precision(
-    spec_file: SpecFile,
-    build: NetworkFactory,
-    plan: dict[str, Any],
-    config: FingerprintConfig,
-    record: FunctionRecord,
-    with_health: bool,
-) -> tuple[dict[str, Any], FingerprintConfig, FunctionRecord]:
-    """Run in single precision what stopped in double, which some kernels don't know; unless that stops, too."""
-    single = replace(config, dtype=torch.float32)
-    probe = _health_probe(spec_file, build, single) if with_health else None
-    again = fingerprint(build, single, probe)
-    if again.stage == "eval":
-        return plan, config, record
-    return {**plan, "precision": "float32"}, single, again
+    return {**plan, "train": False}, config, run(config)
 
 
 def _planned_configs(

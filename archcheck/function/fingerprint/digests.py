@@ -18,6 +18,7 @@ from archcheck.function.fingerprint.number_pool import pool, start_of, uniform
 from archcheck.function.fingerprint.storages import plain
 
 _MAX_DEPTH: Final = 16  # of nested containers; a list that contains itself ends here
+_CONTAINERS: Final = (list, tuple, deque, Mapping, ValuesView)
 _HUGE: Final = 1e100  # larger numbers than this are all alike: their squares couldn't be added
 _RMS_SHARE: Final = 4.0  # keeps a check away from 0, so that "relative to itself" means something
 
@@ -111,17 +112,13 @@ def opaque_parts(value: Any, depth: int = 0) -> Iterator[str]:
         return
     if isinstance(value, torch.dtype | torch.device | torch.Size) or depth >= _MAX_DEPTH:
         return
-    if isinstance(value, Iterator) or callable(value) or not _can_be_seen(value):
+    if isinstance(value, Iterator) or callable(value):
         yield type(value).__name__
-        return
-    if isinstance(value, list | tuple | deque | Mapping | ValuesView):
+    elif isinstance(value, _CONTAINERS):
         for item in parts_of(value):
             yield from opaque_parts(item, depth + 1)
-
-
-def _can_be_seen(value: Any) -> bool:
-    """Return whether a value is a container, or an object in whose attributes there are tensors."""
-    return isinstance(value, list | tuple | deque | Mapping | ValuesView) or next(tensors_in(value), None) is not None
+    elif next(tensors_in(value), None) is None:
+        yield type(value).__name__
 
 
 def digest(value: Any) -> Digest | None:

@@ -83,9 +83,10 @@ class FingerprintRun:
         runner, trains = self.runner, self._config.train
         runner.filler.fill_unused()
         runner.state.save_buffers()
+        changed = [name for name, _ in runner.state.changed()]
         left = EvalTraces(
-            keeps_state=runner.state.has_changed or any(runner.state.changed()),
-            updated=tuple(name for name, _ in runner.state.changed() if name in self._network.saved_names()),
+            keeps_state=runner.state.has_changed or bool(changed),
+            updated=tuple(filter(self._network.saved_names().__contains__, changed)) if changed else (),
         )
         step = results.step = run_gradient_step(runner, training=trains)
         if step.forward.crash is not None and not trains:  # some kernels of the CPU compute no gradients

@@ -26,6 +26,7 @@ from archcheck.structure.meta.module_tree import (
     named_buffers,
     named_network,
     named_params,
+    parameters_of,
     set_training,
 )
 from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
@@ -117,7 +118,7 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
                 f"the forward never reaches {', '.join(lazy)}, which therefore have no shape to be filled"
             )
     params = named_params(modules)
-    undrawn = {name: one for name, one in params.items() if not random.is_drawn(one) or _is_constant(one)}
+    undrawn = {name: one for name, one in params.items() if not random.is_drawn(one) or _has_one_value(one)}
     constant = {id(one) for one in undrawn.values() if (is_known or GIVEN in vars(one)) and not one.requires_grad}
     initial_values = {  # of what is to be trained: a frozen constant is what it is in every pass, as a buffer is
         name: _initial_value(param, is_known and not random.is_foreign(param))
@@ -147,8 +148,7 @@ def _built(build: NetworkFactory, config: FingerprintConfig, salt: str) -> tuple
 
 def _is_new(model: nn.Module, random: DeterministicRandom) -> bool:
     """Return whether all parameters of a network were made while it was built."""
-    params = named_params(named_network(model).modules).values()
-    return all(random.has_made(one) or storage_key(one) is None for one in params)
+    return all(random.has_made(one) or storage_key(one) is None for one in parameters_of(model))
 
 
 def _copied(model: nn.Module) -> nn.Module:
@@ -186,26 +186,29 @@ def _initialize_lazy_modules(model: nn.Module, config: FingerprintConfig, random
         module.training = training.get(module, module.training)
 
 
-def _is_constant(param: Tensor) -> bool:
+def _has_one_value(param: Tensor) -> bool:
     """Return whether a parameter has one value everywhere, however it was given to it: then it isn't a drawn one."""
-    if param.numel() < 2 or param.is_meta or not param.is_floating_point():
-        return False
-    values = param.detach().reshape(-1)
-    if values[0] != values[-1]:
-        return False
-    low, high = torch.aminmax(values.double())
-    return bool(low == high)
+    return param.numel() > 1 and _constant_of(param) is not None
 
 
 def _initial_value(param: Tensor, is_known: bool) -> float | None:
     """Return a number for a parameter's values: the constant, or a check where it's known that none is drawn."""
+    constant = _constant_of(param)
+    if constant is not None or not is_known or param.is_meta or not param.is_floating_point():
+        return constant
+    found = digest(param)
+    return None if found is None else found.check
+
+
+def _constant_of(param: Tensor) -> float | None:
+    """Return the one value that a parameter has everywhere; None where it has several, or none that can be read."""
     if not param.numel() or param.is_meta or not param.is_floating_point():
         return None
-    low, high = (float(one) for one in torch.aminmax(param.detach().double()))
-    if low == high:
-        return low
-    found = digest(param) if is_known else None
-    return None if found is None else found.check
+    values = param.detach().reshape(-1)
+    if float(values[0]) != float(values[-1]):  # as of nearly all: the cheapest question comes first
+        return None
+    low, high = (float(one) for one in torch.aminmax(values.double()))
+    return low if low == high else None
 
 
 def _convert(modules: Mapping[str, nn.Module], dtype: torch.dtype, device: torch.device, constant: set[int]) -> None:

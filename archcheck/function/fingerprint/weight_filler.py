@@ -113,16 +113,17 @@ class WeightFiller:
 
     def refill(self, tensor: Tensor) -> None:
         """Give a parameter its numbers once more."""
-        position = self.positions.get(id(tensor))
         with _unseen():
-            _fill_param(tensor, self.keys[id(tensor)], self.gains.get(-1 if position is None else position, 0))
+            _fill_param(tensor, self.keys[id(tensor)], self._gain_of(tensor))
+
+    def _gain_of(self, tensor: Tensor) -> int:
+        return self.gains.get(self.positions.get(id(tensor), -1), 0)
 
     def refill_all(self, salt: str, *, negates: bool = False) -> None:
         """Give all trained parameters other numbers, of the same keys with `salt`; `negates` makes biases negative."""
         with _unseen():
             for tensor in (one for one in self._filled if one.requires_grad):
-                gain = self.gains.get(self.positions.get(id(tensor), -1), 0)
-                _fill_param(tensor, self.keys[id(tensor)] + salt, gain)
+                _fill_param(tensor, self.keys[id(tensor)] + salt, self._gain_of(tensor))
                 if negates and tensor.ndim < 2:
                     tensor.detach().neg_()
             for one in set(self._spectral.values()):
@@ -155,23 +156,20 @@ class WeightFiller:
             for item in value.values():
                 self._fill_within(item, filled, in_product)
 
-    def _fill_waiting(self, tensor: Tensor) -> None:
-        if storage_key(tensor) in self._waiting:
-            self._fill(tensor, False)
-
     def _fill(self, tensor: Tensor, in_product: bool) -> bool:
         """Give a tensor its numbers. Returns whether it's a weight: a matrix or a kernel."""
         kind, _ = self._waiting.pop(storage_key(tensor))
         sizes = squeezed_shape(tensor.shape)
         in_product = in_product or id(tensor) in self._kernels
         is_matrix = kind == "weight" and (len(sizes) > 1 or tensor.ndim == 2 or (in_product and tensor.ndim > 1))
-        group = f"{kind} {sizes}" + (f"{_OF_ROWS}" if is_matrix and len(sizes) < 2 else "")
+        group = f"{kind} {sizes}" + (_OF_ROWS if is_matrix and len(sizes) < 2 else "")
         rank = self._ranks[group] = self._ranks.get(group, -1) + 1
         key = self.keys[id(tensor)] = f"{group} {rank}"
         with _unseen():
             if kind == "spectral":
-                self._fill_waiting(self._spectral[id(tensor)].weight)
-                self._spectral[id(tensor)].compute()
+                vectors = self._spectral[id(tensor)]
+                self._fill_within(vectors.weight, [], False)
+                vectors.compute()
             elif kind == "drawn":
                 tensor.detach().copy_(self._drawn[group][rank])
             elif kind == "state":

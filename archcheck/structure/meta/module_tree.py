@@ -107,7 +107,6 @@ def set_training(model: nn.Module, training: bool) -> None:
             pass
     for module in modules:
         module.training = training
-        module.training = training
 
 
 def _has_method(module: nn.Module, name: str) -> bool:

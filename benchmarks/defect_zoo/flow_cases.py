@@ -196,8 +196,8 @@ REWRITES = [
         "distribution made in the constructor",
         (
             "        self.steps = nn.ModuleList()\n",
-            """        self.register_buffer("loc", torch.zeros(DIM))
-        self.register_buffer("one", torch.ones(DIM))
+            """        self.register_buffer("loc", torch.zeros(DIM), persistent=False)
+        self.register_buffer("one", torch.ones(DIM), persistent=False)
         self.steps = nn.ModuleList()
 """,
         ),

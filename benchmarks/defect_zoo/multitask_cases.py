@@ -302,16 +302,19 @@ class Outputs:
         (RETURN, 'return {"parts": losses, "maps": maps, "logits": logits, "loss": weighed + losses["balance"]}'),
     ),
     rewrite(
-        "maps gathered by a comprehension",
+        "stages and maps from a generator",
         (
             ENCODE,
-            """        features = [image]
-        for stage in self.stages:
-            features.append(stage(features[-1]))
-        maps = [head(x) for head, x in zip(self.maps, features[1:], strict=True)]
-        return features[-1], [functional.interpolate(one, image.shape[2:], mode="bilinear") for one in maps]
+            """        found = list(self.steps(image))
+        return found[-1][0], [functional.interpolate(one, image.shape[2:], mode="bilinear") for _, one in found]
+
+    def steps(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        for stage, head in zip(self.stages, self.maps, strict=True):
+            x = stage(x)
+            yield x, head(x)
 """,
         ),
+        ("import torch\n", "from collections.abc import Iterator\n\nimport torch\n"),
     ),
     rewrite(
         "upsampled by modules",

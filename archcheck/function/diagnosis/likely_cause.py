@@ -33,7 +33,8 @@ from archcheck.function.diagnosis.substitutions import Substitution, Substitutio
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.exact_computation import exact_computation
-from archcheck.function.fingerprint.preparation import NetworkFactory, prepare_for_filling
+from archcheck.function.fingerprint.preparation import NetworkFactory
+from archcheck.function.fingerprint.written_constants import prepare_network
 from archcheck.function.records import DifferingCall
 from archcheck.function.tolerances import TOLERANCE
 
@@ -83,7 +84,7 @@ class _Search:
         """Build the network once more, to run another kind of pass of it, where that can be done in time."""
         self._budget.require(self._rerun_sec)
         target = TargetCall(replace(self._call, kind=kind), TOLERANCE[self._config.precision])
-        return Rerun(prepare_for_filling(self._build, self._config), self._config, target, self._budget)
+        return Rerun(prepare_network(self._build, self._config), self._config, target, self._budget)
 
     def cause(self) -> str | None:
         """Return the first substitution that fits, in words."""

@@ -3,8 +3,9 @@
 - `number_pool` has the fixed numbers: `fixed_inputs` and, by `weight_filler` in the order of their first use, weights
   are made of them, and `deterministic_random` replaces random draws by them. `spectral_norm` has vectors that go with
   a weight.
-- `config` says how a network is run, `preparation` builds one to be filled, `exact_computation` sets torch, and
-  `double_precision` what a network asks of it. `storages` tells tensors by their memory.
+- `config` says how a network is run, `preparation` builds one to be filled, `written_constants` finds which
+  of its constants are state, `exact_computation` sets torch, and `double_precision` what a network asks of it.
+  `storages` tells tensors by their memory.
 - `fingerprint` has it run by `forward_pass`, `gradients`, `large_values` and `other_weights`, between which
   `network_state` puts it back; `call_digests` reads what its modules return, `digests` makes numbers of tensors, and
   `record_assembly` makes the record.

@@ -257,7 +257,7 @@ class DeterministicRandom(TorchDispatchMode):
         self,
         draws: DrawSequence,
         note: Callable[[str], None] | None = None,
-        use: Callable[[Any, Any], object] | None = None,
+        use: Callable[[Any, Any, Any], object] | None = None,
         *,
         traces_draws: bool = False,
     ) -> None:
@@ -276,7 +276,7 @@ class DeterministicRandom(TorchDispatchMode):
         if not isinstance(func, torch._ops.OpOverload):
             return func(*args, **(kwargs or {}))
         if self._use is not None:
-            self._use(func, args)
+            self._use(func, args, kwargs or {})
         out = self._call(func, args, kwargs or {})
         if self._traces_draws:
             self._trace(func, args, out)

@@ -14,13 +14,13 @@ from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.gradients import GradientStep, run_gradient_step
 from archcheck.function.fingerprint.large_values import LargeValuePass
 from archcheck.function.fingerprint.other_weights import OutputSigns, run_other_weights
-from archcheck.function.fingerprint.preparation import NetworkFactory, PreparedNetwork, prepare_for_filling
+from archcheck.function.fingerprint.preparation import NetworkFactory, PreparedNetwork
 from archcheck.function.fingerprint.record_assembly import RunResults, assemble_record
+from archcheck.function.fingerprint.written_constants import prepare_network
 from archcheck.function.records import FunctionRecord, HealthRecord
 from archcheck.network.isolation import raised_recursion_limit
 
 _STEP_COUNTER: Final = "num_batches_tracked"
-_WRITTEN: Final = Digest(0.0, 1.0, 1.0)  # of what a step writes to without changing it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ def fingerprint(build: NetworkFactory, config: FingerprintConfig, probe: HealthP
         NotMeasured: it has weights that can't be filled.
     """
     with exact_computation(config.device):
-        return FingerprintRun(prepare_for_filling(build, config), config, probe).run()
+        return FingerprintRun(prepare_network(build, config), config, probe).run()
 
 
 def fingerprint_in_eval_mode(build: NetworkFactory, config: FingerprintConfig) -> FunctionRecord:
     """Build a network and run its eval pass only. Raises as `fingerprint`."""
     with exact_computation(config.device):
-        return FingerprintRun(prepare_for_filling(build, config), config).run(only_eval=True)
+        return FingerprintRun(prepare_network(build, config), config).run(only_eval=True)
 
 
 class FingerprintRun:
@@ -109,12 +109,17 @@ class FingerprintRun:
             results.other_pass = run_other_weights(runner, signs)
 
     def _changed(self) -> dict[str, Digest]:
-        """Return what the step in train mode has changed without a gradient, but for batch norm's counter of steps."""
-        state, computes = self.runner.state, self.runner.filler.computes
-        changed = [(name, new) for name, new in state.changed() if not computes(new)]
-        found = {name: digest(new) for name, new in changed if not name.endswith(_STEP_COUNTER)}
-        computed = {name: one for name, (one, _) in state.saved_buffers.items() if computes(one)}
-        found |= {name: _WRITTEN for name, one in computed.items() if one in state.written}
+        """Return what the step in train mode has changed without a gradient, but for batch norm's counter of steps.
+
+        What is computed for a weight has nothing to change: it's told how often it was written to.
+        """
+        state, network = self.runner.state, self._network
+        found = {name: digest(new) for name, new in state.changed() if not name.endswith(_STEP_COUNTER)}
+        saved = {**network.params, **{name: buffer for name, (buffer, _) in state.saved_buffers.items()}}
+        for name, one in saved.items():
+            if self.runner.filler.computes(one):
+                num_writes = float(state.num_writes(one)) or float(name in found)
+                found[name] = Digest(0.0, num_writes, num_writes)
         return {name: one for name, one in found.items() if one is not None}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,9 +130,9 @@ class PassRunner:
             stack.enter_context(self._innermost_mode())
             yield
 
-    def _note_call(self, func: Any, args: Any) -> None:
-        self.filler.fill_used_below(func, args)
-        self.state.note_call(func, args)
+    def _note_call(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
+        self.filler.fill_used_below(func, args, kwargs)
+        self.state.note_call(func, args, kwargs)
 
     def _adjust_gain(self, weight: Tensor, out: Any) -> bool:
         """Scale a weight where its layer's output is far too small or too large. Returns whether it was scaled."""

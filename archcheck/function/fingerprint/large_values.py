@@ -33,7 +33,7 @@ class LargeValuePass:
         runner.state.restore()  # a step may have changed them
         self._runner, self._num_calls = runner, num_calls
         params = runner.network.params.values()
-        vectors = [one for one in params if len(squeezed_shape(one.shape)) < 2 and id(one) in runner.filler.keys]
+        vectors = [one for one in params if len(squeezed_shape(one.shape)) < 2 and runner.filler.is_weight(one)]
         self._vectors = [(one, one.detach().clone()) for one in vectors]
         self.factor = LARGE_FACTORS[0]
 

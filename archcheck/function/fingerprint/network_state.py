@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ class NetworkState:
         self._network, self._filler = network, filler
         self.saved_buffers: dict[str, tuple[Tensor, Tensor]] = {}
         self.written = StorageSet()
+        self._num_writes: Counter[int | None] = Counter()  # by memory
         self._attributes: NetworkSnapshot | None = None
         self._params = {name: (one, one.detach(), one.requires_grad) for name, one in network.params.items()}
         self._constants = {
@@ -51,14 +53,14 @@ class NetworkState:
         }
         self._unwritten.clear()
 
-    def note_call(self, func: Any, args: Any) -> None:
+    def note_call(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
         """Note what a function below autograd is about to write to."""
-        for position in _written_positions(func) or _undeclared_positions(func, args):
-            for one in _tensors(args[position]) if position < len(args) else ():
-                self.written.add(one)
-                key = storage_key(one)
-                if not self.saved_buffers and key in self._buffers and key not in self._unwritten:
-                    self._unwritten[key] = self._buffers[key].detach().clone()
+        for one in _about_to_be_written(func, args, kwargs):
+            self.written.add(one)
+            key = storage_key(one)
+            self._num_writes[key] += 1
+            if not self.saved_buffers and key in self._buffers and key not in self._unwritten:
+                self._unwritten[key] = self._buffers[key].detach().clone()
 
     def begin_forward(self) -> None:
         """Take what was written so far for the work of `train()` or `eval()`, which may merge weights and part them."""
@@ -78,6 +80,10 @@ class NetworkState:
             if not _holds_the_same(new, old):
                 yield name, new
         yield from (one for one in self._written_params() if one[0] not in self._switched)
+
+    def num_writes(self, tensor: Tensor) -> int:
+        """Return how often a parameter or a buffer was written to since the network was put back."""
+        return self._num_writes[storage_key(tensor)]
 
     def _written_params(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the parameters that were written to, or got other memory, since the network was put back."""
@@ -101,14 +107,15 @@ class NetworkState:
                 if param.requires_grad is not requires_grad:
                     param.requires_grad_(requires_grad)
         self.written.clear()
+        self._num_writes.clear()
 
     def _restore_param(self, name: str, param: Tensor) -> None:
         param = param if param.is_leaf else param.detach_()
         param.data = self._params[name][1]
-        if name in self._constants:
-            param.data.copy_(self._constants[name])
-        elif id(param) in self._filler.keys:
+        if id(param) in self._filler.keys:
             self._filler.refill(param)
+        elif name in self._constants:
+            param.data.copy_(self._constants[name])
 
 
 def _holds_the_same(new: Tensor, old: Tensor) -> bool:
@@ -132,15 +139,19 @@ _STATISTICS: Final = (3, 4)  # the positions of the running mean and variance, w
 _IS_TRAINING: Final = 5
 
 
-def _undeclared_positions(func: Any, args: Any) -> tuple[int, ...]:
-    is_training = func.overloadpacket.__name__ in _BATCH_NORMS and len(args) > _IS_TRAINING and args[_IS_TRAINING]
-    return _STATISTICS if is_training else ()
+def _about_to_be_written(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Iterator[Tensor]:
+    """Yield the tensors that a function of aten writes to."""
+    for position, name in _written_arguments(func):
+        value = args[position] if position < len(args) else kwargs.get(name)
+        yield from _tensors(value)
+    if func.overloadpacket.__name__ in _BATCH_NORMS and len(args) > _IS_TRAINING and args[_IS_TRAINING]:
+        yield from (args[position] for position in _STATISTICS if isinstance(args[position], Tensor))
 
 
 @lru_cache(maxsize=2048)
-def _written_positions(func: Any) -> tuple[int, ...]:
-    """Return the positions of the arguments that a function of aten writes to; those by keyword are always new."""
+def _written_arguments(func: Any) -> tuple[tuple[int, str], ...]:
+    """Return the positions and names of the arguments that a function of aten writes to."""
     if not func._schema.is_mutable:
         return ()
     arguments = enumerate(func._schema.arguments)
-    return tuple(i for i, one in arguments if one.alias_info is not None and one.alias_info.is_write)
+    return tuple((i, one.name) for i, one in arguments if one.alias_info is not None and one.alias_info.is_write)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from archcheck.function.fingerprint.deterministic_random import DeterministicRan
 from archcheck.function.fingerprint.digests import digest
 from archcheck.function.fingerprint.double_precision import built_in
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs
-from archcheck.function.fingerprint.spectral_norm import find_spectral_vectors
+from archcheck.function.fingerprint.spectral_norm import SpectralVectors, find_spectral_vectors
 from archcheck.function.fingerprint.storages import storage_key
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.structure.meta.building import build_seeded
@@ -41,8 +42,11 @@ class PreparedNetwork:
     Attributes:
         filled: the parameters that get fixed values: all but constants that aren't trained, such as a fixed filter.
         drawn_buffers: the buffers that start from random numbers.
+        spectral: the vectors of weights with a spectral norm.
         initial_values: by parameter name, a number for the values that a parameter starts from where they aren't
             drawn: the constant, or a check of the values; None for values that no number is known for.
+        may_be_state: the names of what is constant and is state only if train mode writes to it.
+        written: those of them that it does write to.
     """
 
     model: nn.Module
@@ -50,14 +54,17 @@ class PreparedNetwork:
     params: dict[str, Tensor]
     filled: dict[str, Tensor]
     drawn_buffers: list[Tensor] = field(default_factory=list)
+    spectral: list[SpectralVectors] = field(default_factory=list)
     initial_values: dict[str, float | None] = field(default_factory=dict)
+    may_be_state: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
 
     def make_filler(self, gains: Mapping[int, int] | None) -> WeightFiller:
         """Make the filler of all parameters that get fixed values, and of the buffers that can be filled."""
         params = (param for param in self.filled.values() if param.numel())
-        spectral = find_spectral_vectors(self.modules)
-        statistics, kernels = _statistics(self.modules), _kernels(self.modules)
-        return WeightFiller(params, statistics, gains or {}, self.drawn_buffers, spectral, kernels)
+        held = {**self.params, **self.buffers()}
+        state = [*_placeholders(self.modules), *((name, held[name]) for name in sorted(self.written))]
+        return WeightFiller(params, state, gains or {}, self.drawn_buffers, self.spectral, _kernels(self.modules))
 
     def buffers(self) -> dict[str, Tensor]:
         """Return the buffers by their names, as they are now: a network may replace them."""
@@ -82,17 +89,26 @@ def _kernels(modules: Mapping[str, nn.Module]) -> Iterator[Tensor]:
             yield weight
 
 
-def _statistics(modules: Mapping[str, nn.Module]) -> Iterator[Tensor]:
-    """Yield the buffers that a network keeps statistics in: those that start from a constant and are saved."""
-    for module in modules.values():
+_NEUTRAL: Final = (0.0, 1.0)  # the values that state starts from, as running statistics do
+
+
+def _placeholders(modules: Mapping[str, nn.Module]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the buffers that wait for other values, by name: those of zeros or ones that are saved."""
+    for name, buffer in _saved_constants(modules):
+        if float(buffer.reshape(-1)[0]) in _NEUTRAL:
+            yield name, buffer
+
+
+def _saved_constants(modules: Mapping[str, nn.Module]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the saved buffers, by name, that have one value everywhere."""
+    for module_name, module in modules.items():
         for name, buffer in module._buffers.items():
             if buffer is None or name in module._non_persistent_buffers_set:
                 continue
             dense = buffer.layout is torch.strided and not buffer.is_nested
-            if dense and buffer.is_floating_point() and buffer.ndim and buffer.numel():
-                low, high = torch.aminmax(buffer)
-                if low == high and bool(torch.isfinite(low)):
-                    yield buffer
+            constant = _constant_of(buffer) if dense and buffer.ndim else None
+            if constant is not None and math.isfinite(constant):
+                yield f"{module_name}.{name}" if module_name else name, buffer
 
 
 def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: str = "") -> PreparedNetwork:
@@ -125,14 +141,18 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
         for name, param in undrawn.items()
         if id(param) not in constant
     }
-    settings = {id(one.weight): one.setting for one in find_spectral_vectors(modules)}
+    may_be_state = {name for name, one in undrawn.items() if id(one) in constant and one.ndim and _has_one_value(one)}
+    may_be_state |= {name for name, one in _saved_constants(modules) if float(one.reshape(-1)[0]) not in _NEUTRAL}
+    spectral = list(find_spectral_vectors(modules, random.is_drawn))
+    settings = {id(one.weight): one.setting for one in spectral}
     initial_values |= {name: settings[id(one)] for name, one in params.items() if id(one) in settings}
     drawn = [name for name, one in named_buffers(modules).items() if one.is_floating_point() and random.is_drawn(one)]
     _convert(modules, config.dtype, config.device, constant)
     filled = {name: param for name, param in params.items() if id(param) not in constant}
     buffers = named_buffers(modules)
+    drawn_buffers = [buffers[name] for name in drawn if name in buffers]
     return PreparedNetwork(
-        model, modules, params, filled, [buffers[name] for name in drawn if name in buffers], initial_values
+        model, modules, params, filled, drawn_buffers, spectral, initial_values, frozenset(may_be_state)
     )
 
 

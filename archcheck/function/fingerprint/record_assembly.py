@@ -111,8 +111,11 @@ class _NumbersWithin:
         keys = self._param_keys[module_name]
         none = Digest(0.0, 0.0, 0.0)
         gradients = {key: self._gradients.get(name, none) for name, key in keys.items() if self._is_trained[name]}
-        filled = {name: key for name, key in keys.items() if name in self._network.filled}
-        initial_values = {key: self._network.initial_values.get(name) for name, key in filled.items()}
+        initial_values = {
+            key: self._network.initial_values.get(name)
+            for name, key in keys.items()
+            if name in self._network.filled and not self._filler.computes(self._network.params[name])
+        }
         has_initial = any(one is not None for one in initial_values.values())
         prefix = f"{module_name}." if module_name else ""
         changed = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +22,11 @@ from archcheck.function.fingerprint.storages import storage_key, untransformed
 
 # Attributes and functions through which a tensor is seen, which read no values; what reads the view reads the tensor.
 _VIEW_ATTRIBUTES: Final = frozenset({"real", "imag"})  # of a complex weight, which are another kind of numbers
-_VIEW_NAMES: Final = "detach t transpose permute unsqueeze squeeze view expand swapaxes swapdims movedim"
+_VIEW_NAMES: Final = (
+    "detach t transpose permute unsqueeze squeeze view expand swapaxes swapdims movedim moveaxis reshape flatten "
+    "unflatten ravel view_as reshape_as expand_as broadcast_to narrow select unbind split chunk tensor_split diagonal "
+    "contiguous adjoint __getitem__"
+)
 # Functions that read no values of a tensor.
 _QUERY_NAMES: Final = (
     "size dim numel stride is_contiguous data_ptr element_size storage_offset requires_grad_ type_as new_zeros "
@@ -30,13 +34,32 @@ _QUERY_NAMES: Final = (
     "is_floating_point is_complex ndimension nelement"
 )
 _QUERIES: Final = frozenset([*_QUERY_NAMES.split(), *_VIEW_NAMES.split()])
-_QUERIES_OF_ATEN: Final = frozenset([*_QUERIES, "alias", "is_same_size", "sym_size", "sym_numel", "sym_stride"])
+# Functions below autograd that do neither; what copies, such as `reshape` where it has to, is none of them.
+_QUERIES_OF_ATEN: Final = _QUERIES.difference(["contiguous", "reshape", "flatten", "ravel"]).union(
+    {"alias", "slice", "split_with_sizes", "_reshape_alias", "_unsafe_view"},
+    {"is_same_size", "sym_size", "sym_numel", "sym_stride"},
+)
 _PRODUCTS_OF_ATEN: Final = frozenset({"convolution", "_convolution", "mm", "addmm", "bmm", "baddbmm", "linear"})
 _OF_ROWS: Final = " of rows"  # a weight whose shape has one size only, used as a matrix
-_STATISTICS_SPREAD: Final = 0.3
+_STATE_SPREAD: Final = 0.3
 _USUAL_SPREAD: Final = (0.35, 4.0)  # of a layer's output, which needs no gain
 _WANTED_SPREAD: Final = 0.5
 _MAX_GAIN: Final = 2  # a larger one would saturate the next layer
+
+
+class _State(NamedTuple):
+    """The last part of a tensor's name, and the constant that it starts from."""
+
+    name: str
+    start: float
+
+    @property
+    def role(self) -> str:
+        """What tells it from other state of its shape, in whatever order they are read: batch norm's are known."""
+        return self.name if self.name in _OF_BATCH_NORM else f"of {self.start:g}"
+
+
+_OF_BATCH_NORM: Final = frozenset({"running_mean", "running_var", "weight", "bias"})
 
 
 class WeightFiller:
@@ -48,7 +71,8 @@ class WeightFiller:
 
     Args:
         params: parameters, which all get other numbers.
-        statistics: buffers that start from a constant, which get numbers around it.
+        state: by name, tensors that start from a constant and wait for another value, which get numbers around the
+            constant.
         drawn: buffers that start from random numbers, which get those of the next of their shape that was built.
         spectral: the vectors of weights with a spectral norm, which are made for the weight's numbers.
         kernels: weights of layers that multiply data with them, however the network itself uses them.
@@ -62,7 +86,7 @@ class WeightFiller:
     def __init__(
         self,
         params: Iterable[Tensor],
-        statistics: Iterable[Tensor],
+        state: Iterable[tuple[str, Tensor]],
         gains: Mapping[int, int],
         drawn: Iterable[Tensor] = (),
         spectral: Iterable[SpectralVectors] = (),
@@ -70,12 +94,17 @@ class WeightFiller:
     ) -> None:
         self._kernels = set(map(id, kernels))
         self._waiting: dict[int | None, tuple[str, Tensor]] = {}
-        self._spectral = {id(vector): one for one in spectral for vector in (one.left, one.right)}
+        self._spectral = {id(vector): one for one in spectral for vector in one.tensors()}
         self._filled: list[Tensor] = []
         self._drawn: dict[str, list[Tensor]] = {}
-        for kind, tensors in (("weight", params), ("state", statistics), ("drawn", drawn)):
-            for one in tensors:
-                self._wait(one, kind)
+        self._state: dict[int, _State] = {}  # by identity
+        for one in params:
+            self._wait(one, "weight")
+        for name, one in state:
+            self._state[id(one)] = _State(name.rpartition(".")[2], float(one.detach().reshape(-1)[0]))
+            self._wait(one, "state")
+        for one in drawn:
+            self._wait(one, "drawn")
         self._waiting.pop(None, None)
         self._ranks: dict[str, int] = {}
         self._num_weights = 0
@@ -105,16 +134,27 @@ class WeightFiller:
         self._fill_within(values, filled, in_product)
         return filled
 
-    def fill_used_below(self, func: Any, args: Any) -> None:
+    def fill_used_below(self, func: Any, args: Any, kwargs: Any) -> None:
         """Fill the tensors among the arguments of a function below autograd that are still to be filled."""
         name = func.overloadpacket.__name__
         if self._waiting and name not in _QUERIES_OF_ATEN:
-            self._fill_within(args, [], name in _PRODUCTS_OF_ATEN)
+            self._fill_within((args, kwargs), [], name in _PRODUCTS_OF_ATEN)
 
-    def refill(self, tensor: Tensor) -> None:
+    def is_weight(self, tensor: Tensor) -> bool:
+        """Return whether a tensor got the numbers of a weight."""
+        return self.keys.get(id(tensor), "").startswith("weight ")
+
+    def refill(self, param: Tensor) -> None:
         """Give a parameter its numbers once more."""
+        key = self.keys[id(param)]
         with _unseen():
-            _fill_param(tensor, self.keys[id(tensor)], self._gain_of(tensor))
+            if self.computes(param):
+                self._spectral[id(param)].compute()
+            elif id(param) in self._state:
+                param.detach().fill_(self._state[id(param)].start)
+                perturb_state(param.detach(), key)
+            else:
+                _fill_param(param, key, self._gain_of(param))
 
     def _gain_of(self, tensor: Tensor) -> int:
         return self.gains.get(self.positions.get(id(tensor), -1), 0)
@@ -129,9 +169,9 @@ class WeightFiller:
             for one in set(self._spectral.values()):
                 one.compute()
 
-    def computes(self, buffer: Tensor) -> bool:
-        """Return whether a buffer is computed for a weight, so that a step has nothing to change in it."""
-        return id(buffer) in self._spectral
+    def computes(self, tensor: Tensor) -> bool:
+        """Return whether a tensor is computed for a weight, so that a step has nothing to change in it."""
+        return id(tensor) in self._spectral
 
     def scale(self, weight: Tensor, gain: int) -> None:
         """Multiply a weight that was filled by `2**gain`, and remember that."""
@@ -163,6 +203,8 @@ class WeightFiller:
         in_product = in_product or id(tensor) in self._kernels
         is_matrix = kind == "weight" and (len(sizes) > 1 or tensor.ndim == 2 or (in_product and tensor.ndim > 1))
         group = f"{kind} {sizes}" + (_OF_ROWS if is_matrix and len(sizes) < 2 else "")
+        if kind == "state":
+            group = f"{kind} {self._state[id(tensor)].role} {sizes}"
         rank = self._ranks[group] = self._ranks.get(group, -1) + 1
         key = self.keys[id(tensor)] = f"{group} {rank}"
         with _unseen():
@@ -173,7 +215,7 @@ class WeightFiller:
             elif kind == "drawn":
                 tensor.detach().copy_(self._drawn[group][rank])
             elif kind == "state":
-                perturb_statistics(tensor.detach(), key)
+                perturb_state(tensor.detach(), key)
             else:
                 self._filled.append(tensor)
                 _fill_param(tensor, key, self.gains.get(self._num_weights, 0) if is_matrix else 0)
@@ -199,11 +241,11 @@ def _fill_param(param: Tensor, key: str, gain: int) -> None:
         values.copy_(packed)
 
 
-def perturb_statistics(buffer: Tensor, key: str) -> None:
+def perturb_state(state: Tensor, key: str) -> None:
     """Give each channel a value of its own, around the constant that a running statistic starts from."""
-    noise = uniform(buffer.shape, key, buffer.device).to(buffer.dtype)
-    scale = torch.where(buffer == 0, torch.ones_like(buffer), buffer.abs())
-    buffer.add_(noise * scale, alpha=_STATISTICS_SPREAD)
+    noise = uniform(state.shape, key, state.device).to(state.dtype)
+    scale = torch.where(state == 0, torch.ones_like(state), state.abs())
+    state.add_(noise * scale, alpha=_STATE_SPREAD)
 
 
 class FillOnFirstUse(TorchFunctionMode):

@@ -13,7 +13,8 @@ from archcheck.function.digested_layers import layers_of
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.exact_computation import exact_computation
 from archcheck.function.fingerprint.fingerprint import FingerprintRun, fingerprint
-from archcheck.function.fingerprint.preparation import NetworkFactory, prepare_for_filling
+from archcheck.function.fingerprint.preparation import NetworkFactory
+from archcheck.function.fingerprint.written_constants import prepare_network
 from archcheck.function.records import FunctionRecord
 from archcheck.function.section import rounded
 from archcheck.spec.inputs import ForwardInput, make_forward_input, parse_input
@@ -66,7 +67,7 @@ def drawn_in(build: NetworkFactory, pattern: Any = ROWS) -> dict[str, str]:
     """What drew random numbers in eval mode, by the module that did."""
     config = FingerprintConfig(inputs_of(pattern))
     with exact_computation():
-        run = FingerprintRun(prepare_for_filling(build, config), config)
+        run = FingerprintRun(prepare_network(build, config), config)
         run.run()
     return dict(run.runner.watcher.draws)
 

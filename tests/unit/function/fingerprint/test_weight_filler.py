@@ -155,7 +155,7 @@ def test_a_view_of_a_weight_fills_it() -> None:
 
 def test_statistics_are_spread_around_the_constant_that_they_start_from() -> None:
     mean, variance = torch.zeros(64, dtype=torch.float64), torch.ones(64, dtype=torch.float64)
-    filler = WeightFiller([], [mean, variance], {})
+    filler = WeightFiller([], [("norm.running_mean", mean), ("norm.running_var", variance)], {})
     filler.fill_unused()
     assert 0 < float(mean.abs().max()) <= 0.3
     assert 0.7 <= float(variance.min()) < float(variance.max()) <= 1.3

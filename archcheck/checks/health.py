@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from archcheck.checks.check import Check, CheckContext, Needs
 from archcheck.checks.outcome import Outcome
@@ -13,14 +13,17 @@ from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.models import Health, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
-from archcheck.text.words import listed
+from archcheck.text.words import close_names, listed
 from archcheck.text.yaml_flow import format_flow
 
 _SHOWN = 4
 
 
-def check_health(spec_file: SpecFile, record: HealthRecord) -> list[Mismatch]:
-    """Return a mismatch for everything that no sound network does and that the spec's `health` doesn't allow."""
+def check_health(spec_file: SpecFile, record: HealthRecord, modules: Collection[str]) -> list[Mismatch]:
+    """Return a mismatch for everything that no sound network does and that the spec's `health` doesn't allow.
+
+    An exception that speaks of none of the `modules` and of no tensor of theirs is a mismatch, too.
+    """
     written = spec_file.spec.health
     allowed = written if isinstance(written, Health) else Health()
     keys: Keys = ("health",) if isinstance(written, Health) else ("build",)
@@ -33,6 +36,7 @@ def check_health(spec_file: SpecFile, record: HealthRecord) -> list[Mismatch]:
         *_unused(record, allowed, keys),
         *_not_finite(record, keys),
         *_unsaved(record, keys),
+        *_idle_exceptions(allowed, {*modules, *record.tensors}),
     ]
 
 
@@ -133,6 +137,19 @@ def _unsaved(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
         )  # fmt: skip
 
 
+def _idle_exceptions(allowed: Health, names: Collection[str]) -> Iterator[Mismatch]:
+    for key, patterns in allowed.model_dump().items():
+        for text in patterns:
+            pattern = parse_layer_key(text)
+            if not any(map(pattern.matches, names)):
+                close = [format_layer_key(name) for name in close_names(pattern.name, filter(None, names), limit=3)]
+                hint = f"did you mean {' or '.join(close)}?" if close else "remove it, if what it was for is gone"
+                yield Mismatch(
+                    ("health", key), text, "excuses nothing", "a module, a parameter or a buffer", "no such name",
+                    notes=(("note", hint),),
+                )  # fmt: skip
+
+
 def _is_allowed(name: str, patterns: Sequence[str]) -> bool:
     """Return whether a module, a module around it or a parameter's own name is among those excused."""
     parts = name.split(".") if name else []
@@ -183,13 +200,16 @@ class HealthCheck(Check):
             NotMeasured: it can't be run with fixed weights.
         """
         try:
-            _, record = context.network.function_of(context.spec_file)
+            trace, (_, record) = context.network.trace, context.network.function_of(context.spec_file)
         except BuildError as error:
             return Outcome((build_failure(context.spec.args, ("args",), error),))
         if record.health is None:
             assert record.crash is not None  # nothing else keeps the health from being looked at
             raise NotMeasured(f"the forward stopped under fixed weights: {describe_crash(record.crash)}")
-        return Outcome(tuple(check_health(context.spec_file, record.health)), notes=record.health.unseen)
+        return Outcome(
+            tuple(check_health(context.spec_file, record.health, [*trace.modules, *trace.aliases])),
+            notes=record.health.unseen,
+        )
 
 
 CHECK = HealthCheck()

@@ -71,6 +71,7 @@ class _Examination:
         return HealthRecord(
             draws, unrepeatable, mixing, changed, carried, left.updated, gradients.none, gradients.some,
             gradients.not_finite, unsaved, gradients.unseen,
+            frozenset([*self._runner.network.params, *self._runner.network.buffers()]),
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------- gradients
@@ -273,6 +274,7 @@ class _Examination:
         unregistered, is_trained = self._unregistered()
         if is_trained or (unregistered is None and not self._may_hold_unsaved_state()):
             return unregistered
+        lost = [name for name, _ in self._runner.state.changed() if name not in self._runner.network.saved_names()]
         try:
             twin = self._make_twin(copied=False)
             if not self._runner.state.has_changed and _hold_the_same(self._runner.network, twin.network):
@@ -282,10 +284,27 @@ class _Examination:
         except Exception as error:
             return one_line(error)
         ours, theirs = self._forwards_of_both(twin)
-        if ours.crash is not None or theirs.crash is not None or self._alike(ours.output, theirs.output):
+        if ours.crash is not None or theirs.crash is not None:
             return None
+        if self._alike(ours.output, theirs.output):
+            return self._lost_in_next_step(twin, lost)
         name = self._first_difference(ours.calls, theirs.calls)
         return unregistered or f"{name or 'the network'} computes with something that is no parameter and no buffer"
+
+    def _lost_in_next_step(self, twin: PassRunner, lost: Sequence[str]) -> str | None:
+        """Tell of buffers that a step has changed and nothing saves, if the next step comes out otherwise without."""
+        if not lost or not self._runner.config.train:
+            return None
+        with twin.watcher.watching(twin.network.modules):
+            ours, theirs = (one.forward(training=True, reset=False) for one in (self._runner, twin))
+        if ours.crash is not None or theirs.crash is not None:
+            return None
+        saved, there = self._runner.network.saved_names(), twin.network.buffers()
+        buffers = {name: one for name, one in self._runner.network.buffers().items() if name in saved and name in there}
+        same_state = all(_close(one, there[name], self._tolerance) for name, one in buffers.items())
+        if same_state and self._alike(ours.output, theirs.output):
+            return None
+        return f"the next step in train mode comes out otherwise without {listed(lost, 3)}, which isn't saved"
 
     def _may_hold_unsaved_state(self) -> bool:
         """Return whether the network may hold anything that its state_dict doesn't know of."""

@@ -60,6 +60,7 @@ class HealthRecord:
         not_finite: parameters whose gradient isn't finite.
         unsaved: how a network that was rebuilt from its state_dict differs.
         unseen: what could not be looked at, each in a line.
+        tensors: the names of all parameters and buffers.
     """
 
     draws: Mapping[str, str] = field(default_factory=dict)
@@ -73,6 +74,7 @@ class HealthRecord:
     not_finite: tuple[str, ...] = ()
     unsaved: str | None = None
     unseen: tuple[str, ...] = ()
+    tensors: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,4 +256,21 @@ UNSAVED = {
         "state_dict: doesn't bring the network back", BACK,
         "scales holds a Parameter that is no part of the network",
     ),
+    "a-running-sum-that-is-not-saved": Defect(
+        """
+        class Net(Base):
+            def more(self):
+                self.register_buffer("sums", torch.randn(16), persistent=False)
+                self.register_buffer("mean", torch.zeros(16))
+            def forward(self, x):
+                x = self.stem(x)
+                if self.training:
+                    with torch.no_grad():
+                        self.sums.mul_(0.9).add_(x.mean(0))
+                        self.mean.copy_(self.sums * 0.1)
+                return self.head(x - self.mean)
+        """,
+        "state_dict: doesn't bring the network back", BACK,
+        "the next step in train mode comes out otherwise without sums, which isn't saved",
+    ),
 }  # fmt: skip

@@ -5,6 +5,18 @@ from __future__ import annotations
 from tests.integration.health.networks import Network
 
 SOUND = {
+    "the-last-mean-kept-to-be-looked-at": Network(
+        """
+        class Net(Base):
+            def more(self):
+                self.register_buffer("last", torch.zeros(16), persistent=False)
+            def forward(self, x):
+                x = self.stem(x)
+                if self.training:
+                    self.last.copy_(x.detach().mean(0))
+                return self.head(x)
+        """,
+    ),
     "a-head-that-starts-from-zeros": Network(
         """
         class Net(Base):

@@ -7,12 +7,19 @@ import pytest
 import archcheck
 from tests.integration.health.defects_in_forward import MIXING, RANDOM
 from tests.integration.health.defects_in_training import GRADIENTS
-from tests.integration.health.networks import PATH, Network, plant
+from tests.integration.health.networks import PATH, Network, labelled, plant
 from tests.integration.project import Project, messages
 
 NOISY = RANDOM["dropout-of-a-block-stays-on"].source
 MIXED = MIXING["softmax-layer-over-the-batch"].source
 UNUSED = GRADIENTS["a-branch-that-is-detached"].source
+BRANCHED = """
+class Net(Base):
+    def more(self):
+        self.branch = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16))
+    def forward(self, x):
+        return self.head(self.stem(x) + self.branch(x))
+"""
 
 
 @pytest.mark.parametrize(
@@ -38,7 +45,7 @@ def test_modules_globs_and_parameters_excuse(project: Project, source: str, heal
         (NOISY, "{allow_random: [head]}", "noise: draws random numbers in eval mode"),
         (NOISY, "{allow_random: []}", "noise: draws random numbers in eval mode"),
         (NOISY, "{allow_batch_dependent: ['**']}", "noise: draws random numbers in eval mode"),
-        (MIXED, "{allow_batch_dependent: [soft]}", "softmax: mixes the examples of a batch in eval mode"),
+        (MIXED, "{allow_batch_dependent: [stem]}", "softmax: mixes the examples of a batch in eval mode"),
         (UNUSED, "{allow_unused: [branch.0]}", "branch.2.weight: gets no gradient, nor does 1 more parameter"),
         (UNUSED, "{allow_unused: ['branch.*.weight']}", "branch.0.bias: gets no gradient, nor does 1 more parameter"),
     ],
@@ -49,6 +56,25 @@ def test_what_isnt_excused_fails_where_the_spec_says_what_is(
     plant(project, Network(source, more=f"health: {health}\n"))
     [message] = messages(project.run("-k", "health"), PATH)
     assert message[0] == f"{PATH}:3: {headline}"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "note"),
+    [
+        ("allow_unused", "brunch", "did you mean branch or branch.2 or branch.1?"),
+        ("allow_random", "noise.*", "remove it, if what it was for is gone"),
+        ("allow_batch_dependent", "softmax", "remove it, if what it was for is gone"),
+        ("allow_updates", "tracker.mean", "remove it, if what it was for is gone"),
+    ],
+)
+def test_what_excuses_nothing_is_told_with_names_that_are_close(
+    project: Project, key: str, text: str, note: str
+) -> None:
+    plant(project, Network(BRANCHED, more=f"health:\n  {key}: ['**', '{text}']\n"))
+    [message] = messages(project.run("-k", "health"), PATH)
+    assert message[0] == f"{PATH}:4: {text}: excuses nothing"
+    assert labelled(message, "expected") == ["a module, a parameter or a buffer"]
+    assert labelled(message, "note") == [note]
 
 
 def test_all_that_is_wrong_is_told_at_once(project: Project) -> None:

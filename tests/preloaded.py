@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from multiprocessing.reduction import DupFd
@@ -110,8 +111,13 @@ class PreloadedPopen:
         if self.stdin is not None:
             self.stdin.write(input)
             self.stdin.close()
+        watchdog = threading.Timer(timeout, self.kill) if timeout is not None else None
+        if watchdog is not None:
+            watchdog.start()
         output = self.stdout.read()
         self.wait(timeout)
+        if watchdog is not None:
+            watchdog.cancel()
         return output, None
 
     def send_signal(self, number: int) -> None:

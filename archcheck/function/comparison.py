@@ -59,7 +59,7 @@ def compare_function(
     numbers = comparison.expected_output if found.label is None else comparison.expected[found.label]
     call = ("", 0) if found.layer is None else (found.layer.name, found.layer.index)
     inner = None if found.inner is None else (found.inner.name, found.inner.index)
-    return FunctionDifference(mismatch, DifferingCall(*call, found.kind, numbers, inner))
+    return FunctionDifference(mismatch, DifferingCall(*call, found.kind, numbers, inner, comparison.expected_output))
 
 
 def _comparison_with(function: Function, record: FunctionRecord, is_live: bool) -> Comparison:

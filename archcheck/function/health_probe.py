@@ -296,7 +296,8 @@ class _Examination:
         if not lost or not self._runner.config.train:
             return None
         with twin.watcher.watching(twin.network.modules):
-            ours, theirs = (one.forward(training=True, reset=False) for one in (self._runner, twin))
+            options: dict[str, Any] = {"training": True, "reset": False, "make_inputs": self._negated}
+            ours, theirs = (one.forward(**options) for one in (self._runner, twin))
         if ours.crash is not None or theirs.crash is not None:
             return None
         saved, there = self._runner.network.saved_names(), twin.network.buffers()

@@ -157,10 +157,9 @@ def _health_probe(spec_file: SpecFile, build: NetworkFactory, config: Fingerprin
 
 def _config_from_section(spec: Spec, function: Function, device: torch.device) -> FingerprintConfig:
     """Return how a spec's section says that the network is run."""
-    gains = {int(position): gain for position, gain in function.gains.items()}
     inputs = make_forward_input(spec.function_input, function.at)
     return FingerprintConfig(
-        inputs, getattr(torch, function.precision), gains, float(function.large), function.train, device=device
+        inputs, getattr(torch, function.precision), function.gains, float(function.large), function.train, device=device
     )
 
 

@@ -21,6 +21,7 @@ _MACS_PER_ELEMENT: Final = 60  # that take as long as an element that a layer re
 _USUAL_COST: Final = 120 * 10**7  # multiply-adds of the whole batch, which take a fraction of a second
 _MAX_COST: Final = 15 * 10**9  # multiply-adds in what is left of 2 s of two cores in double precision
 _MARGIN: Final = 1.2  # machines are not alike
+_MIN_VALUES: Final = 8  # that a batch norm has of each channel: of two it makes 1 and -1, and rounding decides which
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class FunctionPlan:
         cost: of a forward of the whole batch, in multiply-adds.
         input: the pattern as a spec writes it, None where it's the spec's own.
         budget: time and memory, where more is needed than usual.
+        is_steady: whether each batch norm has enough values of each channel in train mode.
     """
 
     pattern: InputTree
@@ -41,6 +43,7 @@ class FunctionPlan:
     input: Any = None
     precision: str = "float64"
     budget: Mapping[str, str] | None = None
+    is_steady: bool = True
 
     def as_section(self) -> dict[str, Any]:
         """Return the first keys of a spec's `function`, without defaults."""
@@ -60,10 +63,11 @@ def plans(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> list[F
     """
     options = [*_at_own_sizes(pattern, trace)]
     least = min(options, key=lambda one: one.cost)
-    usual = next((one for one in options if one.cost <= _USUAL_COST), None)
+    usual = next((one for one in options if one.cost <= _USUAL_COST and one.is_steady), None)
     if usual is None:
         options += _at_smaller_images(pattern, trace, retrace)
-        usual = next((one for one in options if one.cost <= _USUAL_COST), min(options, key=lambda one: one.cost))
+        steady = [one for one in options if one.is_steady] or options
+        usual = next((one for one in steady if one.cost <= _USUAL_COST), min(steady, key=lambda one: one.cost))
     chosen = [_of_one(usual), usual, _of_one(least), least]
     different = [one for i, one in enumerate(chosen) if one not in chosen[:i]]
     return [_with_budget(one, trace) for one in different]
@@ -74,6 +78,17 @@ def cost_of(forward: ForwardRecord, trace: StructureTrace) -> int:
     layers = [call for call in forward.calls if not trace.modules[call.name].has_children]
     num_elements = sum(math.prod(call.output.shape) for call in layers if isinstance(call.output, TensorRecord))
     return forward.macs + _MACS_PER_ELEMENT * num_elements
+
+
+def _is_steady(forward: ForwardRecord, trace: StructureTrace, examples: int = 1, batch: int = 1) -> bool:
+    """Return whether every batch norm has enough values of each channel, with `examples` where `batch` were run."""
+    shapes = [
+        call.output.shape
+        for call in forward.calls
+        if "BatchNorm" in trace.modules[call.name].type_name and isinstance(call.output, TensorRecord)
+    ]
+    counts = (math.prod(shape) // shape[1] * examples // batch for shape in shapes if len(shape) > 1 and shape[1])
+    return all(count >= _MIN_VALUES for count in counts)
 
 
 def _of_one(plan: FunctionPlan) -> FunctionPlan:
@@ -113,10 +128,12 @@ def _at_own_sizes(pattern: InputTree, trace: StructureTrace) -> Iterator[Functio
     for forward in trace.forwards:
         batch = forward.sizes.get(BATCH)
         if batch is None:
-            yield FunctionPlan(pattern, dict(forward.sizes), cost_of(forward, trace))
+            steady = _is_steady(forward, trace)
+            yield FunctionPlan(pattern, dict(forward.sizes), cost_of(forward, trace), is_steady=steady)
             continue
         for examples in BATCHES:
-            yield FunctionPlan(pattern, {**forward.sizes, BATCH: examples}, cost_of(forward, trace) * examples // batch)
+            cost, steady = cost_of(forward, trace) * examples // batch, _is_steady(forward, trace, examples, batch)
+            yield FunctionPlan(pattern, {**forward.sizes, BATCH: examples}, cost, is_steady=steady)
 
 
 def _at_smaller_images(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> Iterator[FunctionPlan]:
@@ -134,7 +151,9 @@ def _at_smaller_images(pattern: InputTree, trace: StructureTrace, retrace: Retra
         if forward.crash is not None or [call.name for call in forward.calls] != [call.name for call in first.calls]:
             continue
         for examples in BATCHES if BATCH in first.sizes else ():
-            cost = cost_of(forward, trace) * examples // first.sizes[BATCH]
-            yield FunctionPlan(smaller, {**first.sizes, BATCH: examples}, cost, shape)
+            batch = first.sizes[BATCH]
+            cost, steady = cost_of(forward, trace) * examples // batch, _is_steady(forward, trace, examples, batch)
+            yield FunctionPlan(smaller, {**first.sizes, BATCH: examples}, cost, shape, is_steady=steady)
         if BATCH not in first.sizes:
-            yield FunctionPlan(smaller, dict(first.sizes), cost_of(forward, trace), shape)
+            steady = _is_steady(forward, trace)
+            yield FunctionPlan(smaller, dict(first.sizes), cost_of(forward, trace), shape, is_steady=steady)

@@ -35,6 +35,7 @@ class DifferingCall:
         kind: the first kind of number that differs.
         numbers: as they were recorded, by kind.
         inner: name and index of the first call before or inside it that differs, which has no numbers of its own.
+        whole: the numbers that were recorded of the network as a whole.
     """
 
     name: str
@@ -42,6 +43,7 @@ class DifferingCall:
     kind: str
     numbers: Mapping[str, float]
     inner: tuple[str, int] | None = None
+    whole: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class FunctionRecord:
         calls: in the order in which they returned in the eval pass, those of train mode only behind them; the
             network's own comes last.
         weights: the parameters in the order of their first use: name, and the key of the numbers that it got.
-        gains: by position among the weights, in the order of first use, the power of 2 that one is multiplied by.
+        gains: by a weight's sizes and how many of these were used before it, the power of 2 that it's multiplied by.
         large: the factor of biases and scales in the pass at large values.
         crash: where a pass died.
         stage: the pass that died: "eval", "train" or "backward".
@@ -95,7 +97,7 @@ class FunctionRecord:
 
     calls: tuple[CallDigest, ...]
     weights: Mapping[str, str] = field(default_factory=dict)
-    gains: Mapping[int, int] = field(default_factory=dict)
+    gains: Mapping[str, int] = field(default_factory=dict)
     large: float = 32.0
     health: HealthRecord | None = None
     crash: Crash | None = None

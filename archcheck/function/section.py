@@ -55,7 +55,7 @@ def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Ite
     for label, row in layers.items():
         row |= {"inside": inside[label]} if label in inside else {}
     output = rounded(record.root.numbers, precision) | ({"inside": inside[OUTPUT]} if OUTPUT in inside else {})
-    gains = {str(position): gain for position, gain in sorted(record.gains.items())}
+    gains = dict(sorted(record.gains.items()))
     large = {"large": int(record.large)} if record.large != Function.model_fields["large"].default else {}
     section = {**plan, **large, "gains": gains, "layers": {label: row for label, row in layers.items() if row}}
     kept = {key: value for key, value in section.items() if value or key == "train"}

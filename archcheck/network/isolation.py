@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from archcheck.network.torch_state import cpu_by_default, preserved_state
 
@@ -24,7 +25,7 @@ def isolated_user_code() -> Iterator[None]:
     try:
         with (
             preserved_state(), _kept_module_hooks(), torch.inference_mode(False), torch.no_grad(), _uncompiled(),
-            cpu_by_default(),
+            _traced_without_modes(), cpu_by_default(),
         ):  # fmt: skip
             yield
     finally:
@@ -69,6 +70,28 @@ def _uncompiled() -> Iterator[None]:
             yield
     finally:
         torch.compile = compile_
+
+
+@contextmanager
+def _traced_without_modes() -> Iterator[None]:
+    """Let `torch.jit.trace` see a network's operations, which modes would hide from it or add to.
+
+    On meta it refuses, so that the network is built for real.
+    """
+    trace = torch.jit._trace._trace_impl
+
+    def trace_plainly(func: Any, example_inputs: Any = None, *args: Any, **kwargs: Any) -> Any:
+        params = list(func.parameters()) if isinstance(func, nn.Module) else []
+        if any(isinstance(one, Tensor) and one.is_meta for one in [*tree_leaves(example_inputs), *params]):
+            raise NotImplementedError("torch.jit.trace: attempted to run this operator with Meta tensors")
+        with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():
+            return trace(func, example_inputs, *args, **kwargs)  # type: ignore[no-untyped-call]
+
+    torch.jit._trace._trace_impl = trace_plainly
+    try:
+        yield
+    finally:
+        torch.jit._trace._trace_impl = trace
 
 
 @contextmanager

@@ -110,7 +110,7 @@ class Function(Section):
         default=32, description="by what biases and scales are multiplied for large values; less where 32 is too much"
     )
     gains: dict[str, Annotated[int, Field(strict=True)]] = Field(
-        default={}, description="of the n-th weight in the order of use: the power of 2 that it's larger by"
+        default={}, description="of a weight, by sizes and number in the order of use: the power of 2 it's larger by"
     )
     layers: dict[str, Digests] = Field(default={}, description="module name, or name[k] of its k-th call")
     output: Digests | None = _key("of the network as a whole")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from archcheck.errors import DimError
 from archcheck.findings import Keys
@@ -11,6 +13,8 @@ from archcheck.spec.inputs import input_names, iter_input_patterns
 from archcheck.spec.models import Function, Spec
 from archcheck.spec.values import iter_tensor_patterns
 from archcheck.text.words import key_text, shown, unknown
+
+_WEIGHT: Final = re.compile(r"\d+(?:x\d+)*@\d+")
 
 
 def check_spec(spec: Spec) -> list[tuple[Keys, str]]:
@@ -63,7 +67,7 @@ def _check_training(spec: Spec) -> Iterator[tuple[Keys, str]]:
 
 
 def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
-    """Check that `at` has a size for each dimension of the input and no other, and that gains go by number."""
+    """Check that `at` has a size for each dimension of the input and no other, and that gains go by weights."""
     if not isinstance(spec.function, Function):
         return
     names = input_names(spec.function_input)
@@ -73,9 +77,10 @@ def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
     missing = [name for name in names if name not in spec.function.at]
     if missing:
         yield ("function",), f"expected at: {{{missing[0]}: 2}}, the size that {missing[0]} had"
-    for position in spec.function.gains:
-        if not position.isdecimal():
-            yield ("function", "gains", position), f"expected the number of a weight, found {shown(position)}"
+    for weight in spec.function.gains:
+        if not _WEIGHT.fullmatch(weight):
+            expected = "expected a weight's sizes and its number, as 16x3x3x3@0"
+            yield ("function", "gains", weight), f"{expected}, found {shown(weight)}"
 
 
 def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:

@@ -225,7 +225,8 @@ def _is_scaled(a: ValueRecord | None, b: ValueRecord | None, a_batch: int, b_bat
 @contextmanager
 def _in_eval_mode(model: nn.Module, modules: Mapping[str, nn.Module]) -> Iterator[None]:
     """Put a network into eval mode, directly unless a module has its own `eval()` or `train()`; compile nothing."""
-    before = [(vars(module), module.training) for module in modules.values()]
+    switched = [one for one in modules.values() if hasattr(one, "training")]  # what TorchScript has frozen has no mode
+    before = [(vars(one), one.training) for one in switched]
     if any(type(m).train is not nn.Module.train or type(m).eval is not nn.Module.eval for m in modules.values()):
         set_training(model, False)
     else:

@@ -338,7 +338,7 @@ FAULTS = [
     ("  at: ", "  precision: half\n  at: ", r"precision: expected 'float64' or 'float32', found 'half'"),
     ("  at: ", "  train: perhaps\n  at: ", r"train: expected "),
     ("  at: ", "  budget: {memory: lots}\n  at: ", r"memory: expected an amount of memory such as 2 GiB"),
-    ("  gains: {", "  gains: {first: 2, ", r"expected the number of a weight, found 'first'"),
+    ("  gains: {", "  gains: {first: 2, ", r"expected a weight's sizes and its number, as 16x3x3x3@0, found 'first'"),
     ("    stem: {mean: ", "    stem: {meen: ", r"unknown key 'meen'; did you mean mean\?"),
     ("    stem: {mean: ", "    stem: {mean: x", r"mean: expected a number, found 'x[0-9.]+'"),
 ]

@@ -46,6 +46,25 @@ def pruned():
     return net
 
 
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return torch.relu(self.fc(x)) + x
+
+def traced(whole=False, trace=True):
+    block = Block()
+    if whole:
+        return torch.jit.trace(block, torch.randn(2, 8))
+    block = torch.jit.trace(block.eval(), torch.randn(2, 8), check_trace=False) if trace else block
+    return nn.Sequential(block, nn.Linear(8, 4))
+
+def frozen():
+    return torch.jit.freeze(torch.jit.script(Block().eval()))
+
+
 class Teacher(nn.Module):
     def __init__(self, way="in place", rate=0.9):
         super().__init__()
@@ -341,6 +360,8 @@ SOUND = {
     "weight norm by hooks": ("normed", "B,8"),
     "spectral norm by hooks": ("spectral", "B,8"),
     "pruned": ("pruned", "B,8"),
+    "a traced block": ("traced", "B,8"),
+    "frozen by TorchScript": ("frozen", "B,8"),
     "a teacher that follows": ("Teacher", "B,8"),
     "a call that is overridden": ("Called", "B,8"),
     "the call of a layer that is overridden": ("InnerCall", "B,8"),
@@ -379,6 +400,7 @@ SAME = {
     "a teacher through data": ("Teacher", "B,8", "way: through data"),
     "a teacher with new data": ("Teacher", "B,8", "way: replaced"),
     "a loop for vmap": ("Ensemble", "B,8", "loops: true"),
+    "a block for a traced one": ("traced", "B,8", "trace: false"),
 }
 
 pytestmark = [

@@ -13,6 +13,12 @@ from archcheck.function.diagnosis.op_calls import EPSILONS, OpCall
 from archcheck.function.diagnosis.substitutions import Substitution, is_data, missing_around
 
 
+def common_factor(call: OpCall) -> Iterator[Substitution]:
+    """Double, halve or negate: many another change would do the same to the values at hand."""
+    for number in (2.0, 0.5, -1.0):
+        yield from missing_around(call, f"a factor of {number:.4g}", partial(torch.mul, other=number), is_data)
+
+
 def missing_factor(call: OpCall) -> Iterator[Substitution]:
     """Multiply by a factor or add a constant that may have been lost."""
     for number in _factors(call):
@@ -27,7 +33,7 @@ def _is_countable(x: Tensor) -> bool:
 
 def _factors(call: OpCall) -> Iterator[float]:
     sizes = {size for _, one in call.operands for size in one.shape if size > 1}
-    numbers = [0.5, 2.0, -1.0, 0.1, 10.0, 0.5**0.5, 2**0.5]
+    numbers = [0.1, 10.0, 0.5**0.5, 2**0.5]
     for size in sorted(sizes):
         numbers += [size**-0.5, size**0.5, 1 / size, float(size)]
     if call.output_factor:
@@ -41,13 +47,17 @@ def other_number(call: OpCall) -> Iterator[Substitution]:
         if isinstance(value, bool) or not isinstance(value, int | float) or call.name not in _WITH_NUMBERS:
             continue
         for other in _numbers(float(value)):
-            yield _with_number(f"{call.name} {value:.4g} now, {other:.4g} was recorded", place, other)
+            recorded = f"{other:.4g}"
+            if call.name in _COMPARISONS:  # which all numbers between two values decide alike
+                recorded = f"a {'larger' if other > value else 'smaller'} number"
+            yield _with_number(f"{call.name} {value:.4g} now, {recorded} was recorded", place, other)
 
 
 def _with_number(text: str, place: int, number: float) -> Substitution:
     return Substitution(text, lambda call: call.with_operand((place, None), number).run())
 
 
+_COMPARISONS: Final = frozenset({"lt", "le", "gt", "ge"})
 _WITH_NUMBERS: Final = frozenset(
     [
         "add",

@@ -25,8 +25,8 @@ from archcheck.function.diagnosis.candidates import (
     repeated,
     tiers_of,
 )
-from archcheck.function.diagnosis.confirmation import KINDS, Confirmation, is_single_number, shaken
-from archcheck.function.diagnosis.pass_notes import NotedOp, PassStopped, SubstitutionPlan
+from archcheck.function.diagnosis.confirmation import KINDS, Confirmation, is_single_number, shaken, transferred
+from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, PassStopped, SubstitutionPlan
 from archcheck.function.diagnosis.rerun import Rerun, is_same
 from archcheck.function.diagnosis.rules import SUBSTITUTION_RULES
 from archcheck.function.diagnosis.substitutions import Substitution, SubstitutionRule
@@ -39,6 +39,7 @@ from archcheck.function.records import DifferingCall
 from archcheck.function.tolerances import TOLERANCE
 
 _CONFIRMING_SHARE: Final = 2 / 3  # of the time to search, granted on top to confirm what was found
+_LAYERS: Final = "torch/nn/modules/"
 _DRAWS: Final = "it draws random numbers in eval mode: dropout that stays on?"
 
 
@@ -80,10 +81,10 @@ class _Search:
         others = tuple(kind for kind in passes if kind in call.numbers and kind != call.kind)
         self._confirmation = Confirmation(self._rerun_of, self._rerun, others)
 
-    def _rerun_of(self, kind: str) -> Rerun:
+    def _rerun_of(self, kind: str, call: DifferingCall | None = None) -> Rerun:
         """Build the network once more, to run another kind of pass of it, where that can be done in time."""
         self._budget.require(self._rerun_sec)
-        target = TargetCall(replace(self._call, kind=kind), TOLERANCE[self._config.precision])
+        target = TargetCall(call or replace(self._call, kind=kind), TOLERANCE[self._config.precision])
         return Rerun(prepare_network(self._build, self._config), self._config, target, self._budget)
 
     def cause(self) -> str | None:
@@ -126,7 +127,7 @@ class _Search:
                 yield from (text for text, plan in exchanges(tier) if self._fits(plan))
             for op in tier:
                 for one in self._proposals(rule, op):
-                    if self._fits(plan_of({op.position: one})):
+                    if self._fits(plan_of({op.position: one}), rule, one.text):
                         yield one.text
             for text, plan in repeated(rule, tier, self._proposals):
                 if self._fits(plan):
@@ -136,8 +137,11 @@ class _Search:
         self._budget.check()
         return proposals(rule, self._contexts.call_of(op))
 
-    def _fits(self, plan: SubstitutionPlan) -> bool:
-        """Return whether a plan gives the recorded numbers, in this pass and in the others."""
+    def _fits(self, plan: SubstitutionPlan, rule: SubstitutionRule | None = None, text: str = "") -> bool:
+        """Return whether a plan gives the recorded numbers, in this pass and in the others.
+
+        `rule` made it, and `text` says what it undoes; None where it has no such.
+        """
         found = self._rerun.attempt(plan)
         if found is None or not self._target.is_restored(found, self._now):
             return False
@@ -145,6 +149,50 @@ class _Search:
             return False
         self._budget.extend(_CONFIRMING_SHARE * self._deadline_sec)
         try:
-            return self._confirmation.confirms(plan)
+            return self._confirmation.confirms(plan) and (plan.mode_only or self._mends_the_whole(plan, rule, text))
         finally:
             self._budget.extend(-_CONFIRMING_SHARE * self._deadline_sec)
+
+    def _mends_the_whole(self, plan: SubstitutionPlan, rule: SubstitutionRule | None, text: str) -> bool:
+        """Return whether a plan brings back the network's own numbers, too, where it should.
+
+        It should unless the same code runs elsewhere, where it's as wrong and isn't mended. The same mistake may also
+        have been made at other places in the code.
+        """
+        call = self._call
+        if not call.name or call.kind not in call.whole:
+            return True
+        whole = self._rerun_of(call.kind, DifferingCall("", 0, call.kind, call.whole))
+        with whole.watched():
+            if whole.begin() is None:
+                return True
+            there = transferred(plan, self._rerun.notes, whole.notes)
+            if there is None or _runs_elsewhere(there, whole.notes):
+                return True
+            if whole.target.fits(whole.attempt(there)):
+                return True
+            everywhere = {} if rule is None else self._same_everywhere(rule, text, whole.notes)
+            return len(everywhere) > 1 and whole.target.fits(whole.attempt(plan_of(everywhere)))
+
+    def _same_everywhere(self, rule: SubstitutionRule, text: str, notes: PassNotes) -> dict[int, Substitution]:
+        """Return the substitutions of a rule, by position, that undo the same at all places of a pass."""
+        contexts = OpContexts(notes, None, None)
+        found: dict[int, Substitution] = {}
+        for op in notes.ops:
+            self._budget.check()
+            for one in proposals(rule, contexts.call_of(op)):
+                if one.text == text:
+                    found[op.position] = one
+        return found
+
+
+def _runs_elsewhere(plan: SubstitutionPlan, notes: PassNotes) -> bool:
+    """Return whether the code of a replaced operation also ran where it isn't replaced."""
+    places = {(one.site, one.call.name) for one in notes.ops if one.position in plan.computes}
+    others = (one for one in notes.ops if one.position not in plan.computes)
+    return any((one.site, one.call.name) in places and not _is_of_a_layer(one) for one in others)
+
+
+def _is_of_a_layer(op: NotedOp) -> bool:
+    """Return whether one of torch's layers called an operation: all of its kind share that code."""
+    return _LAYERS in op.site[0].co_filename.replace("\\", "/")

@@ -59,11 +59,17 @@ def _interleaved(call: OpCall) -> Any:
     return apart.unbind(dim + 1 if dim >= 0 else dim)
 
 
+def exchanged_difference(call: OpCall) -> Iterator[Substitution]:
+    """Exchange the sides of a difference or a quotient."""
+    if call.name in ("sub", "div") and len(call.operands) == 2:
+        yield _swapped(f"arguments of {call.name} changed places", *(slot for slot, _ in call.operands))
+
+
 def exchanged_operands(call: OpCall) -> Iterator[Substitution]:
     """Exchange arguments of the same shape, or transpose one."""
     operands = [(slot, one) for slot, one in call.operands if slot[1] is None]
     for (one, a), (other, b) in itertools.combinations(operands[:5], 2):
-        if a.shape == b.shape and call.name not in ("add", "mul"):
+        if a.shape == b.shape and call.name not in ("add", "mul", "sub", "div"):
             yield _swapped(f"arguments of {call.name} changed places", one, other)
     if call.name in ("matmul", "linear", "einsum"):
         for slot, tensor in call.operands:

@@ -99,6 +99,13 @@ _EXTRA: Final = MappingProxyType(
 _SIGNS: Final = MappingProxyType({"add": "+", "sub": "-", "mul": "*", "div": "/"})
 
 
+def other_sign(call: OpCall) -> Iterator[Substitution]:
+    """Subtract instead of adding, or the other way round."""
+    other = {"add": "a - b", "sub": "a + b"}.get(call.name)
+    if other is not None and len(call.args) == 2:
+        yield _applied_to_arguments(f"{_ARITHMETIC[call.name]} now, {other} was recorded", _BINARY[other])
+
+
 def other_operator(call: OpCall) -> Iterator[Substitution]:
     """Replace an operator, such as a sum by a product."""
     if call.name in _ARITHMETIC and len(call.args) == 2:
@@ -208,4 +215,6 @@ def one_too_many(call: OpCall) -> Iterator[Substitution]:
         yield instead(f"{article(name)} too many", lambda x: x)
 
 
-_NEVER_TOO_MANY: Final = frozenset({"clone", "contiguous", "detach", "to", "type", "cpu"})
+_NEVER_TOO_MANY: Final = frozenset(
+    ["clone", "contiguous", "detach", "to", "type", "cpu", "zeros_like", "ones_like", "full_like", "empty_like"]
+)

@@ -9,8 +9,9 @@ from typing import Final
 
 from archcheck.function.diagnosis.activations import missing_activation, missing_function, other_activation
 from archcheck.function.diagnosis.axes import other_axes, other_index, other_layout
-from archcheck.function.diagnosis.constants import missing_factor, other_number
+from archcheck.function.diagnosis.constants import common_factor, missing_factor, other_number
 from archcheck.function.diagnosis.operands import (
+    exchanged_difference,
     exchanged_operands,
     missing_operand,
     missing_skip,
@@ -24,6 +25,7 @@ from archcheck.function.diagnosis.operators import (
     other_operator,
     other_pooling,
     other_reduction,
+    other_sign,
     other_softmax,
 )
 from archcheck.function.diagnosis.settings import other_convolution, other_settings
@@ -33,11 +35,15 @@ from archcheck.function.diagnosis.substitutions import SubstitutionRule
 # would fit as well; then mistakes that are often made and cost few runs to undo.
 SUBSTITUTION_RULES: Final[tuple[SubstitutionRule, ...]] = (
     other_settings,
+    other_sign,
+    exchanged_difference,
     one_too_many,
     other_activation,
     other_pooling,
     other_order,
     other_softmax,
+    other_number,
+    common_factor,
     other_operator,
     other_index,
     other_reduction,
@@ -49,7 +55,6 @@ SUBSTITUTION_RULES: Final[tuple[SubstitutionRule, ...]] = (
     other_normalisation,
     other_dropout,
     exchanged_operands,
-    other_number,
     missing_factor,
     other_axes,
     other_layout,

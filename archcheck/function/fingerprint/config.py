@@ -21,7 +21,7 @@ class FingerprintConfig:
     Attributes:
         inputs: the sizes and types of the inputs.
         dtype: of the computation: float64 or float32.
-        gains: by position among the weights, the power of 2 that a weight is multiplied by; None to choose them.
+        gains: by sizes and rank of a weight, the power of 2 that it's multiplied by; None to choose them.
         large: the factor of biases and scales in the pass at large values; None to choose it.
         train: whether the network can be run in train mode.
         knows_initial_values: whether the network's values are those that it's built with, and building it is observed.
@@ -32,7 +32,7 @@ class FingerprintConfig:
 
     inputs: ForwardInput
     dtype: torch.dtype = torch.float64
-    gains: Mapping[int, int] | None = None
+    gains: Mapping[str, int] | None = None
     large: float | None = None
     train: bool = True
     knows_initial_values: bool = True

@@ -210,6 +210,10 @@ def _rules() -> Mapping[Any, _Rule]:
         aten.randn.default: _made(_normal),
         aten.randint.default: _made(lambda unit, high: _whole(unit, 0, high)),
         aten.randint.low: _made(_whole),
+        aten.rand.generator: _made(lambda unit: unit),
+        aten.randn.generator: _made(_normal),
+        aten.randint.generator: _made(lambda unit, high: _whole(unit, 0, high)),
+        aten.randint.low_generator: _made(_whole),
         aten.rand_like.default: _like(DrawSequence.like),
         aten.randn_like.default: _like(_gaussian),
         aten.randint_like.default: _like(_integers),
@@ -224,6 +228,7 @@ def _rules() -> Mapping[Any, _Rule]:
         aten._sample_dirichlet.default: _out_of_place(_dirichlet),
         aten.multinomial.default: _multinomial,
         aten.randperm.default: _permutation,
+        aten.randperm.generator: _permutation,
         aten.native_dropout.default: _dropout,
         aten.rrelu_with_noise.default: _rrelu,
     }

@@ -59,7 +59,7 @@ class PreparedNetwork:
     may_be_state: frozenset[str] = frozenset()
     written: frozenset[str] = frozenset()
 
-    def make_filler(self, gains: Mapping[int, int] | None) -> WeightFiller:
+    def make_filler(self, gains: Mapping[str, int] | None) -> WeightFiller:
         """Make the filler of all parameters that get fixed values, and of the buffers that can be filled."""
         params = (param for param in self.filled.values() if param.numel())
         held = {**self.params, **self.buffers()}
@@ -106,7 +106,7 @@ def _saved_constants(modules: Mapping[str, nn.Module]) -> Iterator[tuple[str, Te
             if buffer is None or name in module._non_persistent_buffers_set:
                 continue
             dense = buffer.layout is torch.strided and not buffer.is_nested
-            constant = _constant_of(buffer) if dense and buffer.ndim else None
+            constant = _constant_of(buffer) if dense else None
             if constant is not None and math.isfinite(constant):
                 yield f"{module_name}.{name}" if module_name else name, buffer
 

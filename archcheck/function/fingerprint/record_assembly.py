@@ -56,7 +56,7 @@ def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
     return FunctionRecord(
         tuple(CallDigest(*key, type(modules[key[0]]).__name__, numbers) for key, numbers in calls.items()),
         _weights_in_order_of_use(runner),
-        dict(runner.filler.gains),
+        runner.filler.used_gains(),
         results.large,
         results.health,
         crash,
@@ -111,10 +111,12 @@ class _NumbersWithin:
         keys = self._param_keys[module_name]
         none = Digest(0.0, 0.0, 0.0)
         gradients = {key: self._gradients.get(name, none) for name, key in keys.items() if self._is_trained[name]}
+        starts = {name: self._network.initial_values.get(name) for name in keys if name in self._network.filled}
+        # A frozen parameter that is drawn is the same as a buffer.
         initial_values = {
-            key: self._network.initial_values.get(name)
-            for name, key in keys.items()
-            if name in self._network.filled and not self._filler.computes(self._network.params[name])
+            keys[name]: start
+            for name, start in starts.items()
+            if (start is not None or self._is_trained[name]) and not self._filler.computes(self._network.params[name])
         }
         has_initial = any(one is not None for one in initial_values.values())
         prefix = f"{module_name}." if module_name else ""

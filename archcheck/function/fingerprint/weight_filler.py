@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from archcheck.function.fingerprint import grouped_convolution as grouped
 from archcheck.function.fingerprint.double_precision import asks_for_one_dtype, promoted, widened
@@ -39,7 +40,34 @@ _QUERIES_OF_ATEN: Final = _QUERIES.difference(["contiguous", "reshape", "flatten
     {"alias", "slice", "split_with_sizes", "_reshape_alias", "_unsafe_view"},
     {"is_same_size", "sym_size", "sym_numel", "sym_stride"},
 )
-_PRODUCTS_OF_ATEN: Final = frozenset({"convolution", "_convolution", "mm", "addmm", "bmm", "baddbmm", "linear"})
+_CONVOLUTIONS_OF_ATEN: Final = frozenset({"convolution", "_convolution"})
+# Functions that read a single number for Python to decide by: what is read so first is a flag or a counter.
+_SCALAR_READS: Final = frozenset(
+    [
+        "item",
+        "tolist",
+        "any",
+        "all",
+        "is_nonzero",
+        "_local_scalar_dense",
+        "__bool__",
+        "__float__",
+        "__int__",
+        "__index__",
+        "eq",
+        "ne",
+        "gt",
+        "lt",
+        "ge",
+        "le",
+        "__eq__",
+        "__ne__",
+        "__gt__",
+        "__lt__",
+        "__ge__",
+        "__le__",
+    ]
+)
 _OF_ROWS: Final = " of rows"  # a weight whose shape has one size only, used as a matrix
 _STATE_SPREAD: Final = 0.3
 _USUAL_SPREAD: Final = (0.35, 4.0)  # of a layer's output, which needs no gain
@@ -55,11 +83,11 @@ class _State(NamedTuple):
 
     @property
     def role(self) -> str:
-        """What tells it from other state of its shape, in whatever order they are read: batch norm's are known."""
-        return self.name if self.name in _OF_BATCH_NORM else f"of {self.start:g}"
+        """What tells it from other state of its shape, in whatever order a frozen norm's four are read."""
+        return self.name if self.name in _OF_FROZEN_NORM else f"of {self.start:g}"
 
 
-_OF_BATCH_NORM: Final = frozenset({"running_mean", "running_var", "weight", "bias"})
+_OF_FROZEN_NORM: Final = frozenset({"weight", "bias"})  # which other state has the constants of
 
 
 class WeightFiller:
@@ -79,15 +107,15 @@ class WeightFiller:
 
     Attributes:
         keys: by identity, the key in the number pool of the numbers that a tensor got.
-        gains: by position among the weights, the power of 2 by which a weight is larger than usual.
-        positions: by identity, a weight's position among the weights, in the order of first use.
+        gains: the power of 2 by which a weight is larger than usual, by its sizes and how many of these were used
+            before it, as `16x3x3x3@0`.
     """
 
     def __init__(
         self,
         params: Iterable[Tensor],
         state: Iterable[tuple[str, Tensor]],
-        gains: Mapping[int, int],
+        gains: Mapping[str, int],
         drawn: Iterable[Tensor] = (),
         spectral: Iterable[SpectralVectors] = (),
         kernels: Iterable[Tensor] = (),
@@ -107,10 +135,9 @@ class WeightFiller:
             self._wait(one, "drawn")
         self._waiting.pop(None, None)
         self._ranks: dict[str, int] = {}
-        self._num_weights = 0
         self.gains = dict(gains)
         self.keys: dict[int, str] = {}
-        self.positions: dict[int, int] = {}
+        self._names: dict[int, str] = {}  # by identity, what a weight is called in `gains`
 
     def _wait(self, tensor: Tensor, kind: str) -> None:
         sizes = squeezed_shape(tensor.shape)
@@ -122,23 +149,37 @@ class WeightFiller:
             self._drawn.setdefault(f"drawn {sizes}", []).append(tensor.detach().clone())
         self._waiting[storage_key(tensor)] = (kind, tensor)
 
-    def fill_used(self, values: Any, *, in_product: bool = False) -> list[Tensor]:
+    def fill_used(self, values: Any, *, as_kernels: bool = False) -> list[Tensor]:
         """Fill the tensors among some arguments that are still to be filled. Returns the weights among them.
 
-        `in_product` says that data is multiplied with them: the kernel of a layer with a single output is then no
-        scale.
+        `as_kernels` says that a convolution takes them: a kernel to a single channel has the shape of a scale.
         """
         if not self._waiting:
             return []
         filled: list[Tensor] = []
-        self._fill_within(values, filled, in_product)
+        self._fill_within(values, filled, as_kernels)
         return filled
+
+    def used_gains(self) -> dict[str, int]:
+        """Return the gains of weights that there are."""
+        names = set(self._names.values())
+        return {name: gain for name, gain in self.gains.items() if name in names}
+
+    def leave_flags(self, values: Any) -> None:
+        """Leave the state of one number among some arguments as it is: it isn't computed with, but decided by."""
+        for one in tree_leaves(values):
+            if isinstance(one, Tensor) and one.numel() == 1:
+                kind, _ = self._waiting.get(storage_key(one), ("", one))
+                if kind == "state":
+                    del self._waiting[storage_key(one)]
 
     def fill_used_below(self, func: Any, args: Any, kwargs: Any) -> None:
         """Fill the tensors among the arguments of a function below autograd that are still to be filled."""
         name = func.overloadpacket.__name__
+        if self._waiting and name in _SCALAR_READS:
+            self.leave_flags(args)
         if self._waiting and name not in _QUERIES_OF_ATEN:
-            self._fill_within((args, kwargs), [], name in _PRODUCTS_OF_ATEN)
+            self._fill_within((args, kwargs), [], name in _CONVOLUTIONS_OF_ATEN)
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Return whether a tensor got the numbers of a weight."""
@@ -157,7 +198,7 @@ class WeightFiller:
                 _fill_param(param, key, self._gain_of(param))
 
     def _gain_of(self, tensor: Tensor) -> int:
-        return self.gains.get(self.positions.get(id(tensor), -1), 0)
+        return self.gains.get(self._names.get(id(tensor), ""), 0)
 
     def refill_all(self, salt: str, *, negates: bool = False) -> None:
         """Give all trained parameters other numbers, of the same keys with `salt`; `negates` makes biases negative."""
@@ -177,31 +218,32 @@ class WeightFiller:
         """Multiply a weight that was filled by `2**gain`, and remember that."""
         with _unseen():
             weight.detach().mul_(2.0**gain)
-        self.gains[self.positions[id(weight)]] = gain
+        self.gains[self._names[id(weight)]] = gain
 
     def fill_unused(self) -> None:
-        """Fill the tensors that no pass has used, in the order of registration."""
-        for _, tensor in list(self._waiting.values()):
-            self._fill(tensor, False)
+        """Fill the tensors that no pass has used, in the order of registration; single numbers may be flags."""
+        for kind, tensor in list(self._waiting.values()):
+            if kind != "state" or tensor.numel() > 1:
+                self._fill(tensor, False)
 
-    def _fill_within(self, value: Any, filled: list[Tensor], in_product: bool) -> None:
+    def _fill_within(self, value: Any, filled: list[Tensor], as_kernels: bool) -> None:
         if isinstance(value, Tensor):
             found = self._waiting.get(storage_key(value))
-            if found is not None and self._fill(found[1], in_product):
+            if found is not None and self._fill(found[1], as_kernels):
                 filled.append(found[1])
         elif isinstance(value, list | tuple):
             for item in value:
-                self._fill_within(item, filled, in_product)
+                self._fill_within(item, filled, as_kernels)
         elif isinstance(value, dict):
             for item in value.values():
-                self._fill_within(item, filled, in_product)
+                self._fill_within(item, filled, as_kernels)
 
-    def _fill(self, tensor: Tensor, in_product: bool) -> bool:
+    def _fill(self, tensor: Tensor, as_kernel: bool) -> bool:
         """Give a tensor its numbers. Returns whether it's a weight: a matrix or a kernel."""
         kind, _ = self._waiting.pop(storage_key(tensor))
         sizes = squeezed_shape(tensor.shape)
-        in_product = in_product or id(tensor) in self._kernels
-        is_matrix = kind == "weight" and (len(sizes) > 1 or tensor.ndim == 2 or (in_product and tensor.ndim > 1))
+        as_kernel = as_kernel or id(tensor) in self._kernels
+        is_matrix = kind == "weight" and (len(sizes) > 1 or tensor.ndim == 2 or (as_kernel and tensor.ndim > 1))
         group = f"{kind} {sizes}" + (_OF_ROWS if is_matrix and len(sizes) < 2 else "")
         if kind == "state":
             group = f"{kind} {self._state[id(tensor)].role} {sizes}"
@@ -218,10 +260,9 @@ class WeightFiller:
                 perturb_state(tensor.detach(), key)
             else:
                 self._filled.append(tensor)
-                _fill_param(tensor, key, self.gains.get(self._num_weights, 0) if is_matrix else 0)
-        if is_matrix:
-            self.positions[id(tensor)] = self._num_weights
-            self._num_weights += 1
+                if is_matrix:
+                    self._names[id(tensor)] = f"{'x'.join(map(str, sizes)) or 1}@{rank}"
+                _fill_param(tensor, key, self._gain_of(tensor))
         return is_matrix
 
 
@@ -242,10 +283,13 @@ def _fill_param(param: Tensor, key: str, gain: int) -> None:
 
 
 def perturb_state(state: Tensor, key: str) -> None:
-    """Give each channel a value of its own, around the constant that a running statistic starts from."""
+    """Give each channel a value of its own, around the constant that a running statistic starts from; above 0.
+
+    What starts from 0 may be a count, or a mean of squares.
+    """
     noise = uniform(state.shape, key, state.device).to(state.dtype)
-    scale = torch.where(state == 0, torch.ones_like(state), state.abs())
-    state.add_(noise * scale, alpha=_STATE_SPREAD)
+    around = torch.where(state == 0, 0.55 + 0.45 * noise, state.abs() * noise)
+    state.add_(around, alpha=_STATE_SPREAD)
 
 
 class FillOnFirstUse(TorchFunctionMode):
@@ -273,8 +317,10 @@ class FillOnFirstUse(TorchFunctionMode):
         if func is torch.ops.higher_order.cond:
             with self:
                 return _branch(*args, **kwargs)
-        is_product = func in _weight_products()
-        filled = [] if name in _QUERIES else self._filler.fill_used((args, kwargs), in_product=is_product)
+        if name in _SCALAR_READS:
+            self._filler.leave_flags(args)
+        is_product, is_convolution = func in _weight_products(), func in _convolutions()
+        filled = [] if name in _QUERIES else self._filler.fill_used((args, kwargs), as_kernels=is_convolution)
         if self._widens:
             func, args, kwargs = widened(func, args, kwargs)
         out = self._call(func, args, kwargs)
@@ -297,18 +343,24 @@ def _branch(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any]
 
 
 @cache
+def _convolutions() -> frozenset[Any]:
+    return frozenset(
+        [
+            functional.conv1d,
+            functional.conv2d,
+            functional.conv3d,
+            functional.conv_transpose1d,
+            functional.conv_transpose2d,
+            functional.conv_transpose3d,
+        ]
+    )
+
+
+@cache
 def _weight_products() -> frozenset[Any]:
     """Return the functions that multiply data with a weight."""
-    convolutions = (
-        functional.conv1d,
-        functional.conv2d,
-        functional.conv3d,
-        functional.conv_transpose1d,
-        functional.conv_transpose2d,
-        functional.conv_transpose3d,
-    )
     products = (torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.mm, Tensor.mm, torch.bmm, torch.addmm)
-    return frozenset({functional.linear, torch.einsum, functional.bilinear, *convolutions, *products})
+    return frozenset({functional.linear, torch.einsum, functional.bilinear, *products}) | _convolutions()
 
 
 @cache

@@ -165,13 +165,14 @@ def test_an_update_of_what_is_not_finite_is_not_written() -> None:
 def test_the_difference_names_the_recorded_call_and_has_its_numbers() -> None:
     now = record(("a", {"eval": 1.0}), ("b", {"eval": 2.0}), ("a", {"eval": 9.0}), ("", {"eval": 9.0, "train": 9.0}))
     text = f"{HEAD}    a[0]: {{eval: 1}}\n    b: {{eval: 2}}\n    a[1]: {{eval: 3, train: 4}}\n  output: {{eval: 2}}\n"
-    assert difference(text, now).call == DifferingCall("a", 1, "eval", {"eval": 3.0, "train": 4.0})
+    numbers = {"eval": 3.0, "train": 4.0}
+    assert difference(text, now).call == DifferingCall("a", 1, "eval", numbers, whole={"eval": 2.0})
 
 
 def test_a_difference_of_the_network_itself_has_no_name() -> None:
     now = record(("a", {"eval": 1.0}), ("", {"eval": 9.5}))
     text = f"{HEAD}    a: {{eval: 1}}\n  output: {{eval: 4.25}}\n"
-    assert difference(text, now).call == DifferingCall("", 0, "eval", {"eval": 4.25})
+    assert difference(text, now).call == DifferingCall("", 0, "eval", {"eval": 4.25}, whole={"eval": 4.25})
 
 
 def test_a_crash_is_a_difference_of_no_call() -> None:

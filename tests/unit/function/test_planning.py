@@ -54,6 +54,13 @@ def test_a_smaller_image_where_the_specs_own_is_too_large() -> None:
     assert plan.as_section() == {"input": ["B", 128, 64, 64], "at": {"B": 2}}
 
 
+def test_no_batch_norm_is_left_with_two_values_of_a_channel() -> None:
+    """Two values become 1 and -1, and rounding decides which: at 64 pixels two examples would be enough otherwise."""
+    net = lambda: nn.Sequential(nn.Conv2d(128, 128, 3, padding=1), nn.AvgPool2d(64), nn.BatchNorm2d(128))  # noqa: E731
+    plan = planned(net, ["B", 128, 224, 224], {"B": 2})
+    assert plan.as_section() == {"input": ["B", 128, 128, 128], "at": {"B": 2}}
+
+
 def test_the_specs_own_image_where_no_smaller_one_runs_through_the_same_layers() -> None:
     net = lambda: nn.Sequential(  # noqa: E731
         nn.Conv2d(128, 128, 3, padding=1), nn.Flatten(), nn.Linear(128 * 224 * 224, 1)

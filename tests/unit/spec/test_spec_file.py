@@ -32,7 +32,7 @@ def problems(text: str) -> list[str]:
         "training: {dataset: a:b, accuracy: 1, quick: {args: {size: 32}, input: [B, 1, 32, 32], accuracy: 0.7}}\n",
         "function: off\n",
         "function: {at: {B: 4}, output: {mean: 0.5, rms: 1, eval: 4.2, inputs: -1e3}}\n",
-        "function: {input: [2, 1, 28, 28], precision: float32, train: false, gains: {3: -2}, layers: {fc: {}}}\n",
+        "function: {input: [2, 1, 28, 28], precision: float32, train: false, gains: {8x8@3: -2}, layers: {fc: {}}}\n",
         "function: {at: {B: 4}, budget: {time: 5 s, memory: 500 MiB}, layers: {'act[1]': {eval: 1.5}}}\n",
         "macs: 12\n",
         "macs: 1.5 T\n",

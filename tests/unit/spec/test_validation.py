@@ -36,7 +36,7 @@ def found(**keys: Any) -> list[tuple[Keys, str]]:
          "unknown dimension 'W'; expected one of B, H"),
         ({"function": {"input": [2], "at": {"W": 8}}}, ("function", "at", "W"), "no free dimension W"),
         ({"function": {"at": {"B": 2, "H": 8}, "gains": {"first": 1}}}, ("function", "gains", "first"),
-         "expected the number of a weight, found 'first'"),
+         "expected a weight's sizes and its number, as 16x3x3x3@0, found 'first'"),
     ],
 )  # fmt: skip
 def test_what_the_whole_tells(keys: dict[str, Any], place: Keys, message: str) -> None:

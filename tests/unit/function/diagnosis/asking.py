@@ -44,7 +44,7 @@ def cause(original: NetworkFactory, changed: NetworkFactory, pattern: Any = ROWS
         return likely_cause(changed, config, DifferingCall("", 0, kind, whole), **options)
     label, layer = first
     index = int(label.partition("[")[2].rstrip("]") or 0)
-    return likely_cause(changed, config, DifferingCall(layer.name, index, kind, rows[label]), **options)
+    return likely_cause(changed, config, DifferingCall(layer.name, index, kind, rows[label], whole=whole), **options)
 
 
 def asked(

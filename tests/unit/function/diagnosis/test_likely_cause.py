@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import warnings
 from collections.abc import Callable
@@ -322,6 +323,31 @@ CASES = {
         CONVOLUTIONS,
         IMAGES,
     ),
+    "twice a number, not a skip connection": Case(
+        lambda net, x: net.b(torch.sin(2 * math.pi * net.a(x))),
+        lambda net, x: net.b(torch.sin(math.pi * net.a(x))),
+        "mul 3.142 now, 6.283 was recorded",
+    ),
+    "a half of a mask, no activation": Case(
+        lambda net, x: net.b(net.a(x) * ((x[:, :1] > 0).double() / 2)),
+        lambda net, x: net.b(net.a(x) * (x[:, :1] > 0).double()),
+        "a factor of 0.5 is missing after mul",
+    ),
+    "a sum for a difference": Case(
+        lambda net, x: net.b(net.a(x).tanh() - net.a(x).sigmoid()),
+        lambda net, x: net.b(net.a(x).tanh() + net.a(x).sigmoid()),
+        "a + b now, a - b was recorded",
+    ),
+    "a bound that many would do for": Case(
+        lambda net, x: net.b(net.a(x * (x < 0.25))),
+        lambda net, x: net.b(net.a(x * (x < 0.5))),
+        "lt 0.5 now, a smaller number was recorded",
+    ),
+    "a power": Case(
+        lambda net, x: net.b(net.a(x).abs().pow(-0.5)),
+        lambda net, x: net.b(net.a(x).abs().pow(-1.0)),
+        "pow -1 now, -0.5 was recorded",
+    ),
     "in every step": Case(
         lambda net, x: net.b(F.gelu(net.a(F.gelu(net.a(x))))),
         lambda net, x: net.b(F.silu(net.a(F.silu(net.a(x))))),
@@ -340,6 +366,20 @@ def test_a_mistake_is_called_by_its_name(name: str) -> None:
     case = CASES[name]
     original, changed = (computing(forward, case.layers) for forward in (case.recorded, case.now))
     assert cause(original, changed, case.pattern) == case.message
+
+
+def test_what_mends_the_first_layer_and_not_the_network_is_no_cause() -> None:
+    """Of a transform the other way round, the real part is mended by a factor, and the imaginary part is not."""
+
+    def split(transform: Callable[..., Tensor]) -> NetworkFactory:
+        def forward(net: Any, x: Tensor) -> Tensor:
+            z = transform(x)
+            out: Tensor = net.a(z.real) + net.b(z.imag)
+            return out
+
+        return computing(forward, SQUARE)
+
+    assert cause(split(torch.fft.fft), split(torch.fft.ifft)) is None
 
 
 # ------------------------------------------------------------------------------------------- the network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from archcheck.function.fingerprint.number_pool import uniform
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.fingerprint.weight_filler import WeightFiller, choose_gain, fill_weight
 from tests.unit.function.fingerprint.test_number_pool import CPU
-from tests.unit.function.running import IMAGES, ROWS, Computed, difference, recorded
+from tests.unit.function.running import IMAGES, ROWS, Computed, difference, held_against, recorded
 
 
 def base() -> nn.Module:
@@ -233,3 +234,81 @@ def test_few_inputs_are_not_centred() -> None:
 
 def test_a_gain_is_a_power_of_two_on_top() -> None:
     assert torch.equal(filled(16, 16, gain=3), 8 * filled(16, 16))
+
+
+# ------------------------------------------------------------------------------------------- in networks
+
+
+class Query(nn.Module):
+    """One query that attends to all rows, written in several ways."""
+
+    def __init__(self, attend: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.attend = attend
+        self.query, self.keys = nn.Parameter(torch.randn(1, 1, 8)), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        keys = self.keys(x)
+        out: Tensor = self.attend(self.query, keys).softmax(-1) @ keys  # (B, 1, T) @ (B, T, 8)
+        return out
+
+
+QUERIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "product": lambda q, k: q @ k.mT,
+    "divided before": lambda q, k: (q / 1.0) @ k.mT,
+    "repeated": lambda q, k: q.repeat(len(k), 1, 1) @ k.mT,
+    "sum": lambda q, k: (q * k).sum(-1)[:, None],
+    "linear": lambda q, k: F.linear(k, q[0]).mT,
+    "einsum": lambda q, k: torch.einsum("nqd,btd->bqt", q, k),
+}
+
+
+@pytest.mark.parametrize("way", QUERIES)
+def test_whatever_uses_a_weight_its_numbers_are_those_of_its_shape(way: str) -> None:
+    assert difference(lambda: Query(QUERIES["product"]), lambda: Query(QUERIES[way]), [2, 5, 8]) is None
+
+
+def test_weights_of_other_shapes_may_be_used_in_another_order() -> None:
+    """The kernels are scaled, as their outputs would be small."""
+
+    def summed(net: Any, x: Tensor) -> Tensor:
+        out: Tensor = net.wide(x * 0.1) + net.narrow(x * 0.1)
+        return out.relu()
+
+    def turned(net: Any, x: Tensor) -> Tensor:
+        out: Tensor = net.narrow(x * 0.1) + net.wide(x * 0.1)
+        return out.relu()
+
+    def made(run: Callable[[Any, Tensor], Tensor]) -> NetworkFactory:
+        return lambda: Computed(
+            run, wide=nn.Conv2d(3, 4, 3, padding=1, bias=False), narrow=nn.Conv2d(3, 4, 1, bias=False)
+        )
+
+    record = recorded(made(summed), IMAGES)
+    assert record.gains.keys() == {"4x3x3x3@0", "4x3@0"}
+    assert held_against(record, made(turned), IMAGES) is None
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_drawn_buffer_is_the_same_as_a_frozen_parameter(first: bool) -> None:
+    def projected(net: Any, x: Tensor) -> Tensor:
+        out: Tensor = net.gain * (x @ net.directions).sin()
+        return out
+
+    def made(kind: Callable[[Tensor], Any]) -> NetworkFactory:
+        return lambda: Computed(projected, directions=kind(torch.randn(8, 4)), gain=nn.Parameter(torch.ones(1)))
+
+    buffer, param = made(lambda values: values), made(lambda values: nn.Parameter(values, requires_grad=False))
+    assert (difference(buffer, param) if first else difference(param, buffer)) is None
+
+
+def test_a_generator_of_ones_own_draws_as_torchs_does() -> None:
+    def made(drawn: Callable[[], Tensor]) -> NetworkFactory:
+        return lambda: Computed(lambda net, x: x @ net.weight, weight=nn.Parameter(drawn()))
+
+    own = made(lambda: torch.randn(8, 4, generator=torch.Generator().manual_seed(3)))
+    assert difference(made(lambda: torch.randn(8, 4)), own) is None
+    noisy = lambda net, x: net.fc(x) + torch.randn(4, 8, generator=net.own)  # noqa: E731
+    plain = lambda net, x: net.fc(x) + torch.randn(4, 8)  # noqa: E731
+    with_own = lambda: Computed(noisy, fc=nn.Linear(8, 8), own=torch.Generator())  # type: ignore[arg-type] # noqa: E731
+    assert difference(lambda: Computed(plain, fc=nn.Linear(8, 8)), with_own) is None

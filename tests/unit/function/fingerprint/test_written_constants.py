@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from archcheck.function.fingerprint.preparation import NetworkFactory
-from tests.unit.function.running import IMAGES, Computed, difference
+from tests.unit.function.running import IMAGES, Computed, difference, recorded
 
 
 class Kept(nn.Module):
@@ -26,6 +27,11 @@ class Kept(nn.Module):
             self.kept = nn.Parameter(values, requires_grad=False)
         else:
             self.register_buffer("kept", values, persistent=saved)
+
+    @classmethod
+    def zeros(cls, shape: tuple[int, ...], run: Callable[[Any, Tensor], Any]) -> Kept:
+        """Make one with zeros of its own."""
+        return cls(torch.zeros(shape), run)
 
     def forward(self, x: Tensor) -> Any:
         return self.run(self, x)
@@ -131,3 +137,40 @@ def test_what_is_written_by_keyword_is_written() -> None:
         return y
 
     assert difference(lambda: Kept(torch.zeros(8), noted), lambda: Kept(torch.zeros(8), _plain)) is not None
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_a_single_number_of_state_is_seen(shape: tuple[int, ...]) -> None:
+    scaled = lambda: Kept(torch.ones(shape), lambda net, x: net.fc(x) * net.kept)  # noqa: E731
+    squared = lambda: Kept(torch.ones(shape), lambda net, x: net.fc(x) * net.kept**2)  # noqa: E731
+    assert difference(scaled, scaled) is None
+    assert difference(scaled, squared) is not None
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_a_flag_is_left_as_it_is_so_that_what_it_guards_runs(shape: tuple[int, ...]) -> None:
+    """Initialise a bias by the first batch, once."""
+
+    def starting(scale: float) -> Callable[[Any, Tensor], Any]:
+        def run(net: Any, x: Tensor) -> Any:
+            y = net.fc(x)
+            if net.training and not net.kept:
+                with torch.no_grad():
+                    net.fc.bias.copy_(scale * y.mean(0))
+                    net.kept.fill_(1.0)
+            return net.fc(x)
+
+        return run
+
+    once, doubled = (partial(Kept.zeros, shape, starting(scale)) for scale in (1.0, 2.0))
+    assert difference(once, once) is None
+    assert difference(once, doubled) is not None
+
+
+def test_state_that_starts_from_zeros_is_positive() -> None:
+    """It may be a mean of squares, of which a network takes the root."""
+    make = lambda: Kept(torch.zeros(8), lambda net, x: net.fc(x) / (net.kept.sqrt() + 0.01))  # noqa: E731
+    record = recorded(make)
+    assert record.crash is None
+    assert record.root.numbers["rms"] > 0.1
+    assert difference(make, make) is None

@@ -19,7 +19,7 @@ from archcheck.structure.crashes import describe_crash
 from archcheck.text.words import listed
 
 # The kinds that must be the same. How each build keeps its statistics, and what it starts from, may differ.
-_KINDS = ("eval", "train", "large", "other", "gradient", "inputs")
+_KINDS = ("eval", "train", "large", "other", "bounds", "gradient", "inputs")
 _MAX_SHOWN = 3
 
 
@@ -41,7 +41,7 @@ def check_equivalence(
 
 def fingerprint_alike(build: NetworkFactory, config: FingerprintConfig, ours: FunctionRecord) -> FunctionRecord:
     """Run another build as the first was, with the same weights."""
-    return fingerprint(build, replace(config, gains=ours.gains, large=ours.large))
+    return fingerprint(build, replace(config, gains=ours.gains, large=ours.large, bounds="bounds" in ours.root.numbers))
 
 
 def compare_functions(

@@ -157,9 +157,14 @@ def _health_probe(spec_file: SpecFile, build: NetworkFactory, config: Fingerprin
 
 def _config_from_section(spec: Spec, function: Function, device: torch.device) -> FingerprintConfig:
     """Return how a spec's section says that the network is run."""
-    inputs = make_forward_input(spec.function_input, function.at)
     return FingerprintConfig(
-        inputs, getattr(torch, function.precision), function.gains, float(function.large), function.train, device=device
+        make_forward_input(spec.function_input, function.at),
+        getattr(torch, function.precision),
+        function.gains,
+        float(function.large),
+        function.train,
+        function.output is not None and function.output.bounds is not None,
+        device=device,
     )
 
 
@@ -247,7 +252,7 @@ def _planned_configs(
         written = spec_file.document.value["function"]
         kept = {key: written[key] for key in PLANNED_KEYS if key in written}
         config = _config_from_section(spec, spec.function, CPU)
-        return [(kept, replace(config, gains=None, large=None, train=True))]
+        return [(kept, replace(config, gains=None, large=None, bounds=None, train=True))]
 
     def retrace(pattern: InputTree, at: Mapping[str, int]) -> StructureTrace:
         return trace_structure(build, [make_forward_input(pattern, at)], only_meta=trace.device == "meta")

@@ -82,6 +82,7 @@ class Digests(Section):
     train: Number | None = _key("check of the output in train mode")
     large: Number | None = _key("check of the output in train mode with large biases and scales")
     other: Number | None = _key("check of the output under other weights, where the network's output has one sign")
+    bounds: Number | None = _key("check of the output at very large and small inputs, where the network calls a clamp")
     gradient: Number | None = _key("check of the gradients of the parameters in it")
     buffers: Number | None = _key("check of the buffers in it that a step in train mode changes")
     initial: Number | None = _key("check of the constants that the parameters in it start from")

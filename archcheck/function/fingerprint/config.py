@@ -24,6 +24,7 @@ class FingerprintConfig:
         gains: by sizes and rank of a weight, the power of 2 that it's multiplied by; None to choose them.
         large: the factor of biases and scales in the pass at large values; None to choose it.
         train: whether the network can be run in train mode.
+        bounds: whether it's run at very large and very small inputs; None to choose it.
         knows_initial_values: whether the network's values are those that it's built with, and building it is observed.
         seed: of Python's and NumPy's generators; torch's draws are replaced.
         input_pattern: the pattern that the inputs were made from, where that isn't the spec's own.
@@ -35,6 +36,7 @@ class FingerprintConfig:
     gains: Mapping[str, int] | None = None
     large: float | None = None
     train: bool = True
+    bounds: bool | None = None
     knows_initial_values: bool = True
     seed: int = 0
     input_pattern: InputTree | None = None

@@ -1,4 +1,4 @@
-"""A network's fingerprint: one pass in eval mode, one with gradients, one at large values, some under other weights."""
+"""A network's fingerprint: one pass in eval mode, one with gradients, one at large values, some at other ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from archcheck.errors import NotMeasured
 from archcheck.function.fingerprint.config import OTHER_SEED, FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest, digest
 from archcheck.function.fingerprint.exact_computation import exact_computation
+from archcheck.function.fingerprint.extreme_inputs import run_extreme_inputs
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.gradients import GradientStep, run_gradient_step
 from archcheck.function.fingerprint.large_values import LargeValuePass
@@ -106,6 +107,7 @@ class FingerprintRun:
                 signs.note(one.output)
                 one.output = None  # frees its memory
         if step.forward.crash is None:
+            results.bounds_pass = run_extreme_inputs(runner)
             results.other_pass = run_other_weights(runner, signs)
 
     def _changed(self) -> dict[str, Digest]:

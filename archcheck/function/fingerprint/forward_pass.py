@@ -47,6 +47,7 @@ class PassRunner:
     Attributes:
         state: what the network holds before each pass.
         needs_gradients: whether the forward computes gradients itself, in eval mode too.
+        calls_clamp: whether a forward has called a clamp so far.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class PassRunner:
         self.watcher = DigestingWatcher() if watcher is None else watcher
         self.state = NetworkState(network, self.filler)
         self.needs_gradients = False
+        self.calls_clamp = False
         self._innermost_mode = innermost_mode
         self._draws = DrawSequence()
 
@@ -131,6 +133,7 @@ class PassRunner:
             yield
 
     def _note_call(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
+        self.calls_clamp = self.calls_clamp or func.overloadpacket.__name__.startswith(("clamp", "clip"))
         self.filler.fill_used_below(func, args, kwargs)
         self.state.note_call(func, args, kwargs)
 

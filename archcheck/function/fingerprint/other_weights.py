@@ -54,12 +54,12 @@ def run_other_weights(runner: PassRunner, signs: OutputSigns) -> PassResult | No
             return None
         signs.note(result.output)
         result.output = None
-        total = result if total is None else _added(total, result, number + 1)
+        total = result if total is None else added(total, result, number + 1)
     return total
 
 
-def _added(total: PassResult, more: PassResult, weight: int) -> PassResult:
-    """Add the digests of a pass to those of others, call by call."""
+def added(total: PassResult, more: PassResult, weight: int) -> PassResult:
+    """Add the digests of a pass, `weight` times, to those of others, call by call."""
     found = {(one.name, one.index): one.digest for one in more.calls}
     calls = [
         CallOutput(one.name, one.index, _sum(one.digest, found.get((one.name, one.index)), weight))

@@ -35,6 +35,7 @@ class RunResults:
     health: HealthRecord | None = None
     large_pass: PassResult | None = None
     other_pass: PassResult | None = None
+    bounds_pass: PassResult | None = None
     untrainable: Crash | None = None
     large: float = LARGE_FACTORS[0]
 
@@ -76,7 +77,13 @@ def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[tup
     """Return every call that returned, by name and index, with its checks pass by pass; the network's own last."""
     found: dict[tuple[str, int], dict[str, float]] = {}
     train_pass = None if results.step is None else results.step.forward
-    passes = {"eval": results.eval_pass, "train": train_pass, "large": results.large_pass, "other": results.other_pass}
+    passes = {
+        "eval": results.eval_pass,
+        "train": train_pass,
+        "large": results.large_pass,
+        "other": results.other_pass,
+        "bounds": results.bounds_pass,
+    }
     for kind, result in passes.items():
         if result is None or (result.crash is not None and kind != "eval"):
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -44,9 +43,9 @@ def held_against(
     """Where and how a network differs from a record, in the words of the message; None where it doesn't."""
     numbers = numbers_of(record)
     whole = numbers.pop("output")
-    now = fingerprint(
-        build, replace(FingerprintConfig(inputs_of(pattern), **config), gains=record.gains, large=record.large)
-    )
+    bounds = "bounds" in record.root.numbers
+    config = {"gains": record.gains, "large": record.large, "bounds": bounds, **config}
+    now = fingerprint(build, FingerprintConfig(inputs_of(pattern), **config))
     assert now.crash is None, now.crash
     comparison = Comparison(numbers, whole, now)
     kinds = comparison.differing_kinds(whole, now.root.numbers)

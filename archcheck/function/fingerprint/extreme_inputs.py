@@ -1,0 +1,75 @@
+"""Passes at very large and very small inputs, for networks that bound values: usual ones don't reach a clamp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from torch import Tensor
+
+from archcheck.function.fingerprint.call_digests import CallOutput
+from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
+from archcheck.function.fingerprint.other_weights import added
+from archcheck.spec.tree import map_leaves
+
+_FACTORS: Final = (32.0, 1 / 32)  # of inputs, and of parameters of one number, such as a temperature or a step
+_PERTURBATION: Final = 1e-10  # relative
+_MAX_GROWTH: Final = 1e5  # of a perturbation: a rounding error of 1e-14 then stays below every tolerance
+
+
+def run_extreme_inputs(runner: PassRunner) -> PassResult | None:
+    """Run in eval mode at inputs that are 32 times as large, and as small; None where that isn't told or not steady.
+
+    A network whose record says nothing of it is run where it calls a clamp, and other rounding errors would make no
+    difference. The digests of a call are added up.
+    """
+    wanted = runner.config.bounds
+    if not (runner.calls_clamp if wanted is None else wanted):
+        return None
+    total: PassResult | None = None
+    for number, factor in enumerate(_FACTORS):
+        result = _run(runner, factor)
+        if result.crash is not None or not _is_finite(result):
+            return None
+        if wanted is None and not _is_steady(result, _run(runner, factor * (1 + _PERTURBATION))):
+            return None
+        result.output = None
+        total = result if total is None else added(total, result, number + 1)
+    return total
+
+
+def _run(runner: PassRunner, factor: float) -> PassResult:
+    runner.state.restore()
+    numbers = [one for one in runner.network.params.values() if one.numel() == 1 and runner.filler.is_weight(one)]
+    for one in numbers:
+        runner.filler.refill(one)
+        one.detach().mul_(factor)
+    result = runner.forward(training=False, reset=False, make_inputs=partial(_scaled, runner.make_inputs, factor))
+    for one in numbers:
+        runner.filler.refill(one)
+    return result
+
+
+def _scaled(make_inputs: Callable[[], Any], factor: float) -> Any:
+    def scaled(value: Any) -> Any:
+        is_number = isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
+        return value * factor if is_number else value
+
+    return map_leaves(scaled, make_inputs())
+
+
+def _last(result: PassResult) -> CallOutput | None:
+    return result.calls[-1] if result.calls else None
+
+
+def _is_finite(result: PassResult) -> bool:
+    return all(call.digest is None or call.digest.is_finite for call in result.calls)
+
+
+def _is_steady(result: PassResult, perturbed: PassResult) -> bool:
+    ours, theirs = _last(result), _last(perturbed)
+    if ours is None or theirs is None or ours.digest is None or theirs.digest is None:
+        return False
+    difference = abs(ours.digest.check - theirs.digest.check)
+    return difference <= _MAX_GROWTH * _PERTURBATION * abs(ours.digest.check)

@@ -78,7 +78,7 @@ def _of_ones_own(module: nn.Module, is_drawn: Callable[[Tensor], bool]) -> Itera
     vectors = {
         name: one.numel()
         for name, one in chain(module._parameters.items(), module._buffers.items())
-        if one is not None and _is_unit_vector(one) and is_drawn(one)
+        if one is not None and is_drawn(one) and _is_unit_vector(one)
     }
     if not vectors:
         return
@@ -105,7 +105,7 @@ def _fitting(weight: Tensor, vectors: Mapping[str, int]) -> tuple[str | None, st
     """Return which vectors are a weight's left and right one, and the dimension of its rows; None where none fits."""
     for dim in (0, 1):
         rows = weight.shape[dim]
-        columns = weight.numel() // rows
+        columns = weight.numel() // max(rows, 1)
         left = next((name for name, size in vectors.items() if size == rows), None)
         right = next((name for name, size in vectors.items() if size == columns and name != left), None)
         if (left and right) or (len(vectors) == 1 and (left or right)):

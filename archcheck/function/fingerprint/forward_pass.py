@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -39,6 +39,9 @@ class PassResult:
     opaque: tuple[str, ...] = ()
 
 
+_SORTING: Final = frozenset({"sort", "argsort", "topk", "kthvalue", "msort"})
+
+
 class PassRunner:
     """Runs forward passes of one network, each of which starts from the network as it was before it ran.
 
@@ -48,6 +51,7 @@ class PassRunner:
         state: what the network holds before each pass.
         needs_gradients: whether the forward computes gradients itself, in eval mode too.
         calls_clamp: whether a forward has called a clamp so far.
+        sorts: whether a forward has sorted anything so far.
     """
 
     def __init__(
@@ -64,7 +68,7 @@ class PassRunner:
         self.watcher = DigestingWatcher() if watcher is None else watcher
         self.state = NetworkState(network, self.filler)
         self.needs_gradients = False
-        self.calls_clamp = False
+        self.calls_clamp = self.sorts = False
         self._innermost_mode = innermost_mode
         self._draws = DrawSequence()
 
@@ -133,7 +137,9 @@ class PassRunner:
             yield
 
     def _note_call(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
-        self.calls_clamp = self.calls_clamp or func.overloadpacket.__name__.startswith(("clamp", "clip"))
+        name = func.overloadpacket.__name__
+        self.calls_clamp = self.calls_clamp or name.startswith(("clamp", "clip"))
+        self.sorts = self.sorts or name in _SORTING
         self.filler.fill_used_below(func, args, kwargs)
         self.state.note_call(func, args, kwargs)
 

@@ -57,6 +57,11 @@ def test_a_network_without_a_clamp_is_not_run_once_more() -> None:
     assert difference(make, make) is None
 
 
+def test_a_network_that_sorts_is_not_run_there_as_ties_may_fall_either_way() -> None:
+    make = _with(lambda net, x: net.fc(x).clamp(0, 1).topk(2).values)
+    assert "bounds" not in recorded(make).root.numbers
+
+
 def test_what_is_not_finite_there_is_not_recorded() -> None:
     make = _with(lambda net, x: net.fc(x.clamp(-10, 10)) + (2 - x.square()).sqrt()[:, :4])
     record = recorded(make)

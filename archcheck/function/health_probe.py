@@ -274,7 +274,8 @@ class _Examination:
         unregistered, is_trained = self._unregistered()
         if is_trained or (unregistered is None and not self._may_hold_unsaved_state()):
             return unregistered
-        lost = [name for name, _ in self._runner.state.changed() if name not in self._runner.network.saved_names()]
+        saved = self._runner.network.saved_names()
+        lost = [name for name, _ in self._runner.state.changed() if name not in saved]
         try:
             twin = self._make_twin(copied=False)
             if not self._runner.state.has_changed and _hold_the_same(self._runner.network, twin.network):

@@ -31,9 +31,11 @@ def widened(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
     """Return a function of torch and its arguments with every narrower precision in them replaced by double."""
     if func in _casts():
         return Tensor.to, (args[0], torch.float64), {}
-    if any(isinstance(arg, torch.dtype) for arg in args):
-        args = tuple(_WIDER.get(arg, arg) if isinstance(arg, torch.dtype) else arg for arg in args)
-    if kwargs.get("dtype") is not None:
+    for arg in args:  # most calls have none: this is asked of every one
+        if type(arg) is torch.dtype:
+            args = tuple(_WIDER.get(one, one) if isinstance(one, torch.dtype) else one for one in args)
+            break
+    if kwargs and kwargs.get("dtype") is not None:
         kwargs = {**kwargs, "dtype": _WIDER.get(kwargs["dtype"], kwargs["dtype"])}
     return func, args, kwargs
 

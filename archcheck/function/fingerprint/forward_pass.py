@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import torch
@@ -40,6 +41,13 @@ class PassResult:
 
 
 _SORTING: Final = frozenset({"sort", "argsort", "topk", "kthvalue", "msort"})
+
+
+@lru_cache(maxsize=2048)
+def _traits_of(func: Any) -> tuple[bool, bool]:
+    """Return whether a function of aten clamps, and whether it sorts."""
+    name = func.overloadpacket.__name__
+    return name.startswith(("clamp", "clip")), name in _SORTING
 
 
 class PassRunner:
@@ -137,9 +145,9 @@ class PassRunner:
             yield
 
     def _note_call(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
-        name = func.overloadpacket.__name__
-        self.calls_clamp = self.calls_clamp or name.startswith(("clamp", "clip"))
-        self.sorts = self.sorts or name in _SORTING
+        clamps, sorts = _traits_of(func)
+        self.calls_clamp |= clamps
+        self.sorts |= sorts
         self.filler.fill_used_below(func, args, kwargs)
         self.state.note_call(func, args, kwargs)
 

@@ -34,6 +34,7 @@ class NetworkState:
         self._num_writes: Counter[int | None] = Counter()  # by memory
         self._attributes: NetworkSnapshot | None = None
         self._params = {name: (one, one.detach(), one.requires_grad) for name, one in network.params.items()}
+        self._keys = {name: storage_key(one) for name, one in network.params.items()}  # the memory that each has
         self._constants = {
             name: one.detach().clone() for name, one in network.params.items() if name not in network.filled
         }
@@ -55,6 +56,8 @@ class NetworkState:
 
     def note_call(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
         """Note what a function below autograd is about to write to."""
+        if not _may_write(func):
+            return
         for one in _about_to_be_written(func, args, kwargs):
             self.written.add(one)
             key = storage_key(one)
@@ -87,8 +90,9 @@ class NetworkState:
 
     def _written_params(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the parameters that were written to, or got other memory, since the network was put back."""
-        for name, (param, values, _) in self._params.items():
-            if values in self.written or storage_key(param) != storage_key(values):
+        for name, (param, _, _) in self._params.items():
+            key = storage_key(param)
+            if key != self._keys[name] or self.written.has(key):
                 yield name, param
 
     def restore(self) -> None:
@@ -146,6 +150,11 @@ def _about_to_be_written(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Ite
         yield from _tensors(value)
     if func.overloadpacket.__name__ in _BATCH_NORMS and len(args) > _IS_TRAINING and args[_IS_TRAINING]:
         yield from (args[position] for position in _STATISTICS if isinstance(args[position], Tensor))
+
+
+@lru_cache(maxsize=2048)
+def _may_write(func: Any) -> bool:
+    return bool(func._schema.is_mutable) or func.overloadpacket.__name__ in _BATCH_NORMS
 
 
 @lru_cache(maxsize=2048)

@@ -54,6 +54,10 @@ class StorageSet:
         if key is not None and key not in self._held:
             self._held[key] = StorageWeakRef(plain(tensor).untyped_storage())  # type: ignore[no-untyped-call]
 
+    def has(self, key: int | None) -> bool:
+        """Return whether the memory with a key (`storage_key`) is in the set."""
+        return key in self._held
+
     def discard(self, tensor: Tensor) -> None:
         """Remove a tensor's memory, if it's in the set."""
         key = storage_key(tensor)

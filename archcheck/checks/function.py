@@ -79,7 +79,7 @@ def _with_cause(difference: FunctionDifference, context: CheckContext) -> Mismat
     from archcheck.function.diagnosis.likely_cause import likely_cause
 
     mismatch = difference.mismatch
-    if difference.call is None or difference.call.kind in ("other", "bounds"):
+    if difference.call is None:
         return mismatch
     config, _ = context.network.function_of(context.spec_file)
     cause = likely_cause(context.network.make, config, difference.call, CAUSE_SEC)

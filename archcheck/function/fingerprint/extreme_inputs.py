@@ -8,14 +8,13 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from archcheck.function.fingerprint.call_digests import CallOutput
+from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
+from archcheck.function.fingerprint.large_values import PERTURBATION, is_steady
 from archcheck.function.fingerprint.other_weights import added
 from archcheck.spec.tree import map_leaves
 
 _FACTORS: Final = (32.0, 1 / 32)  # of inputs, and of parameters of one number, such as a temperature or a step
-_PERTURBATION: Final = 1e-10  # relative
-_MAX_GROWTH: Final = 1e5  # of a perturbation: a rounding error of 1e-14 then stays below every tolerance
 
 
 def run_extreme_inputs(runner: PassRunner) -> PassResult | None:
@@ -32,7 +31,7 @@ def run_extreme_inputs(runner: PassRunner) -> PassResult | None:
         result = _run(runner, factor)
         if result.crash is not None or not _is_finite(result):
             return None
-        if wanted is None and not _is_steady(result, _run(runner, factor * (1 + _PERTURBATION))):
+        if wanted is None and not _is_steady(result, _run(runner, factor * (1 + PERTURBATION))):
             return None
         result.output = None
         total = result if total is None else added(total, result, number + 1)
@@ -59,17 +58,14 @@ def _scaled(make_inputs: Callable[[], Any], factor: float) -> Any:
     return map_leaves(scaled, make_inputs())
 
 
-def _last(result: PassResult) -> CallOutput | None:
-    return result.calls[-1] if result.calls else None
-
-
 def _is_finite(result: PassResult) -> bool:
     return all(call.digest is None or call.digest.is_finite for call in result.calls)
 
 
+def _last_digest(result: PassResult) -> Digest | None:
+    return result.calls[-1].digest if result.calls else None
+
+
 def _is_steady(result: PassResult, perturbed: PassResult) -> bool:
-    ours, theirs = _last(result), _last(perturbed)
-    if ours is None or theirs is None or ours.digest is None or theirs.digest is None:
-        return False
-    difference = abs(ours.digest.check - theirs.digest.check)
-    return difference <= _MAX_GROWTH * _PERTURBATION * abs(ours.digest.check)
+    ours, theirs = _last_digest(result), _last_digest(perturbed)
+    return ours is not None and theirs is not None and is_steady(ours, theirs)

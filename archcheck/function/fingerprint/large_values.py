@@ -7,13 +7,14 @@ from typing import Final
 
 import torch
 
+from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.number_pool import squeezed_shape, uniform
 
 LARGE_FACTORS: Final = (32.0, 8.0, 2.0)  # of biases and scales, the largest that is stable is taken
 _FEW_CALLS: Final = 60  # of modules: with fewer of them rounding errors have no room to grow
 _MANY_CALLS: Final = 300  # with as many of them the largest factor isn't tried
-_PERTURBATION: Final = 1e-10  # relative
+PERTURBATION: Final = 1e-10  # relative
 _MAX_RMS: Final = 1e15  # of the output: more is an explosion, of exponentials above all
 _MAX_GROWTH: Final = 1e5  # of a perturbation: a rounding error of 1e-14 then stays below every tolerance
 
@@ -76,6 +77,11 @@ class LargeValuePass:
             return False
         if ours is None or len(result.calls) < _FEW_CALLS:
             return ours is None or ours.is_finite
-        self._enlarge(_PERTURBATION)
+        self._enlarge(PERTURBATION)
         theirs = self._runner.forward(training=True).calls[-1].digest
-        return theirs is not None and abs(ours.check - theirs.check) <= _MAX_GROWTH * _PERTURBATION * abs(ours.check)
+        return theirs is not None and is_steady(ours, theirs)
+
+
+def is_steady(ours: Digest, perturbed: Digest) -> bool:
+    """Return whether a perturbation of what a pass starts from has hardly grown in it, as rounding errors wouldn't."""
+    return abs(ours.check - perturbed.check) <= _MAX_GROWTH * PERTURBATION * abs(ours.check)

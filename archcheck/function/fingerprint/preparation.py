@@ -45,6 +45,7 @@ class PreparedNetwork:
         spectral: the vectors of weights with a spectral norm.
         initial_values: by parameter name, a number for the values that a parameter starts from where they aren't
             drawn: the constant, or a check of the values; None for values that no number is known for.
+        placeholders: the names of buffers that wait for other values: those of zeros or ones that are saved.
         may_be_state: the names of what is constant and is state only if train mode writes to it.
         written: those of them that it does write to.
     """
@@ -56,6 +57,7 @@ class PreparedNetwork:
     drawn_buffers: list[Tensor] = field(default_factory=list)
     spectral: list[SpectralVectors] = field(default_factory=list)
     initial_values: dict[str, float | None] = field(default_factory=dict)
+    placeholders: tuple[str, ...] = ()
     may_be_state: frozenset[str] = frozenset()
     written: frozenset[str] = frozenset()
 
@@ -63,7 +65,7 @@ class PreparedNetwork:
         """Make the filler of all parameters that get fixed values, and of the buffers that can be filled."""
         params = (param for param in self.filled.values() if param.numel())
         held = {**self.params, **self.buffers()}
-        state = [*_placeholders(self.modules), *((name, held[name]) for name in sorted(self.written))]
+        state = [(name, held[name]) for name in (*self.placeholders, *sorted(self.written))]
         return WeightFiller(params, state, gains or {}, self.drawn_buffers, self.spectral, _kernels(self.modules))
 
     def buffers(self) -> dict[str, Tensor]:
@@ -72,12 +74,16 @@ class PreparedNetwork:
 
     def saved_names(self) -> set[str]:
         """Return the names of the parameters, and of the buffers that a state_dict holds."""
-        transient = {
-            f"{name}.{one}" if name else one
-            for name, module in self.modules.items()
-            for one in module._non_persistent_buffers_set
-        }
-        return (self.params.keys() | self.buffers().keys()) - transient
+        return (self.params.keys() | self.buffers().keys()) - _transient_names(self.modules)
+
+
+def _transient_names(modules: Mapping[str, nn.Module]) -> set[str]:
+    """Return the names of the buffers that no state_dict holds."""
+    return {
+        f"{name}.{one}" if name else one
+        for name, module in modules.items()
+        for one in module._non_persistent_buffers_set
+    }
 
 
 def _kernels(modules: Mapping[str, nn.Module]) -> Iterator[Tensor]:
@@ -92,23 +98,16 @@ def _kernels(modules: Mapping[str, nn.Module]) -> Iterator[Tensor]:
 _NEUTRAL: Final = (0.0, 1.0)  # the values that state starts from, as running statistics do
 
 
-def _placeholders(modules: Mapping[str, nn.Module]) -> Iterator[tuple[str, Tensor]]:
-    """Yield the buffers that wait for other values, by name: those of zeros or ones that are saved."""
-    for name, buffer in _saved_constants(modules):
-        if float(buffer.reshape(-1)[0]) in _NEUTRAL:
-            yield name, buffer
-
-
-def _saved_constants(modules: Mapping[str, nn.Module]) -> Iterator[tuple[str, Tensor]]:
-    """Yield the saved buffers, by name, that have one value everywhere."""
-    for module_name, module in modules.items():
-        for name, buffer in module._buffers.items():
-            if buffer is None or name in module._non_persistent_buffers_set:
-                continue
-            dense = buffer.layout is torch.strided and not buffer.is_nested
-            constant = _constant_of(buffer) if dense else None
-            if constant is not None and math.isfinite(constant):
-                yield f"{module_name}.{name}" if module_name else name, buffer
+def _saved_constants(modules: Mapping[str, nn.Module]) -> dict[str, float]:
+    """Return the value of each saved buffer, by name, that has the same one everywhere."""
+    transient = _transient_names(modules)
+    found: dict[str, float] = {}
+    for name, buffer in named_buffers(modules).items():
+        dense = buffer.layout is torch.strided and not buffer.is_nested
+        constant = _constant_of(buffer) if dense and name not in transient else None
+        if constant is not None and math.isfinite(constant):
+            found[name] = constant
+    return found
 
 
 def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: str = "") -> PreparedNetwork:
@@ -142,7 +141,9 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
         if id(param) not in constant
     }
     may_be_state = {name for name, one in undrawn.items() if id(one) in constant and one.ndim and _has_one_value(one)}
-    may_be_state |= {name for name, one in _saved_constants(modules) if float(one.reshape(-1)[0]) not in _NEUTRAL}
+    constants = _saved_constants(modules)
+    placeholders = tuple(name for name, value in constants.items() if value in _NEUTRAL)
+    may_be_state |= constants.keys() - set(placeholders)
     spectral = list(find_spectral_vectors(modules, random.is_drawn))
     settings = {id(one.weight): one.setting for one in spectral}
     initial_values |= {name: settings[id(one)] for name, one in params.items() if id(one) in settings}
@@ -152,7 +153,7 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
     buffers = named_buffers(modules)
     drawn_buffers = [buffers[name] for name in drawn if name in buffers]
     return PreparedNetwork(
-        model, modules, params, filled, drawn_buffers, spectral, initial_values, frozenset(may_be_state)
+        model, modules, params, filled, drawn_buffers, spectral, initial_values, placeholders, frozenset(may_be_state)
     )
 
 

@@ -174,3 +174,11 @@ def test_state_that_starts_from_zeros_is_positive() -> None:
     assert record.crash is None
     assert record.root.numbers["rms"] > 0.1
     assert difference(make, make) is None
+
+
+def test_a_constant_that_two_modules_share_is_one() -> None:
+    def make() -> nn.Module:
+        kept = torch.full((8,), 0.5)
+        return nn.Sequential(*(Kept(kept, lambda net, x: net.fc(x) * net.kept) for _ in range(2)))
+
+    assert difference(make, make) is None

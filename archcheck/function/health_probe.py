@@ -86,7 +86,7 @@ class _Examination:
         further: list[dict[str, Any]] = [
             {"training": False},
             {"training": True, "from_kept": True},
-            {"training": True, "make_inputs": self._negated},
+            {"training": True, "make_inputs": partial(self._negated, training=True)},
             {"training": False, "make_inputs": self._negated},
         ]
         for options in further:
@@ -111,14 +111,9 @@ class _Examination:
             none = ()
         return _Gradients(none, some, not_finite, tuple(unseen))
 
-    def _negated(self) -> tuple[Any, Any]:
-        """Return the usual inputs with every number negated that may be negative."""
-
-        def negated(tensor: Tensor) -> Tensor:
-            return -tensor if tensor.is_floating_point() or tensor.is_complex() else tensor
-
-        made: tuple[Any, Any] = map_leaves(negated, self._runner.make_inputs())
-        return made
+    def _negated(self, *, training: bool = False) -> tuple[Any, Any]:
+        """Return the usual inputs with every number negated that may be any."""
+        return self._runner.change_free_inputs(torch.neg, training=training)
 
     # ----------------------------------------------------------------------------------------- another run
 
@@ -139,8 +134,7 @@ class _Examination:
             dims = [dim for dim, (n, full) in enumerate(zip(one.shape, batch.shape, strict=True)) if n < full]
             return batch.flip(dims)
 
-        made: tuple[Any, Any] = map_leaves(turned, inputs, self._one_example_inputs())
-        return made
+        return self._map_batches(turned, inputs)
 
     def _differences(self, eval_pass: PassResult, train_pass: PassResult) -> tuple[str | None, str | None]:
         """Return the first module whose output differs in a second run, and the first that mixes examples.
@@ -221,8 +215,7 @@ class _Examination:
             sizes = zip(one.shape, batch.shape, strict=True)
             return _cut(batch, [n * num_examples if n < full else full for n, full in sizes]).clone()
 
-        inputs: tuple[Any, Any] = map_leaves(cut, self._runner.make_inputs(), self._one_example_inputs())
-        return inputs
+        return self._map_batches(cut, self._runner.make_inputs())
 
     def _with_copies(self, positions: Iterable[int]) -> tuple[Any, Any]:
         """Return the usual inputs with the first example in the place of others: whatever inputs must be, it is."""
@@ -236,12 +229,19 @@ class _Examination:
                     made.narrow(dim, position * size, size).copy_(made.narrow(dim, 0, size).clone())
             return made
 
-        inputs: tuple[Any, Any] = map_leaves(copied, self._runner.make_inputs(), self._one_example_inputs())
-        return inputs
+        return self._map_batches(copied, self._runner.make_inputs())
 
-    def _one_example_inputs(self) -> tuple[Any, Any]:
+    def _map_batches(self, change: Callable[[Tensor, Tensor], Tensor], inputs: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Return inputs with every tensor changed; `change` takes it, and the same one of a single example."""
+
+        def changed(batch: Any, one: Any) -> Any:
+            return change(batch, one) if isinstance(batch, Tensor) else batch
+
         assert self._one_example is not None
-        return make_fixed_inputs(self._one_example, self._runner.config.dtype, self._runner.config.device)
+        config = self._runner.config
+        alone = make_fixed_inputs(self._one_example, config.dtype, config.device)
+        arguments: tuple[Any, Any] = map_leaves(changed, inputs, alone)
+        return arguments
 
     def _alike(self, ours: Any, theirs: Any, *, ignores_same_shapes: bool = False) -> bool:
         """Return whether two outputs are the same, as far as both have them.
@@ -297,7 +297,11 @@ class _Examination:
         if not lost or not self._runner.config.train:
             return None
         with twin.watcher.watching(twin.network.modules):
-            options: dict[str, Any] = {"training": True, "reset": False, "make_inputs": self._negated}
+            options: dict[str, Any] = {
+                "training": True,
+                "reset": False,
+                "make_inputs": partial(self._negated, training=True),
+            }
             ours, theirs = (one.forward(**options) for one in (self._runner, twin))
         if ours.crash is not None or theirs.crash is not None:
             return None

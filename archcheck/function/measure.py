@@ -24,7 +24,8 @@ from archcheck.function.records import FunctionRecord
 from archcheck.function.section import PLANNED_KEYS, function_section, listed_names
 from archcheck.network.build import prepare_network
 from archcheck.spec.dims import BATCH
-from archcheck.spec.inputs import INTEGER_DTYPES, InputTree, iter_input_patterns, make_forward_input
+from archcheck.spec.domains import ANYTHING, INTEGER_DTYPES
+from archcheck.spec.inputs import InputTree, iter_input_patterns, make_forward_input
 from archcheck.spec.models import Function, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
@@ -200,7 +201,7 @@ def _notes(spec: Spec, plan: Mapping[str, Any], crash: Crash | None, opaque: Seq
     if plan.get("train") is False and crash is not None:
         yield f"the function is recorded without train mode, which stops: {describe_crash(crash)}"
     for _, pattern in iter_input_patterns(spec.input):
-        if pattern.dtype in INTEGER_DTYPES and pattern.dtype != "uint8" and pattern.below is None:
+        if pattern.dtype in INTEGER_DTYPES and pattern.dtype != "uint8" and pattern.domain == ANYTHING:
             yield f"an input of {pattern.dtype} is all zeros for want of a bound; give it one: {{below: 100}}"
             return
 

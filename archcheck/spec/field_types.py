@@ -33,7 +33,8 @@ _SHAPE_SCHEMA = {
     ],
 }
 _INPUT_SCHEMA = {
-    "description": "a shape, {shape, dtype, below}, a list of positional inputs, or a map of keyword inputs",
+    "description": "a shape, {shape, dtype, between, below, ...}, a list of positional inputs, or a map of keyword "
+    "inputs; within lists and maps other values as they are",
     "anyOf": [{"type": "array"}, {"type": "object"}],
 }
 _TARGET_SCHEMA = {

@@ -1,21 +1,29 @@
-"""The inputs of a network as the command line has them: `B,3,224,224`, `mask=B,12:int64<100`, or JSON."""
+"""The inputs of a network as the command line has them: `B,3,224,224`, `mask=B,12:int64<100`, or YAML in one line."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from archcheck.errors import UsageError
-from archcheck.spec.document_builder import MAX_DEPTH
+from archcheck.errors import SpecError, UsageError
+from archcheck.spec.document import parse_document
 from archcheck.spec.inputs import InputTree, parse_input
 from archcheck.text.words import quoted
+from archcheck.text.yaml_scalars import resolve_scalar
 
-_SHAPE = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?P<shape>[^:<]*)(?::(?P<dtype>\w+))?(?:<(?P<below>[\d_]+))?")
-_NESTED = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)\s*=)?\s*(?P<json>[\[{].*)", re.DOTALL)
+_BOUND = r"[\w.+*/()-]+?"
+_SIZES = r"[^:<>\[\]{}\"']*"
+_SHAPE = re.compile(
+    rf"(?P<shape>{_SIZES}|\[{_SIZES}\])(?P<rest>(?::(?P<dtype>\w+))?"
+    rf"(?:\[(?P<low>{_BOUND})\.\.(?P<high>{_BOUND})\]|(?P<sign><=?|>=?)(?P<bound>{_BOUND}))?)"
+)
+_NAMED = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=(?!=)\s*(?P<value>.*)", re.DOTALL)
+_SIGNS = {"<": "below", "<=": "at_most", ">": "above", ">=": "at_least"}
+_SPELLED_OUT = (bool, float, type(None))  # values that no size looks like: true, 0.5, null
+_EXAMPLE = "such as --input '[[B, 3, 8, 8], [B, 5]]' or --input 'mode=\"train\"'"
 
 
 def parse_input_text(texts: Sequence[str]) -> InputTree:
@@ -33,13 +41,14 @@ def parse_input_text(texts: Sequence[str]) -> InputTree:
 def parse_input_option(texts: Sequence[str]) -> Any:
     """Return the value of a spec's `input` key that `--input` options stand for, one option for each argument.
 
-    An option is a shape such as `B,12:int64<100`, or one argument's value as JSON, which may nest shapes in lists and
-    maps: `[["B", 3], ["B", 5]]`. `name=` before either gives a keyword its name.
+    An option is a shape such as `B,12:int64<100`, or one argument's value as a spec has it, in one line of YAML or
+    JSON: `[[B, 3], [B, 5]]`, `{shape: [B, T], sorted: true}`, `"train"`, `true`. `name=` before either gives a keyword
+    its name; a whole number behind it is that number.
 
     Raises:
         UsageError: the text can't be understood.
     """
-    values: list[tuple[str | None, Any]] = [_parse_argument(text) for text in texts]
+    values = [_parse_argument(text) for text in texts]
     named = {name: value for name, value in values if name is not None}
     if named and len(named) != len(values):
         raise UsageError("inputs are named all or none, each by its own name: --input ids=B,12 --input mask=B,12")
@@ -54,65 +63,47 @@ def _is_tensor(value: Any) -> bool:
     """Whether a value of `input` is one tensor, rather than a list of arguments or a map of keywords."""
     if isinstance(value, dict):
         return "shape" in value
-    return not any(isinstance(item, (list, dict)) for item in value)
+    return isinstance(value, list) and all(type(item) in (int, str) for item in value)
 
 
 def _parse_argument(text: str) -> tuple[str | None, Any]:
     """Return the name, if there is one, and the value of one argument."""
-    nested = _NESTED.fullmatch(text.strip())
-    if nested is not None:
-        value = _parse_json(nested["json"], text)
-        if value is not None:
-            return nested["name"], value
-    match = _SHAPE.fullmatch(text.strip().replace(" ", ""))
-    if match is None:
-        raise UsageError(f"input {quoted(text)}: expected sizes such as B,3,224,224 or B,12:int64<100")
-    return match["name"], _parse_shape(match)
-
-
-def _parse_json(text: str, option: str) -> Any:
-    """Return the value of JSON; None for what is no JSON, but may be a shape in brackets, such as `[B, 3]`."""
+    named = _NAMED.fullmatch(text.strip())
+    name, written = (named["name"], named["value"]) if named is not None else (None, text.strip())
+    match = _SHAPE.fullmatch(written.replace(" ", ""))
     try:
-        value = json.loads(text, object_pairs_hook=_unique_keys)
-        depth = _depth(value)
-    except RecursionError:
-        depth = MAX_DEPTH + 1
-    except ValueError as error:
-        if re.match(r"\[[^\[{\"]*(?:$|\])", text):
-            return None
-        example = '--input \'[["B",3,8,8],["B",5]]\''
-        raise UsageError(f"input {quoted(option)}: not valid JSON ({error}); such as {example}") from None
-    if depth > MAX_DEPTH:
-        raise UsageError(f"input {quoted(option)}: nested too deeply: more than {MAX_DEPTH} levels")
-    return value
+        if written.startswith(("[", "{", '"', "'")) and (match is None or not match["rest"]):
+            return name, _parse_yaml(written, text)
+        value = resolve_scalar(written)
+        if (written and isinstance(value, _SPELLED_OUT)) or (name is not None and isinstance(value, int)):
+            return name, value
+        if match is not None:
+            return name, _parse_shape(match)
+    except ValueError as error:  # integers of thousands of digits
+        raise UsageError(f"input {quoted(text)}: {error}") from None
+    raise UsageError(f"input {quoted(text)}: expected sizes such as B,3,224,224 or B,12:int64<100")
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise ValueError(f"the key {quoted(twice)} is there twice")
-    return dict(pairs)
-
-
-def _depth(value: Any) -> int:
-    """Return how many lists and maps lie within each other, `value` included."""
-    depth, level = 0, [value]
-    while level:
-        inside = [item for one in level for item in (one.values() if isinstance(one, dict) else one)]
-        depth, level = depth + 1, [item for item in inside if isinstance(item, (list, dict))]
-    return depth
+def _parse_yaml(written: str, option: str) -> Any:
+    """Return the value of YAML in flow style, of which JSON is a part."""
+    try:
+        value = parse_document(f"input: {written}", "--input").value
+    except SpecError as error:
+        raise UsageError(f"input {quoted(option)}: {error.problems[0].message}; {_EXAMPLE}") from None
+    if value.keys() != {"input"}:
+        raise UsageError(f"input {quoted(option)}: expected one value; {_EXAMPLE}")
+    return value["input"]
 
 
 def _parse_shape(match: re.Match[str]) -> Any:
-    """Return a tensor as a spec has it: its sizes, with a dtype or a bound as a map."""
+    """Return a tensor as a spec has it: its sizes, with a dtype or bounds as a map."""
     sizes = match["shape"].strip("[]()")
     shape = [int(size) if size.isdecimal() else size for size in sizes.split(",")] if sizes else []
-    if match["dtype"] is None and match["below"] is None:
-        return shape
     value: dict[str, Any] = {"shape": shape}
     if match["dtype"]:
         value["dtype"] = match["dtype"]
-    if match["below"]:
-        value["below"] = int(match["below"].replace("_", ""))
-    return value
+    if match["low"]:
+        value["between"] = [resolve_scalar(match["low"]), resolve_scalar(match["high"])]
+    if match["sign"]:
+        value[_SIGNS[match["sign"]]] = resolve_scalar(match["bound"])
+    return value if len(value) > 1 else shape

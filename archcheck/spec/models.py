@@ -337,8 +337,8 @@ class Spec(Section):
     )
     args: dict[str, Any] = Field(default={}, description="keyword arguments of `build`")
     input: Input = Field(
-        description="what goes in: a shape, {shape, dtype, below}, a list of positional inputs, "
-        "or a map of keyword inputs"
+        description="what goes in: a shape, {shape, dtype, ...}, a list of positional inputs, "
+        "or a map of keyword inputs; other values as they are"
     )
     sizes: dict[str, SizeList] = Field(
         default={}, description="values of each free dimension, one of each at a time; B is [2, 3] by default"

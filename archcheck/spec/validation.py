@@ -9,6 +9,7 @@ from typing import Final
 from archcheck.errors import DimError
 from archcheck.findings import Keys
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES, Dim
+from archcheck.spec.domains import describe_emptiness
 from archcheck.spec.inputs import input_names, iter_input_patterns
 from archcheck.spec.models import Function, Spec
 from archcheck.spec.values import iter_tensor_patterns
@@ -32,7 +33,7 @@ def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
         if strange:
             known = f"the input has {', '.join(names)}" if names else "the input has no free dimension"
             problems.append((keys, f"unknown dimension {strange[0]} in {dim.text}; {known}"))
-    return problems or _check_values(spec, free)
+    return problems or [*_check_values(spec, free), *_check_domains(spec)]
 
 
 def _check_sizes(spec: Spec, names: Mapping[str, None]) -> Iterator[tuple[Keys, str]]:
@@ -40,7 +41,7 @@ def _check_sizes(spec: Spec, names: Mapping[str, None]) -> Iterator[tuple[Keys, 
         if name not in names:
             yield ("sizes", name), unknown("dimension", name, names) if names else f"the input has no dimension {name}"
     for keys, pattern in iter_input_patterns(spec.input):
-        for name in sorted({name for dim in pattern.dims for name in dim.names} - spec.sizes.keys() - {BATCH}):
+        for name in sorted(pattern.names - spec.sizes.keys() - {BATCH}):
             yield ("input", *keys), f"free dimension {name} has no sizes; expected sizes: {{{name}: [224, 96]}}"
     lengths = {name: len(sizes) for name, sizes in spec.sizes.items() if name != BATCH}
     if len(set(lengths.values())) > 1:
@@ -94,6 +95,20 @@ def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:
     for keys, dims in patterns:
         for position, dim in enumerate(dims):
             yield (*keys, position), dim
+
+
+def _check_domains(spec: Spec) -> Iterator[tuple[Keys, str]]:
+    """Check that every input has values to choose from at every size; bounds may be dimensions."""
+    for keys, pattern in iter_input_patterns(spec.input):
+        for sizes in spec.bindings():
+            try:
+                problem = describe_emptiness(pattern.domain.at(sizes), pattern.dtype)
+                problem = problem and f"{problem} at {', '.join(f'{name}={size}' for name, size in sizes.items())}"
+            except DimError as error:
+                problem = str(error)
+            if problem is not None:
+                yield ("input", *keys, *(key for key, _ in pattern.domain.dims)), problem
+                break
 
 
 def _check_values(spec: Spec, free: Sequence[tuple[Keys, Dim]]) -> list[tuple[Keys, str]]:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from archcheck.errors import DimError, UsageError
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
 from archcheck.spec.input_option import parse_input_text
-from archcheck.spec.inputs import ForwardInput, InputValue, TensorInput, input_names, make_forward_input
+from archcheck.spec.inputs import (
+    ForwardInput,
+    InputValue,
+    LiteralInput,
+    TensorInput,
+    input_names,
+    make_forward_input,
+)
 from archcheck.structure.records import StructureTrace
 
 if TYPE_CHECKING:
@@ -117,6 +124,8 @@ def _input_value(value: Any) -> InputValue:
     if isinstance(value, (list, tuple)):
         return tuple(_input_value(item) for item in value)
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return LiteralInput(value)
     if shape is None or dtype is None:
         raise UsageError(f"expected a shape, a tensor, or a list or map of them, found {type(value).__name__}")
     return TensorInput(tuple(int(size) for size in shape), str(dtype).removeprefix("torch."))

@@ -11,6 +11,7 @@ from archcheck.spec.dims import BATCH
 from archcheck.spec.inputs import (
     ForwardInput,
     InputValue,
+    LiteralInput,
     TensorInput,
     input_names,
     iter_input_patterns,
@@ -49,16 +50,17 @@ class SpeedPlan:
         """Return the input of a step; images have the size that `resize` gives."""
         made = make_forward_input(self.recipe.input, self.sizes)
         resize = self.recipe.resize
-        if resize is None or len(made.args) + len(made.kwargs) != 1:
+        given = [value for value in (*made.args, *made.kwargs.values()) if not isinstance(value, LiteralInput)]
+        if resize is None or len(given) != 1:
             return made
-        if made.args:
-            return replace(made, args=(_resized(made.args[0], resize),))
-        return replace(made, kwargs={key: _resized(value, resize) for key, value in made.kwargs.items()})
+        args = tuple(_resized(value, resize) for value in made.args)
+        return replace(made, args=args, kwargs={key: _resized(value, resize) for key, value in made.kwargs.items()})
 
     def conditions(self) -> dict[str, Any]:
         """Return what has to be equal in two plans for their speeds to be comparable."""
         batch, recipe = self.make_inputs(), self.recipe
-        shapes = [f"[{', '.join(map(str, one.shape))}]" for _, one in iter_leaves((batch.args, batch.kwargs))]
+        tensors = [one for _, one in iter_leaves((batch.args, batch.kwargs)) if isinstance(one, TensorInput)]
+        shapes = [f"[{', '.join(map(str, one.shape))}]" for one in tensors]
         return {
             "mode": self.mode,
             "precision": recipe.precision,
@@ -122,9 +124,9 @@ def _batch_size(spec: Spec, recipe: Recipe, asked: int) -> int:
     """Return the batch size asked for, or the only one that the network takes."""
     if BATCH in input_names(recipe.input):
         return asked
-    first = next(pattern for _, pattern in iter_input_patterns(recipe.input))
+    first = next((pattern for _, pattern in iter_input_patterns(recipe.input)), None)
     sizes = {name: sizes[0] for name, sizes in spec.sizes.items()}
-    return int(first.dims[0].evaluate(sizes)) if first.dims else 1
+    return int(first.dims[0].evaluate(sizes)) if first is not None and first.dims else 1
 
 
 def _resized(value: InputValue, resize: tuple[int, int]) -> InputValue:

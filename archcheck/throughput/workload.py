@@ -134,7 +134,8 @@ def _make_batch(plan: SpeedPlan, device: torch.device) -> Any:
     """Make inputs as a data set would give them: one tensor, a tuple for several, or a map for keywords."""
     args, kwargs = make_inputs(plan.make_inputs(), "cpu")
     is_single = len(args) == 1 and isinstance(args[0], Tensor)
-    return map_leaves(lambda tensor: tensor.to(device), kwargs or (args[0] if is_single else tuple(args)))
+    made = kwargs or (args[0] if is_single else tuple(args))
+    return map_leaves(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, made)
 
 
 def _make_targets(loss: str, outputs: Tensor) -> Tensor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
 from archcheck.data.splits import label_range
-from archcheck.spec.inputs import InputPattern
+from archcheck.spec.inputs import InputPattern, LiteralInput
 from archcheck.training.failures import RunFailed
 from archcheck.training.metrics import ignored_label, takes_classes
 from archcheck.training.recipe import Recipe
@@ -27,11 +28,13 @@ class BatchValidator:
 
     def check_inputs(self, inputs: Any) -> None:
         """Check that the data set's inputs have the shape that the spec's `input` gives."""
-        pattern = self._recipe.input
-        if isinstance(pattern, dict) and len(pattern) == 1:
-            pattern = next(iter(pattern.values()))
-        if not isinstance(pattern, InputPattern) or not isinstance(inputs, Tensor):
+        written = self._recipe.input
+        arguments = [*written.values()] if isinstance(written, dict) else written
+        arguments = arguments if isinstance(arguments, Sequence) else [arguments]
+        given = [one for one in arguments if not isinstance(one, LiteralInput)]
+        if len(given) != 1 or not isinstance(given[0], InputPattern) or not isinstance(inputs, Tensor):
             return
+        pattern = given[0]
         shape, sizes = tuple(inputs.shape), dict[str, int]()
         fits = len(shape) == len(pattern.dims)
         for position, (dim, size) in enumerate(zip(pattern.dims, shape, strict=False)):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from archcheck.spec.inputs import iter_input_patterns
+from archcheck.spec.inputs import LiteralInput, iter_input_patterns
 from archcheck.structure.meta.module_tree import parameters_of
 from archcheck.training.failures import RunFailed, errors_attributed_to
 from archcheck.training.recipe import Recipe
@@ -25,8 +25,10 @@ class ForwardPass:
     def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device, example: Any, rootdir: Path | None):
         """`example`: a batch of inputs on the device, from which lazy modules take their sizes."""
         self.network, self.recipe, self.device, self._rootdir = network, recipe, device, rootdir
-        # A map of one input passes it by keyword.
-        self._keyword = next(iter(recipe.input)) if isinstance(recipe.input, dict) and len(recipe.input) == 1 else None
+        named = recipe.input if isinstance(recipe.input, dict) else {}
+        self._literals = {key: one.value for key, one in named.items() if isinstance(one, LiteralInput)}
+        keywords = [key for key in named if key not in self._literals]
+        self._keyword = keywords[0] if len(keywords) == 1 else None  # a map of one input passes it by that
         dtypes = [getattr(torch, pattern.dtype) for _, pattern in iter_input_patterns(recipe.input)]
         self._dtype = next((dtype for dtype in dtypes if dtype.is_floating_point), torch.float32)
         with errors_attributed_to("build", f"moving the network to {device}", rootdir):
@@ -71,10 +73,21 @@ class ForwardPass:
 
     def _call(self, forward: Any, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
-            return forward(**inputs)
+            return forward(**{**self._literals, **inputs})
         if isinstance(inputs, (tuple, list)):
-            return forward(*inputs)
-        return forward(inputs) if self._keyword is None else forward(**{self._keyword: inputs})
+            return forward(*self._with_literals(inputs), **self._literals)
+        if self._keyword is not None:
+            return forward(**{self._keyword: inputs}, **self._literals)
+        return forward(*self._with_literals([inputs]), **self._literals)
+
+    def _with_literals(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """Put what the spec's positional inputs have as it is between those that the data set gives."""
+        written = self.recipe.input if isinstance(self.recipe.input, tuple) else ()
+        num_given = sum(not isinstance(one, LiteralInput) for one in written)
+        if len(inputs) != num_given:
+            return inputs
+        given = iter(inputs)
+        return [one.value if isinstance(one, LiteralInput) else next(given) for one in written]
 
     def _convert(self, inputs: Any) -> Any:
         """Convert inputs to the dtype of the spec's `input` (NumPy's floats are float64) and the memory format."""

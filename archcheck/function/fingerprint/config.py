@@ -20,6 +20,7 @@ class FingerprintConfig:
 
     Attributes:
         inputs: the sizes and types of the inputs.
+        train_inputs: those of train mode, where it takes others.
         dtype: of the computation: float64 or float32.
         gains: by sizes and rank of a weight, the power of 2 that it's multiplied by; None to choose them.
         large: the factor of biases and scales in the pass at large values; None to choose it.
@@ -41,6 +42,11 @@ class FingerprintConfig:
     seed: int = 0
     input_pattern: InputTree | None = None
     device: torch.device = CPU
+    train_inputs: ForwardInput | None = None
+
+    def inputs_in(self, training: bool) -> ForwardInput:
+        """Return the inputs of eval mode, or of train mode."""
+        return self.train_inputs if training and self.train_inputs is not None else self.inputs
 
     @property
     def precision(self) -> str:

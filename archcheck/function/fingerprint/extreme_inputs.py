@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
-
-from torch import Tensor
+from typing import Final
 
 from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.large_values import PERTURBATION, is_steady
 from archcheck.function.fingerprint.other_weights import added
-from archcheck.spec.tree import map_leaves
 
 _FACTORS: Final = (32.0, 1 / 32)  # of inputs, and of parameters of one number, such as a temperature or a step
 
@@ -44,18 +40,11 @@ def _run(runner: PassRunner, factor: float) -> PassResult:
     for one in numbers:
         runner.filler.refill(one)
         one.detach().mul_(factor)
-    result = runner.forward(training=False, reset=False, make_inputs=partial(_scaled, runner.make_inputs, factor))
+    scaled = partial(runner.change_free_inputs, lambda tensor: tensor * factor)
+    result = runner.forward(training=False, reset=False, make_inputs=scaled)
     for one in numbers:
         runner.filler.refill(one)
     return result
-
-
-def _scaled(make_inputs: Callable[[], Any], factor: float) -> Any:
-    def scaled(value: Any) -> Any:
-        is_number = isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
-        return value * factor if is_number else value
-
-    return map_leaves(scaled, make_inputs())
 
 
 def _is_finite(result: PassResult) -> bool:

@@ -19,8 +19,11 @@ from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs, named
 from archcheck.function.fingerprint.network_state import NetworkState
 from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.function.fingerprint.weight_filler import FillOnFirstUse, WeightFiller, choose_gain
+from archcheck.network.arguments import has_domain
 from archcheck.network.exceptions import raised_outside_torch, type_and_first_line
 from archcheck.network.torch_state import seed_generators
+from archcheck.spec.inputs import TensorInput
+from archcheck.spec.tree import map_leaves
 from archcheck.structure.meta.failures import needs_gradients
 from archcheck.structure.meta.module_tree import set_training
 from archcheck.structure.records import Crash
@@ -80,9 +83,22 @@ class PassRunner:
         self._innermost_mode = innermost_mode
         self._draws = DrawSequence()
 
-    def make_inputs(self) -> tuple[Any, Any]:
+    def make_inputs(self, *, training: bool = False) -> tuple[Any, Any]:
         """Make fresh arguments for a forward pass, positional and by keyword."""
-        return make_fixed_inputs(self.config.inputs, self.config.dtype, self.config.device)
+        return make_fixed_inputs(self.config.inputs_in(training), self.config.dtype, self.config.device)
+
+    def change_free_inputs(self, change: Callable[[Tensor], Tensor], *, training: bool = False) -> tuple[Any, Any]:
+        """Make fresh arguments, of which those that may be any number are changed."""
+
+        def changed(leaf: Any, made: Any) -> Any:
+            is_free = isinstance(leaf, TensorInput) and not has_domain(leaf)
+            return change(made) if is_free and (made.is_floating_point() or made.is_complex()) else made
+
+        inputs = self.config.inputs_in(training)
+        arguments: tuple[Any, Any] = map_leaves(
+            changed, (list(inputs.args), inputs.kwargs), self.make_inputs(training=training)
+        )
+        return arguments
 
     def forward(
         self,
@@ -99,7 +115,7 @@ class PassRunner:
         A forward that computes gradients itself is run again with them. Of the outputs of modules only the first of
         `num_shares` equal shares of the batch is read.
         """
-        args, kwargs = (make_inputs or self.make_inputs)()
+        args, kwargs = self.make_inputs(training=training) if make_inputs is None else make_inputs()
         if reset:
             self.state.restore()
         seed_generators(self.config.seed if seed is None else seed)

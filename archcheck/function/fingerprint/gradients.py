@@ -43,7 +43,7 @@ def run_gradient_step(
     The inputs get gradients, too, unless the network refuses inputs that want them. `from_kept` starts also from what
     modules keep on themselves, such as a loss of their own.
     """
-    make_inputs = make_inputs or runner.make_inputs
+    make_inputs = make_inputs or partial(runner.make_inputs, training=training)
     run = partial(_run_step, runner, training, wanted, make_inputs, from_kept=from_kept)
     step = run(tracks_inputs=True)
     if step.forward.crash is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
+from archcheck.spec.domains import Domain
 from archcheck.spec.inputs import ForwardInput, TensorInput
 from archcheck.spec.models import (
     Named,
@@ -35,7 +36,7 @@ def test_sizes_are_zipped_and_the_batch_goes_with_each() -> None:
 
 def test_inputs_are_positional_or_named() -> None:
     spec = parse_spec("build: m:f\ninput: [[B, 2], {shape: [B], dtype: int32, below: 7}]\n").spec
-    assert spec.forward_inputs()[1].args == (TensorInput((3, 2)), TensorInput((3,), "int32", 7))
+    assert spec.forward_inputs()[1].args == (TensorInput((3, 2)), TensorInput((3,), "int32", Domain(below=7)))
     spec = parse_spec("build: m:f\ninput: {x: [4], y: {z: [5]}}\n").spec
     assert [dict(one.kwargs) for one in spec.forward_inputs()] == [
         {"x": TensorInput((4,)), "y": {"z": TensorInput((5,))}}

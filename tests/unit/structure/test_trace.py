@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archcheck.spec.domains import Domain
 from archcheck.spec.inputs import ForwardInput, TensorInput
 from archcheck.structure.records import MappingRecord, OpaqueRecord, SequenceRecord, TensorRecord
 from archcheck.structure.trace import trace_structure
@@ -173,7 +174,7 @@ def test_several_inputs_by_name_nested_and_of_integers() -> None:
 
     tensor = TensorInput((2, 3))
     given = ForwardInput(
-        (TensorInput((2, 3), "int64", below=9),),
+        (TensorInput((2, 3), "int64", domain=Domain(below=9)),),
         {"pair": [tensor, tensor], "extra": {"k": TensorInput((3,), "float64")}},
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archcheck.spec.domains import Domain
 from archcheck.spec.inputs import ForwardInput, TensorInput
 from archcheck.structure.records import StructureTrace
 from archcheck.structure.trace import trace_structure
@@ -18,7 +19,7 @@ Forward = Callable[[Any, Tensor], Any]
 
 
 def batch(size: int, *shape: int, dtype: str = "float32", below: int | None = None) -> ForwardInput:
-    return ForwardInput((TensorInput((size, *shape), dtype, below),), sizes={"B": size})
+    return ForwardInput((TensorInput((size, *shape), dtype, Domain(below=below)),), sizes={"B": size})
 
 
 TWO = [batch(2, 4), batch(3, 4)]

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from archcheck.spec.domains import Domain
 from archcheck.spec.inputs import ForwardInput, TensorInput
 from archcheck.structure.meta.building import build_on_meta
 from archcheck.structure.trace import trace_structure
@@ -106,7 +107,7 @@ def test_module_equals_plain_meta(name: str) -> None:
 
 @pytest.mark.parametrize("make", [lambda: nn.Embedding(50, 8), lambda: nn.EmbeddingBag(50, 8)])
 def test_embedding_equals_plain_meta(make: Callable[[], nn.Module]) -> None:
-    trace = trace_structure(make, [ForwardInput((TensorInput((3, 5), "int64", below=50),))])
+    trace = trace_structure(make, [ForwardInput((TensorInput((3, 5), "int64", domain=Domain(below=50)),))])
 
     plain = plain_forward(build_on_meta(make), meta(3, 5, dtype=torch.int64))
     assert trace.forwards[0].output == plain.output

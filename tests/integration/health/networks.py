@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from itertools import count
 from typing import NamedTuple
 
 from tests.integration.project import Project, messages
@@ -71,7 +72,8 @@ def plant(project: Project, network: Network, name: str = "net", module: str = "
 
 def verify_health(project: Project, networks: Mapping[str, Network]) -> dict[str, Verdict]:
     """Verify the health of several networks in one run. Return the verdicts by the networks' names."""
-    paths = {name: plant(project, one, name, f"nets_{i}") for i, (name, one) in enumerate(networks.items())}
+    number = count(len(list(project.path.glob("nets_*.py"))))  # a file of another text may have the same time of change
+    paths = {name: plant(project, one, name, f"nets_{next(number)}") for name, one in networks.items()}
     result = project.run("-v", "-k", "health")
     outcomes = dict(line.split()[:2] for line in result.stdout.lines if "::health " in line)
     return {name: Verdict(outcomes[f"{path}::health"], messages(result, path)) for name, path in paths.items()}

@@ -58,8 +58,11 @@ class DimError(ArchcheckError):
 class BuildError(ArchcheckError):
     """A build target can't be imported or called, or returns no `nn.Module`.
 
-    `arg` names the key of the spec's `args` at fault, where one is; `where` is the line of the user's code that raised.
+    `arg` names the key of the spec's `args` at fault, where one is; `where` is the line of the user's code that raised;
+    `key` is the spec's key that names the target.
     """
+
+    key = "build"
 
     def __init__(self, message: str, *, arg: str | None = None, where: str | None = None) -> None:
         super().__init__(message)

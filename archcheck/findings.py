@@ -42,8 +42,8 @@ class Mismatch:
 
 def build_failure(args: Mapping[str, Any], place: Keys, error: BuildError) -> Mismatch:
     """Return why a network can't be built, at the argument at fault if one is; `place` is where `args` are written."""
-    keys: Keys = ("build",)
+    keys: Keys = (error.key,)
     if error.arg and args:
         keys = (*place, error.arg) if error.arg in args else place
     notes = (("raised", error.where),) if error.where else ()
-    return Mismatch(keys, "build", str(error), notes=notes)
+    return Mismatch(keys, error.key, str(error), notes=notes)

@@ -74,7 +74,7 @@ def verify(spec: str | os.PathLike[str], model: nn.Module | None = None) -> Veri
         SpecError: the file can't be read or isn't a valid spec; the message lists every problem as `FILE:LINE: …`.
         UsageError: `model` can't be copied, or isn't a torch.nn.Module.
     """
-    return verify_spec(read_spec(Path(spec)), Path.cwd(), model)
+    return verify_spec(read_spec(Path(spec), rootdir=Path.cwd()), Path.cwd(), model)
 
 
 def verify_spec(spec_file: SpecFile, rootdir: Path, model: nn.Module | None = None) -> Verification:

@@ -80,10 +80,17 @@ def _with_cause(difference: FunctionDifference, context: CheckContext) -> Mismat
 
     mismatch = difference.mismatch
     if difference.call is None:
-        return mismatch
+        return _with_values(mismatch, context)
     config, _ = context.network.function_of(context.spec_file)
     cause = likely_cause(context.network.make, config, difference.call, CAUSE_SEC)
     return mismatch if cause is None else replace(mismatch, notes=(*mismatch.notes, ("cause", cause)))
+
+
+def _with_values(mismatch: Mismatch, context: CheckContext) -> Mismatch:
+    """Add to a run that died with what values of an input it doesn't."""
+    _, record = context.network.function_of(context.spec_file)
+    hint = context.network.domain_hint(context.spec_file, record.crash.error) if record.crash is not None else None
+    return mismatch if hint is None else replace(mismatch, notes=(*mismatch.notes, ("values", hint)))
 
 
 CHECK = FunctionCheck()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from archcheck.checks.check import Check, CheckContext, Needs
 from archcheck.checks.outcome import Outcome
@@ -205,9 +206,14 @@ class HealthCheck(Check):
             return Outcome((build_failure(context.spec.args, ("args",), error),))
         if record.health is None:
             assert record.crash is not None  # nothing else keeps the health from being looked at
-            raise NotMeasured(f"the forward stopped under fixed weights: {describe_crash(record.crash)}")
+            hint = context.network.domain_hint(context.spec_file, record.crash.error)
+            stopped = f"the forward stopped under fixed weights: {describe_crash(record.crash)}"
+            raise NotMeasured(stopped if hint is None else f"{stopped}; {hint}")
+        found = check_health(context.spec_file, record.health, [*trace.modules, *trace.aliases])
+        if record.health.not_finite and (hint := context.network.domain_hint(context.spec_file, None)) is not None:
+            found = [replace(one, notes=(*one.notes, ("values", hint))) for one in found]
         return Outcome(
-            tuple(check_health(context.spec_file, record.health, [*trace.modules, *trace.aliases])),
+            tuple(found),
             notes=record.health.unseen,
         )
 

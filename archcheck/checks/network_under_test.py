@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ class NetworkUnderTest:
     is_live: bool = False
     device: str = "cpu"
     _function: tuple[FingerprintConfig, FunctionRecord] | None = None
+    _hints: dict[str | None, str | None] = field(default_factory=dict)
 
     def function_of(self, spec_file: SpecFile) -> tuple[FingerprintConfig, FunctionRecord]:
         """Run the network with fixed weights, as its spec says how; once for all the checks that ask.
@@ -47,6 +48,26 @@ class NetworkUnderTest:
             device = choose_device(self.device)
             self._function = measure_function(spec_file, self.make, self.trace, device, is_live=self.is_live)
         return self._function
+
+    def domain_hint(self, spec_file: SpecFile, error: str | None) -> str | None:
+        """Say with what values the network runs, where it raised `error` (or isn't finite) with those it was given."""
+        from archcheck.function.measure import domain_hint
+
+        if error not in self._hints:
+            config = None if self._function is None else self._function[0]
+            self._hints[error] = domain_hint(spec_file.spec, self.make, error, config)
+        return self._hints[error]
+
+    def with_domain_hint(self, spec_file: SpecFile, mismatches: Sequence[Mismatch]) -> tuple[Mismatch, ...]:
+        """Add to the first mismatch of a forward that stopped with what values it would not have."""
+        died = self.trace.died
+        if not mismatches or died is None or self.trace.device == "meta":
+            return tuple(mismatches)
+        hint = self.domain_hint(spec_file, died[1].error)
+        if hint is None:
+            return tuple(mismatches)
+        first, *rest = mismatches
+        return (replace(first, notes=(*first.notes, ("values", hint))), *rest)
 
 
 def build_and_trace(

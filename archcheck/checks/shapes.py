@@ -339,7 +339,8 @@ class ShapesCheck(Check):
 
     def run(self, context: CheckContext) -> Outcome:
         """Compare the shapes."""
-        return Outcome(tuple(check_shapes(context.spec_file, context.network.trace)))
+        found = check_shapes(context.spec_file, context.network.trace)
+        return Outcome(context.network.with_domain_hint(context.spec_file, found))
 
     def refuse_update(self, context: CheckContext, mismatches: Sequence[Mismatch]) -> list[Mismatch]:
         """Return the mismatches that an update can't accept; a forward that died is always one."""

@@ -26,7 +26,8 @@ class SpecCheck(Check):
     def run(self, context: CheckContext) -> Outcome:
         """Check the recipe and the forward pass."""
         recipe = context.training.recipe_problems(context.spec_file) if context.spec.training is not None else []
-        return Outcome((*recipe, *_untold_crash(context)))
+        crash = context.network.with_domain_hint(context.spec_file, _untold_crash(context))
+        return Outcome((*recipe, *crash))
 
 
 def _untold_crash(context: CheckContext) -> list[Mismatch]:

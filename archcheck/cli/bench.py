@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     speed, timed, status = SpeedSession(RunOptions(options.train, options.device), Path.cwd()), [], 0
     for name in options.specs:
         try:
-            spec_file = read_spec(Path(name))
+            spec_file = read_spec(Path(name), rootdir=Path.cwd())
             with _stdout_to_stderr():
                 record = speed.figures(spec_file, speed.plan(spec_file), time_calls)
             timed.append((name, SpeedFigures(record)))

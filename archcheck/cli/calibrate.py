@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from archcheck.report.calibration import format_minimum, format_runs
     from archcheck.training.calibration import set_minimum
 
-    spec_file, quoted = read_spec(Path(options.spec)), shlex.quote(options.spec)
+    spec_file, quoted = read_spec(Path(options.spec), rootdir=Path.cwd()), shlex.quote(options.spec)
     try:
         runs = _calibration_runs(spec_file, options)
     except KeyboardInterrupt:

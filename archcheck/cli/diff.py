@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the differences; the exit status says whether there are any."""
     refuse_build_options(options, [options.left, options.right])
     specs = [name for name in (options.left, options.right) if is_spec(name)]
-    like = read_spec(Path(specs[0])) if specs else None
+    like = read_spec(Path(specs[0]), rootdir=Path.cwd()) if specs else None
     left, right = (load_network(name, options, like) for name in (options.left, options.right))
     text, differs = format_comparison(left.trace, right.trace, (left.label, right.label))
     print(text)

@@ -50,6 +50,12 @@ def add_build_options(command: argparse.ArgumentParser) -> None:
         '\'[["B",3,8,8],["B",5]]\'; NAME=SHAPE for a keyword; repeat for more',
     )
     command.add_argument(
+        "--inputs-from", metavar="TARGET", help="module:callable that makes what goes in, instead of --input"
+    )
+    command.add_argument(
+        "--train-input", action="append", metavar="SHAPE", help="as --input, of train mode where that takes more"
+    )
+    command.add_argument(
         "--size", action="append", default=[], metavar="NAME=N,N", help="values of a free dimension: H=224,96"
     )
     command.add_argument("--args", default="{}", metavar="JSON", help="keyword arguments of the target, as a JSON map")
@@ -72,16 +78,23 @@ def make_head(target: str, options: argparse.Namespace, folder: Path, like: Spec
     Without `--input` the target takes the inputs and sizes of `like`.
     """
     inputs: dict[str, Any] = {}
-    if options.input:
-        inputs = {"input": parse_input_option(options.input), "sizes": dict(map(_parse_size, options.size))}
+    sizes = {"sizes": dict(map(_parse_size, options.size))}
+    if options.inputs_from and options.input:
+        raise UsageError("--inputs-from makes what goes in, as --input says: leave out one of the two")
+    if options.inputs_from:
+        inputs = {"inputs_from": _relative_target(parse_target(options.inputs_from), folder), **sizes}
+    elif options.input:
+        inputs = {"input": parse_input_option(options.input), **sizes}
     elif like is not None:
-        inputs = {key: like.document.value.get(key) for key in ("input", "sizes")}
+        inputs = {key: like.document.value.get(key) for key in ("input", "inputs_from", "train_input", "sizes")}
     else:
         raise UsageError(f'{target}: what goes in? Give its shape: --input "B,3,224,224"')
+    if options.train_input:
+        inputs["train_input"] = parse_input_option(options.train_input)
     values = {"args": _json_map(options.args), **inputs}
     build = _relative_target(parse_target(target), folder)
     # No sizes or arguments need no line; an input without dimensions is one all the same.
-    written = {key: format_flow(value) for key, value in values.items() if value or key == "input"}
+    written = {key: format_flow(value) for key, value in values.items() if value or (key == "input" and value == [])}
     return {"build": build, **written}
 
 
@@ -133,7 +146,7 @@ def spec_from_head(head: Mapping[str, str], label: str, folder: Path) -> SpecFil
     """Read the head of a spec as a spec of its own; tell what is wrong with it in the command line's words."""
     text = "\n".join(f"{key}: {value}" for key, value in head.items())
     try:
-        return parse_spec(text, label, folder / SUFFIX)
+        return parse_spec(text, label, folder / SUFFIX, Path.cwd())
     except SpecError as error:
         reasons = "; ".join(problem.message for problem in error.problems)
         raise UsageError(f"{label}: {_in_options(reasons)}") from None
@@ -147,7 +160,7 @@ def _in_options(message: str) -> str:
 def load_network(name: str, options: argparse.Namespace, like: SpecFile | None = None) -> Network:
     """Build the network of a spec file or of a target; without `--input` a target takes the inputs of `like`."""
     if is_spec(name):
-        return measure_network(read_spec(Path(name)), name)
+        return measure_network(read_spec(Path(name), rootdir=Path.cwd()), name)
     folder = Path.cwd()
     return measure_network(spec_from_head(make_head(name, options, folder, like), name, folder), name)
 
@@ -159,7 +172,9 @@ def is_spec(name: str) -> bool:
 
 def refuse_build_options(options: argparse.Namespace, names: Sequence[str]) -> None:
     """Raise UsageError for options that a spec would ignore, as it brings its own inputs and arguments."""
-    if all(is_spec(name) for name in names) and (options.input or options.size or options.args != "{}"):
+    if all(is_spec(name) for name in names) and (
+        options.input or options.inputs_from or options.train_input or options.size or options.args != "{}"
+    ):
         raise UsageError(f"{names[0]}: a spec has its own input, sizes and args: leave out --input, --size and --args")
 
 

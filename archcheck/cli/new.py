@@ -93,8 +93,10 @@ def _new_spec(target: str, options: argparse.Namespace, folder: Path) -> str:
     try:
         text = format_spec(head, network.trace, options.depth)
     except UsageError as error:
-        raise UsageError(f"{target}: {error}") from None
-    spec_file = parse_spec(text, target, folder / SUFFIX)
+        died = network.trace.died
+        hint = None if died is None else network.built.domain_hint(network.spec_file, died[1].error)
+        raise UsageError(f"{target}: {error}" if hint is None else f"{target}: {error}; {hint}") from None
+    spec_file = parse_spec(text, target, folder / SUFFIX, Path.cwd())
     _require_passing(spec_file, network.built)
     try:
         with contextlib.redirect_stdout(sys.stderr):

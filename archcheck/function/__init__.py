@@ -1,7 +1,8 @@
 """The function of a network: recorded as a few numbers of each layer, and compared. `records` has their types.
 
 - `planning` chooses the sizes, `measure` runs a network as its spec says or as planned, by `fingerprint`, and
-  `section` writes what was recorded.
+  `section` writes what was recorded. `made_inputs` looks at inputs that a user's callable makes,
+  `domain_search` for values with which a network runs that fails with others.
 - `comparison` finds the first of the `digested_layers` that differs by more than the `tolerances`, paired by
   `layer_matching`; `equivalence` compares two builds; `diagnosis` looks for the mistake behind a difference.
 - `health_probe` looks for defects while a network is run, `object_equality` helps it to compare outputs.

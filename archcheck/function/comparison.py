@@ -20,6 +20,7 @@ from archcheck.structure.records import Crash, StructureTrace
 
 _NOISE: Final = {"float64": 1e-12, "float32": 1e-6}  # smaller differences don't count: inputs and weights are about 1
 _COMBINED: Final = ("buffers", "initial", "gradient", "inputs")  # sums of parts of either sign, which may cancel out
+_SAME_INPUTS: Final = 1e-5  # numbers that two machines draw and compute differ less
 _PART: Final = 20.0  # about the size of each part
 _OF_PARAMETERS: Final = ("buffers", "initial", "gradient")  # absent where there are none
 
@@ -48,6 +49,9 @@ def compare_function(
     assert isinstance(function, Function)
     if record.crash is not None:
         return FunctionDifference(_crash_mismatch(record.crash, record.stage))
+    if function.inputs_from is not None and not _is_same(function.inputs_from, record.made_inputs):
+        mismatch = _other_inputs(function.inputs_from, record.made_inputs)
+        return FunctionDifference(replace(mismatch, edits=section_update(spec_file, record, trace)))
     comparison = _comparison_with(function, record, is_live)
     kinds = comparison.differing_kinds(comparison.expected_output, record.root.numbers)
     if not kinds:
@@ -60,6 +64,19 @@ def compare_function(
     call = ("", 0) if found.layer is None else (found.layer.name, found.layer.index)
     inner = None if found.inner is None else (found.inner.name, found.inner.index)
     return FunctionDifference(mismatch, DifferingCall(*call, found.kind, numbers, inner, comparison.expected_output))
+
+
+def _is_same(recorded: float, made: float | None) -> bool:
+    return made is not None and abs(made - recorded) <= _SAME_INPUTS * max(abs(recorded), 1.0)
+
+
+def _other_inputs(recorded: float, made: float | None) -> Mismatch:
+    """Say that the network wasn't given what it was recorded with, so that nothing else can be told."""
+    notes = (("note", "change it back, or accept what it makes now: the function is recorded anew"),)
+    found = "none" if made is None else f"check {made:.6g}"
+    return Mismatch(
+        ("function", "inputs_from"), "inputs_from", "makes other inputs", f"check {recorded:.6g}", found, notes=notes
+    )
 
 
 def _comparison_with(function: Function, record: FunctionRecord, is_live: bool) -> Comparison:

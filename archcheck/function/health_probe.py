@@ -24,8 +24,8 @@ from archcheck.function.object_equality import are_surely_equal
 from archcheck.function.records import HealthRecord
 from archcheck.network.exceptions import one_line
 from archcheck.spec.dims import BATCH
-from archcheck.spec.inputs import ForwardInput
-from archcheck.spec.tree import map_leaves
+from archcheck.spec.inputs import ForwardInput, TensorInput
+from archcheck.spec.tree import iter_leaves, map_leaves
 from archcheck.structure.meta.module_tree import named_params, parameters_of
 from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
 from archcheck.text.words import listed
@@ -55,7 +55,9 @@ class _Examination:
     """The examination of one network, after an eval pass and a step in train mode."""
 
     def __init__(self, runner: PassRunner, build: NetworkFactory, one_example: ForwardInput | None) -> None:
-        self._runner, self._build, self._one_example = runner, build, one_example
+        self._tie = None if one_example is None else _tie_of(runner.config.inputs, one_example)
+        self._runner, self._build = runner, build
+        self._one_example = one_example if self._tie is None else None
         self._tolerance = _TOLERANCE[runner.config.dtype]
 
     def run(self, eval_pass: PassResult, step: GradientStep, left: EvalTraces) -> HealthRecord:
@@ -70,7 +72,7 @@ class _Examination:
         changed = tuple(dict.fromkeys((*eval_pass.changed_inputs, *step.forward.changed_inputs)))
         return HealthRecord(
             draws, unrepeatable, mixing, changed, carried, left.updated, gradients.none, gradients.some,
-            gradients.not_finite, unsaved, gradients.unseen,
+            gradients.not_finite, unsaved, (*gradients.unseen, *([] if self._tie is None else [self._tie])),
             frozenset([*self._runner.network.params, *self._runner.network.buffers()]),
         )  # fmt: skip
 
@@ -398,6 +400,21 @@ def _is_peculiar(module: nn.Module) -> bool:
         return True
     own = vars(module)
     return any(next(tensors_in(own[name]), None) is not None for name in own.keys() - STANDARD_ATTRIBUTES)
+
+
+def _tie_of(inputs: ForwardInput, one_example: ForwardInput) -> str | None:
+    """Say why the examples of a batch can't be told apart: none could be taken out, and the others left as they are."""
+    unknown = "whether an example's output depends on the others isn't known"
+    if inputs.source is not None:
+        return f"{unknown}, as {inputs.source.target} makes the whole batch"
+    batch = [leaf for _, leaf in iter_leaves((inputs.args, inputs.kwargs)) if isinstance(leaf, TensorInput)]
+    alone = [leaf for _, leaf in iter_leaves((one_example.args, one_example.kwargs)) if isinstance(leaf, TensorInput)]
+    for number, (many, one) in enumerate(zip(batch, alone, strict=True), 1):
+        domain = many.domain
+        is_row = many.shape[-1:] != one.shape[-1:] and (domain.order or domain.unique or domain.sums_to is not None)
+        if is_row or domain != one.domain:
+            return f"{unknown}, as the values of input {number} belong together"
+    return None
 
 
 def _first_share_by_block(tensor: Tensor, dim: int, size: int) -> Tensor:

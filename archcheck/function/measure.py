@@ -15,10 +15,12 @@ from torch.nn.parameter import is_lazy
 from archcheck.errors import NotMeasured, UsageError
 from archcheck.function.comparison import Comparison
 from archcheck.function.digested_layers import layers_of
+from archcheck.function.domain_search import likely_domain
 from archcheck.function.fingerprint.config import CPU, OTHER_SEED, FingerprintConfig
 from archcheck.function.fingerprint.fingerprint import HealthProbe, fingerprint, fingerprint_in_eval_mode
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.health_probe import make_health_probe
+from archcheck.function.made_inputs import check_of_inputs, require_same_elsewhere
 from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, needed_bytes, plans
 from archcheck.function.records import FunctionRecord
 from archcheck.function.section import PLANNED_KEYS, function_section, listed_names
@@ -143,7 +145,11 @@ def measure_function(
             f"grant it: budget: {{memory: {math.ceil(needed / 2**20)} MiB}}"
         )
     config = replace(_config_from_section(spec_file.spec, function, device), knows_initial_values=not is_live)
-    return config, fingerprint(build, config, _health_probe(spec_file, build, config))
+    return config, _run(build, config, _health_probe(spec_file, build, config))
+
+
+def _run(build: NetworkFactory, config: FingerprintConfig, probe: HealthProbe | None = None) -> FunctionRecord:
+    return replace(fingerprint(build, config, probe), made_inputs=check_of_inputs(config))
 
 
 def _health_probe(spec_file: SpecFile, build: NetworkFactory, config: FingerprintConfig) -> HealthProbe | None:
@@ -166,6 +172,7 @@ def _config_from_section(spec: Spec, function: Function, device: torch.device) -
         function.train,
         function.output is not None and function.output.bounds is not None,
         device=device,
+        train_inputs=spec.train_inputs(function.at),
     )
 
 
@@ -188,7 +195,13 @@ def record_section(
     """
     crashes: list[Crash] = []
     plan, config, record = _run_as_planned(spec_file, build, trace, crashes=crashes)
-    _require_sound(record)
+    try:
+        _require_sound(record)
+    except NotMeasured as error:
+        hint = domain_hint(spec_file.spec, build, record.crash.error if record.crash is not None else None, config)
+        raise NotMeasured(f"{error}; {hint}" if hint is not None else str(error)) from None
+    if config.inputs.source is not None:
+        require_same_elsewhere(config.inputs.source, config.inputs.sizes)
     _require_repeatable(build, config, record)
     names = listed_names(spec_file, trace, depth if depth is not None else default_depth(trace))
     notes = _notes(spec_file.spec, plan, crashes[0] if crashes else None, record.opaque)
@@ -222,7 +235,7 @@ def _run_as_planned(
     """
 
     def run(config: FingerprintConfig) -> FunctionRecord:
-        return fingerprint(build, config, _health_probe(spec_file, build, config) if with_health else None)
+        return _run(build, config, _health_probe(spec_file, build, config) if with_health else None)
 
     tried = []
     for plan, config in _planned_configs(spec_file, build, trace):
@@ -258,12 +271,14 @@ def _planned_configs(
     def retrace(pattern: InputTree, at: Mapping[str, int]) -> StructureTrace:
         return trace_structure(build, [make_forward_input(pattern, at)], only_meta=trace.device == "meta")
 
-    return [(plan.as_section(), _config_from_plan(plan)) for plan in plans(spec.input, trace, retrace)]
+    planned = plans(spec.input, trace, retrace, may_be_smaller=spec.train_input is None)
+    return [(plan.as_section(), _config_from_plan(plan, spec)) for plan in planned]
 
 
-def _config_from_plan(plan: FunctionPlan) -> FingerprintConfig:
-    inputs = make_forward_input(plan.pattern, plan.at)
-    return FingerprintConfig(inputs, getattr(torch, plan.precision), input_pattern=plan.pattern)
+def _config_from_plan(plan: FunctionPlan, spec: Spec) -> FingerprintConfig:
+    inputs, train_inputs = make_forward_input(plan.pattern, plan.at), spec.train_inputs(plan.at)
+    precision = getattr(torch, plan.precision)
+    return FingerprintConfig(inputs, precision, input_pattern=plan.pattern, train_inputs=train_inputs)
 
 
 def fingerprint_as_planned(
@@ -271,6 +286,16 @@ def fingerprint_as_planned(
 ) -> tuple[FingerprintConfig, FunctionRecord]:
     """Run the network as it would be recorded, without its health."""
     return _run_as_planned(spec_file, build, trace)[1:]
+
+
+def domain_hint(spec: Spec, build: NetworkFactory, error: str | None, config: FingerprintConfig | None) -> str | None:
+    """Say with what values of which input a network runs that stops, or isn't finite, with those that it is given.
+
+    config: how it was run; as its structure is traced, without.
+    """
+    if config is None:
+        config = FingerprintConfig(make_forward_input(spec.input, spec.bindings()[0]))
+    return likely_domain(build, config, spec.input, error)
 
 
 def _require_sound(record: FunctionRecord) -> None:

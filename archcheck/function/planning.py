@@ -55,17 +55,19 @@ class FunctionPlan:
 Retrace = Callable[[InputTree, Mapping[str, int]], StructureTrace]
 
 
-def plans(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> list[FunctionPlan]:
+def plans(
+    pattern: InputTree, trace: StructureTrace, retrace: Retrace, *, may_be_smaller: bool = True
+) -> list[FunctionPlan]:
     """Plan the spec's own sizes and a batch of 8 where that's cheap; else fewer examples, or a smaller image.
 
     Further plans are for a network that can't be trained on a smaller image, or on one. `trace` is of the spec's sizes,
-    `retrace` makes one of others.
+    `retrace` makes one of others. `may_be_smaller`: whether a smaller image goes with all other inputs.
     """
     options = [*_at_own_sizes(pattern, trace)]
     least = min(options, key=lambda one: one.cost)
     usual = next((one for one in options if one.cost <= _USUAL_COST and one.is_steady), None)
     if usual is None:
-        options += _at_smaller_images(pattern, trace, retrace)
+        options += _at_smaller_images(pattern, trace, retrace) if may_be_smaller else ()
         steady = [one for one in options if one.is_steady] or options
         usual = next((one for one in steady if one.cost <= _USUAL_COST), min(steady, key=lambda one: one.cost))
     chosen = [_of_one(usual), usual, _of_one(least), least]

@@ -92,6 +92,7 @@ class FunctionRecord:
         crash: where a pass died.
         stage: the pass that died: "eval", "train" or "backward".
         opaque: the types of what comes out and can't be looked into.
+        made_inputs: a number for the inputs that a source has made, None without one.
         untrainable: why neither train mode nor gradients can be had, where eval mode can.
     """
 
@@ -104,6 +105,7 @@ class FunctionRecord:
     stage: str = ""
     untrainable: Crash | None = None
     opaque: tuple[str, ...] = ()
+    made_inputs: float | None = None
 
     @property
     def root(self) -> CallDigest:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from archcheck.network.input_source import call_source, map_tensors
 from archcheck.spec.domains import ANYTHING
 from archcheck.spec.inputs import ForwardInput, LiteralInput, TensorInput
 from archcheck.spec.tree import map_leaves
@@ -17,9 +18,21 @@ _MIN_ROW_LENGTH: Final = 3
 
 
 def make_arguments(
-    inputs: ForwardInput, make_tensor: Callable[[TensorInput], Tensor]
+    inputs: ForwardInput, make_tensor: Callable[[TensorInput], Tensor], convert: Callable[[Tensor], Tensor]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Make the positional and the keyword arguments of a forward pass, in this order; literals are copied."""
+    """Make the positional and the keyword arguments of a forward pass.
+
+    make_tensor: is asked for each tensor in turn. convert: brings the tensors that a source made to their device and
+    dtype.
+
+    Raises:
+        BuildError: the source of the inputs fails.
+    """
+    if inputs.source is not None:
+        made: tuple[list[Any], dict[str, Any]] = map_tensors(
+            convert, call_source(inputs.source, inputs.sizes, train=inputs.train)
+        )
+        return made
 
     def make(leaf: TensorInput | LiteralInput) -> Any:
         return copy.deepcopy(leaf.value) if isinstance(leaf, LiteralInput) else make_tensor(leaf)

@@ -31,7 +31,7 @@ class Archcheck:
         beside = self._folder / spec
         path = beside if beside.exists() else self._rootdir / spec
         try:
-            spec_file = read_spec(path, os.path.relpath(path))
+            spec_file = read_spec(path, os.path.relpath(path), self._rootdir)
         except SpecError as error:
             raise SpecError(error.problems) from None  # without the frames of the parser
         return verify_spec(spec_file, self._rootdir, model)

@@ -52,7 +52,7 @@ class SpecModule(pytest.Module):
         """Collect the items of the file, in the order of the registry: the spec itself first."""
         shown = path_from(self.path, self.config.invocation_params.dir)
         try:
-            spec_file = read_spec(self.path, shown)
+            spec_file = read_spec(self.path, shown, self.config.rootpath)
         except SpecError as error:
             problems = error.problems
             yield self._item("spec", problems[0].loc, lambda _: raise_problems(problems))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from archcheck.findings import Keys
@@ -30,16 +31,37 @@ class LiteralInput:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class InputSource:
+    """A callable that makes the arguments of a forward pass.
+
+    target: `module:callable` or `path/file.py:callable`, the latter from `base_dir`, the spec's folder. rootdir: where
+    modules are looked for first. names: the free dimensions whose values it is called with.
+    """
+
+    target: str
+    base_dir: Path = Path()
+    rootdir: Path | None = None
+    names: tuple[str, ...] = ()
+
+
 InputValue: TypeAlias = "TensorInput | LiteralInput | Sequence[InputValue] | Mapping[str, InputValue]"
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardInput:
-    """The arguments of one forward pass, and the values of the free dimensions they were made with."""
+    """The arguments of one forward pass, and the values of the free dimensions they were made with.
+
+    source: makes the arguments, where they aren't described. train: whether they are for train mode. precision: the
+    dtype of what has the usual one, float32.
+    """
 
     args: tuple[InputValue, ...] = ()
     kwargs: Mapping[str, InputValue] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    source: InputSource | None = None
+    train: bool = False
+    precision: str = "float32"
 
     def in_precision(self, dtype: str) -> ForwardInput:
         """Return the same arguments with the tensors of the usual precision, float32, in another."""
@@ -50,7 +72,7 @@ class ForwardInput:
             return leaf
 
         args, kwargs = map_leaves(converted, (self.args, self.kwargs))
-        return ForwardInput(args, kwargs, self.sizes)
+        return replace(self, args=args, kwargs=kwargs, precision=dtype)
 
 
 TENSOR_KEYS = ("shape", "dtype", *DOMAIN_KEYS)
@@ -84,7 +106,7 @@ class InputPattern:
         return TensorInput(tuple(dim.evaluate(sizes) for dim in self.dims), self.dtype, domain)
 
 
-InputTree: TypeAlias = "InputPattern | LiteralInput | Sequence[InputTree] | dict[str, InputTree]"
+InputTree: TypeAlias = "InputPattern | LiteralInput | InputSource | Sequence[InputTree] | dict[str, InputTree]"
 
 
 def _parse_input_tensor(value: Mapping[str, Any], path: Keys) -> InputPattern:
@@ -104,8 +126,10 @@ def parse_input(value: Any, path: Keys = ()) -> InputTree:
     """Parse one tensor, a list of positional inputs, or a map of keyword inputs.
 
     Within lists and maps, what is neither a shape nor a list or map is passed as it is. A map of the one key `literal`
-    is a value in which nothing is a shape; of `list` or `tuple`, one that the network gets as that.
+    is a value in which nothing is a shape; of `list` or `tuple`, one that the network gets as that. A source is one.
     """
+    if isinstance(value, InputSource):
+        return value
     if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in CONTAINERS:
         return (_parse_value(value, path),)  # an argument, not the list of them
     if isinstance(value, dict) and value:
@@ -149,6 +173,8 @@ def _parse_map(value: Mapping[str, Any], path: Keys) -> InputTree:
 
 def make_forward_input(tree: InputTree, sizes: Mapping[str, int]) -> ForwardInput:
     """The arguments for one forward pass: one tensor or a list of them by position, a map by keyword."""
+    if isinstance(tree, InputSource):
+        return ForwardInput(sizes=sizes, source=tree)
     made = map_leaves(lambda leaf: leaf.make(sizes) if isinstance(leaf, InputPattern) else leaf, tree)
     if isinstance(made, dict):
         return ForwardInput(kwargs=made, sizes=sizes)
@@ -157,6 +183,8 @@ def make_forward_input(tree: InputTree, sizes: Mapping[str, int]) -> ForwardInpu
 
 def input_names(tree: InputTree) -> dict[str, None]:
     """Return the free dimensions of the inputs, in order of appearance."""
+    if isinstance(tree, InputSource):
+        return dict.fromkeys(tree.names)
     dims = [dim for _, pattern in iter_input_patterns(tree) for dim in pattern.dims]
     bounds = [dim for _, pattern in iter_input_patterns(tree) for _, dim in pattern.domain.dims]
     return dict.fromkeys(name for dim in (*dims, *bounds) for name in sorted(dim.names))

@@ -10,6 +10,8 @@ from archcheck.spec.models import Spec
 def spec_json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a spec file."""
     schema: dict[str, Any] = _without_noise(Spec.model_json_schema(mode="validation"))
+    schema["required"].remove("input")
+    schema["anyOf"] = [{"required": ["input"]}, {"required": ["inputs_from"]}]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "archcheck spec", **schema}
 
 

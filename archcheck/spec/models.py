@@ -7,10 +7,11 @@ and what the documentation's tables of keys say.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
 from archcheck.spec.field_types import (
@@ -35,7 +36,7 @@ from archcheck.spec.field_types import (
     StateKeys,
     Text,
 )
-from archcheck.spec.inputs import ForwardInput, input_names, make_forward_input
+from archcheck.spec.inputs import ForwardInput, InputSource, input_names, make_forward_input
 from archcheck.spec.values import fail, parse_count
 from archcheck.text.words import shown
 
@@ -105,6 +106,7 @@ class Function(Section):
     precision: Literal["float64", "float32"] = Field(
         default="float64", description="float32 for very large networks: half the memory, and a larger tolerance"
     )
+    inputs_from: Number | None = _key("check of the values that the spec's `inputs_from` makes")
     train: Flag = Field(default=True, description="false where the network can't be run in train mode")
     budget: Budget | None = _key("what recording or verifying may take: {time: 2 s, memory: 2 GiB} by default")
     large: PositiveInt = Field(
@@ -340,6 +342,10 @@ class Spec(Section):
         description="what goes in: a shape, {shape, dtype, ...}, a list of positional inputs, "
         "or a map of keyword inputs; other values as they are"
     )
+    inputs_from: BuildTarget | None = _key(
+        "a callable that makes the inputs, instead of `input`: module:callable or path/file.py:callable"
+    )
+    train_input: Input | None = _key("what train mode takes, where that is more than `input`, such as targets")
     sizes: dict[str, SizeList] = Field(
         default={}, description="values of each free dimension, one of each at a time; B is [2, 3] by default"
     )
@@ -369,10 +375,25 @@ class Spec(Section):
     throughput: Throughput | None = _key("how fast a step is, and how much slower it may become")
     claims: Claims | None = _key("what must hold between this spec and another")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _input_of_source(cls, value: Any) -> Any:
+        """Let `inputs_from` stand in the place of `input`."""
+        if not isinstance(value, dict) or value.get("inputs_from") is None or "input" in value:
+            return value
+        sizes = value.get("sizes")
+        names = tuple(dict.fromkeys([BATCH, *(map(str, sizes) if isinstance(sizes, dict) else ())]))
+        return {**value, "input": InputSource(str(value["inputs_from"]), names=names)}
+
+    @property
+    def dimensions(self) -> dict[str, None]:
+        """Return the free dimensions of all inputs, in order of appearance."""
+        return input_names(self.input) | (input_names(self.train_input) if self.train_input is not None else {})
+
     @property
     def batch_sizes(self) -> tuple[int, ...]:
         """The batch sizes to try; a network without a free batch dimension has one trial without a name."""
-        if BATCH not in input_names(self.input):
+        if BATCH not in self.dimensions:
             return ()
         return self.sizes.get(BATCH, DEFAULT_BATCH_SIZES)
 
@@ -388,6 +409,10 @@ class Spec(Section):
         """The input that the function is recorded with: the network's, unless the section has one of its own."""
         own = self.function.input if isinstance(self.function, Function) else None
         return self.input if own is None else own
+
+    def train_inputs(self, sizes: Mapping[str, int]) -> ForwardInput | None:
+        """Return the arguments of a forward pass in train mode, where they are others than in eval mode."""
+        return None if self.train_input is None else make_forward_input(self.train_input, sizes)
 
     def forward_inputs(self) -> list[ForwardInput]:
         """Return the arguments of each forward pass to verify."""

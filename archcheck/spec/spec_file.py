@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from archcheck.errors import Problem, SourceLoc, SpecError
 from archcheck.findings import Keys
 from archcheck.spec.document import Document, parse_document, read_document
+from archcheck.spec.inputs import InputSource
 from archcheck.spec.messages import in_order, problems_of
 from archcheck.spec.models import Spec
 from archcheck.spec.validation import check_spec
@@ -20,11 +21,12 @@ SUFFIX = ".arch.yaml"
 
 @dataclass(frozen=True, slots=True)
 class SpecFile:
-    """A valid spec with the text it was read from."""
+    """A valid spec with the text it was read from; `rootdir` is where modules that it names are looked for first."""
 
     path: Path
     document: Document
     spec: Spec
+    rootdir: Path | None = None
 
     @property
     def name(self) -> str:
@@ -48,27 +50,30 @@ def spec_name(path: Path) -> str:
     return path.name.removesuffix(SUFFIX)
 
 
-def read_spec(path: Path, shown: str | None = None) -> SpecFile:
+def read_spec(path: Path, shown: str | None = None, rootdir: Path | None = None) -> SpecFile:
     """Read and validate a spec file; `shown` is how messages call it. Raises SpecError with every problem found."""
-    return _validated(path, read_document(path, shown or str(path)))
+    return _validated(path, read_document(path, shown or str(path)), rootdir)
 
 
-def parse_spec(text: str, shown: str = "<spec>", path: Path | None = None) -> SpecFile:
+def parse_spec(text: str, shown: str = "<spec>", path: Path | None = None, rootdir: Path | None = None) -> SpecFile:
     """Validate the text of a spec. Raises SpecError with every problem found.
 
     `shown` is what messages call it; files that it names count from the folder of `path`.
     """
-    return _validated(path or Path(shown), parse_document(text, shown))
+    return _validated(path or Path(shown), parse_document(text, shown), rootdir)
 
 
-def _validated(path: Path, document: Document) -> SpecFile:
+def _validated(path: Path, document: Document, rootdir: Path | None) -> SpecFile:
     try:
         spec = Spec.model_validate(document.value)
     except ValidationError as error:
         found = list(problems_of(document, error.errors(include_url=False)))
         elsewhere = _problems_elsewhere(path, document, [keys for keys, _ in found])
         raise SpecError(in_order([*(problem for _, problem in found), *elsewhere])) from None
-    spec_file = SpecFile(path, document, spec)
+    if isinstance(spec.input, InputSource):
+        source = replace(spec.input, base_dir=path.parent, rootdir=rootdir)
+        spec = spec.model_copy(update={"input": source})
+    spec_file = SpecFile(path, document, spec, rootdir)
     problems = _problems_of_the_whole(spec_file)
     if problems:
         raise SpecError(problems)
@@ -93,7 +98,7 @@ def _problems_elsewhere(path: Path, document: Document, found: Sequence[Keys]) -
         elif keys:
             value.pop(str(keys[0]), None)
     broken_sizes = any(keys[:1] == ("sizes",) for keys in found)
-    if "input" not in value or broken_sizes:
+    if not value.keys() & {"input", "inputs_from"} or broken_sizes:
         return []  # nothing can be told without the dimensions
     spec = Spec.model_validate({"build": "module:callable", **value})
     return _problems_of_the_whole(SpecFile(path, document, spec))

@@ -10,8 +10,9 @@ from archcheck.errors import DimError
 from archcheck.findings import Keys
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES, Dim
 from archcheck.spec.domains import describe_emptiness
-from archcheck.spec.inputs import input_names, iter_input_patterns
+from archcheck.spec.inputs import InputPattern, InputSource, input_names, iter_input_patterns
 from archcheck.spec.models import Function, Spec
+from archcheck.spec.target import parse_target
 from archcheck.spec.values import iter_tensor_patterns
 from archcheck.text.words import key_text, shown, unknown
 
@@ -25,8 +26,8 @@ def check_spec(spec: Spec) -> list[tuple[Keys, str]]:
 
 def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
     """Check that every dimension is known, has sizes, and has a value at each of them."""
-    names = input_names(spec.input)
-    problems = [*_check_sizes(spec, names), *_check_parameters(spec), *_check_empty_layers(spec)]
+    names = spec.dimensions
+    problems = [*_check_source(spec), *_check_sizes(spec, names), *_check_parameters(spec), *_check_empty_layers(spec)]
     free = [(keys, dim) for keys, dim in _all_dims(spec) if dim.names or not dim.text.isdecimal()]
     for keys, dim in free:
         strange = sorted(dim.names - names.keys())
@@ -36,13 +37,28 @@ def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
     return problems or [*_check_values(spec, free), *_check_domains(spec)]
 
 
+def _input_patterns(spec: Spec) -> Iterator[tuple[Keys, InputPattern]]:
+    """Yield every tensor of the inputs with its place in the spec."""
+    for key, tree in (("input", spec.input), ("train_input", spec.train_input)):
+        if tree is not None:
+            yield from (((key, *path), pattern) for path, pattern in iter_input_patterns(tree))
+
+
+def _check_source(spec: Spec) -> Iterator[tuple[Keys, str]]:
+    if spec.inputs_from is not None and not isinstance(spec.input, InputSource):
+        yield ("inputs_from",), "inputs_from: makes what goes in, as `input` says: leave out one of the two"
+    if spec.inputs_from is not None and parse_target(spec.inputs_from).kind not in ("module", "path"):
+        expected = "expected module:callable or path/file.py:callable"
+        yield ("inputs_from",), f"inputs_from: {expected}, found {spec.inputs_from}"
+
+
 def _check_sizes(spec: Spec, names: Mapping[str, None]) -> Iterator[tuple[Keys, str]]:
     for name in spec.sizes:
         if name not in names:
             yield ("sizes", name), unknown("dimension", name, names) if names else f"the input has no dimension {name}"
-    for keys, pattern in iter_input_patterns(spec.input):
+    for keys, pattern in _input_patterns(spec):
         for name in sorted(pattern.names - spec.sizes.keys() - {BATCH}):
-            yield ("input", *keys), f"free dimension {name} has no sizes; expected sizes: {{{name}: [224, 96]}}"
+            yield keys, f"free dimension {name} has no sizes; expected sizes: {{{name}: [224, 96]}}"
     lengths = {name: len(sizes) for name, sizes in spec.sizes.items() if name != BATCH}
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
@@ -71,7 +87,8 @@ def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
     """Check that `at` has a size for each dimension of the input and no other, and that gains go by weights."""
     if not isinstance(spec.function, Function):
         return
-    names = input_names(spec.function_input)
+    trained = {} if spec.train_input is None else input_names(spec.train_input)
+    names = input_names(spec.function_input) | trained
     for name in spec.function.at:
         if name not in names:
             yield ("function", "at", name), unknown("dimension", name, names) if names else f"no free dimension {name}"
@@ -86,9 +103,7 @@ def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
 
 def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:
     """Yield every dimension of every pattern with its place in the spec."""
-    patterns: list[tuple[Keys, tuple[Dim, ...]]] = [
-        (("input", *path), pattern.dims) for path, pattern in iter_input_patterns(spec.input)
-    ]
+    patterns: list[tuple[Keys, tuple[Dim, ...]]] = [(keys, pattern.dims) for keys, pattern in _input_patterns(spec)]
     for name, layer in spec.layers.items():
         patterns += [(("layers", name, "output", *path), one.dims) for path, one in iter_tensor_patterns(layer.output)]
     patterns += [(("output", *path), pattern.dims) for path, pattern in iter_tensor_patterns(spec.output)]
@@ -99,7 +114,7 @@ def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:
 
 def _check_domains(spec: Spec) -> Iterator[tuple[Keys, str]]:
     """Check that every input has values to choose from at every size; bounds may be dimensions."""
-    for keys, pattern in iter_input_patterns(spec.input):
+    for keys, pattern in _input_patterns(spec):
         for sizes in spec.bindings():
             try:
                 problem = describe_emptiness(pattern.domain.at(sizes), pattern.dtype)
@@ -107,7 +122,7 @@ def _check_domains(spec: Spec) -> Iterator[tuple[Keys, str]]:
             except DimError as error:
                 problem = str(error)
             if problem is not None:
-                yield ("input", *keys, *(key for key, _ in pattern.domain.dims)), problem
+                yield (*keys, *(key for key, _ in pattern.domain.dims)), problem
                 break
 
 

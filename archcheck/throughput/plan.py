@@ -61,11 +61,12 @@ class SpeedPlan:
         batch, recipe = self.make_inputs(), self.recipe
         tensors = [one for _, one in iter_leaves((batch.args, batch.kwargs)) if isinstance(one, TensorInput)]
         shapes = [f"[{', '.join(map(str, one.shape))}]" for one in tensors]
+        made = [f"what {batch.source.target} makes"] if batch.source is not None else shapes
         return {
             "mode": self.mode,
             "precision": recipe.precision,
             "batch_size": recipe.batch_size,
-            "input": ", ".join(shapes),
+            "input": ", ".join(made),
         }
 
     def describe_step(self) -> str:

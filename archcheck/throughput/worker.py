@@ -57,8 +57,8 @@ def _answers(request: Mapping[str, Any], requests: IO[str]) -> Iterator[dict[str
     from archcheck.training.devices import choose_device
     from archcheck.training.failures import RunFailed
 
-    spec_file = read_spec(Path(request["spec"]), request["shown"])
     rootdir = Path(request["rootdir"]) if request["rootdir"] else None
+    spec_file = read_spec(Path(request["spec"]), request["shown"], rootdir)
     plan = resolve_plan(spec_file.spec, request["kind"], request["work"])
     device = choose_device(request["device"])
     with seeded(plan.recipe.seed, device, request["num_threads"]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -46,7 +46,9 @@ class FingerprintConfig:
 
     def inputs_in(self, training: bool) -> ForwardInput:
         """Return the inputs of eval mode, or of train mode."""
-        return self.train_inputs if training and self.train_inputs is not None else self.inputs
+        if not training:
+            return self.inputs
+        return replace(self.inputs, train=True) if self.train_inputs is None else self.train_inputs
 
     @property
     def precision(self) -> str:

@@ -20,7 +20,16 @@ def make_fixed_inputs(
 ) -> tuple[list[Any], dict[str, Any]]:
     """Make the arguments of a forward pass: uniform noise of variance 1, or values in the domain of an input."""
     number = count()
-    return make_arguments(inputs, lambda value: _fixed_tensor(value, f"input {next(number)}", dtype, device))
+
+    def make(value: TensorInput) -> Tensor:
+        return _fixed_tensor(value, f"input {next(number)}", dtype, device)
+
+    def convert(tensor: Tensor) -> Tensor:
+        if tensor.is_complex():
+            return tensor.to(device, torch.complex128)
+        return tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
+
+    return make_arguments(inputs, make, convert)
 
 
 def _fixed_tensor(value: TensorInput, key: str, dtype: torch.dtype, device: torch.device) -> Tensor:

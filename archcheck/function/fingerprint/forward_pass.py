@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -82,10 +83,16 @@ class PassRunner:
         self.calls_clamp = self.sorts = False
         self._innermost_mode = innermost_mode
         self._draws = DrawSequence()
+        self._made: dict[bool, tuple[Any, Any]] = {}  # by a source of inputs, in train mode or not
 
     def make_inputs(self, *, training: bool = False) -> tuple[Any, Any]:
         """Make fresh arguments for a forward pass, positional and by keyword."""
-        return make_fixed_inputs(self.config.inputs_in(training), self.config.dtype, self.config.device)
+        inputs = self.config.inputs_in(training)
+        if inputs.source is None:
+            return make_fixed_inputs(inputs, self.config.dtype, self.config.device)
+        if training not in self._made:  # a user's callable may take its time
+            self._made[training] = make_fixed_inputs(inputs, self.config.dtype, self.config.device)
+        return copy.deepcopy(self._made[training])
 
     def change_free_inputs(self, change: Callable[[Tensor], Tensor], *, training: bool = False) -> tuple[Any, Any]:
         """Make fresh arguments, of which those that may be any number are changed."""
@@ -95,6 +102,8 @@ class PassRunner:
             return change(made) if is_free and (made.is_floating_point() or made.is_complex()) else made
 
         inputs = self.config.inputs_in(training)
+        if inputs.source is not None:
+            return self.make_inputs(training=training)
         arguments: tuple[Any, Any] = map_leaves(
             changed, (list(inputs.args), inputs.kwargs), self.make_inputs(training=training)
         )

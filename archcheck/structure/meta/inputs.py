@@ -16,7 +16,12 @@ def make_inputs(item: ForwardInput, device: str) -> tuple[list[Any], dict[str, A
     """Return the positional and keyword arguments: without values on meta, with reproducible ones on the CPU."""
     if device != "meta":
         torch.default_generator.manual_seed(0)
-    return make_arguments(item, partial(_make_tensor, device=device))
+    return make_arguments(item, partial(_make_tensor, device=device), partial(_moved, device, item.precision))
+
+
+def _moved(device: str, precision: str, tensor: Tensor) -> Tensor:
+    moved = tensor.to(device)
+    return moved.to(getattr(torch, precision)) if moved.dtype is torch.float32 else moved
 
 
 def _make_tensor(value: TensorInput, device: str) -> Tensor:

@@ -21,7 +21,7 @@ def drawn(shape: tuple[int, ...], dtype: str = "float32", **domain: Any) -> Tens
 def test_literals_are_passed_as_they_are_and_never_shared() -> None:
     options = {"scales": [1, 2]}
     inputs = ForwardInput((TensorInput((2,)), LiteralInput("train")), {"options": LiteralInput(options)})
-    args, kwargs = make_arguments(inputs, lambda value: torch.zeros(value.shape))
+    args, kwargs = make_arguments(inputs, lambda value: torch.zeros(value.shape), torch.clone)
     assert args[1] == "train"
     assert kwargs["options"] == options
     assert kwargs["options"]["scales"] is not options["scales"]

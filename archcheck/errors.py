@@ -58,16 +58,23 @@ class DimError(ArchcheckError):
 class BuildError(ArchcheckError):
     """A build target can't be imported or called, or returns no `nn.Module`.
 
-    `arg` names the key of the spec's `args` at fault, where one is; `where` is the line of the user's code that raised;
-    `key` is the spec's key that names the target.
+    `arg` names the key of the spec's `args` at fault, where one is, and `keys` the way from there to the value within
+    it; `where` is the line of the user's code that raised. `key` is the spec's key that names the target.
     """
 
     key = "build"
 
-    def __init__(self, message: str, *, arg: str | None = None, where: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, arg: str | None = None, keys: tuple[str | int, ...] = (), where: str | None = None
+    ) -> None:
         super().__init__(message)
-        self.arg = arg
+        self.keys = keys if arg is None else (arg,)
         self.where = where
+
+    @property
+    def arg(self) -> str | None:
+        """The key of the spec's `args` at fault."""
+        return str(self.keys[0]) if self.keys else None
 
 
 class DataError(ArchcheckError):

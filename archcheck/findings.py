@@ -41,9 +41,9 @@ class Mismatch:
 
 
 def build_failure(args: Mapping[str, Any], place: Keys, error: BuildError) -> Mismatch:
-    """Return why a network can't be built, at the argument at fault if one is; `place` is where `args` are written."""
+    """Return why a network can't be built, at the argument at fault, or the key in it; `place` is that of `args`."""
     keys: Keys = (error.key,)
-    if error.arg and args:
-        keys = (*place, error.arg) if error.arg in args else place
+    if error.keys and args:
+        keys = (*place, *error.keys) if error.arg in args else place
     notes = (("raised", error.where),) if error.where else ()
     return Mismatch(keys, error.key, str(error), notes=notes)

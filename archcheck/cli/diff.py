@@ -10,7 +10,6 @@ from typing import Any
 
 from archcheck.cli.networks import (
     DIFFERENT,
-    TARGET_FORMS,
     Network,
     add_build_options,
     is_spec,
@@ -19,6 +18,7 @@ from archcheck.cli.networks import (
 )
 from archcheck.report.mismatches import format_difference
 from archcheck.spec.spec_file import read_spec
+from archcheck.spec.target import TARGET_FORMS
 from archcheck.structure.diff import format_comparison
 
 

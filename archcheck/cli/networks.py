@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,12 +17,11 @@ from archcheck.errors import ArchcheckError, SpecError, UsageError
 from archcheck.findings import Mismatch
 from archcheck.spec.input_option import parse_input_option
 from archcheck.spec.spec_file import SUFFIX, SpecFile, parse_spec, read_spec
-from archcheck.spec.target import Target, parse_target
+from archcheck.spec.target import parse_target
 from archcheck.structure.records import StructureTrace
 from archcheck.text.yaml_flow import format_flow
 
 DIFFERENT, FAILED, INTERRUPTED = 1, 2, 130  # exit statuses
-TARGET_FORMS = "module:callable, path/file.py:callable, torchvision:NAME or timm:NAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +90,10 @@ def make_head(target: str, options: argparse.Namespace, folder: Path, like: Spec
     if options.train_input:
         inputs["train_input"] = parse_input_option(options.train_input)
     values = {"args": _json_map(options.args), **inputs}
-    build = _relative_target(parse_target(target), folder)
+    build = parse_target(target).seen_from(folder.resolve(), Path.cwd())
     # No sizes or arguments need no line; an input without dimensions is one all the same.
     written = {key: format_flow(value) for key, value in values.items() if value or (key == "input" and value == [])}
     return {"build": build, **written}
-
-
-def _relative_target(target: Target, folder: Path) -> str:
-    if target.kind != "path":
-        return target.text
-    return f"{Path(os.path.relpath(Path.cwd() / target.source, folder.resolve())).as_posix()}:{target.attribute}"
 
 
 def _json_map(text: str) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from archcheck.checks.network_under_test import NetworkUnderTest
 from archcheck.checks.registry import all_checks
 from archcheck.cli.networks import (
     FAILED,
-    TARGET_FORMS,
     add_build_options,
     add_depth_option,
     make_head,
@@ -31,7 +30,7 @@ from archcheck.recording.edits import write_atomically
 from archcheck.recording.spec_writer import format_function, format_spec
 from archcheck.report.mismatches import format_mismatches
 from archcheck.spec.spec_file import SUFFIX, SpecFile, parse_spec
-from archcheck.spec.target import parse_target
+from archcheck.spec.target import TARGET_FORMS, parse_target
 from archcheck.structure.records import StructureTrace
 from archcheck.verification import context_without_clock
 
@@ -76,7 +75,7 @@ def _output_path(target: str, output: Path | None, is_folder: bool) -> Path | No
     if output is None or not is_folder:
         return output
     parsed = parse_target(target)
-    return output / f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', parsed.attribute)}{SUFFIX}"
+    return output / f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', parsed.short_name)}{SUFFIX}"
 
 
 def _refuse_overwriting(path: Path, written: set[Path], force: bool) -> None:

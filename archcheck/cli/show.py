@@ -6,12 +6,12 @@ import argparse
 from typing import Any
 
 from archcheck.cli.networks import (
-    TARGET_FORMS,
     add_build_options,
     add_depth_option,
     load_network,
     refuse_build_options,
 )
+from archcheck.spec.target import TARGET_FORMS
 from archcheck.structure.layer_table import format_layers
 
 

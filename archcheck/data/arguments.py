@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from archcheck.errors import BuildError, DataError
-from archcheck.network.build import check_arguments
+from archcheck.network.call_arguments import check_arguments
 from archcheck.text.words import shown
 
 # Bounds beyond the type, by argument name: an argument of one name has the same bounds in every function.

@@ -13,7 +13,8 @@ from archcheck.data.seeds import derive_seed
 from archcheck.data.splits import ArraySplit, LoadedDataset, Split
 from archcheck.data.streaming import fetch_first_item, to_loss_dtype
 from archcheck.errors import BuildError, DataError
-from archcheck.network.build import check_arguments, resolve_target
+from archcheck.network.call_arguments import check_arguments
+from archcheck.network.build import resolve_target
 from archcheck.network.exceptions import one_line, one_line_with_place
 from archcheck.network.imports import importing
 from archcheck.network.torch_state import isolated_random_state

@@ -5,15 +5,13 @@ Whatever goes wrong on the way, in the user's code above all, becomes a `BuildEr
 
 from __future__ import annotations
 
-import copy
 import functools
-import importlib
-import importlib.util
 import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,11 +19,15 @@ from typing import Any
 from torch import nn
 
 from archcheck.errors import BuildError, UsageError
-from archcheck.network.imports import build_error, find_attribute, import_file, import_module, importing
+from archcheck.network.argument_values import ArgumentReader
+from archcheck.network.call_arguments import check_arguments, unknown_argument
+from archcheck.network.config_files import DiffusersFactory, TransformersFactory
+from archcheck.network.imports import AbsentModuleError, build_error, import_named, importing
+from archcheck.network.schemes import resolve_scheme
+from archcheck.spec.schemes import no_such_scheme
 from archcheck.spec.target import Target, parse_target
-from archcheck.text.words import did_you_mean, kind_of
+from archcheck.text.words import kind_of
 
-_PRETRAINED = ("weights", "weights_backbone", "pretrained")
 _UNEXPECTED = re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '([^']*)'")
 
 
@@ -55,12 +57,18 @@ def prepare_network(
     function = resolve_target(target, base_dir, rootdir)
     if isinstance(function, functools._lru_cache_wrapper):  # whoever else calls it must not get the network run here
         function = function.__wrapped__
-    if not isinstance(function, nn.Module):
-        check_arguments(function, args, parsed.text)
-    elif args:
-        message = f"{parsed.text} is a {type(function).__name__} built already: expected no args"
-        raise BuildError(message, arg=next(iter(args)))
-    return lambda: _built(parsed, function, args, base_dir, rootdir)
+    if isinstance(function, nn.Module):
+        if args:
+            message = f"{parsed.text} is a {type(function).__name__} built already: expected no args"
+            raise BuildError(message, arg=next(iter(args)))
+        return lambda: function
+    check_arguments(function, args, parsed.text)
+    reader = ArgumentReader(base_dir, rootdir)
+    with importing(parsed, base_dir, rootdir):
+        read = reader.read(function, args)
+        if isinstance(function, TransformersFactory | DiffusersFactory):
+            function.configuration(read)
+    return lambda: _built(parsed, function, partial(reader.read, function, args), base_dir, rootdir)
 
 
 def resolve_target(target: str, base_dir: Path, rootdir: Path | None = None) -> Callable[..., Any]:
@@ -70,62 +78,33 @@ def resolve_target(target: str, base_dir: Path, rootdir: Path | None = None) -> 
         BuildError: it can't be imported, or is nothing that can be called.
     """
     parsed = parse_target(target)
-    if parsed.kind == "torchvision":
-        return _torchvision_builder(parsed.attribute)
-    if parsed.kind == "timm":
-        return _timm_builder(parsed.attribute)
-    with importing(parsed, base_dir, rootdir):
-        module = (
-            import_module(parsed.source, rootdir)
-            if parsed.kind == "module"
-            else import_file(parsed.source, base_dir, rootdir)
-        )
-        found = find_attribute(module, parsed, rootdir)
+    if parsed.scheme:
+        with importing(parsed, base_dir, rootdir):
+            return resolve_scheme(parsed, base_dir, rootdir)
+    try:
+        found = import_named(parsed, base_dir, rootdir)
+    except AbsentModuleError as error:
+        if "." in parsed.source:
+            raise
+        raise AbsentModuleError(f"{error}; {no_such_scheme(parsed.source)}") from error
     if not callable(found):
         raise BuildError(f"{parsed.text} is {kind_of(found)}, expected a callable that returns a torch.nn.Module")
     function: Callable[..., Any] = found
     return function
 
 
-def check_arguments(function: Callable[..., Any], args: Mapping[str, Any], name: str) -> None:
-    """Check the names of `args` against what `function` takes; a function with `**kwargs` may still refuse some.
-
-    Raises:
-        BuildError: an argument is missing, unknown or fixed; its `arg` says which.
-    """
-    for arg, fixed in getattr(function, "keywords", {}).items():
-        if arg in _PRETRAINED and arg in args and args[arg] is not fixed:
-            raise BuildError(f"{name} is built without pretrained weights: `{arg}` can't be set", arg=arg)
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (ValueError, TypeError):  # builtins may have none
-        return
-    accepted = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        for arg in args:
-            if arg not in accepted:
-                raise _unknown_argument(name, arg, accepted)
-    for p in parameters:
-        if p.default is p.empty and p.name not in args and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
-            raise BuildError(f"{name} is missing its argument {p.name!r} {_accepts(accepted)}", arg=p.name)
-        if p.default is p.empty and p.kind is p.POSITIONAL_ONLY:
-            raise BuildError(f"{name} takes {p.name!r} by position only, and args are passed by name", arg=p.name)
-
-
-def _unknown_argument(name: str, arg: str, accepted: list[str]) -> BuildError:
-    message = f"{name} accepts no argument {arg!r}{did_you_mean(arg, accepted)} {_accepts(accepted)}"
-    return BuildError(message, arg=arg)
-
-
 # ---------------------------------------------------------------------------------------------- calling
 
 
 def _built(
-    target: Target, function: Callable[..., Any], args: Mapping[str, Any], base_dir: Path, rootdir: Path | None
+    target: Target,
+    function: Callable[..., Any],
+    read_args: Callable[[], dict[str, Any]],
+    base_dir: Path,
+    rootdir: Path | None,
 ) -> nn.Module:
-    if isinstance(function, nn.Module):
-        return function
     with importing(target, base_dir, rootdir), _quiet_torchvision(function):
+        args = read_args()  # anew, as the next network is to be built of the same
         network = _called(target, function, args, rootdir)
     if not isinstance(network, nn.Module):
         raise BuildError(f"{target.text} returned {kind_of(network)}, expected torch.nn.Module")
@@ -134,7 +113,7 @@ def _built(
 
 def _called(target: Target, function: Callable[..., Any], args: Mapping[str, Any], rootdir: Path | None) -> Any:
     try:
-        return function(**copy.deepcopy(dict(args)))  # the same args build the next network too
+        return function(**args)
     except TypeError as error:
         _raise_unexpected(target, args, error)
         raise build_error(f"building {target.text}", error, rootdir) from error
@@ -154,7 +133,7 @@ def _raise_unexpected(target: Target, args: Mapping[str, Any], error: TypeError)
         parameters = inspect.signature(refused).parameters.values()
         accepted = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     if accepted:
-        raise _unknown_argument(target.text, match[2], accepted) from error
+        raise unknown_argument(target.text, match[2], accepted) from error
     raise BuildError(f"{target.text} accepts no argument {match[2]!r}", arg=match[2]) from error
 
 
@@ -175,42 +154,6 @@ def _quiet_torchvision(function: Callable[..., Any]) -> Iterator[None]:
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", UserWarning)
         yield
-
-
-def _accepts(names: list[str]) -> str:
-    return f"(it accepts {', '.join(names) or 'none'})"
-
-
-# ---------------------------------------------------------------------------------------------- registries
-
-
-def _torchvision_builder(name: str) -> Callable[..., Any]:
-    models = _library("torchvision", "torchvision.models")
-    known = models.list_models()
-    if name.lower() not in known:
-        raise BuildError(f"torchvision has no model {name!r}{did_you_mean(name.lower(), known)}")
-    builder = models.get_model_builder(name)
-    # Left to themselves, detection and segmentation models download their backbone's weights.
-    weights = [key for key in inspect.signature(builder).parameters if key in _PRETRAINED]
-    return functools.partial(builder, **dict.fromkeys(weights))
-
-
-def _timm_builder(name: str) -> Callable[..., Any]:
-    timm = _library("timm", "timm")
-    if not timm.is_model(name):
-        raise BuildError(f"timm has no model {name!r}{did_you_mean(name, timm.list_models())}")
-    return functools.partial(timm.create_model, name, pretrained=False)
-
-
-def _library(distribution: str, module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != distribution:
-            raise build_error(f"importing {module}", error, None) from error
-        raise BuildError(f"{distribution} is not installed; pip install {distribution}") from error
-    except Exception as error:
-        raise build_error(f"importing {module}", error, None) from error
 
 
 def require_module(model: object) -> None:

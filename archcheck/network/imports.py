@@ -27,6 +27,10 @@ from archcheck.spec.target import Target
 from archcheck.text.words import did_you_mean
 
 
+class AbsentModuleError(BuildError):
+    """The module itself isn't there, rather than one that it imports."""
+
+
 def build_error(doing: str, error: BaseException, rootdir: Path | None) -> BuildError:
     """Return the error of a build in which a user's code raised `error`, such as `importing nets raised ...`."""
     return BuildError(f"{doing} raised {one_line(error)}", where=raised_at(error, rootdir))
@@ -49,7 +53,8 @@ def import_module(name: str, rootdir: Path | None) -> ModuleType:
     """Import a module by its dotted name.
 
     Raises:
-        BuildError: there is no such module, or its code raised.
+        AbsentModuleError: there is no such module.
+        BuildError: its code raised.
     """
     try:
         return importlib.import_module(name)
@@ -59,8 +64,24 @@ def import_module(name: str, rootdir: Path | None) -> ModuleType:
             missing = getattr(error, "name", None) or name
             close = did_you_mean(missing, _siblings(missing))
             where = f" in {rootdir} or the Python environment" if rootdir and not close else ""
-            raise BuildError(f"no module named {missing!r}{close or where}") from error
+            raise AbsentModuleError(f"no module named {missing!r}{close or where}") from error
         raise build_error(f"importing {name}", error, rootdir) from error
+
+
+def import_library(distribution: str, module: str) -> Any:
+    """Import a library that not everybody has.
+
+    Raises:
+        BuildError: it isn't installed, which the message says how to do, or its code raised.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != distribution:
+            raise build_error(f"importing {module}", error, None) from error
+        raise BuildError(f"{distribution} is not installed; pip install {distribution}") from error
+    except Exception as error:
+        raise build_error(f"importing {module}", error, None) from error
 
 
 def _siblings(name: str) -> list[str]:
@@ -96,6 +117,21 @@ def find_attribute(module: ModuleType, target: Target, rootdir: Path | None) -> 
         except (Exception, SystemExit) as error:
             raise build_error(f"importing {target.text}", error, rootdir) from error
     return found
+
+
+def import_named(target: Target, base_dir: Path, rootdir: Path | None) -> Any:
+    """Import what `module:attribute` or `file.py:attribute` names; files count from `base_dir`.
+
+    Raises:
+        AbsentModuleError: there is no such module.
+        BuildError: there is no such file or attribute, or code of the user's raised.
+    """
+    with importing(target, base_dir, rootdir):
+        if target.kind == "path":
+            module = import_file(target.source, base_dir, rootdir)
+        else:
+            module = import_module(target.source, rootdir)
+        return find_attribute(module, target, rootdir)
 
 
 class _ImportedFiles:

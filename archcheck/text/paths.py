@@ -1,8 +1,9 @@
-"""Paths as messages show them."""
+"""Paths as messages show them: of files, and of values within values."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,3 +26,8 @@ def path_below(path: Path, *folders: Path) -> str:
     above = next((folder for folder in folders if path.is_relative_to(folder)), None)
     text = (path if above is None else path.relative_to(above)).as_posix()
     return text if text.isprintable() else repr(text)
+
+
+def key_path(keys: Iterable[str | int]) -> str:
+    """Return the way to a nested value as text: `stages[0].width`."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")

@@ -13,7 +13,7 @@ from torch.nn.modules.loss import _Loss
 
 from archcheck.errors import BuildError
 from archcheck.findings import Mismatch
-from archcheck.network.build import check_arguments
+from archcheck.network.call_arguments import check_arguments
 from archcheck.spec.models import Named
 from archcheck.structure.meta.module_tree import all_modules, parameters_of
 from archcheck.text.words import did_you_mean

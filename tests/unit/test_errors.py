@@ -24,6 +24,12 @@ def test_an_error_may_name_the_argument_at_fault() -> None:
     assert DataError("empty").arg is None
 
 
+def test_an_error_may_name_a_value_within_an_argument() -> None:
+    build = BuildError("no such field", keys=("config", "blocks", 1, "width"))
+    assert (build.arg, build.keys) == ("config", ("config", "blocks", 1, "width"))
+    assert (BuildError("no such file").arg, BuildError("", arg="width").keys) == (None, ("width",))
+
+
 def test_every_error_is_one_of_archcheck() -> None:
     kinds = [kind for kind in vars(archcheck.errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
     assert len(kinds) == 7

@@ -173,7 +173,16 @@ def test_a_target_that_builds_no_network(attribute: str, message: str, where: st
         ("math.nets:Net", "no module named 'math.nets' in ROOT or the Python environment"),
         ("no/such.py:Net", "no file no/such.py in ROOT"),
         (f"{'x' * 300}.py:Net", f"no file {'x' * 300}.py in ROOT"),
-        (f"{'x' * 300}:Net", f"no module named '{'x' * 300}' in ROOT or the Python environment"),
+        (
+            "nest:Net",
+            "no module named 'nest' in ROOT or the Python environment; there is no scheme 'nest' (there are"
+            " diffusers, timm, torchvision, transformers)",
+        ),
+        (
+            "tmm:resnet18",
+            "no module named 'tmm' in ROOT or the Python environment; there is no scheme 'tmm': did you"
+            " mean 'timm'? (there are diffusers, timm, torchvision, transformers)",
+        ),
         ("torchvision:resnet_18", "torchvision has no model 'resnet_18': did you mean 'resnet18'?"),
         ("timm:resnet_18", "timm has no model 'resnet_18': did you mean 'resnet18'?"),
         ("torch.nn:Linar", "torch.nn has no 'Linar': did you mean 'Linear'?"),

@@ -142,7 +142,8 @@ def build_config(
             merged[key] = {**of_file, **value}
     config = _made(config_class, values, merged, name, keys)
     about = f"{key_path(keys)}: {config_class.__name__}" if keys else name
-    known = {*vars(plain), *inspect.signature(config_class).parameters, *config_class.attribute_map, *values, *also}
+    fields = {*inspect.signature(config_class).parameters, *config_class.attribute_map, "model_type"}
+    known = {*vars(plain), *fields, *values, *also}
     for key in args:
         if key in vars(config) and key not in known:
             names = sorted(one for one in known if not one.startswith("_"))

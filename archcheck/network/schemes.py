@@ -64,9 +64,7 @@ def list_targets(scheme: str) -> list[str]:
     if scheme == "timm":
         return sorted(import_library("timm", "timm").list_models())
     if scheme in CONFIG_FILES:
-        raise UsageError(
-            f"{scheme}: its targets are configuration files, which have no list: name the files one by one"
-        )
+        raise UsageError(f"{scheme}: its targets are configuration files: name them one by one")
     names = getattr(_installed_resolver(scheme, None), "names", None)
     if not callable(names):
         raise UsageError(f"{scheme}: this scheme lists no names: name its targets one by one")
@@ -80,14 +78,14 @@ def _installed_resolver(scheme: str, rootdir: Path | None) -> Callable[[str, Pat
     point = installed_schemes().get(scheme)
     if point is None:
         raise BuildError(no_such_scheme(scheme))
-    package = point.dist.name if point.dist is not None else "a package"
+    about = f"the scheme {scheme!r} ({point.value})"
     try:
         resolve = point.load()
     except (Exception, SystemExit) as error:
-        raise build_error(f"loading the scheme {scheme!r} of {package}", error, rootdir) from error
+        raise build_error(f"loading {about}", error, rootdir) from error
     if not callable(resolve):
         expected = "expected a callable of the text behind the colon and the spec's folder"
-        raise BuildError(f"the scheme {scheme!r} of {package} is {kind_of(resolve)}, {expected}")
+        raise BuildError(f"{about} is {kind_of(resolve)}, {expected}")
     resolver: Callable[[str, Path], Any] = resolve
     return resolver
 

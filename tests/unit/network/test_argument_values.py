@@ -178,7 +178,13 @@ def configs(folder: Path) -> Path:
 
 def given(folder: Path, factory: str, value: Any) -> Any:
     """Return what a factory gets for the value of its argument `cfg`."""
-    return build_network(f"configs.py:{factory}", {"cfg": value}, folder).given["cfg"]
+    return got(build_network(f"configs.py:{factory}", {"cfg": value}, folder))["cfg"]
+
+
+def got(network: Any) -> dict[str, Any]:
+    """Return what the factory of a network was given."""
+    given: dict[str, Any] = network.given
+    return given
 
 
 # ---------------------------------------------------------------------------------------------- classes and dtypes
@@ -217,7 +223,7 @@ def test_a_module_that_nothing_has_imported_so_far(folder: Path) -> None:
     write(folder, nets=nets, parts__acts="class Act: pass\n")
     (folder / "parts" / "__init__.py").touch()
     network = build_network("nets.py:net", {"cfg": ["class:parts.acts.Act", "class:parts/acts.py:Act"]}, folder)
-    first, second = network.given["cfg"]
+    first, second = got(network)["cfg"]
     assert first is second
     assert first.__module__ == "parts.acts"
 
@@ -292,9 +298,9 @@ def test_nothing_stays_nothing(configs: Path) -> None:
 
 def test_a_configuration_is_made_anew_for_each_build(configs: Path) -> None:
     build = prepare_network("configs.py:dataclass_", {"cfg": {"blocks": [{"width": 1}]}}, configs)
-    first, second = build(), build()
-    assert first.given["cfg"] == second.given["cfg"]
-    assert first.given["cfg"].blocks[0] is not second.given["cfg"].blocks[0]
+    first, second = got(build())["cfg"], got(build())["cfg"]
+    assert first == second
+    assert first.blocks[0] is not second.blocks[0]
 
 
 @pytest.mark.parametrize(
@@ -331,7 +337,7 @@ def test_maps_of_configurations(configs: Path) -> None:
 
 def test_an_annotation_that_cannot_be_looked_up_hides_no_other(configs: Path) -> None:
     network = build_network("configs.py:absent", {"cfg": [1], "depths": [2]}, configs)
-    assert network.given == {"cfg": [1], "depths": (2,)}
+    assert got(network) == {"cfg": [1], "depths": (2,)}
 
 
 @pytest.mark.parametrize(

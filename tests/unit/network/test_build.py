@@ -56,22 +56,6 @@ def test_a_cached_factory_keeps_nothing_of_ours(folder: Path) -> None:
     assert resolve_target(target, folder).cache_info().currsize == 0  # type: ignore[attr-defined]
 
 
-def test_a_torchvision_model() -> None:
-    network = build_network("torchvision:squeezenet1_1", {"num_classes": 7}, Path())
-    assert network.num_classes == 7
-
-
-def test_torchvision_backbones_are_not_downloaded() -> None:
-    function = resolve_target("torchvision:fcn_resnet50", Path())
-    assert getattr(function, "keywords", None) == {"weights": None, "weights_backbone": None}
-
-
-def test_a_timm_model() -> None:
-    pytest.importorskip("timm")
-    network = build_network("timm:resnet10t", {"num_classes": 7}, Path())
-    assert network.num_classes == 7
-
-
 def test_torchvision_is_only_imported_where_it_is_needed(folder: Path) -> None:
     write(folder, model=NET)
     program = (
@@ -183,8 +167,6 @@ def test_a_target_that_builds_no_network(attribute: str, message: str, where: st
             "no module named 'tmm' in ROOT or the Python environment; there is no scheme 'tmm': did you"
             " mean 'timm'? (there are diffusers, timm, torchvision, transformers)",
         ),
-        ("torchvision:resnet_18", "torchvision has no model 'resnet_18': did you mean 'resnet18'?"),
-        ("timm:resnet_18", "timm has no model 'resnet_18': did you mean 'resnet18'?"),
         ("torch.nn:Linar", "torch.nn has no 'Linar': did you mean 'Linear'?"),
     ],
 )
@@ -192,24 +174,6 @@ def test_a_target_that_does_not_exist(target: str, message: str, folder: Path) -
     error = failure(target, folder, rootdir=folder)
     assert str(error) == message.replace("ROOT", str(folder))
     assert error.where is None
-
-
-def test_timm_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "timm"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(sys, "meta_path", [_Without("timm"), *sys.meta_path])
-    assert str(failure("timm:resnet18", Path())) == "timm is not installed; pip install timm"
-
-
-class _Without:
-    """An importer that says of one package that it isn't there."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name == self._name:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def test_args_are_not_changed_by_the_users_code(folder: Path) -> None:

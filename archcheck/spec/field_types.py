@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from archcheck.spec.inputs import parse_input
+from archcheck.spec.target import TARGET_FORMS
 from archcheck.spec.values import (
     EMPTY,
     Macs,
@@ -38,9 +39,9 @@ _INPUT_SCHEMA = {
     "anyOf": [{"type": "array"}, {"type": "object"}],
 }
 _TARGET_SCHEMA = {
-    "description": "module:callable, path/file.py:callable (from this folder), torchvision:NAME or timm:NAME",
+    "description": TARGET_FORMS,
     "type": "string",
-    "examples": ["mypackage.nets:resnet18", "nets.py:Net", "torchvision:resnet18"],
+    "examples": ["mypackage.nets:resnet18", "nets.py:Net", "torchvision:resnet18", "transformers:config.json"],
 }
 _SIZES_SCHEMA = {"anyOf": [{"type": "array", "items": {"type": "integer", "minimum": 1}}, {"type": "integer"}]}
 

@@ -37,6 +37,7 @@ from archcheck.spec.field_types import (
     Text,
 )
 from archcheck.spec.inputs import ForwardInput, InputSource, input_names, make_forward_input
+from archcheck.spec.target import TARGET_FORMS
 from archcheck.spec.values import fail, parse_count
 from archcheck.text.words import shown
 
@@ -333,11 +334,11 @@ class Spec(Section):
 
     name: Text | None = _key("what to call it; the file's name without it")
     source: Text | None = _key("where the numbers come from")
-    build: BuildTarget = Field(
-        description="what builds the network: module:callable, path/file.py:callable (from this folder), "
-        "torchvision:NAME or timm:NAME"
+    build: BuildTarget = Field(description=f"what builds the network: {TARGET_FORMS}; files count from this folder")
+    args: dict[str, Any] = Field(
+        default={},
+        description="keyword arguments of `build`; class:module.attr and torch.bfloat16 are what they name",
     )
-    args: dict[str, Any] = Field(default={}, description="keyword arguments of `build`")
     input: Input = Field(
         description="what goes in: a shape, {shape, dtype, ...}, a list of positional inputs, "
         "or a map of keyword inputs; other values as they are"

@@ -38,9 +38,7 @@ class TransformersFactory:
     """Builds the network that a configuration of transformers describes."""
 
     def __init__(self, target: Target, library: Any, values: Mapping[str, Any]) -> None:
-        self._name = target.text
-        # Code that comes with a checkpoint is never looked for.
-        self._values = {key: value for key, value in values.items() if key != "auto_map"}
+        self._name, self._values = target.text, values
         self._make = self._class(target, library)
         self._config_class = self._class_of_config(target, library)
         given = inspect.signature(self._make).parameters if not hasattr(self._make, "from_config") else {}

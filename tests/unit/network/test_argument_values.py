@@ -69,8 +69,10 @@ class Config:
     blocks: list[Block] = field(default_factory=list)
     named: dict[str, Block] = field(default_factory=dict)
     scale: InitVar[float] = 1.0
+    strides: InitVar[tuple[int, ...]] = ()
 
-    def __post_init__(self, scale: float) -> None:
+    def __post_init__(self, scale: float, strides: tuple[int, ...]) -> None:
+        self.strides = strides
         if self.width < 1:
             raise ValueError(f"a width of {self.width}")
         self.scaled = self.width * scale
@@ -282,9 +284,11 @@ def test_a_map_becomes_the_configuration_that_the_annotation_names(factory: str,
         "blocks": [{"width": 4}, {"width": 5, "act": "relu"}],
         "named": {"stem": {"width": 6}},
         "scale": 0.5,
+        "strides": [2],
     }
     config = given(configs, factory, value)
     assert (type(config).__name__, config.width, config.depths, config.scaled) == ("Config", 32, (2, 2), 16.0)
+    assert config.strides == (2,)
     assert (config.block.width, config.block.kernel, config.block.act.name) == (3, (5, 5), "GELU")
     assert [(block.width, block.act.name) for block in config.blocks] == [(4, "RELU"), (5, "RELU")]
     assert config.named["stem"].width == 6
@@ -344,7 +348,7 @@ def test_an_annotation_that_cannot_be_looked_up_hides_no_other(configs: Path) ->
     ("factory", "value", "message", "keys"),
     [
         ("dataclass_", {"widht": 3}, "cfg: Config accepts no argument 'widht': did you mean 'width'? (it accepts width,"
-         " depths, block, blocks, named, scale)", ("cfg", "widht")),
+         " depths, block, blocks, named, scale, strides)", ("cfg", "widht")),
         ("optional", {"blocks": [{"width": 1}, {"width": 1, "q": 2}]}, "cfg.blocks[1]: Block accepts no argument 'q'"
          " (it accepts width, kernel, act)", ("cfg", "blocks", 1, "q")),
         ("piped", {"block": {"act": "gelu"}}, "cfg.block: Block is missing its argument 'width' (it accepts width,"

@@ -138,6 +138,18 @@ def test_a_map_for_an_argument_that_is_a_configuration(models: Path) -> None:
     assert num_parameters(network) == EMBEDDINGS + 2 * LAYER + POOLER
 
 
+def test_a_users_own_class_of_transformers_names_its_configuration(models: Path) -> None:
+    (models / "mine.py").write_text(
+        "from torch import nn\nfrom transformers import BertConfig, PreTrainedModel\n"
+        "class Mine(PreTrainedModel):\n    config_class = BertConfig\n"
+        "    def __init__(self, config):\n        super().__init__(config)\n"
+        "        self.fc = nn.Linear(config.hidden_size, 1)\n"
+    )
+    network = build_network("mine.py:Mine", {"config": {"hidden_size": 7}}, models)
+    assert num_parameters(network) == 8
+    assert failure("mine.py:Mine", models, {"config": {"hiden_size": 7}}).keys == ("config", "hiden_size")
+
+
 def test_each_build_has_a_configuration_of_its_own(models: Path) -> None:
     build = prepare_network("transformers:clip.json", {"text_config": {"vocab_size": 60}}, models)
     first, second = build(), build()

@@ -10,6 +10,7 @@ import pytest
 from archcheck.errors import BuildError, UsageError
 from archcheck.network.build import build_network, resolve_target
 from archcheck.network.schemes import list_targets
+from archcheck.spec.target import parse_target
 from tests.unit.network.user_files import failure, write
 
 # ---------------------------------------------------------------------------------------------- by name
@@ -60,11 +61,14 @@ class _Without:
 # ---------------------------------------------------------------------------------------------- installed packages
 
 ACME = """\
+import archcheck
 from torch import nn
 
 def resolve(rest, base_dir):
     if rest == "number":
         return 3
+    if rest == "gone":
+        raise archcheck.BuildError("acme has no network 'gone'")
     if rest == "fails":
         raise LookupError("no such network")
     text = (base_dir / rest).read_text() if rest.endswith(".cfg") else rest
@@ -81,7 +85,7 @@ def acme(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Install two packages: `acme_zoo` with a scheme that works, and `broken` with some that don't."""
     write(folder, acme_zoo=ACME, broken="number = 3\nraise ImportError('no such kernel')\n", numerals="number = 3\n")
     install(folder, "a_broken", "broken = broken:resolve\nabsent = acme_zoo:gone\nnumber = numerals:number\n")
-    install(folder, "acme_zoo", "acme = acme_zoo:resolve\ntimm = broken:resolve\n")
+    install(folder, "acme_zoo", "acme = acme_zoo:resolve\ntimm = broken:resolve\ntransformers = broken:resolve\n")
     install(folder, "worse", "this is no entry point\n")
     monkeypatch.syspath_prepend(str(folder))
     return folder
@@ -109,6 +113,7 @@ def test_the_arguments_of_an_installed_scheme_are_checked(acme: Path) -> None:
 def test_a_package_does_not_take_the_place_of_archchecks_own(acme: Path) -> None:
     assert build_network("torchvision:squeezenet1_1", {"num_classes": 7}, acme).num_classes == 7
     assert str(failure("timm:resnet_18", acme)) == "timm has no model 'resnet_18': did you mean 'resnet18'?"
+    assert parse_target("transformers:BertModel").kind == "module"
 
 
 @pytest.mark.parametrize(
@@ -116,6 +121,7 @@ def test_a_package_does_not_take_the_place_of_archchecks_own(acme: Path) -> None
     [
         ("acme:number", "acme:number: the scheme 'acme' returned an int, expected a callable that returns a "
          "torch.nn.Module"),
+        ("acme:gone", "acme has no network 'gone'"),
         ("acme:fails", "resolving acme:fails raised LookupError: no such network"),
         ("broken:x", "loading the scheme 'broken' (broken:resolve) raised ImportError: no such kernel"),
         ("absent:x", "loading the scheme 'absent' (acme_zoo:gone) raised AttributeError: module 'acme_zoo' has no "

@@ -14,9 +14,8 @@ from archcheck.data.splits import ArraySplit, LoadedDataset, Split
 from archcheck.data.streaming import fetch_first_item, to_loss_dtype
 from archcheck.errors import BuildError, DataError
 from archcheck.network.call_arguments import check_arguments
-from archcheck.network.build import resolve_target
 from archcheck.network.exceptions import one_line, one_line_with_place
-from archcheck.network.imports import importing
+from archcheck.network.imports import import_named, importing
 from archcheck.network.torch_state import isolated_random_state
 from archcheck.spec.target import Target, parse_target
 from archcheck.text.words import kind_of
@@ -34,7 +33,9 @@ def resolve_user_dataset(text: str, args: Mapping[str, Any], context: DataContex
         target = parse_target(text)
         if target.kind not in ("module", "path"):
             raise DataError(f"{text}: expected module:callable or path/to/file.py:callable")
-        function = resolve_target(text, context.base_dir, context.rootdir)
+        function = import_named(target, context.base_dir, context.rootdir)
+        if not callable(function):
+            raise DataError(f"{target.text} is {kind_of(function)}, expected a callable that returns (train, test)")
         check_arguments(function, args, target.text)
     except BuildError as error:
         where = f" (at {error.where})" if error.where else ""

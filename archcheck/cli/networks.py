@@ -80,7 +80,7 @@ def make_head(target: str, options: argparse.Namespace, folder: Path, like: Spec
     if options.inputs_from and options.input:
         raise UsageError("--inputs-from makes what goes in, as --input says: leave out one of the two")
     if options.inputs_from:
-        inputs = {"inputs_from": _relative_target(parse_target(options.inputs_from), folder), **sizes}
+        inputs = {"inputs_from": parse_target(options.inputs_from).seen_from(folder.resolve(), Path.cwd()), **sizes}
     elif options.input:
         inputs = {"input": parse_input_option(options.input), **sizes}
     elif like is not None:

@@ -27,7 +27,7 @@ def annotations_of(call: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for base in reversed(call.__mro__):
         names = vars(sys.modules.get(base.__module__, types))
-        found |= _evaluated(vars(base).get("__annotations__", {}), names, vars(base))
+        found |= _evaluated(base, names, vars(base))
     found |= _resolved(_constructor(call), vars(call))
     config_class = getattr(call, "config_class", None)  # networks of transformers say it so, too
     return {"config": config_class, **found} if isinstance(config_class, type) else found
@@ -42,13 +42,15 @@ def _constructor(owner: type) -> Callable[..., Any]:
 
 def _resolved(function: Any, names: Mapping[str, Any]) -> dict[str, Any]:
     function = getattr(function, "__func__", function)
-    annotations = getattr(function, "__annotations__", {})
-    return _evaluated(annotations, getattr(function, "__globals__", {}), names)
+    return _evaluated(function, getattr(function, "__globals__", {}), names)
 
 
-def _evaluated(annotations: Mapping[str, Any], names: Mapping[str, Any], owner: Mapping[str, Any]) -> dict[str, Any]:
+def _evaluated(annotated: Any, names: Mapping[str, Any], owner: Mapping[str, Any]) -> dict[str, Any]:
     """Evaluate annotations one by one, so that one which can't be doesn't hide the others."""
     found: dict[str, Any] = {}
+    annotations: dict[str, Any] = {}
+    with suppress(TypeError):  # builtins have none
+        annotations = inspect.get_annotations(annotated)
     known = {**owner, **vars(builtins), **names}  # as type checkers look them up, a class's own names at last
     for name, annotation in annotations.items():
         one = types.SimpleNamespace(__annotations__={name: annotation})

@@ -81,7 +81,7 @@ class TransformersFactory:
             return own
         if model_type is None:
             raise BuildError(f"{target.text}: the file has neither a `model_type` nor `architectures`")
-        if model_type not in known:
+        if not isinstance(model_type, str) or model_type not in known:
             raise BuildError(
                 f"{target.text}: transformers has no model type {model_type!r}{did_you_mean(str(model_type), known)}"
             )

@@ -247,7 +247,7 @@ def test_a_map_of_one_class_is_a_call_of_it(configs: Path) -> None:
     [
         ("class:torch.nn.GELUU", "cfg: torch.nn has no 'GELUU': did you mean 'GELU'?", ("cfg",)),
         ("class:torhc.nn.GELU", "cfg: no module named 'torhc'", ("cfg",)),
-        ("class:torch.nm.GELU", "cfg: torch has no 'nm': did you mean 'norm'?", ("cfg",)),
+        ("class:torch.functionl.x", "cfg: torch has no 'functionl': did you mean 'functional'?", ("cfg",)),
         ("class:GELU", "cfg: expected module.attribute or file.py:attribute after `class:`, found 'GELU'", ("cfg",)),
         ("class:", "cfg: expected module.attribute or file.py:attribute after `class:`, found ''", ("cfg",)),
         ("class:timm:resnet18", "cfg: expected module.attribute or file.py:attribute, found 'timm:resnet18'", ("cfg",)),

@@ -65,7 +65,11 @@ def models(tmp_path: Path) -> Path:
         pytest.importorskip(library)
     files = {"bert": BERT, "clip": CLIP, "unet": UNET, "model_index": PIPELINE, "list": [], "empty": {}}
     files |= {"custom": BERT | {"architectures": ["MyBert"], "auto_map": {"AutoModel": "code.MyBert"}}}
-    files |= {"unknown": {"model_type": "brt"}, "no_architectures": {**BERT, "architectures": None}}
+    files |= {
+        "unknown": {"model_type": "brt"},
+        "odd": {"model_type": ["bert"]},
+        "no_architectures": {**BERT, "architectures": None},
+    }
     for name, values in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(values))
     (tmp_path / "broken.json").write_text("{")
@@ -207,6 +211,8 @@ def test_a_value_that_the_configuration_refuses(
         ("diffusers:list.json", "list.json: expected a JSON map, found a list"),
         ("transformers:empty.json", "transformers:empty.json: the file has neither a `model_type` nor `architectures`"),
         ("transformers:unknown.json", "transformers:unknown.json: transformers has no model type 'brt': did you mean"
+         " 'bert'?"),
+        ("transformers:odd.json", "transformers:odd.json: transformers has no model type ['bert']: did you mean"
          " 'bert'?"),
         ("transformers:custom.json", "transformers:custom.json: transformers has no class 'MyBert'; name another after"
          " the file, as in transformers:custom.json:AutoModel"),

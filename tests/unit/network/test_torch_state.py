@@ -26,7 +26,7 @@ GETTERS: dict[str, Callable[[], Any]] = {
     "anomaly": torch.is_anomaly_enabled,
     "torch": lambda: torch.get_rng_state().tolist(),
     "python": random.getstate,
-    "numpy": lambda: np.random.get_state()[1].tolist(),  # type: ignore[index]
+    "numpy": lambda: (np.random.get_state()[1].tolist(), np.random.get_state()[2]),  # type: ignore[index]
 }
 
 MEDDLERS: dict[str, Callable[[], Any]] = {

@@ -48,10 +48,11 @@ class Recipe:
         return replace(self, accuracy=None, stop_at_accuracy=False, time_budget_sec=None)
 
     def place(self, key: str) -> Keys:
-        """Return the place of a key in the spec: in `quick` where that gives it."""
+        """Return the place of a key in the spec, or of an argument such as `loss.weight`: in `quick` where that is."""
+        key, *arguments = key.split(".")
         if key in self.quick_keys:
-            return ("training", "quick", key)
-        return (key,) if key in ("build", "args", "input") else ("training", key)
+            return ("training", "quick", key, *arguments)
+        return (key,) if key in ("build", "args", "input") else ("training", key, *arguments)
 
 
 def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:

@@ -25,7 +25,8 @@ def check_accuracy(recipe: Recipe, record: TrainingRecord) -> list[Mismatch]:
         return []
     assert accuracy is not None  # a run without a fault has come to the end of its epochs
     metric = "" if record.metric == "accuracy" else f"{record.metric} "
-    problem = f"{metric}{accuracy:.3f} after {counted(record.epochs[-1].epoch, 'epoch')}, "
+    after = f"after {counted(record.epochs[-1].epoch, 'epoch')}" if record.returned is None else "returned by the loop"
+    problem = f"{metric}{accuracy:.3f} {after}, "
     problem += f"{format_gap(recipe.accuracy - accuracy)} below the minimum"
     return [
         Mismatch(

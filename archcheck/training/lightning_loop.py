@@ -48,7 +48,7 @@ def check_lightning(recipe: Recipe, base_dir: Path, rootdir: Path | None) -> Ite
     """Check that Lightning is installed and takes a recipe's arguments, and that the datamodule is there."""
     package = next(filter(None, map(_imported, _PACKAGES)), None)
     if package is None:
-        problem = "Lightning is not installed; pip install 'pytest-archcheck[lightning]'"
+        problem = "lightning is not installed; pip install lightning"
         yield Mismatch(recipe.place("loop"), "loop", problem)
         return
     for arg in recipe.loop_args:

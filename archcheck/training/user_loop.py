@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import os
+import sys
 import unittest
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -115,7 +116,7 @@ def train_by_loop(
     The caller seeds the random generators and restores torch's global state.
 
     Raises:
-        NotMeasured: the loop says by `unittest.SkipTest` that something it needs isn't here.
+        NotMeasured: the loop says by `pytest.skip` or `unittest.SkipTest` that something it needs isn't here.
     """
     assert recipe.loop is not None
     run = fit_by_lightning if recipe.loop == LIGHTNING else _call_loop
@@ -131,14 +132,22 @@ def train_by_loop(
             report.fail(failed.fault.key, failed.fault.message)
         except DataError as error:
             report.fail("dataset", str(error))
-        except unittest.SkipTest as skip:
-            raise NotMeasured(f"{recipe.loop}: {skip}") from None
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             interrupts.raise_if_interrupted()
+            if _is_skip(error):
+                raise NotMeasured(f"{recipe.loop}: {error}") from None
+            if not isinstance(error, (Exception, SystemExit)):
+                raise
             where = raised_at(error, context.rootdir, own_only=True)
             report.fail("loop", f"{recipe.loop} raised {one_line(error)}{f' ({where})' if where else ''}")
         interrupts.raise_if_interrupted()  # it may have kept Ctrl-C to itself
         return report.record(returned, context.device)
+
+
+def _is_skip(error: BaseException) -> bool:
+    """Whether a loop says that it can't be run here; pytest is there only where it has been imported."""
+    pytest = sys.modules.get("pytest")
+    return isinstance(error, unittest.SkipTest) or (pytest is not None and isinstance(error, pytest.skip.Exception))
 
 
 def _takes_epochs(recipe: Recipe, context: LoopContext) -> bool:

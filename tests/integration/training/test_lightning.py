@@ -214,9 +214,13 @@ def test_lightning_that_is_not_there_is_asked_for(toys: Project, monkeypatch: py
     for package in ("lightning.pytorch", "pytorch_lightning"):
         monkeypatch.setitem(sys.modules, package, None)
     found = failing_text(accuracy(toys, POINTS.replace("lit:Points", "toys:linear")))
-    assert found == (
-        "specs/toy.arch.yaml:4: loop: Lightning is not installed; pip install 'pytest-archcheck[lightning]'"
-    )
+    assert found == "specs/toy.arch.yaml:4: loop: lightning is not installed; pip install lightning"
+
+
+def test_a_module_trains_by_a_recipe_as_well(lit: Project) -> None:
+    recipe = "  dataset: sets:clouds\n  batch_size: 64\n  optimizer: {name: SGD, lr: 0.1}\n"
+    text = POINTS.replace('  loop: lightning\n  datamodule: {name: "lit:Data", batch_size: 64}\n', recipe)
+    accuracy(lit, text).assert_outcomes(passed=1)
 
 
 def test_the_other_package_of_lightning_has_a_trainer_of_its_own(lit: Project) -> None:

@@ -79,7 +79,11 @@ def slow(model, epochs, report):
             return
 def raises(model): raise KeyError("no such split")
 def leaves(model): raise SystemExit(0)
-def no_data(model): raise unittest.SkipTest("no images on this machine")
+def no_data(model, how):
+    if how == "pytest":
+        import pytest
+        pytest.skip("no images on this machine")
+    raise unittest.SkipTest("no images on this machine")
 def no_model(network=None, report=None): pass
 def needs(model, corpus): pass
 class Trainer:
@@ -168,7 +172,9 @@ def test_a_loop_may_be_kept_from_stopping(loops: Project) -> None:
 
 def test_what_a_loop_returns_is_the_accuracy(loops: Project) -> None:
     text = scripted([0.9, 0.9]).replace("]}", "], final: FINAL}")
-    assert ": accuracy: 0.700 after 2 epochs" in failing_text(accuracy(loops, text.replace("FINAL", "0.7")))
+    assert ": accuracy: 0.700 returned by the loop, 0.100 below the minimum" in failing_text(
+        accuracy(loops, text.replace("FINAL", "0.7"))
+    )
     accuracy(loops, text.replace("FINAL", "0.8"), *JUNIT).assert_outcomes(passed=1)
     assert properties(loops)["archcheck_test_accuracy"] == "0.8"
 
@@ -197,11 +203,15 @@ def test_without_a_minimum_nothing_is_green(loops: Project) -> None:
     result.stdout.fnmatch_lines(["*the quick recipe has no `accuracy` to reach; archcheck calibrate *"])
 
 
-def test_a_loop_without_its_data_is_not_measured(loops: Project) -> None:
-    result = accuracy(loops, HEAD + "  loop: loops:no_data\n  accuracy: 0.5\n", "-rs")
+@pytest.mark.parametrize("how", ["pytest", "unittest"])
+def test_a_loop_without_its_data_is_not_measured(loops: Project, how: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = HEAD + f"  loop: loops:no_data\n  loop_args: {{how: {how}}}\n  accuracy: 0.5\n"
+    result = accuracy(loops, text, "-rs")
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["*loops:no_data: no images on this machine"])
-    accuracy(loops, HEAD + "  loop: loops:no_data\n  accuracy: 0.5\n", "--archcheck-strict").assert_outcomes(failed=1)
+    accuracy(loops, text, "--archcheck-strict").assert_outcomes(failed=1)
+    assert main(["calibrate", "specs/toy.arch.yaml"]) != 0
+    assert "error: loops:no_data: no images on this machine" in capsys.readouterr().err
 
 
 def test_the_best_network_is_kept(loops: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # The package under its two names; the classes of the one aren't those of the other.
 _PACKAGES = ("lightning.pytorch", "pytorch_lightning")
+_ADVICE_OF = {"lightning.pytorch": "lightning.fabric", "pytorch_lightning": "lightning_fabric"}  # where it is defined
 # Arguments of the Trainer that archcheck gives, and what says the same in a spec.
 _GIVEN = {
     "max_epochs": "as `epochs` of the recipe says",
@@ -93,11 +95,12 @@ def fit_by_lightning(network: nn.Module, recipe: Recipe, context: LoopContext, r
     package = _package_of(network)
     reporting = type("_Reporting", (_Reporting, package.Callback), {})(report, recipe.metric)
     accelerator = {"cuda": "gpu"}.get(context.device.type, context.device.type)
-    with _quiet(), _importing_datamodule(recipe, context):
+    with _quiet(package), _importing_datamodule(recipe, context), tempfile.TemporaryDirectory() as folder:
         with errors_attributed_to("loop_args" if recipe.loop_args else "loop", "Trainer", context.rootdir):
             trainer = package.Trainer(
-                **{**_QUIET, **recipe.loop_args}, callbacks=[reporting], max_epochs=recipe.epochs,
-                accelerator=accelerator, devices=[context.device.index or 0] if accelerator == "gpu" else 1,
+                **{"default_root_dir": folder, **_QUIET, **recipe.loop_args},
+                max_epochs=recipe.epochs, callbacks=[reporting], accelerator=accelerator,
+                devices=[context.device.index or 0] if accelerator == "gpu" else 1,
             )  # fmt: skip
         trainer.fit(network, **_data(recipe, context, package))
     if not report.epochs and report.fault is None:
@@ -139,15 +142,18 @@ def _importing_datamodule(recipe: Recipe, context: LoopContext) -> AbstractConte
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(package: Any) -> Iterator[None]:
     """Silence Lightning's announcements and its advice on speed, such as to use more workers."""
+    advice = importlib.import_module(f"{_ADVICE_OF[package.__name__]}.utilities.warnings").PossibleUserWarning
     loggers = [logging.getLogger(name) for name in _PACKAGES]  # where both are there, the one speaks by the other's
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
             logger.setLevel(logging.WARNING)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"(lightning|pytorch_lightning)\.")
+            warnings.simplefilter("ignore", advice)
+            # Between Lightning and a newer torch: nobody else can act on it.
+            warnings.filterwarnings("ignore", category=FutureWarning, module=r"(lightning|pytorch_lightning)\.")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -62,6 +62,11 @@ def meddles(model):
     torch.set_grad_enabled(False)
     raise ValueError("enough")
 
+def sees(model):
+    """Returns 1.0 where `meddles` has left nothing behind."""
+    assert torch.get_default_dtype() is torch.float32 and torch.is_grad_enabled()
+    return float(os.path.isdir("elsewhere"))
+
 def silent(model): pass
 def nonsense(model, value): return value
 def percent(model, report): report(1, 0.5, 93.1)
@@ -287,6 +292,11 @@ def test_settings_generators_and_directory_are_as_they_were(loops: Project) -> N
         r"specs/toy\.arch\.yaml:4: loop: loops:meddles raised ValueError: enough \(loops\.py:\d+\)", found
     )
     assert state() == before
+    loops.pytester.path.joinpath("elsewhere").rmdir()
+    loops.spec("after", HEAD + "  loop: loops:sees\n  accuracy: 0.5\n")
+    loops.run("-m", "archcheck_accuracy", "specs/toy.arch.yaml", "specs/after.arch.yaml").assert_outcomes(
+        passed=1, failed=1
+    )
 
 
 # ------------------------------------------------------------------------------------------- what goes wrong

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import pytest
@@ -97,6 +98,13 @@ def test_a_spent_budget_fails_at_the_budget() -> None:
     run.tell(0.9)
     assert run.fault() == ("time_budget", "the time budget of 1e-09 s is spent after epoch 1 of 5, accuracy 0.900")
     assert Run("time_budget: 1e-9").fault(0.9)[0] == "time_budget"
+
+
+def test_a_budget_counts_until_the_loop_returns() -> None:
+    run = Run("time_budget: 0.05 s")
+    run.tell(0.9)
+    time.sleep(0.06)
+    assert run.fault()[0] == "time_budget"
 
 
 def test_a_budget_counts_within_an_epoch_where_the_loop_tells_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,7 @@ class Options:
 
     def load(self, spec_file: SpecFile, recipe: Recipe) -> LoadedDataset:
         """A recipe's data; that which was loaded before isn't loaded again."""
+        assert recipe.dataset is not None  # none of these specs has a loop of its own
         return self.store.load(recipe.dataset, data_context(spec_file, recipe, self.run))
 
 
@@ -486,6 +487,7 @@ def compare_verdict(name: str, options: Options) -> str:
         rows.append([title, f"{figure(plain):.4f}", f"{figure(other):.4f}", ""])
     num_differing = sum(bool(_differing(pair, bound)) for pair in pairs)
     size = f"{recipe.resize[0]} px" if recipe.resize else "as it is"
+    assert recipe.dataset is not None
     return (
         f"### {name}: {recipe.dataset.name} {size}, {recipe.epochs} epochs, batch {recipe.batch_size}\n\n"
         f"{_markdown(rows, ['seed', str(Setting()), str(fast), 'verdict'])}\n\n"
@@ -499,7 +501,7 @@ def _minimum(recipe: Recipe, trainer: Trainer, plain: Sequence[float]) -> tuple[
         return recipe.accuracy, f"Minimum {recipe.accuracy:g}, the spec's"
     chance = 1 / (trainer.num_classes or 1)
     try:
-        bound = lower_bound(plain, chance=chance, resolution=1 / trainer.num_test_examples)
+        bound = lower_bound(plain, chance=chance, resolution=1 / (trainer.num_test_examples or 1))
     except UsageError as error:
         return chance, f"No minimum but guessing: {error}"
     return bound, f"Minimum {bound:.3f}, from the fp32 runs"
@@ -524,6 +526,7 @@ def overridden(recipe: Recipe, options: Options, *, keep_setting: bool = False) 
     """A recipe with what the command line changes; the spec's minimum is not for another task."""
     if options.dataset is not None or options.head is not None:
         head = {} if options.head is None else {"head": options.head}
+        assert recipe.dataset is not None
         dataset = Named.model_validate({"name": options.dataset or recipe.dataset.name, **head})
         recipe = replace(recipe, dataset=dataset, accuracy=None)
     if options.resize is not None:

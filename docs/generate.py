@@ -44,7 +44,7 @@ _DEFAULTS: Final = {
     "Spec.health": "no exceptions",
     "Spec.name": "the file's name without `.arch.yaml`",
     "Spec.sizes": "`{B: [2, 3]}`",
-    "Training.dataset": "required",
+    "Training.dataset": "required without `loop`",
     "Training.resize": "as they are",
     "Training.init": "the network's own",
     "Throughput.batch_size": "the recipe's",

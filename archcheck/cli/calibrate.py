@@ -69,7 +69,7 @@ def _calibration_runs(spec_file: SpecFile, options: argparse.Namespace) -> Calib
     from archcheck.training.calibration import Choices, calibrate
     from archcheck.training.options import RunOptions
     from archcheck.training.tolerance_bound import one_sided_factor
-    from archcheck.training.trainer import Trainer, choose_recipe
+    from archcheck.training.trainer import Trainer, check_recipe, choose_recipe
 
     if spec_file.spec.training is None:
         raise UsageError(f"{options.spec}: no `training` to calibrate; add one, such as training: {{dataset: NAME}}")
@@ -80,5 +80,7 @@ def _calibration_runs(spec_file: SpecFile, options: argparse.Namespace) -> Calib
         trainer = Trainer(spec_file, recipe, how, Path.cwd())
         say(f"the {recipe.kind} recipe with {options.seeds} seeds on {trainer.device}")
         one_sided_factor(choices.num_seeds)  # refuses fewer than two
-        check_editable(spec_file, recipe, with_settings=choices.measure_speed)
+        for wrong in check_recipe(spec_file, Path.cwd()):
+            raise UsageError(f"{spec_file.locate(wrong.keys)}: {wrong.subject}: {wrong.problem}")
+        check_editable(spec_file, recipe, with_settings=choices.measure_speed and recipe.loop is None)
         return calibrate(spec_file, trainer, recipe, choices, say)

@@ -6,5 +6,6 @@
   a user's own callable. `arguments`: a spec's arguments checked against a loader's signature.
 - `transforms`: resizing, normalising and augmenting a batch on the device.
 - `batches`: a split as shuffled batches, resident on the device or streamed to it. `streaming`: a map-style data set
-  fetched item by item, in worker processes. `seeds`: seeds derived from others.
+  fetched item by item, in worker processes. `seeds`: seeds derived from others. `epoch_loader`: batches for a loop of
+  the user's own.
 """

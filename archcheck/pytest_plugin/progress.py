@@ -69,15 +69,17 @@ class _Line:
 
 def format_progress(progress: TrainingProgress) -> str:
     """Return `epoch 2/10  loss 0.412  test 0.843  11_600 examples/s  12 s left`; `test` is of the last epoch."""
-    parts = [f"epoch {progress.epoch}/{progress.num_epochs}"]
+    parts = [f"epoch {progress.epoch}/{progress.num_epochs}" if progress.num_epochs else f"epoch {progress.epoch}"]
     if progress.finished is None:
         parts[0] += f" {progress.fraction:4.0%}"
-    parts.append(f"loss {progress.loss:.4f}")
-    if progress.finished is not None:
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.4f}")
+    if progress.finished is not None and progress.finished.train_accuracy is not None:
         parts.append(f"train {progress.finished.train_accuracy:.3f}")
     if progress.accuracy is not None:
         parts.append(f"test {progress.accuracy:.3f}")
-    parts.append(f"{format_rate(progress.examples_per_sec)} examples/s")
+    if progress.examples_per_sec:
+        parts.append(f"{format_rate(progress.examples_per_sec)} examples/s")
     if progress.left_sec > 0:
         parts.append(f"{format_seconds(progress.left_sec)} left")
     return "  ".join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import mean, stdev
 
 from archcheck.text.tables import format_table
+from archcheck.text.units import format_known
 from archcheck.training.calibration import CalibrationRuns, Setting, duration_sec
 from archcheck.training.tolerance_bound import CONFIDENCE, COVERAGE, LEAST_STD, one_sided_factor
 
@@ -37,7 +38,7 @@ def _format_records(runs: CalibrationRuns) -> str:
     rows = [
         [
             str(one.seed),
-            f"{one.epochs[-1].train_accuracy:.4f}",
+            format_known(one.epochs[-1].train_accuracy, 4),
             f"{one.final_accuracy:.4f}",
             f"{one.examples_per_sec:,.0f}" if one.examples_per_sec else "-",
             f"{duration_sec(one):.1f}",

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from archcheck.checks.outcome import CheckReport
 from archcheck.checks.registry import CHECKS
 from archcheck.text.tables import format_table
-from archcheck.text.units import format_bytes, format_count, format_macs, format_macs_rate, format_rate, format_seconds
+from archcheck.text.units import (
+    format_bytes,
+    format_count,
+    format_known,
+    format_macs,
+    format_macs_rate,
+    format_rate,
+    format_seconds,
+)
 from archcheck.throughput.records import SpeedComparison, SpeedFigures, SpeedRecord
 from archcheck.training.records import TrainingRecord
 
@@ -71,8 +79,8 @@ def format_trainings(rows: Sequence[Row]) -> str:
 def _training_cells(run: TrainingRecord) -> list[str]:
     last = run.epochs[-1]
     return [
-        run.kind, run.device, run.precision, str(run.seed), str(last.epoch), f"{last.loss:.4f}",
-        f"{last.train_accuracy:.3f}", f"{last.test_accuracy:.3f}", format_rate(run.examples_per_sec),
+        run.kind, run.device, run.precision or "-", str(run.seed), str(last.epoch), format_known(last.loss, 4),
+        format_known(last.train_accuracy, 3), format_known(run.final_accuracy, 3), format_rate(run.examples_per_sec),
     ]  # fmt: skip
 
 

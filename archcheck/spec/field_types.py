@@ -13,6 +13,7 @@ from archcheck.spec.values import (
     Macs,
     parse_build,
     parse_count,
+    parse_loop,
     parse_macs,
     parse_memory,
     parse_output,
@@ -48,6 +49,11 @@ _SIZES_SCHEMA = {"anyOf": [{"type": "array", "items": {"type": "integer", "minim
 Output: TypeAlias = Annotated[Any, PlainValidator(parse_output), WithJsonSchema(_SHAPE_SCHEMA)]
 Input: TypeAlias = Annotated[Any, PlainValidator(parse_input), WithJsonSchema(_INPUT_SCHEMA)]
 BuildTarget: TypeAlias = Annotated[str, PlainValidator(parse_build), WithJsonSchema(_TARGET_SCHEMA)]
+Loop: TypeAlias = Annotated[
+    str,
+    PlainValidator(parse_loop),
+    WithJsonSchema({"type": "string", "examples": ["mytrain:fit", "mytrain.py:fit", "lightning"]}),
+]
 SizeList: TypeAlias = Annotated[tuple[int, ...], PlainValidator(parse_size_list), WithJsonSchema(_SIZES_SCHEMA)]
 MacsField: TypeAlias = Annotated[
     Macs,

@@ -23,6 +23,7 @@ from archcheck.spec.field_types import (
     Flag,
     ImageSize,
     Input,
+    Loop,
     MacsField,
     Number,
     Output,
@@ -178,6 +179,10 @@ class TrainingKeys(Section):
     dataset: NamedField | None = _key(
         "a registered name, or module:callable -> (train, test) data sets, with its own arguments beside it"
     )
+    loop: Loop | None = _key("your own function that trains the network, instead of a recipe; or lightning")
+    loop_args: dict[str, Any] | None = _key("arguments of your loop beside those that archcheck gives; of the Trainer")
+    datamodule: NamedField | None = _key("of lightning: module:callable -> a LightningDataModule, with its arguments")
+    metric: Text | None = _key("of lightning: the name that the module logs its accuracy by; val_acc by default")
     resize: ImageSize | None = _key("pixels, or [height, width]; as the images are unless given")
     augment: list[NamedField] | None = _key("horizontal_flip, vertical_flip, {name: random_crop, padding: 4}")
     normalize: Flag | Normalize | None = _key("true: by the training set's own mean and standard deviation")

@@ -11,10 +11,17 @@ from archcheck.findings import Keys
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES, Dim
 from archcheck.spec.domains import describe_emptiness
 from archcheck.spec.inputs import InputPattern, InputSource, input_names, iter_input_patterns
-from archcheck.spec.models import Function, Spec
+from archcheck.spec.models import Function, Spec, Training, TrainingKeys
 from archcheck.spec.target import parse_target
-from archcheck.spec.values import iter_tensor_patterns
+from archcheck.spec.values import LIGHTNING, iter_tensor_patterns
 from archcheck.text.words import key_text, shown, unknown
+
+# The keys of `training` that say what a step does, and those that say how a data set becomes batches.
+KEYS_OF_RECIPES: Final = (
+    "loss", "label_smoothing", "optimizer", "scheduler", "clip_grad_norm", "init", "precision", "memory_format",
+    "compile",
+)  # fmt: skip
+KEYS_OF_BATCHES: Final = ("resize", "augment", "normalize", "batch_size")
 
 _WEIGHT: Final = re.compile(r"\d+(?:x\d+)*@\d+")
 
@@ -79,8 +86,36 @@ def _check_empty_layers(spec: Spec) -> Iterator[tuple[Keys, str]]:
 
 
 def _check_training(spec: Spec) -> Iterator[tuple[Keys, str]]:
-    if spec.training is not None and spec.training.dataset is None:
-        yield ("training",), "training: expected a dataset, such as dataset: fashion-mnist"
+    """Check that there is a data set to train on or a loop that has its own, and no keys that this loop ignores."""
+    training = spec.training
+    if training is None:
+        return
+    if training.dataset is None and training.loop is None:
+        yield ("training",), "training: expected a dataset, such as dataset: fashion-mnist, or a loop of your own"
+    for place, keys in ((("training",), training), (("training", "quick"), training.quick)):
+        if keys is not None:
+            yield from (((*place, key), f"{key}: {problem}") for key, problem in _out_of_place(training, keys))
+
+
+def _out_of_place(training: Training, keys: TrainingKeys) -> Iterator[tuple[str, str]]:
+    """Yield the keys that don't go with how the network is trained, by a loop or by a recipe, each with the reason."""
+    given = [key for key in keys.model_fields_set if getattr(keys, key) is not None]
+    if training.loop is None:
+        wrong = "a recipe has no use for it, only a `loop` in `training` has"
+        yield from ((key, wrong) for key in ("loop", "loop_args", "datamodule", "metric") if key in given)
+        return
+    for key in KEYS_OF_RECIPES:
+        if key in given:
+            yield key, "the loop decides that; leave it out"
+    if training.dataset is None and getattr(training.quick, "dataset", None) is None:
+        for key in KEYS_OF_BATCHES:
+            if key in given:
+                yield key, "the loop decides that, as it has data of its own; leave it out"
+    if (keys.loop or training.loop) != LIGHTNING:
+        yield from ((key, f"only `loop: {LIGHTNING}` takes it") for key in ("datamodule", "metric") if key in given)
+    elif (keys.datamodule or training.datamodule) and (keys.dataset or training.dataset):
+        own = [key for key in ("datamodule", "dataset") if key in given]
+        yield from ((key, "expected a datamodule or a dataset, not both") for key in own[:1])
 
 
 def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:

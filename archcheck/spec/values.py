@@ -24,6 +24,8 @@ from archcheck.text.units import parse_bytes, parse_quantity
 from archcheck.text.words import clip, key_text, shown, unknown
 from archcheck.text.yaml_flow import format_flow
 
+LIGHTNING = "lightning"  # the loop that is PyTorch Lightning's
+
 # ------------------------------------------------------------------------------------------- shape patterns
 
 
@@ -192,6 +194,22 @@ def parse_build(value: Any) -> str:
         parse_target(value)
     except ArchcheckError as error:
         raise fail(str(error)) from None
+    return value
+
+
+def parse_loop(value: Any) -> str:
+    """Check that a value names a training loop, a function of the user's or Lightning's, and return its text."""
+    expected = "expected a training loop: mytrain:fit, path/mytrain.py:fit, or lightning"
+    if not isinstance(value, str):
+        raise fail(f"{expected}, found {shown(value)}")
+    if value == LIGHTNING:
+        return value
+    try:
+        kind = parse_target(value).kind
+    except ArchcheckError:
+        raise fail(f"{expected}, found {shown(value)}") from None
+    if kind not in ("module", "path"):
+        raise fail(f"{expected}, found {shown(value)}")
     return value
 
 

@@ -68,6 +68,11 @@ def format_rate(examples_per_sec: float | None) -> str:
     return f"{int(round(examples_per_sec, -digits)):_}"
 
 
+def format_known(figure: float | None, digits: int) -> str:
+    """Return a figure with so many decimals; `-` where nobody knows it."""
+    return "-" if figure is None else f"{figure:.{digits}f}"
+
+
 def format_gap(gap: float) -> str:
     """Return a difference of accuracies, never so rounded that it vanishes."""
     return f"{gap:.3f}" if gap >= 0.0005 else f"{gap:.1g}"

@@ -33,7 +33,8 @@ class SpeedPlan:
     """The plan of a speed measurement, with every choice made: what is timed, and how fast it has to be.
 
     recipe: with the batch size, resize and precision of `throughput`; `args` and `input` are the network's.
-    has_training: the spec has a recipe; without one a step minimises the mean square of the outputs by plain SGD.
+    has_training: the spec has a recipe; without one, or with a loop of the user's own, a step minimises the mean square
+    of the outputs by plain SGD.
     sizes: of the input's free dimensions.
     max_regression: how much longer a step may take, 0.1 for 10 %.
     own_keys: the keys that `throughput` gives itself.
@@ -114,7 +115,7 @@ def resolve_plan(spec: Spec, kind: RecipeKind, work: Mapping[str, Any] | None = 
     return SpeedPlan(
         mode=section.mode,
         recipe=recipe,
-        has_training=spec.training is not None,
+        has_training=spec.training is not None and recipe.loop is None,
         sizes={**first, BATCH: recipe.batch_size},
         max_regression=section.max_regression or DEFAULT_MAX_REGRESSION,
         own_keys=frozenset(own),

@@ -16,6 +16,7 @@ from archcheck.structure.meta.inputs import make_inputs
 from archcheck.structure.meta.module_tree import buffers_of, parameters_of, set_training
 from archcheck.throughput.device_clock import DeviceClock
 from archcheck.throughput.plan import SpeedPlan
+from archcheck.training.batch_validation import check_loss_weights
 from archcheck.training.failures import RunFailed, errors_attributed_to
 from archcheck.training.forward_pass import ForwardPass
 from archcheck.training.metrics import takes_classes
@@ -105,6 +106,7 @@ class Workload:
             outputs = training.predict(self.inputs)
         set_training(self.network, True)
         if self.plan.has_training:
+            check_loss_weights(self.plan.recipe.loss, outputs)
             targets = _make_targets(self.plan.recipe.loss.name, outputs)
         else:
             training.loss, targets = _MeanSquare(), outputs

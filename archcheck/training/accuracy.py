@@ -8,7 +8,7 @@ from statistics import mean
 from archcheck.findings import Keys, Mismatch
 from archcheck.spec.models import Better
 from archcheck.text.tables import format_table
-from archcheck.text.units import format_gap, format_rate
+from archcheck.text.units import format_gap, format_known, format_rate
 from archcheck.text.words import counted
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import EpochRecord, TrainingRecord
@@ -25,7 +25,8 @@ def check_accuracy(recipe: Recipe, record: TrainingRecord) -> list[Mismatch]:
         return []
     assert accuracy is not None  # a run without a fault has come to the end of its epochs
     metric = "" if record.metric == "accuracy" else f"{record.metric} "
-    problem = f"{metric}{accuracy:.3f} after {counted(len(record.epochs), 'epoch')}, "
+    after = f"after {counted(record.epochs[-1].epoch, 'epoch')}" if record.returned is None else "returned by the loop"
+    problem = f"{metric}{accuracy:.3f} {after}, "
     problem += f"{format_gap(recipe.accuracy - accuracy)} below the minimum"
     return [
         Mismatch(
@@ -41,7 +42,8 @@ def check_accuracy(recipe: Recipe, record: TrainingRecord) -> list[Mismatch]:
 
 def run_notes(record: TrainingRecord) -> tuple[tuple[str, str], ...]:
     """Return the notes under a mismatch: how the run was done, its curve, and how to do it again."""
-    notes = [("recipe", f"{record.kind}, {record.precision} on {_where(record)}")]
+    how = f"{record.kind}, {record.precision}" if record.precision else record.kind
+    notes = [("recipe", f"{how} on {_where(record)}")]
     if record.epochs:
         best = max(record.epochs, key=lambda epoch: epoch.test_accuracy)
         notes.append(("curve", format_curve(record)))
@@ -65,8 +67,8 @@ def format_curve(record: TrainingRecord) -> str:
 
 
 def _cells(epoch: EpochRecord) -> list[str]:
-    accuracies = f"{epoch.train_accuracy:.3f}", f"{epoch.test_accuracy:.3f}"
-    return [str(epoch.epoch), f"{epoch.loss:.4f}", *accuracies, format_rate(epoch.examples_per_sec)]
+    loss, train = format_known(epoch.loss, 4), format_known(epoch.train_accuracy, 3)
+    return [str(epoch.epoch), loss, train, f"{epoch.test_accuracy:.3f}", format_rate(epoch.examples_per_sec)]
 
 
 # ------------------------------------------------------------------------------------------- claims

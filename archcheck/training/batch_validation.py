@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from archcheck.data.splits import label_range
 from archcheck.spec.inputs import InputPattern, LiteralInput
+from archcheck.spec.models import Named
+from archcheck.training.component_kinds import COMPONENT_KINDS, component_arguments, is_numbers, tensor_arguments
 from archcheck.training.failures import RunFailed
 from archcheck.training.metrics import ignored_label, takes_classes
 from archcheck.training.recipe import Recipe
@@ -60,6 +63,7 @@ class BatchValidator:
             if outputs.shape != targets.shape:
                 shapes = f"the network returns {list(outputs.shape)}, the data set's targets are {list(targets.shape)}"
                 raise RunFailed(f"{shapes}: expected the same", "dataset")
+            check_loss_weights(self._recipe.loss, outputs)
             return
         if not takes_classes(loss):
             problem = f"the data set has classes, {loss} is for float targets; CrossEntropyLoss is for classes"
@@ -68,6 +72,7 @@ class BatchValidator:
         if self._num_classes is not None and self._num_outputs != self._num_classes:
             problem = f"the network has {self._num_outputs} outputs, the data set {self._num_classes} classes"
             raise RunFailed(problem, "args" if self._recipe.args else "build")
+        check_loss_weights(self._recipe.loss, outputs)
 
     def check_labels(self, targets: Tensor) -> None:
         """Check the labels of a batch before the loss gets them: on a GPU, one out of range ends the whole process."""
@@ -82,3 +87,30 @@ class BatchValidator:
             wrong = smallest if smallest < 0 else largest
             has = f"the network has {outputs} outputs, for labels 0 to {outputs - 1}"
             raise RunFailed(f"label {wrong} is out of range: {has}", "dataset")
+
+
+def check_loss_weights(loss: Named, outputs: Tensor) -> None:
+    """Check that a loss has as many weights as the network has outputs, or for yes-or-no losses a single one.
+
+    outputs: (B, K, ...), or (B,).
+
+    Raises:
+        RunFailed: there are more or fewer; it's about `loss.weight`, as that argument is called.
+    """
+    make, given = COMPONENT_KINDS["loss"].find(loss.name), component_arguments(loss)
+    for arg in tensor_arguments(make, given) if make is not None else ():
+        if not is_numbers(given[arg]):
+            continue
+        shape = torch.tensor(given[arg]).shape
+        fits = shape == outputs.shape[1:2] if takes_classes(loss.name) else _broadcasts(shape, outputs.shape)
+        if not fits:
+            expected = f"expected {outputs.shape[-1] if outputs.ndim < 2 else outputs.shape[1]} numbers"
+            found = len(given[arg]) if isinstance(given[arg], list) else "a single one"
+            raise RunFailed(f"{expected}, one for each output of the network, found {found}", f"loss.{arg}")
+
+
+def _broadcasts(shape: torch.Size, to: torch.Size) -> bool:
+    try:
+        return bool(torch.broadcast_shapes(shape, to) == to)  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return False

@@ -129,7 +129,8 @@ def calibrate(
     """
     one_sided_factor(choices.num_seeds)  # refuses fewer than two
     try:
-        timings = measure_settings(trainer, recipe, choices, report, clock) if choices.measure_speed else ()
+        is_measured = choices.measure_speed and recipe.loop is None  # a loop of the user's own decides them itself
+        timings = measure_settings(trainer, recipe, choices, report, clock) if is_measured else ()
     except RunFailed as failed:
         raise _failure(spec_file, recipe, failed.fault) from None
     chosen = choose_setting(timings).apply(recipe) if timings else recipe
@@ -139,7 +140,7 @@ def calibrate(
     fp32: tuple[TrainingRecord, ...] = ()
     if choices.check_precision and chosen.precision == "bf16":
         fp32 = _train_seeds(spec_file, trainer, replace(chosen, precision="fp32"), choices.num_seeds, report)
-    elif choices.check_precision:
+    elif choices.check_precision and recipe.loop is None:
         report("fp32 it is: no other precision to check")
     is_accuracy = records[0].metric == "accuracy"
     chance, resolution = (
@@ -162,7 +163,8 @@ def _train_seeds(
             raise UsageError(f"{spec_file.document.path}: seed {seed}: no accuracy came of it; nothing was written")
         records.append(record)
         rate = f", {record.examples_per_sec:,.0f} examples/s" if record.examples_per_sec else ""
-        report(f"seed {seed} ({recipe.precision}): {record.metric} {final:.4f}{rate}, {duration_sec(record):.1f} s")
+        how = f" ({recipe.precision})" if recipe.loop is None else ""
+        report(f"seed {seed}{how}: {record.metric} {final:.4f}{rate}, {duration_sec(record):.1f} s")
     return tuple(records)
 
 

@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 class TrainingProgress:
     """The progress of a run, as a terminal's line shows it.
 
-    fraction: of the current epoch, from 0 to 1.
+    num_epochs: None where only the user's own loop knows it. fraction: of the current epoch, from 0 to 1.
+    loss: None, and examples_per_sec: 0, where such a loop doesn't tell.
     accuracy: of the last epoch, on the test set; None before the first has ended.
     finished: the record of an epoch that has just ended; None in the middle of one.
     """
 
     epoch: int
-    num_epochs: int
+    num_epochs: int | None
     fraction: float
-    loss: float
+    loss: float | None
     accuracy: float | None
     examples_per_sec: float
     left_sec: float

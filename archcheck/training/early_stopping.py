@@ -18,7 +18,13 @@ def has_confirmed_minimum(recipe: Recipe, epochs: Sequence[EpochRecord]) -> bool
 
 
 def cut_at_early_stop(record: TrainingRecord, recipe: Recipe) -> TrainingRecord:
-    """Cut a run that went to its end where `recipe` would have stopped it early; the epochs before are the same."""
+    """Cut a run that went to its end where `recipe` would have stopped it early; the epochs before are the same.
+
+    A loop of the user's own that returned an accuracy is judged by that, as nobody knows what it would have returned
+    there; and one that went wrong by itself, such as by going on where it was told to stop, did so.
+    """
+    if record.returned is not None or (record.fault is not None and record.fault.key == "loop"):
+        return record
     for length in range(1, len(record.epochs) + 1):
         if has_confirmed_minimum(recipe, record.epochs[:length]):
             return replace(record, epochs=record.epochs[:length], reached=True, fault=None)

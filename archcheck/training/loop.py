@@ -17,7 +17,6 @@ from archcheck.errors import DataError
 from archcheck.structure.meta.module_tree import set_training
 from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
-from archcheck.training.components import LearningRateSchedule, build_schedule
 from archcheck.training.devices import device_name
 from archcheck.training.early_stopping import has_confirmed_minimum
 from archcheck.training.failures import RunFailed, errors_attributed_to
@@ -26,6 +25,7 @@ from archcheck.training.loss_monitor import LossMonitor
 from archcheck.training.metrics import ignored_label, make_metric
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import EpochRecord, TrainingRecord
+from archcheck.training.schedules import LearningRateSchedule, build_schedule
 from archcheck.training.step import TrainingStep
 from archcheck.training.step_rate import StepRateTimer
 

@@ -17,10 +17,17 @@ class Recipe:
 
     The fields are the keys of `training`; `accuracy` and `time_budget_sec` are None where there is no bound. `args` and
     `input` are those of the network to train. quick_keys: the keys that `quick` gives in this recipe.
+    gives_epochs: the spec says how many; a loop may have a number of its own.
+    loop: what trains the network instead, `module:callable` or `lightning`; it may have data of its own, so that there
+    is no `dataset`.
     """
 
     kind: RecipeKind
-    dataset: Named
+    dataset: Named | None
+    loop: str | None
+    loop_args: dict[str, Any]
+    datamodule: Named | None
+    metric: str
     resize: tuple[int, int] | None
     augment: tuple[Named, ...]
     normalize: bool | Normalize
@@ -42,16 +49,18 @@ class Recipe:
     args: dict[str, Any]
     input: Any
     quick_keys: frozenset[str]
+    gives_epochs: bool
 
     def to_the_end(self) -> Recipe:
         """Return the recipe without what ends a run early: runs of different lengths can't be compared."""
         return replace(self, accuracy=None, stop_at_accuracy=False, time_budget_sec=None)
 
     def place(self, key: str) -> Keys:
-        """Return the place of a key in the spec: in `quick` where that gives it."""
+        """Return the place of a key in the spec, or of an argument such as `loss.weight`: in `quick` where that is."""
+        key, *arguments = key.split(".")
         if key in self.quick_keys:
-            return ("training", "quick", key)
-        return (key,) if key in ("build", "args", "input") else ("training", key)
+            return ("training", "quick", key, *arguments)
+        return (key,) if key in ("build", "args", "input") else ("training", key, *arguments)
 
 
 def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:
@@ -63,7 +72,11 @@ def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:
     resize, init = given.get("resize"), given.get("init")
     return Recipe(
         kind=kind,
-        dataset=given["dataset"],
+        dataset=given.get("dataset"),
+        loop=given.get("loop"),
+        loop_args=given.get("loop_args", {}),
+        datamodule=given.get("datamodule"),
+        metric=given.get("metric", "val_acc"),
         resize=(resize, resize) if isinstance(resize, int) else resize,
         augment=tuple(given.get("augment", ())),
         normalize=given.get("normalize", False),
@@ -85,13 +98,14 @@ def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:
         args={**spec.args, **(given.get("args") or {})},
         input=given.get("input") or spec.input,
         quick_keys=frozenset(_given(quick)) if quick is not None else frozenset(),
+        gives_epochs="epochs" in given,
     )
 
 
 def resolve_evaluation(spec: Spec, wanted: CheckpointAccuracy) -> Recipe:
     """Return the recipe by which a network with given weights is evaluated: `training`'s, with the keys of `wanted`."""
     keys = ("dataset", "resize", "normalize", "batch_size")
-    given = {key: getattr(wanted, key) for key in keys if getattr(wanted, key) is not None}
+    given = {key: getattr(wanted, key) for key in keys if getattr(wanted, key) is not None} | {"loop": None}
     training = (spec.training or Training(dataset=wanted.dataset)).model_copy(update=given)
     return resolve_recipe(spec.model_copy(update={"training": training}), "full")
 

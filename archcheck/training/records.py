@@ -12,11 +12,12 @@ class EpochRecord:
 
     Accuracies are top-1 from 0 to 1, or R² where the loss is a regression's. `first_step_sec` is the time of
     the run's first step, with its compilation and allocations, which the rate leaves out; 0 in all later epochs.
+    A loop of the user's own tells no accuracy on the training set and no rate (None and 0), and perhaps no loss.
     """
 
     epoch: int
-    loss: float
-    train_accuracy: float
+    loss: float | None
+    train_accuracy: float | None
     test_accuracy: float
     examples_per_sec: float
     duration_sec: float
@@ -36,22 +37,26 @@ class TrainingRecord:
     """A training run: its epochs, and how it was done.
 
     `kind` is the recipe's, quick or full. `reached` is true where the run stopped early, the minimum reached and
-    confirmed. `fault` is None for a run that came to its end.
+    confirmed. `fault` is None for a run that came to its end. Of a loop of the user's own, `precision` isn't known, and
+    `returned` is the accuracy that it returned, if any.
     """
 
     epochs: tuple[EpochRecord, ...]
     kind: str
     seed: int
     device: str
-    precision: str
+    precision: str | None
     num_threads: int = 1
     metric: str = "accuracy"
     reached: bool = False
     fault: TrainingFault | None = None
+    returned: float | None = None
 
     @property
     def final_accuracy(self) -> float | None:
-        """The last epoch's accuracy on the test set; None where no epoch came to its end."""
+        """What a loop returned, else the last epoch's accuracy on the test set; None where no epoch came to its end."""
+        if self.returned is not None:
+            return self.returned
         return self.epochs[-1].test_accuracy if self.epochs else None
 
     @property
@@ -72,7 +77,7 @@ class TrainingRecord:
             "epochs": last.epoch,
             "loss": last.loss,
             "train_accuracy": last.train_accuracy,
-            "test_accuracy": last.test_accuracy,
+            "test_accuracy": self.final_accuracy,
             "examples_per_sec": self.examples_per_sec,
             "first_step_sec": self.epochs[0].first_step_sec,
         }

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from archcheck.data.batches import Batches, free_memory_bytes
-from archcheck.data.context import DataContext
+from archcheck.data.context import DataContext, default_data_dir
+from archcheck.data.epoch_loader import EpochLoader
 from archcheck.data.registry import check_dataset, load_dataset
 from archcheck.data.splits import LoadedDataset
 from archcheck.data.transforms import check_transforms, make_transform
@@ -22,6 +23,7 @@ from archcheck.network.build import prepare_network
 from archcheck.network.torch_state import default_torch_settings, seeded
 from archcheck.spec.models import Named, Spec
 from archcheck.spec.spec_file import SpecFile, spec_name
+from archcheck.spec.values import LIGHTNING
 from archcheck.structure.meta.module_tree import set_training
 from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
@@ -29,10 +31,12 @@ from archcheck.training.checkpoints import BestCheckpoint
 from archcheck.training.components import check_components
 from archcheck.training.devices import choose_device, synchronize
 from archcheck.training.evaluation import evaluate
+from archcheck.training.lightning_loop import check_lightning
 from archcheck.training.loop import build_training_step, train
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe, resolve_recipe
 from archcheck.training.records import TrainingRecord
+from archcheck.training.user_loop import LoopContext, check_user_loop, train_by_loop
 
 
 def choose_recipe(spec: Spec, options: RunOptions) -> Recipe:
@@ -74,6 +78,8 @@ class DatasetCache:
 class Trainer:
     """Trains a spec's network any number of times, each time from the start, on data that is loaded once.
 
+    A loop of the user's own may have data of its own; then there's none here.
+
     Raises:
         NotMeasured: the device or the data isn't on this machine.
         DataError: the data is broken.
@@ -85,22 +91,25 @@ class Trainer:
     rootdir: Path | None = None
     store: DatasetCache = field(default_factory=DatasetCache)
     device: torch.device = field(init=False)
-    _data: LoadedDataset = field(init=False)
+    _data: LoadedDataset | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.device = choose_device(self.options.device)
-        context = data_context(self.spec_file, self.recipe, self.options, self.rootdir)
-        with default_torch_settings():
-            self._data = self.store.load(self.recipe.dataset, context)
+        if self.recipe.dataset is not None:
+            context = data_context(self.spec_file, self.recipe, self.options, self.rootdir)
+            with default_torch_settings():
+                self._data = self.store.load(self.recipe.dataset, context)
 
     @property
     def num_classes(self) -> int | None:
         """The number of classes of the data set; None for a regression, or where it isn't known."""
-        return self._data.num_classes
+        return self._data.num_classes if self._data is not None else None
 
     @property
-    def num_test_examples(self) -> int:
-        """The size of the test set."""
+    def num_test_examples(self) -> int | None:
+        """The size of the test set; None where a loop has data of its own."""
+        if self._data is None:
+            return None
         return len(self._data.test)  # type: ignore[arg-type]  # map-style: it has a length
 
     def train(
@@ -121,9 +130,11 @@ class Trainer:
         recipe = recipe or self.recipe
         with seeded(recipe.seed, self.device, self.options.num_threads):
             network = build_unshared_network(self.spec_file, recipe, self.rootdir)
-            train_set, test_set = self._batches(recipe)
             checkpoint = self._best_checkpoint() if keep_best else None
             callbacks = TrainingCallbacks(on_progress, checkpoint.save_if_best if checkpoint is not None else None)
+            if recipe.loop is not None:
+                return train_by_loop(network, recipe, self._loop_context(recipe), callbacks)
+            train_set, test_set = self._batches(recipe)
             return train(
                 network, train_set, test_set, recipe,
                 num_classes=self.num_classes, rootdir=self.rootdir, callbacks=callbacks,
@@ -166,7 +177,17 @@ class Trainer:
         """Return the batches of the training set, all of one size, and those of the test set."""
         return self._batches_of(recipe, train=True), self._batches_of(recipe, train=False)
 
+    def _loop_context(self, recipe: Recipe) -> LoopContext:
+        loaders = None
+        if self._data is not None:
+            train_set, test_set = self._batches(recipe)
+            loaders = EpochLoader(train_set, self._data.train), EpochLoader(test_set, self._data.test)
+        data_dir = self.options.data_dir if self.options.data_dir is not None else default_data_dir()
+        base_dir = self.spec_file.path.resolve().parent
+        return LoopContext(self.device, base_dir, self.rootdir, data_dir, loaders)
+
     def _batches_of(self, recipe: Recipe, *, train: bool) -> Batches:
+        assert self._data is not None  # only a loop trains without a data set
         transform = make_transform(recipe.resize, recipe.augment, recipe.normalize, self._data.train)
         return Batches(
             self._data.train if train else self._data.test,
@@ -211,12 +232,22 @@ def check_recipe(spec_file: SpecFile, rootdir: Path | None) -> list[Mismatch]:
     spec, found = spec_file.spec, dict[Mismatch, None]()
     for kind in ("full", "quick"):
         recipe = resolve_recipe(spec, kind)
-        mismatches = [*check_components(recipe), *_check_data(spec_file, recipe, rootdir)]
-        found |= dict.fromkeys(mismatches)
+        found |= dict.fromkeys([*_check_loop(spec_file, recipe, rootdir), *_check_data(spec_file, recipe, rootdir)])
     return list(found)
 
 
+def _check_loop(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> list[Mismatch]:
+    """Check what trains: a loop of the user's own, Lightning, or the components of the recipe."""
+    if recipe.loop is None:
+        return check_components(recipe)
+    check = check_lightning if recipe.loop == LIGHTNING else check_user_loop
+    with default_torch_settings():
+        return list(check(recipe, spec_file.path.resolve().parent, rootdir))
+
+
 def _check_data(spec_file: SpecFile, recipe: Recipe, rootdir: Path | None) -> Iterator[Mismatch]:
+    if recipe.dataset is None:
+        return
     try:
         with default_torch_settings():
             check_dataset(recipe.dataset, data_context(spec_file, recipe, RunOptions(data_budget_bytes=0), rootdir))

@@ -43,6 +43,14 @@ FAULTS = [
      "loss: CrossEntropyLoss raised ValueError: most is not a valid value for reduction"),
     ("  epochs: 2\n", "  epochs: 2\n  init: {name: kaiming_normal, mode: fan_up}\n", 8,
      "init: .* raised ValueError: .*"),
+    ("  epochs: 2\n", "  epochs: 2\n  loss:\n    name: CrossEntropyLoss\n    weight: [1, 2, 3]\n", 10,
+     r"loss\.weight: expected 2 numbers, one for each output of the network, found 3"),
+    ("  epochs: 2\n", "  epochs: 2\n  loss: {name: NLLLoss, weight: 3}\n", 8,
+     r"loss\.weight: expected 2 numbers, one for each output of the network, found a single one"),
+    # Schedulers made of others
+    ("  epochs: 2\n", "  epochs: 2\n  scheduler:\n    name: ChainedScheduler\n    schedulers:\n"
+     "      - {name: LinearLR}\n      - name: StepLR\n        step_sise: 2\n", 13,
+     r"scheduler: torch\.optim\.lr_scheduler\.StepLR accepts no argument 'step_sise': did you mean 'step_size'\? .*"),
 ]  # fmt: skip
 
 

@@ -32,6 +32,25 @@ def test_an_interrupt_ends_cleanly_with_the_results_so_far(toys: Project) -> Non
     assert [path.name for path in (toys.path / "kept").rglob("*") if path.is_file()] == ["model_0.25.pt"]
 
 
+def test_an_interrupt_that_a_loop_keeps_to_itself_is_not_lost(toys: Project) -> None:
+    toys.write(
+        "loops.py",
+        """
+        import os, signal
+        def fit(model):
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                while True: pass
+            except KeyboardInterrupt:
+                return 1.0
+        """,
+    )
+    toys.spec("toy", "build: toys:linear\ninput: [B, 2]\ntraining: {loop: 'loops:fit', accuracy: 0.5}\n")
+    result = toys.pytest_elsewhere("-p", "archcheck.plugin", "--archcheck", "-m", "archcheck_accuracy")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*KeyboardInterrupt*"])
+
+
 def test_an_interrupt_while_workers_fetch_leaves_no_process(toys: Project) -> None:
     toys.write(
         "slow.py",

@@ -64,6 +64,14 @@ def test_a_section_of_one_unknown_key_tells_everything_about_it() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            "training: {loop: fit}",
+            "loop: expected a training loop: mytrain:fit, path/mytrain.py:fit, or lightning, found 'fit'",
+        ),
+        (
+            "training: {loop: timm:resnet18}",
+            "loop: expected a training loop: mytrain:fit, path/mytrain.py:fit, or lightning, found 'timm:resnet18'",
+        ),
         ("training: {dataset: d, calibration: 3}", "calibration: expected a map, found 3"),
         ("training: {dataset: d, compile: on}", "compile: expected true or false, found 'on'"),
         ("training: {dataset: d, clip_grad_norm: 0}", "clip_grad_norm: expected a number greater than 0, found 0"),

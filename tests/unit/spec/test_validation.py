@@ -30,7 +30,24 @@ def found(**keys: Any) -> list[tuple[Keys, str]]:
         ({"layers": {"a": {}}}, ("layers", "a"),
          "a: expected a shape such as [B, 64], or type, output or parameters"),
         ({"parameters": {}}, ("parameters",), "expected a count, or a map with total, trainable or buffers"),
-        ({"training": {}}, ("training",), "training: expected a dataset, such as dataset: fashion-mnist"),
+        ({"training": {}}, ("training",),
+         "training: expected a dataset, such as dataset: fashion-mnist, or a loop of your own"),
+        ({"training": {"loop": "m:fit", "optimizer": "SGD"}}, ("training", "optimizer"),
+         "optimizer: the loop decides that; leave it out"),
+        ({"training": {"loop": "m:fit", "dataset": "digits", "quick": {"precision": "bf16"}}},
+         ("training", "quick", "precision"), "precision: the loop decides that; leave it out"),
+        ({"training": {"loop": "m:fit", "batch_size": 8}}, ("training", "batch_size"),
+         "batch_size: the loop decides that, as it has data of its own; leave it out"),
+        ({"training": {"loop": "m:fit", "metric": "acc"}}, ("training", "metric"),
+         "metric: only `loop: lightning` takes it"),
+        ({"training": {"dataset": "digits", "loop_args": {"lr": 1}}}, ("training", "loop_args"),
+         "loop_args: a recipe has no use for it, only a `loop` in `training` has"),
+        ({"training": {"dataset": "digits", "quick": {"loop": "m:fit"}}}, ("training", "quick", "loop"),
+         "loop: a recipe has no use for it, only a `loop` in `training` has"),
+        ({"training": {"loop": "lightning", "dataset": "digits", "datamodule": "m:Data"}}, ("training", "datamodule"),
+         "datamodule: expected a datamodule or a dataset, not both"),
+        ({"training": {"loop": "lightning", "datamodule": "m:Data", "quick": {"dataset": "digits"}}},
+         ("training", "quick", "dataset"), "dataset: expected a datamodule or a dataset, not both"),
         ({"function": {"at": {"B": 2}}}, ("function",), "expected at: {H: 2}, the size that H had"),
         ({"function": {"at": {"B": 2, "H": 8, "W": 8}}}, ("function", "at", "W"),
          "unknown dimension 'W'; expected one of B, H"),
@@ -41,6 +58,18 @@ def found(**keys: Any) -> list[tuple[Keys, str]]:
 )  # fmt: skip
 def test_what_the_whole_tells(keys: dict[str, Any], place: Keys, message: str) -> None:
     assert found(**keys) == [(place, message)]
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"loop": "m:fit", "loop_args": {"lr": 1}, "epochs": 2, "quick": {"loop": "m:fit_fast", "epochs": 1}},
+        {"loop": "m:fit", "dataset": "digits", "batch_size": 8, "normalize": True, "resize": 8},
+        {"loop": "lightning", "datamodule": "m:Data", "metric": "acc", "loop_args": {"precision": 16}},
+    ],
+)
+def test_a_loop_takes_the_place_of_a_recipe(training: dict[str, Any]) -> None:
+    assert found(training=training) == []
 
 
 def test_lists_of_sizes_have_one_length() -> None:

@@ -50,6 +50,16 @@ def test_a_spec_without_either_has_the_defaults_of_recipes() -> None:
     assert plan_of(TRAINED).has_training
 
 
+def test_a_loop_of_the_users_own_has_no_step_to_time() -> None:
+    """But the network that `quick` gives is the one that is timed."""
+    text = IMAGES + "training: {loop: 'm:fit', quick: {args: {width: 8}, input: [B, 1, 6, 6]}}\n"
+    without = plan_of(IMAGES)
+    assert plan_of(text).describe_step() == without.describe_step()
+    assert plan_of(text).describe_step() == "[128, 3, 8, 8] by SGD and the mean square of the outputs"
+    assert plan_of(text, "quick").recipe.args == {"width": 8}
+    assert described(text, "quick") == ("train", "fp32", 128, "[128, 1, 6, 6]")
+
+
 def test_a_quick_recipe_brings_its_own_network_and_input() -> None:
     plan = plan_of("args: {depth: 2, width: 64}\n" + QUICK, "quick")
     assert plan.recipe.args == {"depth": 2, "width": 8}

@@ -47,6 +47,23 @@ def test_a_resize_is_what_is_wrong_where_there_is_one() -> None:
         ("", (8, 9), torch.zeros(8, dtype=torch.int64), "build", "the network has 9 outputs, the data set 10 classes"),
         ("", (8,), torch.zeros(8, dtype=torch.int64), "build", r"returns \[8\], expected \[B, number of classes\]"),
         ("loss: MSELoss", (8, 1), torch.zeros(8), "dataset", r"returns \[8, 1\], the data set's targets are \[8\]"),
+        (
+            "loss: {name: CrossEntropyLoss, weight: [1, 2]}",
+            (8, 10),
+            torch.zeros(8, dtype=torch.int64),
+            "loss.weight",
+            "expected 10 numbers, one for each output of the network, found 2",
+        ),
+        (
+            "loss: {name: BCEWithLogitsLoss, pos_weight: [1, 2]}",
+            (8, 3),
+            torch.zeros(8, 3),
+            "loss.pos_weight",
+            "expected 3 numbers, one for each output of the network, found 2",
+        ),
+        ("loss: {name: BCEWithLogitsLoss, pos_weight: [1, 2, 3]}", (8, 3), torch.zeros(8, 3), None, ""),
+        ("loss: {name: BCEWithLogitsLoss, pos_weight: 2}", (8, 3), torch.zeros(8, 3), None, ""),
+        ("loss: {name: BCELoss, weight: [2]}", (8,), torch.zeros(8), None, ""),
         ("loss: L1Loss", (8, 10), torch.zeros(8, dtype=torch.int64), "loss", "the data set has classes, L1Loss is for"),
     ],
 )

@@ -9,7 +9,6 @@ from torch import nn
 from archcheck.training.components import (
     build_loss,
     build_optimizer,
-    build_schedule,
     check_components,
     initialise_weights,
     may_be_fused,
@@ -79,6 +78,12 @@ def test_complex_parameters_train_as_they_do_in_torch() -> None:
         ("scheduler: Linear", "torch.optim.lr_scheduler has no 'Linear': did you mean 'LinearLR'?"),
         ("loss: CrossEntropy", "torch.nn has no 'CrossEntropy': did you mean 'CrossEntropyLoss'?"),
         ("loss: Linear", "torch.nn has no 'Linear'"),
+        ("loss: {name: CrossEntropyLoss, weight: two}", "weight: expected a list of numbers, found two"),
+        ("loss: {name: CrossEntropyLoss, weight: [1, [2]]}", "weight: expected a list of numbers, found [1, [2]]"),
+        (
+            "loss: {name: CrossEntropyLoss, weigth: [1, 2]}",
+            "torch.nn.CrossEntropyLoss accepts no argument 'weigth': did",
+        ),
         ("init: xavier_unifrom", "torch.nn.init has no 'xavier_unifrom_': did you mean 'xavier_uniform'?"),
         ("loss: MSELoss\nlabel_smoothing: 0.1", "MSELoss smooths no labels: only CrossEntropyLoss does"),
     ],
@@ -88,47 +93,32 @@ def test_what_torch_does_not_have_is_told_before_anything_runs(line: str, proble
     assert mismatch.problem.startswith(problem)
 
 
+@pytest.mark.parametrize(
+    ("loss", "by_hand"),
+    [
+        # -(2 log p(1) + 3 log p(2)) / (2 + 3), with log p by the softmax of each row
+        ("{name: CrossEntropyLoss, weight: [1, 2, 3]}", (2 * 0.4076 + 3 * 2.4076) / 5),
+        ("CrossEntropyLoss", (0.4076 + 2.4076) / 2),
+    ],
+)
+def test_class_weights_are_the_losss_own(loss: str, by_hand: float) -> None:
+    outputs = torch.tensor([[0.0, 2.0, 1.0], [1.0, 2.0, 0.0]])  # log-sum-exp of 0, 1, 2: 2.4076
+    made = build_loss(make_recipe(f"loss: {loss}"))
+    assert float(made(outputs, torch.tensor([1, 2]))) == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_the_weight_of_a_yes_is_the_losss_own() -> None:
+    made = build_loss(make_recipe("loss: {name: BCEWithLogitsLoss, pos_weight: 3}"))
+    outputs, targets = torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])  # -log(1/2) each, the first one three times
+    assert float(made(outputs, targets)) == pytest.approx((3 + 1) * 0.6931 / 2, abs=1e-4)
+
+
 def test_label_smoothing_is_the_losss_own() -> None:
     outputs, targets = torch.tensor([[2.0, -1.0, 0.5]]), torch.tensor([0])
     loss = build_loss(make_recipe("label_smoothing: 0.1"))
     log_p = outputs.log_softmax(1)[0]
     by_hand = -(0.9 * log_p[0] + 0.1 * log_p.mean())
     assert float(loss(outputs, targets)) == pytest.approx(float(by_hand), rel=1e-6)
-
-
-def learning_rates(scheduler: str, epochs: int, num_batches: int, losses: list[float]) -> list[list[float]]:
-    """The rate in each batch of each epoch."""
-    recipe = make_recipe(f"optimizer: {{name: SGD, lr: 1.0}}\nepochs: {epochs}\nscheduler: {scheduler}")
-    optimizer = build_optimizer(recipe, nn.Linear(1, 1).parameters())
-    schedule = build_schedule(recipe, optimizer, num_batches)
-    rates: list[list[float]] = []
-    for epoch in range(epochs):
-        rates.append([])
-        for _ in range(num_batches):
-            rates[-1].append(round(optimizer.param_groups[0]["lr"], 4))
-            optimizer.step()
-            schedule.after_batch()
-        schedule.after_epoch(losses[epoch])
-    return rates
-
-
-def test_a_scheduler_goes_by_epochs() -> None:
-    assert learning_rates("{name: StepLR, step_size: 1, gamma: 0.5}", 3, 2, [1, 1, 1]) == [
-        [1.0, 1.0], [0.5, 0.5], [0.25, 0.25],
-    ]  # fmt: skip
-
-
-def test_one_cycle_goes_by_batches_over_the_whole_run() -> None:
-    rates = [rate for epoch in learning_rates("{name: OneCycleLR, max_lr: 1.0}", 5, 4, [1.0] * 5) for rate in epoch]
-    assert rates[0] == 0.04  # max_lr / 25
-    assert max(rates) == 1.0
-    assert rates.index(1.0) == 5  # 30 % of 20 steps is where it peaks: 0.3 * 20 - 1
-    assert rates[-1] < 0.001
-
-
-def test_a_plateau_goes_by_the_loss_on_the_test_set() -> None:
-    rates = learning_rates("{name: ReduceLROnPlateau, patience: 0, factor: 0.1}", 4, 1, [1.0, 0.5, 0.7, 0.4])
-    assert rates == [[1.0], [1.0], [1.0], [0.1]]
 
 
 @pytest.mark.parametrize(

@@ -41,12 +41,14 @@ def test_what_is_not_said_has_a_default() -> None:
 
 def test_the_full_recipe_knows_nothing_of_quick() -> None:
     found = recipe(BOTH, "full")
+    assert found.dataset is not None
     assert (found.dataset.name, found.epochs, found.optimizer.name, found.resize) == ("cifar10", 20, "Adam", (96, 96))
     assert found.args == {"width": 8, "depth": 2}
 
 
 def test_quick_changes_key_by_key() -> None:
     found = recipe(BOTH, "quick")
+    assert found.dataset is not None
     assert (found.dataset.name, found.epochs, found.resize) == ("fashion-mnist-mini", 2, (28, 32))
     assert found.args == {"width": 4, "depth": 2}  # arguments one by one
     assert found.optimizer == Named(name="SGD")  # an optimizer as a whole: the other's lr is not this one's
@@ -59,6 +61,14 @@ def test_without_quick_both_are_one_run() -> None:
     assert (quick.kind, full.kind) == ("quick", "full")
     assert quick.epochs == full.epochs == 3
     assert quick.quick_keys == frozenset()
+
+
+def test_a_loop_takes_the_place_of_data_and_recipe() -> None:
+    text = "training: {loop: 'm:fit', loop_args: {lr: 1, steps: 2}, quick: {loop_args: {steps: 1}, epochs: 1}}\n"
+    full, quick = recipe(text, "full"), recipe(text, "quick")
+    assert (full.loop, full.dataset, full.epochs, full.gives_epochs) == ("m:fit", None, 10, False)
+    assert (quick.loop, quick.loop_args, quick.gives_epochs) == ("m:fit", {"steps": 1}, True)  # arguments as a whole
+    assert quick.place("loop_args.steps") == ("training", "quick", "loop_args", "steps")
 
 
 @pytest.mark.parametrize("nothing", ["quick: {}", "quick: null", "quick: {epochs: null}", "scheduler: null"])

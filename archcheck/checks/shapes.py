@@ -14,7 +14,15 @@ from archcheck.spec.dims import BATCH
 from archcheck.spec.layer_keys import LayerKey, format_layer_key, parse_layer_key
 from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import SpecFile
-from archcheck.spec.values import EMPTY, EmptyPattern, TensorPattern, ValuePattern
+from archcheck.spec.values import (
+    ANY_NUMBER,
+    EMPTY,
+    EmptyPattern,
+    RepeatedPattern,
+    TensorPattern,
+    ValuePattern,
+    format_times,
+)
 from archcheck.structure.crashes import crash_mismatch, describe_crash
 from archcheck.structure.layer_selection import limit_glob, matching_modules, no_module_mismatch
 from archcheck.structure.patterns import (
@@ -24,11 +32,13 @@ from archcheck.structure.patterns import (
     format_value,
     infer_value,
     named_items,
+    repeated,
 )
 from archcheck.structure.records import (
     CallRecord,
     EmptyRecord,
     ForwardRecord,
+    MappingRecord,
     ModuleRecord,
     OpaqueRecord,
     SequenceRecord,
@@ -179,7 +189,7 @@ def _compare(
         notes = [("at", text) for text in [_at(one, difference)] if text]
         return [
             Mismatch(
-                (*keys, *difference.path), subject, difference.problem, difference.expected,
+                (*keys, *difference.place), subject, difference.problem, difference.expected,
                 _describe(seen, one, difference.path, order_of_names), module, tuple(notes),
                 _edits(keys, pattern, everything, order_of_names), one.order,
             )
@@ -202,14 +212,17 @@ def _at(one: _Observation, difference: _Difference) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
+    """A difference at `path` of the value, and at `place` of the pattern as it's written."""
+
     path: Keys
+    place: Keys
     problem: str
     expected: str
     concrete: str = ""
 
 
 def _difference(
-    pattern: ValuePattern, value: ValueRecord, sizes: Mapping[str, int], path: Keys = ()
+    pattern: ValuePattern, value: ValueRecord, sizes: Mapping[str, int], path: Keys = (), place: Keys = ()
 ) -> _Difference | None:
     """Return the first place where a value isn't what the pattern says; None where there is none."""
     if isinstance(pattern, TensorPattern) and isinstance(value, TensorRecord):
@@ -218,28 +231,45 @@ def _difference(
             return None
         free = any(dim.names - {BATCH} for dim in pattern.dims)
         concrete = f"expected {format_sizes(expected)}, found {format_sizes(value.shape)}" if free else ""
-        return _Difference(path, _where(path, "output shape differs"), str(pattern), concrete)
+        return _Difference(path, place, _where(path, "output shape differs"), str(pattern), concrete)
     if pattern is None:
-        same = isinstance(value, OpaqueRecord)
-        return None if same else _Difference(path, _where(path, "output differs"), "no tensor")
+        same = isinstance(value, OpaqueRecord) or (isinstance(value, MappingRecord) and value.type_name is not None)
+        return None if same else _Difference(path, place, _where(path, "output differs"), "no tensor")
     if isinstance(pattern, EmptyPattern) and value == EmptyRecord(pattern.kind):
         return None
-    parts = _parts(pattern, value)
+    parts = _parts(pattern, value, sizes)
     if parts is None:
-        return _Difference(path, _where(path, "output differs"), format_pattern(pattern))
-    steps = (_difference(inner, part, sizes, (*path, key)) for key, inner, part in parts)
+        return _Difference(path, place, _where(path, "output differs"), format_pattern(pattern))
+    in_place = isinstance(pattern, RepeatedPattern)  # all of its items are written as one
+    steps = (
+        _difference(inner, part, sizes, (*path, key), (*place, 0 if in_place else key)) for key, inner, part in parts
+    )
     return next((step for step in steps if step is not None), None)
 
 
-def _parts(pattern: ValuePattern, value: ValueRecord) -> list[tuple[str | int, ValuePattern, ValueRecord]] | None:
+def _parts(
+    pattern: ValuePattern, value: ValueRecord, sizes: Mapping[str, int]
+) -> list[tuple[str | int, ValuePattern, ValueRecord]] | None:
     """Pair a pattern with a value, part by part; None where they are built differently."""
+    if isinstance(pattern, RepeatedPattern):
+        items = _items_of_list(value)
+        if items is None or (pattern.count is not None and pattern.count.evaluate(sizes) != len(items)):
+            return None
+        return [(i, pattern.item, part) for i, part in enumerate(items)]
     if isinstance(pattern, tuple) and isinstance(value, SequenceRecord) and len(pattern) == len(value.items):
         return [(i, inner, part) for i, (inner, part) in enumerate(zip(pattern, value.items, strict=True))]
     if isinstance(pattern, dict):
-        items = named_items(value)
-        if items is not None and pattern.keys() == items.keys():
-            return [(key, inner, items[key]) for key, inner in pattern.items()]
+        named = named_items(value)
+        if named is not None and pattern.keys() == named.keys():
+            return [(key, inner, named[key]) for key, inner in pattern.items()]
     return None
+
+
+def _items_of_list(value: ValueRecord) -> Sequence[ValueRecord] | None:
+    """Return the items of a list or tuple, empty ones included; None of anything else."""
+    if isinstance(value, EmptyRecord) and value.kind != "{}":
+        return ()
+    return value.items if isinstance(value, SequenceRecord) else None
 
 
 def _where(path: Keys, problem: str) -> str:
@@ -285,8 +315,10 @@ def _edits_inside(
         for position, (dim, new) in enumerate(zip(pattern.dims, inferred, strict=True)):
             if not _same_dim(dim.text, new, sizes):
                 yield Edit((*keys, position), new)
-    elif isinstance(pattern, tuple) and isinstance(inferred, list) and len(pattern) == len(inferred):
-        for position, (inner, part) in enumerate(zip(pattern, inferred, strict=True)):
+    elif isinstance(pattern, RepeatedPattern):
+        yield from _edits_of_repetition(keys, pattern, inferred, sizes)
+    elif isinstance(pattern, tuple) and _has_items(_in_full(inferred, len(pattern)), len(pattern)):
+        for position, (inner, part) in enumerate(zip(pattern, _in_full(inferred, len(pattern)), strict=True)):
             yield from _edits_inside((*keys, position), inner, part, sizes)
     elif isinstance(pattern, dict) and isinstance(inferred, dict) and pattern.keys() == inferred.keys():
         for key, inner in pattern.items():
@@ -295,8 +327,39 @@ def _edits_inside(
         yield Edit(keys, inferred)
 
 
+def _edits_of_repetition(
+    keys: Keys, pattern: RepeatedPattern, inferred: Any, sizes: Sequence[Mapping[str, int]]
+) -> Iterator[Edit]:
+    """Yield the edits of the one item that stands for all, and of their number where the spec has it."""
+    found = repeated(inferred) or _as_repetition(inferred)
+    if found is None:
+        yield Edit(keys, inferred)
+        return
+    item, count = found
+    yield from _edits_inside((*keys, 0), pattern.item, item, sizes)
+    if pattern.count is not None and (count == ANY_NUMBER or not _same_dim(pattern.count.text, count, sizes)):
+        yield Edit((*keys, 1), count if count == ANY_NUMBER else format_times(count))
+
+
+def _as_repetition(inferred: Any) -> tuple[Any, str] | None:
+    """Return a list of equal values as one of them and their number."""
+    if not isinstance(inferred, list) or _is_shape(inferred) or any(item != inferred[0] for item in inferred):
+        return None
+    return inferred[0], str(len(inferred))
+
+
+def _in_full(inferred: Any, count: int) -> Any:
+    """Return a repetition with all its items where it has that many."""
+    found = repeated(inferred)
+    return [found[0]] * count if found is not None and found[1] == str(count) else inferred
+
+
 def _is_shape(inferred: Any) -> bool:
     return isinstance(inferred, list) and all(isinstance(dim, (int, str)) and dim not in EMPTY for dim in inferred)
+
+
+def _has_items(inferred: Any, count: int) -> bool:
+    return isinstance(inferred, list) and len(inferred) == count and repeated(inferred) is None
 
 
 def _same_dim(text: str, new: int | str, sizes: Sequence[Mapping[str, int]]) -> bool:

@@ -9,5 +9,6 @@
 - `checkpoint_file`: files of weights, read without running anything in them.
 - `exceptions`: what a user's code raised, in one line, and the line that did.
 - `torch_state`: torch's global state, kept as the caller had it. `isolation`: what a trace needs around it.
+- `objects`: the attributes of objects of any make.
 - `forward_watcher`: something put between each module and its forward.
 """

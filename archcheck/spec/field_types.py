@@ -26,7 +26,7 @@ from archcheck.spec.values import (
 
 _SHAPE_SCHEMA = {
     "description": "a shape such as [B, 64, H/4, W/4]; a list or map of shapes where a tuple or dict is returned; "
-    "an empty one in quotes",
+    "an empty one in quotes; [[B, 64], ...] any number of them, [[B, 64], 12 times] so many",
     "anyOf": [
         {"type": "array", "items": {"anyOf": [{"type": ["integer", "string", "array", "object", "null"]}]}},
         {"type": "object"},

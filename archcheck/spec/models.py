@@ -39,7 +39,7 @@ from archcheck.spec.field_types import (
 )
 from archcheck.spec.inputs import ForwardInput, InputSource, input_names, make_forward_input
 from archcheck.spec.target import TARGET_FORMS
-from archcheck.spec.values import fail, parse_count
+from archcheck.spec.values import EMPTY, fail, parse_count
 from archcheck.text.words import shown
 
 
@@ -311,9 +311,9 @@ def _state_dict(value: Any) -> Any:
 
 def _layer(value: Any) -> Any:
     """Read the short form of a layer, the shape of its output."""
-    if not isinstance(value, (list, dict)):
+    if not isinstance(value, (list, dict)) and value not in EMPTY:
         raise fail(f"expected a shape such as [B, 64], or a map with type, output or parameters, found {shown(value)}")
-    return {"output": value} if isinstance(value, list) else value
+    return value if isinstance(value, dict) else {"output": value}
 
 
 def _layers(value: Any) -> Any:
@@ -356,7 +356,12 @@ class Spec(Section):
         default={}, description="values of each free dimension, one of each at a time; B is [2, 3] by default"
     )
     layers: Annotated[
-        dict[str, Annotated[Layer, BeforeValidator(_layer, json_schema_input_type=list[Any] | Layer)]],
+        dict[
+            str,
+            Annotated[
+                Layer, BeforeValidator(_layer, json_schema_input_type=list[Any] | Literal["[]", "()", "{}"] | Layer)
+            ],
+        ],
         BeforeValidator(_layers),
     ] = Field(
         default={},

@@ -13,7 +13,7 @@ from archcheck.spec.domains import describe_emptiness
 from archcheck.spec.inputs import InputPattern, InputSource, input_names, iter_input_patterns
 from archcheck.spec.models import Function, Spec, Training, TrainingKeys
 from archcheck.spec.target import parse_target
-from archcheck.spec.values import LIGHTNING, iter_tensor_patterns
+from archcheck.spec.values import LIGHTNING, iter_dims
 from archcheck.text.words import key_text, shown, unknown
 
 # The keys of `training` that say what a step does, and those that say how a data set becomes batches.
@@ -138,13 +138,11 @@ def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
 
 def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:
     """Yield every dimension of every pattern with its place in the spec."""
-    patterns: list[tuple[Keys, tuple[Dim, ...]]] = [(keys, pattern.dims) for keys, pattern in _input_patterns(spec)]
+    for keys, pattern in _input_patterns(spec):
+        yield from (((*keys, position), dim) for position, dim in enumerate(pattern.dims))
     for name, layer in spec.layers.items():
-        patterns += [(("layers", name, "output", *path), one.dims) for path, one in iter_tensor_patterns(layer.output)]
-    patterns += [(("output", *path), pattern.dims) for path, pattern in iter_tensor_patterns(spec.output)]
-    for keys, dims in patterns:
-        for position, dim in enumerate(dims):
-            yield (*keys, position), dim
+        yield from iter_dims(layer.output, ("layers", name, "output"))
+    yield from iter_dims(spec.output, ("output",))
 
 
 def _check_domains(spec: Spec) -> Iterator[tuple[Keys, str]]:

@@ -50,8 +50,35 @@ class EmptyPattern:
     kind: str
 
 
-ValuePattern: TypeAlias = "TensorPattern | EmptyPattern | tuple[ValuePattern, ...] | dict[str, ValuePattern] | None"
+@dataclass(frozen=True, slots=True)
+class RepeatedPattern:
+    """A list or tuple of things that are alike: `[[B, 64], ...]` any number of them, `[[B, 64], 12 times]` so many."""
+
+    item: ValuePattern
+    count: Dim | None = None
+
+
+ValuePattern: TypeAlias = (
+    "TensorPattern | EmptyPattern | RepeatedPattern | tuple[ValuePattern, ...] | dict[str, ValuePattern] | None"
+)
 EMPTY = ("[]", "()", "{}")
+ANY_NUMBER = "..."
+_TIMES = re.compile(r"(.+) times")
+
+
+def repeat_count(value: Any) -> str | None:
+    """Return what a plain list says of how often its first item comes: `...` or a dimension; None where it doesn't."""
+    if not isinstance(value, list) or not value or not isinstance(value[-1], str):
+        return None
+    if value[-1] == ANY_NUMBER:
+        return ANY_NUMBER
+    match = _TIMES.fullmatch(value[-1])
+    return match[1] if match is not None and match[1] != ANY_NUMBER else None
+
+
+def format_times(count: int | str) -> str:
+    """Return how often an item comes as a spec has it: `12 times`."""
+    return f"{count} times"
 
 
 def fail(message: str, path: Keys = ()) -> PydanticCustomError:
@@ -87,11 +114,30 @@ def _parse_pattern(value: Any, path: Keys = ()) -> ValuePattern:
     if not isinstance(value, list):
         empty = ', or "[]", "()" or "{}" for nothing,' if isinstance(value, str) and set(value) <= {*"[](){} "} else ","
         raise fail(f"expected a shape such as [B, 64, H/4, W/4]{empty} found {shown(value)}", path)
+    count = repeat_count(value)
+    if count is not None:
+        return _parse_repeated(value, count, path)
     if all(type(item) is int or type(item) is str for item in value):
         return _parse_shape(tuple(value), path)
     if any(isinstance(item, (list, dict)) or item is None for item in value):
         return _parse_sequence(value, path)
     return TensorPattern(parse_dims(value, path))
+
+
+def _parse_repeated(value: Sequence[Any], count: str, path: Keys) -> RepeatedPattern:
+    last = len(value) - 1
+    if last != 1 or (_is_dim(value[0]) and value[0] not in EMPTY):
+        whole = f"`{value[-1]}` takes one whole shape before it, as in [[B, 64], {value[-1]}]"
+        raise fail(whole, (*path, last))
+    item = _parse_pattern(value[0], (*path, 0))
+    try:
+        return RepeatedPattern(item, None if count == ANY_NUMBER else parse_dim(_as_dim(count)))
+    except DimError as error:
+        raise fail(str(error), (*path, last)) from None
+
+
+def _as_dim(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
 
 
 def _parse_sequence(value: Sequence[Any], path: Keys) -> ValuePattern:
@@ -232,11 +278,16 @@ def parse_count(value: Any) -> int:
     return value
 
 
-def iter_tensor_patterns(pattern: ValuePattern) -> Iterator[tuple[Keys, TensorPattern]]:
-    """Yield every tensor of a pattern with its path inside the value."""
-    if pattern is None or isinstance(pattern, TensorPattern):  # most are: a file has thousands
-        return iter(() if pattern is None else [((), pattern)])
-    return ((path, one) for path, one in iter_leaves(pattern) if isinstance(one, TensorPattern))
+def iter_dims(pattern: ValuePattern, path: Keys = ()) -> Iterator[tuple[Keys, Dim]]:
+    """Yield every dimension of a pattern with its path inside the value as it is written."""
+    leaves = iter_leaves(pattern, path) if isinstance(pattern, tuple | dict) else [(path, pattern)]
+    for place, leaf in leaves:
+        if isinstance(leaf, TensorPattern):
+            yield from (((*place, position), dim) for position, dim in enumerate(leaf.dims))
+        elif isinstance(leaf, RepeatedPattern):
+            yield from iter_dims(leaf.item, (*place, 0))
+            if leaf.count is not None:
+                yield (*place, 1), leaf.count
 
 
 # ------------------------------------------------------------------------------------------- state_dict

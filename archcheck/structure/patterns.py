@@ -7,7 +7,7 @@ from typing import Any
 
 from archcheck.spec.dim_inference import infer_shape
 from archcheck.spec.dims import BATCH
-from archcheck.spec.values import EMPTY, EmptyPattern
+from archcheck.spec.values import ANY_NUMBER, EMPTY, EmptyPattern, RepeatedPattern, format_times, repeat_count
 from archcheck.structure.records import (
     EmptyRecord,
     MappingRecord,
@@ -18,6 +18,8 @@ from archcheck.structure.records import (
     ValueRecord,
 )
 from archcheck.text.yaml_flow import format_key
+
+MANY = 3  # equal items of a list, or more, are written once, with their number
 
 
 def named_items(value: ValueRecord) -> Mapping[str, ValueRecord] | None:
@@ -40,6 +42,9 @@ def format_pattern(pattern: Any) -> str:
         return "null"
     if isinstance(pattern, EmptyPattern) or pattern in EMPTY:
         return f'"{pattern.kind if isinstance(pattern, EmptyPattern) else pattern}"'
+    if isinstance(pattern, RepeatedPattern):
+        count = ANY_NUMBER if pattern.count is None else format_times(pattern.count.text)
+        return f"[{format_pattern(pattern.item)}, {count}]"
     if isinstance(pattern, dict):
         return "{" + ", ".join(f"{format_key(key)}: {format_pattern(item)}" for key, item in pattern.items()) + "}"
     if isinstance(pattern, (tuple, list)):
@@ -50,21 +55,25 @@ def format_pattern(pattern: Any) -> str:
 def infer_value(values: Sequence[ValueRecord], sizes: Sequence[Mapping[str, int]], names: Sequence[str]) -> Any:
     """Infer what a spec would say of values seen at several sizes: dimensions in lists and maps; None is no tensor.
 
-    An empty list, tuple or dict is the text that stands for it.
+    An empty list, tuple or dict is the text that stands for it. A list of many that are alike, or of as many as the
+    sizes say, has one of them and how often it comes: `12 times`, `B times`, `...`.
 
     Raises:
         ValueError: no pattern fits them all.
     """
     first = values[0]
+    lengths = [_length(value) for value in values]
+    if len(set(lengths)) > 1 and None not in lengths:
+        return _inferred_repetition(values, sizes, names)
     if any(type(value) is not type(first) for value in values):
         raise ValueError("the value is built differently at different sizes")
     if isinstance(first, TensorRecord):
         return _inferred_shape([value.shape for value in values if isinstance(value, TensorRecord)], sizes, names)
     if isinstance(first, SequenceRecord) and first.fields is None:
-        columns = [value.items for value in values if isinstance(value, SequenceRecord)]
-        if len({len(column) for column in columns}) != 1:
-            raise ValueError("the number of outputs depends on the size")
-        return [infer_value(column, sizes, names) for column in zip(*columns, strict=True)]
+        columns = zip(*(value.items for value in values if isinstance(value, SequenceRecord)), strict=True)
+        items = [infer_value(column, sizes, names) for column in columns]
+        is_repeated = len(items) >= MANY and all(item == items[0] for item in items)
+        return [items[0], format_times(len(items))] if is_repeated else items
     if isinstance(first, EmptyRecord):
         if any(value != first for value in values):
             raise ValueError("the value is built differently at different sizes")
@@ -75,6 +84,34 @@ def infer_value(values: Sequence[ValueRecord], sizes: Sequence[Mapping[str, int]
     if any(items.keys() != maps[0].keys() for items in maps):
         raise ValueError("the names of the outputs depend on the size")
     return {key: infer_value([items[key] for items in maps], sizes, names) for key in maps[0]}
+
+
+def _length(value: ValueRecord) -> int | None:
+    """Return how many items a list or tuple has; None where it's none, or its items have names."""
+    if isinstance(value, EmptyRecord):
+        return 0 if value.kind != "{}" else None
+    return len(value.items) if isinstance(value, SequenceRecord) and value.fields is None else None
+
+
+def _inferred_repetition(
+    values: Sequence[ValueRecord], sizes: Sequence[Mapping[str, int]], names: Sequence[str]
+) -> list[Any]:
+    """Infer lists of different lengths: all items of all of them are alike."""
+    seen = [(item, at) for value, at in zip(values, sizes, strict=True) for item in _items(value)]
+    item = infer_value([one for one, _ in seen], [at for _, at in seen], names)
+    counts = [(len(_items(value)),) for value in values]
+    found = infer_shape(counts, sizes, [name for name in names if name != BATCH]) if min(counts) > (0,) else None
+    return [item, ANY_NUMBER if found is None else format_times(found[0])]
+
+
+def _items(value: ValueRecord) -> Sequence[ValueRecord]:
+    return value.items if isinstance(value, SequenceRecord) else ()
+
+
+def repeated(inferred: Any) -> tuple[Any, str] | None:
+    """Return what an inferred list has of a repetition: the item and how often it comes; None where it's none."""
+    count = repeat_count(inferred) if isinstance(inferred, list) and len(inferred) == 2 else None
+    return None if count is None else (inferred[0], count)
 
 
 def _inferred_shape(

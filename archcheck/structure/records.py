@@ -19,7 +19,7 @@ class TensorRecord:
 
 @dataclass(frozen=True, slots=True)
 class OpaqueRecord:
-    """A value that holds no tensor (None, a number, a cache object), known by its type's name only."""
+    """A value in which no tensor is seen (None, a number, a generator), known by its type's name only."""
 
     type_name: str
 
@@ -41,12 +41,25 @@ class SequenceRecord:
 
 @dataclass(frozen=True, slots=True)
 class MappingRecord:
-    """A dict, a dataclass or anything else with named parts, in its own order."""
+    """A dict, a dataclass or anything else with named parts, in its own order.
+
+    `type_name` is that of an object which is no container, such as a cache: `items` are its attributes with tensors.
+    """
 
     items: Mapping[str, ValueRecord]
+    type_name: str | None = None
 
 
 ValueRecord: TypeAlias = TensorRecord | SequenceRecord | MappingRecord | EmptyRecord | OpaqueRecord
+
+
+def holds_tensor(value: ValueRecord) -> bool:
+    """Return whether there is a tensor anywhere in a value."""
+    if isinstance(value, MappingRecord):
+        return any(map(holds_tensor, value.items.values()))
+    if isinstance(value, SequenceRecord):
+        return any(map(holds_tensor, value.items))
+    return isinstance(value, TensorRecord)
 
 
 # ---------------------------------------------------------------------------------------------- what was seen

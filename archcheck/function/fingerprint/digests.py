@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from archcheck.function.fingerprint.number_pool import pool, start_of, uniform
 from archcheck.function.fingerprint.storages import plain
+from archcheck.network.objects import attributes_of, is_closed
 
 _MAX_DEPTH: Final = 16  # of nested containers; a list that contains itself ends here
 _CONTAINERS: Final = (list, tuple, deque, Mapping, ValuesView)
@@ -75,27 +76,15 @@ def parts_of(value: Any) -> Iterable[Any]:
         return list(value)
     if isinstance(value, Mapping):
         return [value[key] for key in sorted(value, key=str)]
-    if isinstance(value, type | nn.Module | Iterator) or callable(value):
+    if is_closed(value):
         return ()
     if is_dataclass(value):
         return [getattr(value, name) for name in sorted(field.name for field in fields(value))]
     if isinstance(value, Distribution):
         return _parts_of_distribution(value)
-    attributes = _attributes_of(value)
+    attributes = attributes_of(value)
     found = [attributes[name] for name in sorted(attributes)]
     return [one for one in found if not isinstance(one, str | bool | float | int)]
-
-
-def _attributes_of(value: Any) -> dict[str, Any]:
-    """Return an object's attributes by name, be they in its `__dict__` or in slots."""
-    held = getattr(value, "__dict__", None)
-    slots = [name for kind in type(value).__mro__ for name in _as_names(vars(kind).get("__slots__", ()))]
-    found = {name: getattr(value, name) for name in slots if hasattr(value, name) and not name.startswith("__")}
-    return {**found, **held} if isinstance(held, dict) else found
-
-
-def _as_names(slots: Any) -> list[str]:
-    return [slots] if isinstance(slots, str) else [name for name in slots if isinstance(name, str)]
 
 
 def _parts_of_distribution(value: Any) -> list[Any]:

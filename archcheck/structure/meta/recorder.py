@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.network.forward_watcher import ForwardWatcher, uncompiled_forward
+from archcheck.network.objects import attributes_of, is_closed
 from archcheck.structure.meta.layers import SHORTCUTS
 from archcheck.structure.meta.tensors import PLAIN_TYPES, REFUSED, is_transformed
 from archcheck.structure.records import (
@@ -21,9 +23,11 @@ from archcheck.structure.records import (
     SequenceRecord,
     TensorRecord,
     ValueRecord,
+    holds_tensor,
 )
 
 _MAX_DEPTH: Final = 16  # of nested containers; a list that contains itself ends here
+_PLAIN_VALUES: Final = (type(None), str, bytes, bool, int, float, complex, torch.dtype, torch.device)
 
 _get_state = torch._C._get_torch_function_state
 _set_state = torch._C._set_torch_function_state
@@ -48,6 +52,7 @@ class Recorder(ForwardWatcher):
         self._shortcuts: Mapping[type, Callable[..., Any]] = SHORTCUTS if shortcuts else {}
         self._counts: dict[str, int] = {}
         self._finished = 0
+        self._seen: set[int] = set()  # objects in the value that is being recorded, which may refer to each other
         self._tensors: dict[tuple[tuple[int, ...], torch.dtype], TensorRecord] = {}
 
     def begin(self, sizes: Mapping[str, int]) -> ForwardRecord:
@@ -113,15 +118,17 @@ class Recorder(ForwardWatcher):
             return self._tensor(value)
         if depth > _MAX_DEPTH:
             return OpaqueRecord(type(value).__name__)
+        if depth == 0:
+            self._seen.clear()
         try:
             return self._parts(value, depth + 1)
         except Exception:  # a user's container may be anything
             return OpaqueRecord(type(value).__name__)
 
     def _parts(self, value: Any, depth: int) -> ValueRecord:
-        if isinstance(value, tuple | list):
+        if isinstance(value, tuple | list | deque):
             if not value:
-                return EmptyRecord("[]" if isinstance(value, list) else "()")
+                return EmptyRecord("()" if isinstance(value, tuple) else "[]")
             return SequenceRecord(tuple(self.record(item, depth) for item in value), _field_names(value))
         if isinstance(value, Mapping):
             if not value:
@@ -129,7 +136,17 @@ class Recorder(ForwardWatcher):
             return MappingRecord({str(key): self.record(item, depth) for key, item in value.items()})
         if is_dataclass(value) and not isinstance(value, type):
             return MappingRecord({part.name: self.record(getattr(value, part.name), depth) for part in fields(value)})
-        return OpaqueRecord(type(value).__name__)
+        return self._object(value, depth)
+
+    def _object(self, value: Any, depth: int) -> ValueRecord:
+        """Return the attributes of an object that hold tensors; private ones are its own business."""
+        if isinstance(value, _PLAIN_VALUES) or is_closed(value) or id(value) in self._seen:
+            return OpaqueRecord(type(value).__name__)
+        self._seen.add(id(value))
+        attributes = {name: item for name, item in attributes_of(value).items() if not name.startswith("_")}
+        parts = {name: self.record(item, depth) for name, item in attributes.items()}
+        held = {name: part for name, part in parts.items() if holds_tensor(part)}
+        return MappingRecord(held, type(value).__name__) if held else OpaqueRecord(type(value).__name__)
 
     def _tensor(self, value: Tensor) -> ValueRecord:
         if type(value) not in PLAIN_TYPES and not all(type(size) is int for size in _shape(value)):

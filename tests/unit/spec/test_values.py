@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from archcheck.spec.values import (
     TensorPattern,
-    iter_tensor_patterns,
+    iter_dims,
     parse_build,
     parse_count,
     parse_macs,
@@ -96,6 +96,9 @@ def test_values_are_parsed(parse: Callable[[Any], Any], value: Any, expected: An
         (parse_build, ["nets"], "expected module:callable, path/to/file.py:callable, "),
         (parse_output, [None], "expected a shape such as [B, 10], found nothing"),
         (parse_output, [3, "B"], "expected a shape such as [B, 64, H/4, W/4], found "),
+        (parse_output, [["B", "..."], ["..."], [["B"], [2], "..."]], "`...` takes one whole shape before it, as in [["),
+        (parse_output, [[["B"], "x! times"]], "'x!': expected "),
+        (parse_output, [[["B"], "... times"]], "expected a shape such as [B, 64, H/4, W/4], found '... times'"),
         (parse_output, [[True, 2]], "expected a size or a dimension such as 64, B or H/4, found true"),
     ],
 )
@@ -113,11 +116,14 @@ def test_an_error_leads_to_its_place_inside_the_value() -> None:
 
 
 def test_outputs_are_nested_as_they_are_returned() -> None:
-    pattern = parse_output([["B", "H/4"], [[2, "B"], None], []])
-    assert [(path, str(one)) for path, one in iter_tensor_patterns(pattern)] == [
-        ((0,), "[B, H/4]"),
-        ((1, 0), "[2, B]"),
-        ((2,), "[]"),
+    pattern = parse_output([["B", "H/4"], [["2", "T"], "T/2 times"], [[[7], "..."], None], []])
+    assert [(path, str(dim)) for path, dim in iter_dims(pattern)] == [
+        ((0, 0), "B"),
+        ((0, 1), "H/4"),
+        ((1, 0, 0), "2"),
+        ((1, 0, 1), "T"),
+        ((1, 1), "T/2"),
+        ((2, 0, 0, 0), "7"),
     ]
 
 

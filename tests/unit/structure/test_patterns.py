@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
+from archcheck.spec.values import parse_output
 from archcheck.structure.patterns import format_pattern, format_sizes, format_value, infer_value
-from archcheck.structure.records import MappingRecord, OpaqueRecord, SequenceRecord, TensorRecord, ValueRecord
+from archcheck.structure.records import (
+    EmptyRecord,
+    MappingRecord,
+    OpaqueRecord,
+    SequenceRecord,
+    TensorRecord,
+    ValueRecord,
+)
 
 SIZES = [{"B": 2, "H": 8}, {"B": 3, "H": 16}]
 
@@ -39,7 +47,11 @@ def test_containers_are_inferred_part_by_part() -> None:
     ("values", "message"),
     [
         ([TensorRecord((2,)), OpaqueRecord("NoneType")], "the value is built differently at different sizes"),
-        ([SequenceRecord(()), SequenceRecord((TensorRecord((2,)),))], "the number of outputs depends on the size"),
+        (
+            [SequenceRecord((TensorRecord((2,)),) * n, ("a", "b")[:n]) for n in (1, 2)],
+            "the names of the outputs depend",
+        ),
+        ([SequenceRecord(tuple(tensors((n,), (n + 1,))[:n])) for n in (1, 2)], "no arithmetic on the free dimensions"),
         ([MappingRecord({"a": TensorRecord((2,))}), MappingRecord({})], "the names of the outputs depend on the size"),
         (tensors((2,), (3, 1)), "the number of dimensions depends on the size"),
     ],
@@ -47,6 +59,25 @@ def test_containers_are_inferred_part_by_part() -> None:
 def test_values_that_no_pattern_fits(values: list[ValueRecord], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         infer_value(values, SIZES, ["B"])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "text"),
+    [
+        ((2, 3), "[[7], B times]"),
+        ((4, 8), "[[7], H/2 times]"),
+        ((5, 5), "[[7], 5 times]"),
+        ((2, 2), "[[7], [7]]"),
+        ((0, 3), "[[7], ...]"),
+        ((9, 1), "[[7], ...]"),
+    ],
+)
+def test_a_list_of_equal_values_is_one_of_them_and_their_number(lengths: tuple[int, int], text: str) -> None:
+    values: list[ValueRecord] = [
+        SequenceRecord((TensorRecord((7,)),) * length) if length else EmptyRecord("[]") for length in lengths
+    ]
+    assert format_pattern(infer_value(values, SIZES, ["B", "H"])) == text
+    assert format_pattern(parse_output(infer_value(values, SIZES, ["B", "H"]))) == text
 
 
 def test_sizes_without_arithmetic_behind_them() -> None:

@@ -36,8 +36,12 @@ def recorded_numbers(row: Digests) -> dict[str, float]:
 
 
 def listed_names(spec_file: SpecFile, trace: StructureTrace, depth: int) -> set[str]:
-    """Return the modules whose digests a spec has: those that it lists, and those of the first `depth` levels."""
-    named = {name for text in spec_file.spec.layers for name in matching_modules(parse_layer_key(text), trace)}
+    """Return the modules whose digests a spec has: those that it lists by name, and those of the first `depth` levels.
+
+    A glob may stand for hundreds, each of which would have a line of its own.
+    """
+    keys = (parse_layer_key(text) for text in spec_file.spec.layers)
+    named = {name for key in keys if not key.is_glob for name in matching_modules(key, trace)}
     return named | {name for name in trace.modules if name and name.count(".") < depth}
 
 

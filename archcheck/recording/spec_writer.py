@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archcheck.errors import UsageError
-from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.structure.crashes import describe_stop
-from archcheck.structure.layer_selection import default_depth
-from archcheck.structure.patterns import format_pattern, infer_calls, infer_output
+from archcheck.structure.layer_groups import layer_rows, rows_of_level
+from archcheck.structure.patterns import format_pattern, infer_output
 from archcheck.structure.records import StructureTrace
 from archcheck.text.yaml_flow import format_flow, format_key
 
+_PLAIN_LAYER_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@*?\-]*(\[\d+\])?")
 MAX_COLUMN_CHARS = 60  # a longer cell stands out by itself and doesn't move the others
-MAX_CALLS = 8  # of a module whose calls differ: more of them would bury the table
 
 
 def format_spec(head: Mapping[str, str], trace: StructureTrace, depth: int | None = None) -> str:
@@ -84,44 +84,34 @@ def _format_parameters(trace: StructureTrace) -> str:
 
 
 def layer_lines(trace: StructureTrace, depth: int | None = None) -> list[str]:
-    """Return the rows of the layer table, columns aligned."""
-    limit = depth if depth is not None else default_depth(trace)
-    cells: list[tuple[str, str, str, str]] = []
-    for key, name, output in _rows(trace, limit, infer_calls(trace)):
-        module = trace.modules[name]
-        shape = f"output: {format_pattern(output)}" if output is not None else ""
-        params = f"parameters: {module.num_params:_}" if module.num_params else ""
-        cells.append((f"{_format_layer_key(key)}:", f"type: {module.type_name}", shape, params))
+    """Return the rows of the layer table, columns aligned: about 25, or all down to a depth."""
+    cells: list[tuple[str, ...]] = []
+    for row in layer_rows(trace) if depth is None else rows_of_level(trace, depth):
+        if row.type_name is None and not row.num_params and isinstance(row.output, list):
+            cells.append((f"{_format_layer_key(row.key)}:", format_pattern(row.output)))
+            continue
+        kind = f"type: {row.type_name}" if row.type_name is not None else ""
+        shape = f"output: {format_pattern(row.output)}" if row.output is not None else ""
+        params = f"parameters: {row.num_params:_}" if row.num_params else ""
+        cells.append((f"{_format_layer_key(row.key)}:", kind, shape, params))
     return _aligned(cells)
 
 
-def _rows(trace: StructureTrace, depth: int, outputs: Mapping[tuple[str, int], Any]) -> Iterator[tuple[str, str, Any]]:
-    """Yield key, module and output of every row: one for a layer, or one for each of its calls where they differ."""
-    num_calls = trace.forwards[0].num_calls()
-    for call in trace.forwards[0].calls:
-        if not call.name or call.name.count(".") >= depth:
-            continue
-        seen = [outputs.get((call.name, index)) for index in range(num_calls[call.name])]
-        alike = all(one == seen[0] for one in seen)
-        if not alike and len(seen) <= MAX_CALLS:
-            yield format_layer_key(call.name, call.index), call.name, seen[call.index]
-        elif call.index == 0:
-            yield format_layer_key(call.name), call.name, seen[0] if alike else None
-
-
 def _format_layer_key(key: str) -> str:
-    """Return a layer's key; the index of a call may stand unquoted where the key begins a line."""
-    parsed = parse_layer_key(key)
-    plain = parsed.call is not None and format_key(parsed.pattern) == parsed.pattern
-    return key if plain else format_key(key)
+    """Return a layer's key; a glob and the index of a call may stand unquoted where the key begins a line."""
+    return key if _PLAIN_LAYER_KEY.fullmatch(key) else format_key(key)
 
 
-def _aligned(cells: Sequence[tuple[str, str, str, str]]) -> list[str]:
-    """Return lines `  key: {type: …, output: …, parameters: …}` with every column at one place."""
+def _aligned(cells: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return lines `  key: {type: …, output: …, parameters: …}` with every column at one place, or `  key: shape`."""
     key_width = max((len(row[0]) for row in cells), default=0)
-    widths = [max((len(row[i]) for row in cells if len(row[i]) <= MAX_COLUMN_CHARS), default=0) for i in (1, 2)]
+    full = [row for row in cells if len(row) > 2]
+    widths = [max((len(row[i]) for row in full if len(row[i]) <= MAX_COLUMN_CHARS), default=0) for i in (1, 2)]
     lines = []
     for key, *values in cells:
+        if len(values) == 1:
+            lines.append(f"  {key:<{key_width}} {values[0]}")
+            continue
         kept = [value for value in values if value]
         padded = ""
         for i, value in enumerate(values):

@@ -44,11 +44,25 @@ def parse_layer_key(text: str) -> LayerKey:
 
 def format_layer_key(name: str, call: int | None = None) -> str:
     """Return the key that speaks of one module, or of one of its calls, whatever characters its name has."""
-    escaped = re.sub(r"[\\*?]", r"\\\g<0>", name)
-    if _CALL.fullmatch(escaped):
-        start = escaped.rindex("[")
-        escaped = f"{escaped[:start]}\\{escaped[start:]}"
+    escaped = _without_call(_escaped(name))
     return escaped if call is None else f"{escaped}[{call}]"
+
+
+def format_inner_key(key: str, part: str) -> str:
+    """Return the key of what is called `part` in each of the modules that a key speaks of; "" is the network."""
+    return _without_call(f"{key}.{_escaped(part)}" if key else _escaped(part))
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"[\\*?]", r"\\\g<0>", name)
+
+
+def _without_call(key: str) -> str:
+    """Return a key in which a name that ends as a call does isn't read as one."""
+    if not _CALL.fullmatch(key):
+        return key
+    start = key.rindex("[")
+    return f"{key[:start]}\\{key[start:]}"
 
 
 @functools.lru_cache(maxsize=4096)

@@ -14,10 +14,32 @@ AFTER_ALL = 1 << 60  # sorts what has no place in the order of execution behind 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A value of the spec to replace: where it stands, and what was measured instead (text is written as it is)."""
+    """A value of the spec to replace or add: where it stands, and what was measured (text is written as it is).
+
+    `after` is the entry behind which an added one goes; None where that is known by its key.
+    """
 
     keys: Keys
     value: Any
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """An entry of a map of the spec that is to have another key."""
+
+    keys: Keys
+    new_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An entry of a map of the spec that is to go; `removed` is where it stands."""
+
+    removed: Keys
+
+
+Change: TypeAlias = Edit | Rename | Removal  # no two have the same fields, so that each can be told from plain values
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +48,8 @@ class Mismatch:
 
     `keys` is its place in the spec, `subject` what it speaks of, `module` the module to describe beside it, `notes`
     further labelled lines. `edits` are the changes by which an update would accept what was measured; empty where an
-    update can't. `order` sorts mismatches so that the first one explains the others.
+    update can't, and one that removes only where that is asked for. `order` sorts mismatches so that the first one
+    explains the others.
     """
 
     keys: Keys
@@ -36,8 +59,13 @@ class Mismatch:
     actual: str | None = None
     module: str | None = None
     notes: tuple[tuple[str, str], ...] = ()
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[Change, ...] = ()
     order: int = AFTER_ALL
+
+    @property
+    def is_removal(self) -> bool:
+        """Return whether accepting it removes something from the spec."""
+        return any(isinstance(edit, Removal) for edit in self.edits)
 
 
 def build_failure(args: Mapping[str, Any], place: Keys, error: BuildError) -> Mismatch:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from archcheck.checks.network_under_test import NetworkUnderTest
 from archcheck.checks.outcome import Outcome
 from archcheck.errors import ArchcheckError
-from archcheck.findings import Keys, Mismatch
+from archcheck.findings import Change, Keys, Mismatch
 from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.throughput.session import SpeedSession, Stopwatch
@@ -55,10 +55,11 @@ class CheckContext:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Sections to add to a spec, as text by key, and what their reader should know."""
+    """Sections to add to a spec, as text by key, what their reader should know, and entries to add to others."""
 
     sections: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    edits: Sequence[Change] = ()
 
 
 class CannotCheck(ArchcheckError):  # noqa: N818 - a verdict, not a fault

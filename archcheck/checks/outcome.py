@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from archcheck.findings import Edit, Keys, Mismatch
+from archcheck.findings import Change, Keys, Mismatch
 from archcheck.throughput.records import SpeedFigures
 from archcheck.training.records import TrainingRecord
 
@@ -23,7 +23,7 @@ class Unmeasured:
 
     reason: str
     keys: Keys | None = None
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Outcome:
     counts: NetworkCounts | None = None
     training: TrainingRecord | None = None
     speed: SpeedFigures | None = None
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[Change, ...] = ()
     additions: Mapping[str, str] = field(default_factory=dict)
 
     @property

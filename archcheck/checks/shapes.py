@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
+from archcheck.checks.new_layers import new_layer_edits
 from archcheck.checks.outcome import Outcome
 from archcheck.checks.recording import record_structure
-from archcheck.findings import AFTER_ALL, Edit, Keys, Mismatch
+from archcheck.checks.renamed_layers import RenamedLayers, find_renamed_layers
+from archcheck.errors import BuildError, NotMeasured
+from archcheck.findings import AFTER_ALL, Edit, Keys, Mismatch, Removal
+from archcheck.function.comparison import same_layers
 from archcheck.spec.dims import BATCH
 from archcheck.spec.layer_keys import LayerKey, format_layer_key, parse_layer_key
-from archcheck.spec.models import Spec
+from archcheck.spec.models import Function, Layer, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.spec.values import (
     ANY_NUMBER,
@@ -46,13 +50,18 @@ from archcheck.structure.records import (
     TensorRecord,
     ValueRecord,
 )
-from archcheck.text.words import times
+from archcheck.text.words import listed, times
 
 # ------------------------------------------------------------------------------------------- shapes
 
 
-def check_shapes(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
-    """Compare every listed layer's type and output, and the network's output, at every size that was tried."""
+def check_shapes(
+    spec_file: SpecFile, trace: StructureTrace, renamed: RenamedLayers | None = None, new: Sequence[str] = ()
+) -> list[Mismatch]:
+    """Compare every listed layer's type and output, and the network's output, at every size that was tried.
+
+    `renamed` has the listed layers that have other names now, `new` the layers that could be listed.
+    """
     spec = spec_file.spec
     calls = [_calls_by_name(forward) for forward in trace.forwards]
     found: list[Mismatch] = []
@@ -60,15 +69,71 @@ def check_shapes(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
         key = parse_layer_key(text)
         names = matching_modules(key, trace)
         if not names:
-            found.append(no_module_mismatch(key, trace))
-            continue
-        if layer.type is not None:
-            found += limit_glob(key, _check_type(text, layer.type, names, trace, calls))
-        if "output" in layer.model_fields_set:
-            found += limit_glob(key, _check_layer_output(layer.output, key, names, trace, calls))
+            found.append(_gone_mismatch(key, trace, renamed or RenamedLayers(), new))
+        found += _check_layer(text, layer, trace, calls)
     if spec.output is not None:
         found += _check_network_output(spec, trace)
     return _with_crash(spec, trace, sorted(found, key=lambda mismatch: mismatch.order))
+
+
+def _check_layer(text: str, layer: Layer, trace: StructureTrace, calls: _Calls) -> list[Mismatch]:
+    """Compare the type and output of the layers that a key speaks of."""
+    key = parse_layer_key(text)
+    names = matching_modules(key, trace)
+    found: list[Mismatch] = []
+    if layer.type is not None:
+        found += limit_glob(key, _check_type(text, layer.type, names, trace, calls))
+    if "output" in layer.model_fields_set:
+        found += limit_glob(key, _check_layer_output(layer.output, key, names, trace, calls))
+    return found
+
+
+def _gone_mismatch(key: LayerKey, trace: StructureTrace, renamed: RenamedLayers, new: Sequence[str]) -> Mismatch:
+    """Return the mismatch of a key that names no module, with the key that it has now, if that can be told."""
+    mismatch = no_module_mismatch(key, trace)
+    moved = renamed.found.get(key.text)
+    if moved is not None:
+        why = "what it computes tells" if moved.by_function else "everything fits that the spec says of it"
+        told = mismatch.notes if key.text in trace.modules else (("note", f"it is {moved.key} now: {why}"),)
+        return replace(mismatch, notes=told, edits=moved.changes)
+    several = renamed.ambiguous.get(key.text)
+    if several is not None:
+        hint = f"it may be {listed(several, 6)} now: write the one that is meant"
+        return replace(mismatch, notes=(("note", hint),))
+    added = f", and adds {listed(new, 6)}" if new else ""
+    dropped = f"nothing else fits what the spec says of it: --archcheck-update=all drops the row{added}"
+    return replace(mismatch, notes=(*mismatch.notes, ("note", dropped)), edits=(Removal(("layers", key.text)),))
+
+
+def find_renamed(context: CheckContext) -> RenamedLayers:
+    """Find the listed layers that have other names now: by the recorded function, where there is one, and the trace."""
+    spec, trace = context.spec, context.network.trace
+    if trace.died is not None or _are_all_there(spec, trace):
+        return RenamedLayers()
+    calls = [_calls_by_name(forward) for forward in trace.forwards]
+
+    def fits(text: str, layer: Layer) -> bool:
+        names = matching_modules(parse_layer_key(text), trace)
+        counts = {trace.modules[name].num_params for name in names}
+        is_counted = layer.parameters is None or counts == {layer.parameters}
+        return bool(names) and is_counted and not _check_layer(text, layer, trace, calls)
+
+    return find_renamed_layers(spec, trace, fits, _recorded_layers(context))
+
+
+def _are_all_there(spec: Spec, trace: StructureTrace) -> bool:
+    return all(matching_modules(parse_layer_key(text), trace) for text in spec.layers)
+
+
+def _recorded_layers(context: CheckContext) -> Callable[[str, str], bool] | None:
+    """Return whether a recorded layer and one of now compute the same; None where that can't be told."""
+    if not isinstance(context.spec.function, Function):
+        return None
+    try:
+        _, record = context.network.function_of(context.spec_file)
+    except (BuildError, NotMeasured):
+        return None
+    return same_layers(context.spec_file, record)
 
 
 _Calls: TypeAlias = Sequence[Mapping[str, Sequence[CallRecord]]]  # by module, for every forward
@@ -402,7 +467,10 @@ class ShapesCheck(Check):
 
     def run(self, context: CheckContext) -> Outcome:
         """Compare the shapes."""
-        found = check_shapes(context.spec_file, context.network.trace)
+        renamed, trace = find_renamed(context), context.network.trace
+        edits = [] if _are_all_there(context.spec, trace) else new_layer_edits(context.spec, trace, renamed)
+        new = [str(edit.keys[-1]) for edit in reversed(edits)]
+        found = check_shapes(context.spec_file, trace, renamed, new)
         return Outcome(context.network.with_domain_hint(context.spec_file, found))
 
     def refuse_update(self, context: CheckContext, mismatches: Sequence[Mismatch]) -> list[Mismatch]:
@@ -412,8 +480,12 @@ class ShapesCheck(Check):
         return [crash_mismatch(context.spec, *died)] if died is not None and not left else left
 
     def record(self, context: CheckContext) -> Recording:
-        """Record the layer table or the output."""
-        return record_structure(context, self.absent(context.spec))
+        """Record the layer table or the output, and rows for layers that are new beside those that are listed."""
+        recording = record_structure(context, self.absent(context.spec))
+        if context.network.trace.died is not None:
+            return recording
+        edits = new_layer_edits(context.spec, context.network.trace, find_renamed(context))
+        return replace(recording, edits=edits)
 
 
 CHECK = ShapesCheck()

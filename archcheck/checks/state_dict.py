@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from archcheck.checks.check import CannotCheck, Check, CheckContext, Needs
 from archcheck.checks.outcome import Outcome, Unmeasured
 from archcheck.errors import BuildError, NotMeasured
-from archcheck.findings import Edit, Keys, Mismatch, build_failure
+from archcheck.findings import Change, Edit, Keys, Mismatch, Rename, build_failure
 from archcheck.network.checkpoint_file import read_checkpoint
 from archcheck.spec.models import Checkpoint, CheckpointAccuracy, Spec
 from archcheck.spec.values import StateEntry
@@ -76,9 +76,25 @@ def _compare_keys(context: CheckContext, expected: Mapping[str, StateEntry | Non
         reason = f"nothing is recorded yet; pytest --archcheck {path} -k state_dict --archcheck-update records it"
         return Outcome(unmeasured=(Unmeasured(reason, ("state_dict",), (_record_all(context, actual),)),))
     found = list(compare_states(expected, actual, ("state_dict", "keys")))
-    if any(one.subject == "state_dict" for one in found):  # with other keys, all of them are recorded anew
-        found = [replace(one, edits=(_record_all(context, actual),)) for one in found]
+    if any(one.subject == "state_dict" for one in found):
+        renames = _renames(expected, actual)
+        if not renames:  # with other keys, all of them are recorded anew
+            found = [replace(one, edits=(_record_all(context, actual),)) for one in found]
+        else:
+            found = [replace(one, edits=renames) if one.subject == "state_dict" else one for one in found]
     return Outcome(tuple(found))
+
+
+def _renames(expected: Mapping[str, StateEntry | None], actual: Mapping[str, StateEntry]) -> tuple[Change, ...]:
+    """Return the edits that give entries their new names, where names are all that differs; none where they aren't."""
+    missing = [(name, entry) for name, entry in expected.items() if name not in actual]
+    unexpected = [(name, entry) for name, entry in actual.items() if name not in expected]
+    pairs = zip(missing, unexpected, strict=False)
+    if len(missing) != len(unexpected) or any(old is None or not _is_same(old, new) for (_, old), (_, new) in pairs):
+        return ()
+    return tuple(
+        Rename(("state_dict", "keys", old), new) for (old, _), (new, _) in zip(missing, unexpected, strict=True)
+    )
 
 
 # ------------------------------------------------------------------------------------------- the network's own

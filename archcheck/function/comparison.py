@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final
@@ -77,6 +77,27 @@ def _other_inputs(recorded: float, made: float | None) -> Mismatch:
     return Mismatch(
         ("function", "inputs_from"), "inputs_from", "makes other inputs", f"check {recorded:.6g}", found, notes=notes
     )
+
+
+def same_layers(spec_file: SpecFile, record: FunctionRecord) -> Callable[[str, str], bool] | None:
+    """Return whether a recorded layer and one of now, by their labels, compute the same.
+
+    None where the network as a whole doesn't compute what was recorded: then it's of no use to compare layers.
+    """
+    function = spec_file.spec.function
+    if not isinstance(function, Function) or record.crash is not None:
+        return None
+    comparison = _comparison_with(function, record, is_live=False)
+    if comparison.differing_kinds(comparison.expected_output, record.root.numbers):
+        return None
+    layers = {layer.label: layer for layer in layers_of(record)}
+
+    def are_same(label: str, now: str) -> bool:
+        if label not in comparison.expected or now not in layers:
+            return False
+        return not comparison.differing_kinds(comparison.expected[label], layers[now].numbers)
+
+    return are_same
 
 
 def _comparison_with(function: Function, record: FunctionRecord, is_live: bool) -> Comparison:

@@ -206,14 +206,17 @@ def _with_update(outcome: Outcome, check: Check, context: CheckContext, update: 
     """Add what an update records, and take the edits of what it accepts; the mismatches left can't be accepted."""
     if update in ("new", "all"):
         recording = check.record(context)
-        outcome = replace(outcome, additions=recording.sections, notes=(*outcome.notes, *recording.notes))
+        notes = (*outcome.notes, *recording.notes)
+        outcome = replace(outcome, additions=recording.sections, edits=tuple(recording.edits), notes=notes)
     if update is not None:
         edits = tuple(edit for one in outcome.unmeasured for edit in one.edits)
-        outcome = replace(outcome, unmeasured=tuple(one for one in outcome.unmeasured if not one.edits), edits=edits)
+        unmeasured = tuple(one for one in outcome.unmeasured if not one.edits)
+        outcome = replace(outcome, unmeasured=unmeasured, edits=(*outcome.edits, *edits))
     if update in ("changed", "all"):
-        edits = tuple(edit for mismatch in outcome.mismatches for edit in mismatch.edits)
-        left = tuple(check.refuse_update(context, outcome.mismatches))
-        outcome = replace(outcome, mismatches=left, edits=(*outcome.edits, *edits))
+        accepted = [one for one in outcome.mismatches if update == "all" or not one.is_removal]
+        edits = tuple(edit for mismatch in accepted for edit in mismatch.edits)
+        left = [*check.refuse_update(context, accepted), *(one for one in outcome.mismatches if one not in accepted)]
+        outcome = replace(outcome, mismatches=tuple(left), edits=(*outcome.edits, *edits))
     return outcome
 
 
@@ -232,13 +235,16 @@ def _not_measured(item: CheckItem, spec_file: SpecFile, unmeasured: Sequence[Unm
 def _fail(
     item: CheckItem, spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None
 ) -> NoReturn:
-    text = format_mismatches(spec_file, mismatches, trace, _accept_command(item, spec_file))
+    text = format_mismatches(spec_file, mismatches, trace, _accept_command(item, spec_file, mismatches))
     first = headline(spec_file, mismatches[0])
     more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""
     raise CheckFailure(text, spec_file.locate(mismatches[0].keys), f"{first}{more}")
 
 
-def _accept_command(item: CheckItem, spec_file: SpecFile) -> str | None:
-    if item.config.getoption("archcheck_update"):
+def _accept_command(item: CheckItem, spec_file: SpecFile, mismatches: Sequence[Mismatch]) -> str | None:
+    update = item.config.getoption("archcheck_update")
+    removes = any(one.is_removal for one in mismatches)
+    if update == "all" or (update and not removes):
         return None
-    return f"pytest --archcheck {shlex.quote(spec_file.document.path)} -k {item.name} --archcheck-update"
+    flag = "--archcheck-update=all" if removes else "--archcheck-update"
+    return f"pytest --archcheck {shlex.quote(spec_file.document.path)} -k {item.name} {flag}"

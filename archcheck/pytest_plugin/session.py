@@ -13,7 +13,7 @@ import pytest
 
 from archcheck.checks.outcome import CheckReport
 from archcheck.errors import ArchcheckError
-from archcheck.findings import Edit
+from archcheck.findings import Change
 from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, SpecModule
 from archcheck.pytest_plugin.options import run_options
 from archcheck.pytest_plugin.progress import showing
@@ -151,7 +151,7 @@ class _Update:
 
     def __init__(self, shown: str) -> None:
         self.shown = shown
-        self.edits: list[Edit] = []
+        self.edits: list[Change] = []
         self.additions: dict[str, str] = {}
 
 

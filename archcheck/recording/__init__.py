@@ -1,5 +1,5 @@
 """Spec files written.
 
-`spec_writer` makes the text of a spec from a trace, `edits` replaces or adds recorded values in place, and
-`calibration` does so for a minimum accuracy and its settings.
+`spec_writer` makes the text of a spec from a trace, `edits` replaces or adds recorded values in place, `entries`
+renames or removes what stands in a map, and `calibration` writes a minimum accuracy and its settings.
 """

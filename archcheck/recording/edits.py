@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from archcheck.errors import SpecError, UsageError
-from archcheck.findings import Edit, Keys
+from archcheck.findings import Change, Edit, Keys
+from archcheck.recording.entries import change_entries, with_changed_entries
 from archcheck.recording.spec_writer import format_block, is_table
 from archcheck.spec.document import Document, parse_document
 from archcheck.spec.known_keys import known_keys
@@ -29,18 +30,20 @@ _PLAIN_TEXT = re.compile(r"[\w.(](?:[\w ./+*()-]*[\w.)*])?", re.ASCII)  # `129.3
 Splice: TypeAlias = tuple[int, int, str]  # what is replaced, from start to end, and by what
 
 
-def apply_edits(text: str, path: str, edits: Iterable[Edit], additions: Mapping[str, str]) -> str:
+def apply_edits(text: str, path: str, edits: Iterable[Change], additions: Mapping[str, str]) -> str:
     """Return the text of a spec with values replaced or added, and whole sections added (section name -> its text).
 
     An edit whose key is absent adds it to the mapping that it names, which must be there. A map replaces a map entry by
-    entry.
+    entry. Entries are renamed and removed last; those that aren't there any more are left out.
 
     Raises:
         UsageError: a value can't be replaced or added in place, or the result would not be the spec that was meant.
     """
     spec_file = parse_spec(text, path)
     document = spec_file.document
-    wanted = [one for edit in _unique(edits) for one in _differing(document.value, edit)]
+    changes = list(edits)
+    values = [edit for edit in changes if isinstance(edit, Edit)]
+    wanted = [one for edit in _unique(values) for one in _differing(document.value, edit)]
     absent = [edit for edit in wanted if _value_at(document.value, spec_file.written(edit.keys)) is _ABSENT]
     present = [edit for edit in wanted if edit not in absent]
     splices = [_replacement(spec_file, edit) for edit in present]
@@ -51,12 +54,15 @@ def apply_edits(text: str, path: str, edits: Iterable[Edit], additions: Mapping[
     try:
         for edit in absent:  # one by one, as each may stand behind the one before
             entry = f"{format_key(str(edit.keys[-1]))}: {format_flow(edit.value)}"
-            new = _spliced(new, [_insertion(parse_document(new, path), edit.keys, entry)])
+            new = _spliced(new, [_insertion(parse_document(new, path), edit.keys, entry, edit.after)])
+        edited = parse_document(new, path).value
+        new, moved = change_entries(new, path, [one for one in changes if not isinstance(one, Edit)])
         result = parse_spec(new, path).document.value
     except SpecError as error:
         raise UsageError(f"{path}: updating would break the file, nothing was written: {error}") from None
     kept = [*(spec_file.written(edit.keys) for edit in present), *((section,) for section in additions)]
-    if result != _expected(document.value, result, kept, absent):
+    is_as_meant = edited == _expected(document.value, edited, kept, absent)
+    if not is_as_meant or result != with_changed_entries(edited, moved):
         raise UsageError(f"{path}: updating would change more than it should, nothing was written; edit it by hand")
     return new
 
@@ -183,8 +189,8 @@ def _format(value: Any, *, grouped: bool = True) -> str:
 # ------------------------------------------------------------------------------------------- adding
 
 
-def _insertion(document: Document, keys: Keys, entry: str) -> Splice:
-    """Put an entry, such as `epochs: 3`, behind the siblings which come before its key, or else behind all of them."""
+def _insertion(document: Document, keys: Keys, entry: str, after: str | None = None) -> Splice:
+    """Put an entry, such as `epochs: 3`, behind one, or the siblings which come before its key, or else behind all."""
     parent, key = keys[:-1], str(keys[-1])
     siblings = _value_at(document.value, parent)
     if not isinstance(siblings, dict):
@@ -197,7 +203,8 @@ def _insertion(document: Document, keys: Keys, entry: str) -> Splice:
         raise _shared(document, parent)
     if not siblings:
         return span[0] + 1, span[0] + 1, entry
-    sibling, end = _sibling_before(document, parent, key)
+    behind = document.span((*parent, after)) if after is not None else None
+    sibling, end = (after, behind[1]) if after is not None and behind else _sibling_before(document, parent, key)
     if document.is_flow(parent):
         return end, end, f", {entry}"
     column = document.locate((*parent, sibling), key=True).column

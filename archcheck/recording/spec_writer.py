@@ -88,16 +88,16 @@ def layer_lines(trace: StructureTrace, depth: int | None = None) -> list[str]:
     cells: list[tuple[str, ...]] = []
     for row in layer_rows(trace) if depth is None else rows_of_level(trace, depth):
         if row.type_name is None and not row.num_params and isinstance(row.output, list):
-            cells.append((f"{_format_layer_key(row.key)}:", format_pattern(row.output)))
+            cells.append((f"{format_line_key(row.key)}:", format_pattern(row.output)))
             continue
         kind = f"type: {row.type_name}" if row.type_name is not None else ""
         shape = f"output: {format_pattern(row.output)}" if row.output is not None else ""
         params = f"parameters: {row.num_params:_}" if row.num_params else ""
-        cells.append((f"{_format_layer_key(row.key)}:", kind, shape, params))
+        cells.append((f"{format_line_key(row.key)}:", kind, shape, params))
     return _aligned(cells)
 
 
-def _format_layer_key(key: str) -> str:
+def format_line_key(key: str) -> str:
     """Return a layer's key; a glob and the index of a call may stand unquoted where the key begins a line."""
     return key if _PLAIN_LAYER_KEY.fullmatch(key) else format_key(key)
 

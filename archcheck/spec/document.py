@@ -59,6 +59,12 @@ class Document:
         node = self._find(keys, shared=False)
         return None if node is None else (node[0], node[1]) if isinstance(node, tuple) else (node.start, node.end)
 
+    def key_span(self, keys: Sequence[Key]) -> tuple[int, int] | None:
+        """Return the start and end in `text` of the key of an entry of a map, quotes included; None where it's none."""
+        node = self._find(keys[:-1], shared=False)
+        found = node.parts.get(str(keys[-1])) if isinstance(node, MappingNode) else None
+        return None if found is None else found[:2]
+
     def is_flow(self, keys: Sequence[Key] = ()) -> bool:
         """Return whether the value at `keys` is a list or mapping in brackets."""
         node = self._find(keys)

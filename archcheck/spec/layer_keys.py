@@ -53,6 +53,12 @@ def format_inner_key(key: str, part: str) -> str:
     return _without_call(f"{key}.{_escaped(part)}" if key else _escaped(part))
 
 
+def format_prefixes(key: LayerKey) -> list[str]:
+    """Return the keys of what is around the modules that a key speaks of, from the outside, and last its own."""
+    parts = key.pattern.split(".")
+    return [_without_call(".".join(parts[:length])) for length in range(1, len(parts) + 1)]
+
+
 def _escaped(name: str) -> str:
     return re.sub(r"[\\*?]", r"\\\g<0>", name)
 

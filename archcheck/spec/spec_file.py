@@ -41,7 +41,7 @@ class SpecFile:
         """Return the keys as the file has them: in a layer's short form the output is the layer's value itself."""
         if keys[:1] != ("layers",) or len(keys) < 3 or keys[2] != "output":
             return keys
-        short = isinstance(self.document.value["layers"][keys[1]], list)
+        short = not isinstance(self.document.value["layers"][keys[1]], dict)
         return (*keys[:2], *keys[3:]) if short else keys
 
 

@@ -63,9 +63,13 @@ def layer_rows(trace: StructureTrace) -> list[LayerRow]:
 
 def rows_of_level(trace: StructureTrace, depth: int) -> list[LayerRow]:
     """Return a row for every module that is called, down to `depth` levels, in the order of execution."""
-    table = _Table(trace)
-    names = [name for name in table.calls if name and name.count(".") < depth]
-    return table.in_order([_Group(format_layer_key(name), (name,), 1) for name in names])
+    names = dict.fromkeys(call.name for call in trace.forwards[0].calls)
+    return rows_of(trace, [name for name in names if name and name.count(".") < depth])
+
+
+def rows_of(trace: StructureTrace, names: Sequence[str]) -> list[LayerRow]:
+    """Return the rows of some modules that are called, one each or one for each call, in the order of execution."""
+    return _Table(trace).in_order([_Group(format_layer_key(name), (name,), 1) for name in names]) if names else []
 
 
 class _Table:

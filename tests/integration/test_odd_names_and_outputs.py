@@ -88,7 +88,8 @@ def test_a_name_that_was_read_as_a_call_or_a_glob_is_told(project: Project) -> N
         [
             r"specs/odd.arch.yaml:7: net.c\*: no such module",
             r"  note      did you mean net.b\* or net?",
-            "  accept    pytest --archcheck specs/odd.arch.yaml -k shapes --archcheck-update",
+            "  note      nothing else fits what the spec says of it: --archcheck-update=all drops the row",
+            "  accept    pytest --archcheck specs/odd.arch.yaml -k shapes --archcheck-update=all",
         ],
     ]
 

@@ -173,7 +173,7 @@ def test_a_glob_is_rewritten_only_to_what_all_of_its_layers_show(project: Projec
 
 
 def test_what_can_not_be_measured_fails_and_stays(project: Project) -> None:
-    text = SMALL.replace("  fc:", "  head:").replace("129_360", "1")
+    text = SMALL.replace("  fc: {type: Linear,", "  head: {type: Softmax,").replace("129_360", "1")
     path = project.spec(text=text)
     result = project.run("--archcheck-update")
     assert result.ret == pytest.ExitCode.TESTS_FAILED

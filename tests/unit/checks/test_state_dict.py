@@ -53,7 +53,7 @@ def test_another_shape_is_told_of_its_key_and_can_be_accepted() -> None:
 def test_another_dtype_is_a_difference() -> None:
     (found,) = compare_states({"n": StateEntry((), "int64")}, {"n": StateEntry((), "int32")}, KEYS)
     assert (found.problem, found.expected, found.actual) == ("dtype differs", "[] int64", "[] int32")
-    assert found.edits[0].value == {"shape": [], "dtype": "int32"}
+    assert found.edits == (Edit((*KEYS, "n"), {"shape": [], "dtype": "int32"}),)
 
 
 def test_a_name_without_a_shape_holds_for_any() -> None:

@@ -1,0 +1,264 @@
+"""Layers that a spec lists under names that they no longer have.
+
+Where a key matches nothing, the outermost part of it that is no longer there is looked for under another name: among
+the modules that no other key speaks of, one in which everything fits that the spec says of the old name and of what
+was inside. Where the function is recorded, and is still the same, the digests must be those of the old name, too; else
+it has to run in the old one's place. What remains ambiguous is told, not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from archcheck.findings import Change, Rename
+from archcheck.spec.layer_keys import (
+    format_inner_key,
+    format_layer_key,
+    format_prefixes,
+    parse_layer_key,
+)
+from archcheck.spec.models import Function, Layer, Spec
+from archcheck.structure.layer_pairing import call_label
+from archcheck.structure.layer_selection import ROOT, matching_modules
+from archcheck.structure.records import StructureTrace
+
+Fits = Callable[[str, Layer], bool]  # whether what a spec says of a layer is true of the modules that a key speaks of
+AreSame = Callable[[str, str], bool]  # whether a recorded layer and one of now, by their labels, compute the same
+
+
+@dataclass(frozen=True, slots=True)
+class NewName:
+    """The key by which a listed layer is found now, the changes that write it, and whether its function told so."""
+
+    key: str
+    changes: tuple[Change, ...]
+    by_function: bool
+
+
+@dataclass(slots=True)
+class RenamedLayers:
+    """The listed layers that have other names now, and those that may have one of several, by the keys of the spec."""
+
+    found: dict[str, NewName] = field(default_factory=dict)
+    ambiguous: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """Another name for a part that is gone: its key, and what stands in the place of the old name's parts."""
+
+    key: str
+    module: str  # the first that has it
+    kept: int  # how many of the old name's parts stay in front
+    parts: tuple[str, ...]
+
+    def new_name(self, old: str, num_parts: int) -> str:
+        """Return a module's new name; `num_parts` is how many parts of the old one are replaced."""
+        words = old.split(".")
+        return ".".join([*words[: self.kept], *self.parts, *words[num_parts:]])
+
+
+def find_renamed_layers(spec: Spec, trace: StructureTrace, fits: Fits, are_same: AreSame | None) -> RenamedLayers:
+    """Find the listed layers that match nothing under the names that they have now.
+
+    `are_same` compares with the recorded function; None where there is none, or another.
+    """
+    return _Search(spec, trace, fits, are_same).run()
+
+
+class _Search:
+    """The search, from the outermost parts of names to the innermost."""
+
+    def __init__(self, spec: Spec, trace: StructureTrace, fits: Fits, are_same: AreSame | None) -> None:
+        self._spec, self._trace, self._fits, self._are_same = spec, trace, fits, are_same
+        self._now = {text: self._as_read(text) for text in spec.layers}  # keys with what was found so far
+        self._labels = list(spec.function.layers) if isinstance(spec.function, Function) else []
+        self._label_now = {label: label for label in self._labels}
+        self._by_function: dict[str, bool] = {}
+        self._spoken_of: set[str] = set()  # modules that the spec lists by names that they still have
+        self._entered: dict[str, int] = {}
+        for position, call in enumerate(trace.forwards[0].calls):
+            self._entered.setdefault(call.name, position)
+
+    def run(self) -> RenamedLayers:
+        result = RenamedLayers()
+        tried: set[str] = set()
+        while groups := {gone: keys for gone, keys in self._gone().items() if gone not in tried}:
+            tried |= groups.keys()
+            named = [key for key in map(parse_layer_key, self._now.values()) if not key.is_glob]
+            self._spoken_of = {name for key in named for name in matching_modules(key, self._trace)}
+            candidates = {gone: self._candidates(gone, keys) for gone, keys in groups.items()}
+            for gone, chosen in self._chosen(candidates).items():
+                self._rename(gone, groups[gone], chosen)
+            for gone, several in candidates.items():
+                if len(several) > 1 and gone in self._gone():
+                    result.ambiguous |= {text: [one.key for one in several] for text in groups[gone]}
+        labels = self._renamed_labels()
+        for text, now in self._now.items():
+            if text != now and matching_modules(parse_layer_key(now), self._trace):
+                changes = (Rename(("layers", text), now), *labels)
+                result.found[text] = NewName(now, changes, self._by_function.get(text, False))
+                result.ambiguous.pop(text, None)
+        return result
+
+    def _as_read(self, text: str) -> str:
+        """Return a key such that it speaks of the module of that name, where it was read as a call or a glob."""
+        exact = format_layer_key(text)
+        is_misread = text in self._trace.modules and not matching_modules(parse_layer_key(text), self._trace)
+        return exact if is_misread and self._fits(exact, self._spec.layers[text]) else text
+
+    def _gone(self) -> dict[str, list[str]]:
+        """Return the outermost parts of names that are gone, with the keys of the spec that have them."""
+        gone: dict[str, list[str]] = {}
+        for text, now in self._now.items():
+            key = parse_layer_key(now)
+            if not matching_modules(key, self._trace):
+                prefixes = format_prefixes(key)
+                first = next(one for one in prefixes if not matching_modules(parse_layer_key(one), self._trace))
+                gone.setdefault(first, []).append(text)
+        return gone
+
+    # ------------------------------------------------------------------------------------------ candidates
+
+    def _candidates(self, gone: str, keys: Sequence[str]) -> list[_Candidate]:
+        """Return the other names that fit, in the order of execution."""
+        scored = [(self._score(gone, keys, one), one) for one in self._other_names(gone)]
+        best = max((score for score, _ in scored), default=0)
+        fitting = [one for score, one in scored if score == best and best > 0]
+        if not self._labels_of(gone):
+            fitting = [one for one in fitting if self._is_in_place(keys, one)]
+        level = gone.count(".")
+        near = [one for one in fitting if one.key.count(".") == level] or fitting
+        return sorted(near, key=lambda one: self._position(one.module))
+
+    def _other_names(self, gone: str) -> Iterator[_Candidate]:
+        parent, _, last = gone.rpartition(".")
+        if "**" in gone or parse_layer_key(last).is_glob:
+            return
+        if parent and parse_layer_key(parent).is_glob:
+            around = matching_modules(parse_layer_key(parent), self._trace)
+            inside = [name for name in self._trace.modules if name.rpartition(".")[0] in set(around)]
+            for part in dict.fromkeys(name.rpartition(".")[2] for name in inside):
+                first = next(name for name in inside if name.rpartition(".")[2] == part)
+                yield _Candidate(format_inner_key(parent, part), first, gone.count("."), (part,))
+        else:
+            for name in self._trace.modules:
+                if name != ROOT:
+                    yield _Candidate(format_layer_key(name), name, 0, tuple(name.split(".")))
+
+    def _score(self, gone: str, keys: Sequence[str], one: _Candidate) -> int:
+        """Return how much of what the spec says fits another name; 0 where it can't be meant."""
+        if one.module in self._spoken_of:
+            return 0
+        moved = {text: self._moved(self._now[text], gone, one) for text in keys}
+        fitting = [text for text, now in moved.items() if self._fits(now, self._spec.layers[text])]
+        own = [text for text in keys if parse_layer_key(self._now[text]).pattern == parse_layer_key(gone).pattern]
+        if not fitting or not set(own) <= set(fitting):
+            return 0
+        labels = self._labels_of(gone)
+        same = [label for label in labels if self._computes_the_same(label, gone, one)]
+        needed = [label for label in labels if parse_layer_key(label).name.count(".") == gone.count(".")]
+        if not set(needed) <= set(same) or (labels and not same):
+            return 0
+        return len(fitting) + len(same)
+
+    def _labels_of(self, gone: str) -> list[str]:
+        """Return the recorded layers of what's gone, where the function tells which they are."""
+        if self._are_same is None:
+            return []
+        return [label for label in self._labels if _is_below(self._label_now[label], gone)]
+
+    def _computes_the_same(self, label: str, gone: str, one: _Candidate) -> bool:
+        assert self._are_same is not None
+        return self._are_same(label, self._moved(self._label_now[label], gone, one))
+
+    def _moved(self, text: str, gone: str, one: _Candidate) -> str:
+        """Return a key with the new name in the place of the one that's gone."""
+        key = parse_layer_key(text)
+        num_parts = gone.count(".") + 1
+        rest = key.pattern.split(".")[num_parts:]
+        if one.kept and not key.is_glob:
+            return format_layer_key(one.new_name(key.name, num_parts), key.call)
+        call = "" if key.call is None else f"[{key.call}]"
+        return ".".join([one.key, *rest]) + call
+
+    def _is_in_place(self, keys: Sequence[str], one: _Candidate) -> bool:
+        """Return whether a module runs between those that the spec lists around the old name, where it has an order."""
+        texts = list(self._spec.layers)
+        places = [(i, self._place(self._now[text])) for i, text in enumerate(texts) if text not in keys]
+        known = [(i, place) for i, place in places if place is not None]
+        if any(a[1] > b[1] for a, b in pairwise(known)):
+            return True
+        here, position = texts.index(keys[0]), self._position(one.module)
+        return all(place <= position if i < here else place >= position for i, place in known)
+
+    def _place(self, text: str) -> int | None:
+        names = matching_modules(parse_layer_key(text), self._trace)
+        entered = [self._position(name) for name in names]
+        return min(entered, default=None)
+
+    def _position(self, name: str) -> int:
+        """Return when a module is entered; one that isn't, when the first inside of it is."""
+        inside = [position for other, position in self._entered.items() if other.startswith(f"{name}.")]
+        return self._entered.get(name, min(inside, default=len(self._entered)))
+
+    # ------------------------------------------------------------------------------------------ choosing
+
+    def _chosen(self, candidates: Mapping[str, list[_Candidate]]) -> dict[str, _Candidate]:
+        """Choose where there is one candidate, or one each for as many names as are gone, in their order."""
+        chosen: dict[str, _Candidate] = {}
+        for gone, several in candidates.items():
+            rivals = [other for other, theirs in candidates.items() if _keys(theirs) & _keys(several)]
+            if (
+                several
+                and len(rivals) == len(several)
+                and all(_keys(candidates[one]) == _keys(several) for one in rivals)
+            ):
+                chosen[gone] = several[rivals.index(gone)]
+        return chosen
+
+    def _rename(self, gone: str, keys: Sequence[str], one: _Candidate) -> None:
+        by_function = bool(self._labels_of(gone))
+        for text in keys:
+            self._now[text] = self._moved(self._now[text], gone, one)
+            self._by_function[text] = self._by_function.get(text, True) and by_function
+        for label in self._labels:
+            if _is_below(self._label_now[label], gone):
+                self._label_now[label] = self._moved(self._label_now[label], gone, one)
+
+    def _renamed_labels(self) -> list[Change]:
+        """Return the renames of recorded layers: of those below what has another name, and of those told by digest."""
+        lost = [label for label, new in self._label_now.items() if not self._is_there(new)]
+        found = {label: new for label, new in self._label_now.items() if label not in lost} | self._by_digest(lost)
+        return [Rename(("function", "layers", label), new) for label, new in found.items() if label != new]
+
+    def _is_there(self, label: str) -> bool:
+        return bool(matching_modules(parse_layer_key(label), self._trace))
+
+    def _by_digest(self, lost: Sequence[str]) -> dict[str, str]:
+        """Pair recorded layers that are in no row with those that compute the same at the same depth, in order."""
+        if self._are_same is None or not lost:
+            return {}
+        times = self._trace.forwards[0].num_calls()
+        calls = self._trace.forwards[0].calls
+        free = dict.fromkeys(call_label(call.name, call.index, times[call.name]) for call in calls if call.name)
+        found: dict[str, str] = {}
+        for label in lost:
+            level = self._label_now[label].count(".")
+            known = {*self._label_now.values(), *found.values()}
+            same = (one for one in free if one not in known and one.count(".") == level and self._are_same(label, one))
+            new = next(same, None)
+            found |= {label: new} if new is not None else {}
+        return found
+
+
+def _is_below(label: str, gone: str) -> bool:
+    """Return whether a layer is one that a key speaks of, or inside of it."""
+    words = parse_layer_key(label).name.split(".")
+    return parse_layer_key(gone).matches(".".join(words[: gone.count(".") + 1]))
+
+
+def _keys(candidates: Sequence[_Candidate]) -> set[str]:
+    return {one.key for one in candidates}

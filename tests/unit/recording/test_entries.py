@@ -1,0 +1,132 @@
+"""Entries renamed and removed: every other byte stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from archcheck.errors import UsageError
+from archcheck.findings import Change, Edit, Removal, Rename
+from archcheck.recording.edits import apply_edits
+
+HEAD = "build: m:f\ninput: [B, 4]\n"
+LAYERS = (
+    HEAD
+    + """\
+layers:
+  # the stem
+  conv:   {type: Linear, output: [B, 4]}   # first
+
+  'fc.0': [ B, 4,   # wide
+            4 ]
+  "k*":
+    type: Linear    # by hand
+    output:
+      - B
+  last: [B, 2]  # done
+# what comes out
+output: [B, 2]
+"""
+)
+
+
+def changed(text: str, *changes: Change) -> str:
+    return apply_edits(text, "a.arch.yaml", changes, {})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("conv", "stem.conv", "  stem.conv:   {type"),
+        ("conv", "a.*", "  a.*:   {type"),
+        ("conv", "*.a", '  "*.a":   {type'),
+        ("conv", "a: b", '  "a: b":   {type'),
+        ("conv", "a[1]", "  a[1]:   {type"),
+        ("fc.0", "fc.1", "  'fc.1': [ B"),
+        ("fc.0", "it's", """  "it's": [ B"""),
+        ("k*", "b*", '  "b*":\n'),
+    ],
+)
+def test_a_key_is_renamed_in_its_place_and_its_quotes(old: str, new: str, text: str) -> None:
+    result = changed(LAYERS, Rename(("layers", old), new))
+    assert text in result
+    written = next(line for line in LAYERS.splitlines() if line.lstrip(" \"'").startswith(old))
+    assert len(result.splitlines()) == len(LAYERS.splitlines())
+    assert [a for a, b in zip(LAYERS.splitlines(), result.splitlines(), strict=True) if a != b] == [written]
+
+
+@pytest.mark.parametrize(
+    ("key", "gone"),
+    [
+        ("conv", "  conv:   {type: Linear, output: [B, 4]}   # first\n"),
+        ("fc.0", "  'fc.0': [ B, 4,   # wide\n            4 ]\n"),
+        ("k*", '  "k*":\n    type: Linear    # by hand\n    output:\n      - B\n'),
+        ("last", "  last: [B, 2]  # done\n"),
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_an_entry_goes_with_its_lines(key: str, gone: str, newline: str) -> None:
+    text = LAYERS.replace("\n", newline)
+    assert changed(text, Removal(("layers", key))) == LAYERS.replace(gone, "").replace("\n", newline)
+
+
+@pytest.mark.parametrize(
+    ("key", "left"),
+    [
+        ("a", "{b: [B, 4] , 'c': [B]}"),
+        ("b", "{ a: [B, 2], 'c': [B]}"),
+        ("c", "{ a: [B, 2],  b: [B, 4]}"),
+    ],
+)
+def test_an_entry_in_braces_goes_with_its_comma(key: str, left: str) -> None:
+    text = HEAD + "layers: { a: [B, 2],  b: [B, 4] , 'c': [B]}  # all\n"
+    result = changed(text, Removal(("layers", key)))
+    assert result.replace(" ", "") == (HEAD + f"layers: {left}  # all\n").replace(" ", "")
+
+
+def test_a_key_in_braces_is_renamed() -> None:
+    text = HEAD + "layers: { a: [B, 2],  b: [B, 4]}\n"
+    assert changed(text, Rename(("layers", "a"), "c[0]")) == text.replace("a:", '"c[0]":')
+
+
+def test_a_section_goes_with_its_last_entry() -> None:
+    text = HEAD + "layers:\n  a: [B, 2]\n\n# so\noutput: [B, 2]\n"
+    assert changed(text, Removal(("layers", "a"))) == HEAD + "\n# so\noutput: [B, 2]\n"
+
+
+def test_a_file_without_a_newline_at_its_end() -> None:
+    text = HEAD + "layers:\n  a: [B, 2]\n  b: [B, 3]"
+    assert changed(text, Removal(("layers", "b"))) == HEAD + "layers:\n  a: [B, 2]\n"
+
+
+def test_values_are_replaced_added_and_moved_together() -> None:
+    text = HEAD + "layers:\n  a: [B, 2]\n  b: {type: X}\n  c: [B]\nmacs: 3\n"
+    result = changed(
+        text,
+        Edit(("layers", "a", "output", 1), 3),
+        Edit(("layers", "new"), {"type": "Y", "output": ["B", 7]}, after="a"),
+        Rename(("layers", "b"), "z"),
+        Rename(("layers", "b"), "z"),
+        Removal(("layers", "c")),
+        Edit(("macs",), 4),
+    )
+    assert result == HEAD + "layers:\n  a: [B, 3]\n  new: {type: Y, output: [B, 7]}\n  z: {type: X}\nmacs: 4\n"
+
+
+def test_what_is_gone_or_there_already_is_left_out() -> None:
+    assert changed(LAYERS, Rename(("layers", "gone"), "x"), Rename(("layers", "conv"), "last")) == LAYERS
+    assert changed(LAYERS, Removal(("layers", "gone")), Removal(("function", "layers", "x"))) == LAYERS
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "message"),
+    [
+        (
+            "layers:\n  a: &x [B]\n  b: *x\n",
+            Removal(("layers", "a")),
+            "a.arch.yaml:4: this value is shared by an alias",
+        ),
+    ],
+)
+def test_what_can_not_be_changed_is_refused(text: str, change: Change, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        changed(HEAD + text, change)

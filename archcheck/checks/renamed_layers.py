@@ -77,6 +77,7 @@ class _Search:
         self._labels = list(spec.function.layers) if isinstance(spec.function, Function) else []
         self._label_now = {label: label for label in self._labels}
         self._by_function: dict[str, bool] = {}
+        self._recorded = {parse_layer_key(label).name for label in self._labels}  # names that are none of these are new
         self._spoken_of: set[str] = set()  # modules that the spec lists by names that they still have
         self._entered: dict[str, int] = {}
         for position, call in enumerate(trace.forwards[0].calls):
@@ -128,7 +129,7 @@ class _Search:
         best = max((score for score, _ in scored), default=0)
         fitting = [one for score, one in scored if score == best and best > 0]
         if not self._labels_of(gone):
-            fitting = [one for one in fitting if self._is_in_place(keys, one)]
+            fitting = [one for one in fitting if _is_beside(one, gone) and self._is_in_place(keys, one)]
         level = gone.count(".")
         near = [one for one in fitting if one.key.count(".") == level] or fitting
         return sorted(near, key=lambda one: self._position(one.module))
@@ -150,7 +151,7 @@ class _Search:
 
     def _score(self, gone: str, keys: Sequence[str], one: _Candidate) -> int:
         """Return how much of what the spec says fits another name; 0 where it can't be meant."""
-        if one.module in self._spoken_of:
+        if one.module in self._spoken_of or one.module in self._recorded:
             return 0
         moved = {text: self._moved(self._now[text], gone, one) for text in keys}
         fitting = [text for text, now in moved.items() if self._fits(now, self._spec.layers[text])]
@@ -252,6 +253,12 @@ class _Search:
             new = next(same, None)
             found |= {label: new} if new is not None else {}
         return found
+
+
+def _is_beside(one: _Candidate, gone: str) -> bool:
+    """Return whether another name has the same place or the same last part."""
+    old, new = gone.rpartition("."), one.key.rpartition(".")
+    return old[0] == new[0] or old[2] == new[2]
 
 
 def _is_below(label: str, gone: str) -> bool:

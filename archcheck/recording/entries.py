@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -10,7 +11,7 @@ from archcheck.findings import Keys, Removal, Rename
 from archcheck.recording.spec_writer import format_line_key
 from archcheck.spec.document import Document, parse_document
 from archcheck.spec.positions import LINE_BREAK
-from archcheck.text.yaml_flow import format_flow, format_key
+from archcheck.text.yaml_flow import format_key
 
 _COMMA_BEHIND = re.compile(r"\s*,\s*")
 _COMMA_BEFORE = re.compile(r"\s*,\s*\Z")
@@ -78,8 +79,7 @@ def _format_like(old: str, key: str, in_flow: bool) -> str:
     if old[:1] == "'" and "'" not in key:
         return f"'{key}'"
     if old[:1] == '"':
-        quoted = format_flow(key)
-        return quoted if quoted[:1] == '"' else f'"{key}"'
+        return json.dumps(key, ensure_ascii=False)
     return format_key(key) if in_flow else format_line_key(key)
 
 

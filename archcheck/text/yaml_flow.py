@@ -15,7 +15,14 @@ _PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+*()-]*")
 
 def format_key(key: str) -> str:
     """Return a mapping key as YAML, quoted where it could be read as anything else."""
-    return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
+    return key if _PLAIN_KEY.fullmatch(key) else _quoted(key)
+
+
+def _quoted(text: str) -> str:
+    """Return a text in quotes: in single ones, where a backslash stands for itself, if it has any."""
+    if "\\" in text and "'" not in text and text.isprintable():
+        return f"'{text}'"
+    return json.dumps(text, ensure_ascii=False)
 
 
 def format_flow(value: Any) -> str:
@@ -26,7 +33,7 @@ def format_flow(value: Any) -> str:
         return "[" + ", ".join(format_flow(item) for item in value) + "]"
     if isinstance(value, str):
         is_plain = _PLAIN_TEXT.fullmatch(value) and resolve_scalar(value) == value
-        return value if is_plain else json.dumps(value, ensure_ascii=False)
+        return value if is_plain else _quoted(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value) if isinstance(value, int) else _NOT_FINITE.get(repr(value), repr(value))

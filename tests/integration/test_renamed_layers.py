@@ -247,3 +247,50 @@ def test_rows_by_new_are_renamed_too(project: Project) -> None:
     assert "relu: {mean" in new  # recorded, and in no row of `layers` before
     assert len(new.splitlines()) == len(text.splitlines())
     assert project.run().ret == 0
+
+
+def test_a_layer_that_was_there_before_is_no_new_name_of_one_that_is_gone(project: Project) -> None:
+    project.write("renamed.py", NETS)
+    path = project.spec("net", head("{added: {fc1: other}}") + LAYERS)  # `other` is as fc1 is, and not listed
+    assert project.run("--archcheck-update=new", "-k", "function").ret == 0
+    path.write_text(path.read_text().replace("{added: {fc1: other}}", "{added: {fc1: other}, without: [fc1]}"))
+    assert found(project)[0] == [
+        "specs/net.arch.yaml:8: fc1: no such module",
+        "  note      did you mean fc or fc2?",
+        "  note      nothing else fits what the spec says of it: --archcheck-update=all drops the row",
+        f"{ACCEPT}=all",
+    ]
+
+
+def test_a_layer_may_move_into_another_module(project: Project) -> None:
+    nets = """
+        from collections import OrderedDict
+        from torch import nn
+
+        def net(moved=False):
+            layers = OrderedDict(stem=nn.Linear(4, 6), act=nn.ReLU(), fc=nn.Linear(6, 3))
+            if moved:
+                layers["head"] = nn.Sequential(nn.Flatten(), layers.pop("fc"))
+            return nn.Sequential(layers)
+        """
+    project.write("moved.py", nets)
+    text = (
+        "build: ../moved.py:net\nargs: {moved: false}\ninput: [B, 4]\nlayers:\n  fc: {type: Linear, output: [B, 3]}\n"
+    )
+    path = project.spec("net", text)
+    assert project.run("--archcheck-update=new", "-k", "function").ret == 0
+    path.write_text(path.read_text().replace("moved: false", "moved: true").replace("    act: {", "    gone: {"))
+    (message,) = found(project)
+    assert message[1] == "  note      it is head.1 now: what it computes tells"
+    assert project.run("--archcheck-update", "-k", "shapes").ret == 0
+    assert "  head.1: {type: Linear, output: [B, 3]}\n" in path.read_text()
+    assert "    head.1: {mean" in path.read_text()
+
+
+def test_two_workers_rename_and_drop_as_one(project: Project) -> None:
+    path = without_function(project)
+    rebuilt(path, "{names: {fc: head}, without: [fc1]}")
+    assert project.run("-n", "2", "-k", "shapes", "--archcheck-update=all").ret == 0
+    text = path.read_text()
+    assert "  head: [B, 1, 3]  # classes\n" in text
+    assert "fc1" not in text.split("layers:")[1]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from archcheck.checks.outcome import CheckReport, NetworkCounts, Outcome, Unmeasured
-from archcheck.findings import Edit, Mismatch
+from archcheck.findings import Edit, Mismatch, Removal, Rename
 from archcheck.throughput.records import SpeedComparison, SpeedFigures, SpeedRecord
 from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
 
@@ -59,3 +59,17 @@ def test_what_changes_the_spec_is_an_update() -> None:
     assert EVERYTHING.outcome.is_update
     assert Outcome(additions={"macs": "macs: 3"}).is_update
     assert not Outcome((MISMATCH,)).is_update
+
+
+def test_changes_of_every_kind_come_back_as_they_were() -> None:
+    changes = (
+        Edit(("macs",), 3),
+        Edit(("layers", "a"), {"type": "X"}, "b"),
+        Rename(("layers", "b"), "c"),
+        Removal(("a",)),
+    )
+    mismatch = Mismatch(("layers",), "a", "is gone", edits=changes)
+    report = CheckReport("a", "/a", "shapes", outcome=Outcome((mismatch,), edits=changes))
+    back = CheckReport.from_plain(json.loads(json.dumps(report.to_plain())))
+    assert back.outcome.edits == changes
+    assert back == report

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_EXPECTED = "expected a shape, a tensor, or a list or map of them"
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """A layer table: prints as text, shows as HTML in a notebook; `trace` has the numbers."""
@@ -60,7 +63,7 @@ def summary(model: nn.Module, input: Any, *, depth: int | None = None) -> Summar
     Args:
         model: a live network. It is neither changed nor moved.
         input: `"B,3,224,224"` (`B` is tried at two sizes), a tensor, a tuple or list of ints, or a list (positional)
-            or map (keywords) of them. Integers: `"B,12:int64<100"`.
+            or map (keywords) of them and of other values, passed as they are. Integers: `"B,12:int64<100"`.
         depth: levels of modules to show; all of them without.
 
     Raises:
@@ -82,7 +85,10 @@ def _forward_inputs(value: Any) -> tuple[list[ForwardInput], ForwardInput | None
         return [ForwardInput(kwargs={str(key): _input_value(item) for key, item in value.items()})], None
     if isinstance(value, (list, tuple)) and not _is_shape(value):
         return [ForwardInput(args=tuple(_input_value(item) for item in value))], None
-    return [ForwardInput(args=(_input_value(value),))], None
+    only = _input_value(value)
+    if isinstance(only, LiteralInput):
+        raise UsageError(f"{_EXPECTED}, found {type(value).__name__}")
+    return [ForwardInput(args=(only,))], None
 
 
 def _as_texts(value: Any) -> list[str]:
@@ -127,5 +133,5 @@ def _input_value(value: Any) -> InputValue:
     if value is None or isinstance(value, (bool, int, float, str)):
         return LiteralInput(value)
     if shape is None or dtype is None:
-        raise UsageError(f"expected a shape, a tensor, or a list or map of them, found {type(value).__name__}")
+        raise UsageError(f"{_EXPECTED}, found {type(value).__name__}")
     return TensorInput(tuple(int(size) for size in shape), str(dtype).removeprefix("torch."))

@@ -358,5 +358,6 @@ def test_a_block_that_one_side_lacks_is_one_row(project: Project, capsys: pytest
 def test_schema_is_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
-    assert schema["required"] == ["build", "input"]
+    assert schema["required"] == ["build"]
+    assert schema["anyOf"] == [{"required": ["input"]}, {"required": ["inputs_from"]}]
     assert schema["additionalProperties"] is False

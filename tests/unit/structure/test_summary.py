@@ -46,7 +46,7 @@ def test_inputs_in_every_form(value: Any) -> None:
     [
         ("B,T", "a summary needs sizes: write a number for T (only B, the batch, may stay free)"),
         (3, "expected a shape, a tensor, or a list or map of them, found int"),
-        ([[None]], "expected a shape, a tensor, or a list or map of them, found NoneType"),
+        ([[{1}]], "expected a shape, a tensor, or a list or map of them, found set"),
         ("B,5:float31", "input: unknown dtype 'float31'; did you mean float32?"),
     ],
 )

@@ -33,7 +33,7 @@ class Row:
     macs: int | None = None
     verdicts: dict[str, str] = field(default_factory=dict)
     duration_sec: float = 0.0
-    note: str = ""
+    notes: list[str] = field(default_factory=list)
     training: TrainingRecord | None = None
     speed: SpeedFigures | None = None
 
@@ -47,7 +47,7 @@ class Row:
         if outcome.training is not None and outcome.training.epochs:
             self.training = outcome.training
         self.speed = outcome.speed or self.speed
-        self.note = "; ".join(dict.fromkeys(note for note in (self.note, "; ".join(outcome.notes)) if note))
+        self.notes = list(dict.fromkeys([*self.notes, *outcome.notes]))
         self.verdicts[found.check] = "updated" if outcome.is_update and verdict == "passed" else VERDICTS[verdict]
         self.duration_sec += duration_sec
 
@@ -64,7 +64,7 @@ def format_summary(rows: Sequence[Row]) -> str:
         + [format_seconds(row.duration_sec)]
         for row in ordered
     ]
-    notes = [f"{row.spec}: {row.note}" for row in ordered if row.note]
+    notes = [f"{row.spec}: {'; '.join(row.notes)}" for row in ordered if row.notes]
     return "\n".join([format_table(cells, headers, align, "simple"), *notes])
 
 

@@ -31,7 +31,7 @@ def test_a_row_gathers_what_the_checks_of_a_spec_found() -> None:
         (report("parameters", edits=(Edit(("parameters",), 3),)), "passed"),
         (report("function"), "skipped"),
     )
-    assert (made.build, made.num_params, made.macs, made.note) == ("nets:small", 11_926, 129_360, "ran on cpu")
+    assert (made.build, made.num_params, made.macs, made.notes) == ("nets:small", 11_926, 129_360, ["ran on cpu"])
     assert made.verdicts == {"shapes": "ok", "compute": "FAILED", "parameters": "updated", "function": "skipped"}
     assert made.duration_sec == 1.0
 

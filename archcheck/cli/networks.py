@@ -15,8 +15,9 @@ from typing import Any
 from archcheck.checks.network_under_test import NetworkUnderTest, build_and_trace
 from archcheck.errors import ArchcheckError, SpecError, UsageError
 from archcheck.findings import Mismatch
+from archcheck.spec.file_names import SUFFIX
 from archcheck.spec.input_option import parse_input_option
-from archcheck.spec.spec_file import SUFFIX, SpecFile, parse_spec, read_spec
+from archcheck.spec.spec_file import SpecFile, parse_spec, read_spec
 from archcheck.spec.target import parse_target
 from archcheck.structure.records import StructureTrace
 from archcheck.text.yaml_flow import format_flow

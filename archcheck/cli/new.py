@@ -29,7 +29,8 @@ from archcheck.errors import ArchcheckError, NotMeasured, UsageError
 from archcheck.recording.edits import write_atomically
 from archcheck.recording.spec_writer import format_function, format_spec
 from archcheck.report.mismatches import format_mismatches
-from archcheck.spec.spec_file import SUFFIX, SpecFile, parse_spec
+from archcheck.spec.file_names import SUFFIX
+from archcheck.spec.spec_file import SpecFile, parse_spec
 from archcheck.spec.target import TARGET_FORMS, parse_target
 from archcheck.structure.records import StructureTrace
 from archcheck.verification import context_without_clock

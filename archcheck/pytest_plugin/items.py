@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -44,13 +45,14 @@ class CheckFailure(Exception):  # noqa: N818 - a verdict, not a fault
 class SpecModule(pytest.Module):
     """One spec file. A broken one becomes a single failing `spec` item, so that the others still run."""
 
-    # No Python module stands behind it, as with pytest's own doctest text files; being a Module makes a user's
-    # module-scoped fixtures work.
-    obj = None
+    # Being a Module makes a user's module-scoped fixtures work. An empty one stands behind it once it is collected:
+    # with None for all of them, pytest-randomly would shuffle the checks of all specs together.
+    obj: ModuleType | None = None
     _network: NetworkUnderTest | Mismatch | None = None
 
     def collect(self) -> Iterator[CheckItem]:
         """Collect the items of the file, in the order of the registry: the spec itself first."""
+        self.obj = ModuleType(self.nodeid)
         shown = path_from(self.path, self.config.invocation_params.dir)
         try:
             spec_file = read_spec(self.path, shown, self.config.rootpath)
@@ -127,7 +129,9 @@ class CheckItem(pytest.Function):
         if not isinstance(error, CheckFailure):
             return super().repr_failure(excinfo)
         self.loc = error.loc
-        text = excinfo.getrepr(style="value")
+        # Not a chain of exceptions, of which pytest-rich shows nothing but the lines of code.
+        text = excinfo.getrepr(style="native")
+        text.reprtraceback = excinfo.getrepr(style="value").reprtraceback
         crash = text.reprcrash
         if crash is not None:
             crash.path, crash.lineno, crash.message = error.loc.path, error.loc.line, error.summary

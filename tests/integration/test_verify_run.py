@@ -202,13 +202,22 @@ def test_a_users_autouse_fixtures_do_no_harm(project: Project) -> None:
         import pytest
 
         @pytest.fixture(autouse=True, scope="module")
-        def by_module(request): request.module
+        def by_module(request): assert request.module.__name__ == "specs/small.arch.yaml"
 
         @pytest.fixture(autouse=True)
         def by_function(request): request.node.name
         """,
     )
     project.run().assert_outcomes(passed=5)
+
+
+def test_each_spec_has_a_module_of_its_own_to_be_sorted_by(project: Project) -> None:
+    for name in ("a", "b"):
+        project.spec(name)
+    project.write("conftest.py", "def pytest_itemcollected(item): print('MODULE', item.module.__name__)\n")
+    lines = project.run("--collect-only", "-q", "-s").stdout.lines
+    names = [line.removeprefix("MODULE ") for line in lines if line.startswith("MODULE ")]
+    assert names == ["specs/a.arch.yaml"] * 5 + ["specs/b.arch.yaml"] * 5
 
 
 def test_a_recipe_is_held_against_torch_itself(project: Project) -> None:

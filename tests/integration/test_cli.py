@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
 
-from archcheck.cli.command_line import main
+from archcheck.cli.command_line import main, make_parser
+from archcheck.spec.input_option import parse_input_option
 from tests.integration.project import SMALL, Project
 
+COMMANDS = ("new", "show", "diff", "calibrate", "bench", "history", "schema")
 WRITTEN = """\
 build: ../nets.py:small
 args: {channels: 6}
@@ -345,3 +348,19 @@ def test_schema_is_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert schema["required"] == ["build"]
     assert schema["anyOf"] == [{"required": ["input"]}, {"required": ["inputs_from"]}]
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids="".join)
+def test_help_ends_with_examples_that_are_valid(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([*command, "--help"])
+    examples = capsys.readouterr().out.partition("\nexamples:\n")[2].splitlines()
+    assert examples
+    assert any(line.split()[: len(command) + 1] == ["archcheck", *command] for line in examples)
+    for line in examples:
+        program, *words = shlex.split(line.partition(" > ")[0])
+        assert program in ("archcheck", "pytest")
+        if program == "archcheck" and "--help" not in words:
+            options = make_parser().parse_args(words)
+            inputs = parse_input_option(options.input) if getattr(options, "input", None) else None
+            assert inputs is None or inputs

@@ -96,7 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--archcheck-against: expected a revision, such as main or HEAD^, found nothing")
     from archcheck.pytest_plugin.session import ArchcheckSession
 
-    session = ArchcheckSession(config, paths, chose_dist=config.stash.get(CHOSE_DIST, False))
+    session = ArchcheckSession(config, paths, chose_dist=config.stash.get(CHOSE_DIST, True))
     config.pluginmanager.register(session, SESSION)
 
 

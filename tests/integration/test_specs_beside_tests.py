@@ -60,6 +60,11 @@ def test_tests_and_specs_run_together(tested: Project) -> None:
         ("tox.ini", "[pytest]\narchcheck = specs\ntestpaths = tests\n"),
         ("setup.cfg", "[tool:pytest]\narchcheck = specs\ntestpaths = tests\n"),
         ("pyproject.toml", '[tool.pytest.ini_options]\narchcheck = "specs"\ntestpaths = ["tests"]\n'),
+        pytest.param(
+            "pyproject.toml",
+            '[tool.pytest]\narchcheck = ["specs"]\ntestpaths = ["tests"]\n',
+            marks=pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest reads it since 9.0"),
+        ),
         ("pytest.ini", "[pytest]\naddopts = --archcheck\ntestpaths = tests\n"),
         ("pytest.ini", "[pytest]\naddopts = --archcheck\n"),
         ("pytest.ini", "[pytest]\narchcheck = spec*\n"),

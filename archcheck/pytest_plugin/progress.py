@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -30,6 +31,24 @@ def showing(config: pytest.Config, label: str) -> Iterator[Watch | None]:
         yield line.update
     finally:
         line.clear()
+
+
+class ToldWarnings(logging.Handler):
+    """Writes what we warn of while a check runs, such as a slow source of inputs: nobody knows what it waits for."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        super().__init__(logging.WARNING)
+        self._config = config
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line around pytest's capturing; called in any thread."""
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        capture: Any = self._config.pluginmanager.get_plugin("capturemanager")
+        if reporter is None:
+            return
+        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+            reporter.ensure_newline()
+            reporter.write_line(f"archcheck: {record.getMessage()}")
 
 
 class _Line:

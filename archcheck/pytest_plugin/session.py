@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from collections.abc import Generator
 from functools import partial
@@ -16,7 +17,7 @@ from archcheck.errors import ArchcheckError
 from archcheck.findings import Change
 from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, SpecModule
 from archcheck.pytest_plugin.options import run_options
-from archcheck.pytest_plugin.progress import showing
+from archcheck.pytest_plugin.progress import ToldWarnings, showing
 from archcheck.pytest_plugin.spec_paths import SpecPaths
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.report.summary_tables import VERDICTS, Row, format_speeds, format_summary, format_trainings
@@ -35,6 +36,11 @@ class ArchcheckSession:
         config.stash[TRAINING_KEY] = TrainingSession(options, config.rootpath, partial(showing, config))
         config.stash[SPEED_KEY] = SpeedSession(options, config.rootpath, config.getoption("archcheck_against"))
         config.add_cleanup(config.stash[SPEED_KEY].close)
+        if not hasattr(config, "workerinput"):
+            warnings = logging.getLogger("archcheck")
+            told = ToldWarnings(config)
+            warnings.addHandler(told)
+            config.add_cleanup(partial(warnings.removeHandler, told))
         self._is_worker = hasattr(config, "workerinput")
         self._rows: dict[str, Row] = {}
         self._updates: dict[str, _Update] = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from archcheck.cli.command_line import main
+from archcheck.network import input_source
 from tests.integration.project import Project, messages
 
 NETS = """
@@ -122,6 +123,10 @@ def fails(sizes):
 
 def by_hash(sizes):
     return torch.full((sizes["B"], 6), float(hash("archcheck") % 1000))
+
+def slow(sizes):
+    time.sleep(0.3)
+    return torch.rand(sizes["B"], 6)
 
 def wants_more(sizes, folder):
     return None
@@ -307,6 +312,14 @@ def test_a_source_that_fails_is_told_at_its_line(nets: Project, source: str, mes
     assert source == "Log" or found[0][0].startswith("specs/made.arch.yaml:2: ")
     result.stdout.fnmatch_lines(["specs/sound.arch.yaml *"])
     assert not messages(result, "specs/sound.arch.yaml")
+
+
+def test_a_slow_source_is_told_on_the_terminal_while_it_runs(nets: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(input_source, "SLOW_SEC", 0.01)
+    nets.spec("made", "build: ../nets.py:Log\ninputs_from: ../nets.py:slow\noutput: [B, 3]\n")
+    result = nets.run("specs", "-k", "shapes")
+    result.stdout.fnmatch_lines(["archcheck: inputs_from ../nets.py:slow has taken 0 s so far; *"])
+    result.assert_outcomes(passed=1)
 
 
 def test_a_source_must_make_the_same_in_every_process(nets: Project, capsys: pytest.CaptureFixture[str]) -> None:

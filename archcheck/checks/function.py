@@ -59,8 +59,10 @@ class FunctionCheck(Check):
         return Recording({"function": "\n" + format_function(recorded.section)}, recorded.notes)
 
 
-def record_function(spec_file: SpecFile, network: NetworkUnderTest, depth: int | None = None) -> RecordedSection:
-    """Record the function of a network as it is, with the layers of the first `depth` levels.
+def record_function(
+    spec_file: SpecFile, network: NetworkUnderTest, depth: int | None = None, *, with_health: bool = False
+) -> RecordedSection:
+    """Record the function of a network as it is, with the layers of the first `depth` levels, and its health if asked.
 
     Raises:
         NotMeasured: the network can't be run such that it gives the same numbers twice.
@@ -71,7 +73,7 @@ def record_function(spec_file: SpecFile, network: NetworkUnderTest, depth: int |
     died = network.trace.died
     if died is not None:
         raise NotMeasured(f"no function can be recorded: the forward stopped at {describe_crash(died[1])}")
-    return record_section(spec_file, network.make, network.trace, depth)
+    return record_section(spec_file, network.make, network.trace, depth, with_health=with_health)
 
 
 def _with_cause(difference: FunctionDifference, context: CheckContext) -> Mismatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from archcheck.text.words import close_names, listed
 from archcheck.text.yaml_flow import format_flow
 
 _SHOWN = 4
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")  # of a block, as in blocks.0.norm
 
 
 def check_health(spec_file: SpecFile, record: HealthRecord, modules: Collection[str]) -> list[Mismatch]:
@@ -175,7 +177,36 @@ def _exact_patterns(names: Sequence[str], others: Sequence[str]) -> list[str]:
         pattern = f"{format_layer_key(free)}.**" if free is not None and many else format_layer_key(name)
         if pattern not in patterns:
             patterns.append(pattern)
-    return patterns
+    return _with_globs(patterns, others)
+
+
+def _with_globs(patterns: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return patterns with one in the place of those that only differ in a number, where it excuses no other name."""
+    alike: dict[str, list[str]] = {}
+    for pattern in patterns:
+        alike.setdefault(_NUMBER.sub("*", pattern), []).append(pattern)
+    return [
+        one
+        for glob, same in alike.items()
+        for one in ([glob] if len(same) > 1 and not any(_is_allowed(other, [glob]) for other in others) else same)
+    ]
+
+
+def excuses(record: HealthRecord) -> dict[str, list[str]]:
+    """Return the exceptions that allow what was found and nothing else, by their keys in a spec's `health`.
+
+    What no exception speaks of (an input that is written to, a gradient that isn't finite) isn't among them.
+    """
+    mixing = [] if record.mixing is None else [record.mixing]
+    told = [f"{name}.**" if name else "**" for name in mixing]
+    updated = [name for name in record.updated if not _is_allowed(name, told)]
+    found = {
+        "allow_unused": _exact_patterns(record.no_gradient, record.gradients),
+        "allow_random": [format_layer_key(module) or "**" for module in record.draws],
+        "allow_batch_dependent": [format_layer_key(module) or "**" for module in mixing],
+        "allow_updates": [format_layer_key(name) for name in updated],
+    }
+    return {key: patterns for key, patterns in found.items() if patterns}
 
 
 def _named(module: str) -> str:

@@ -1,5 +1,6 @@
 """The `archcheck` command: `command_line` has the parser and runs a command.
 
-`networks` builds what a command looks at; `new`, `show`, `diff`, `calibrate`, `bench`, `history` and `schema` are the
-commands.
+`networks` builds what a command looks at, and `assumed_inputs` finds out what goes in. `new_spec` writes the text of a
+spec, `spec_names` its name, and `manifest` does so for a list of networks. `new`, `show`, `diff`, `calibrate`, `bench`,
+`history` and `schema` are the commands.
 """

@@ -15,7 +15,7 @@ from archcheck.errors import ArchcheckError
 
 COMMANDS = (new, show, diff, calibrate, bench, history, schema)
 EXAMPLES = """\
-archcheck new nets.py:LeNet --input B,1,28,28 --output specs/
+archcheck new nets.py:LeNet --output specs/
 pytest --archcheck
 archcheck new --help
 """

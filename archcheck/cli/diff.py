@@ -44,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
     refuse_build_options(options, [options.left, options.right])
     specs = [name for name in (options.left, options.right) if is_spec(name)]
     like = read_spec(Path(specs[0]), rootdir=Path.cwd()) if specs else None
-    left, right = (load_network(name, options, like) for name in (options.left, options.right))
+    left = load_network(options.left, options, like)
+    right = load_network(options.right, options, like or left.spec_file)
     text, differs = format_comparison(left.trace, right.trace, (left.label, right.label))
     print(text)
     if options.function:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from archcheck.checks.network_under_test import NetworkUnderTest, build_and_trace
-from archcheck.errors import ArchcheckError, SpecError, UsageError
+from archcheck.cli.assumed_inputs import ask_for_input, assume_input
+from archcheck.errors import ArchcheckError, BuildError, SpecError, UsageError
 from archcheck.findings import Mismatch
 from archcheck.spec.file_names import SUFFIX
-from archcheck.spec.input_option import parse_input_option
+from archcheck.spec.input_option import parse_input_option, parse_size_option
 from archcheck.spec.spec_file import SpecFile, parse_spec, read_spec
 from archcheck.spec.target import parse_target
 from archcheck.structure.records import StructureTrace
@@ -39,8 +40,8 @@ class Network:
         return self.built.trace
 
 
-def add_build_options(command: argparse.ArgumentParser) -> None:
-    """Add the options that say how a build target is built and what goes in."""
+def add_build_options(command: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add the options that say how a build target is built and what goes in; in several ways, where that is asked."""
     command.add_argument(
         "--input",
         action="append",
@@ -57,7 +58,11 @@ def add_build_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--size", action="append", default=[], metavar="NAME=N,N", help="values of a free dimension: H=224,96"
     )
-    command.add_argument("--args", default="{}", metavar="JSON", help="keyword arguments of the target, as a JSON map")
+    args = "keyword arguments of the target, as a JSON map"
+    if several:
+        command.add_argument("--args", action="append", metavar="JSON", help=f"{args}; repeat for more specs")
+    else:
+        command.add_argument("--args", default="{}", metavar="JSON", help=args)
 
 
 def add_depth_option(command: argparse.ArgumentParser) -> None:
@@ -74,30 +79,54 @@ def _depth(text: str) -> int:
 def make_head(target: str, options: argparse.Namespace, folder: Path, like: SpecFile | None = None) -> dict[str, str]:
     """Return the first keys of a spec for a target, as text by key; file targets count from the spec's folder.
 
-    Without `--input` the target takes the inputs and sizes of `like`.
+    Without `--input` the target takes the inputs and sizes of `like`, or what is found out from the network itself.
     """
+    args, build = json_map(options.args), seen_from(target, folder)
     inputs: dict[str, Any] = {}
-    sizes = {"sizes": dict(map(_parse_size, options.size))}
+    sizes = {"sizes": dict(map(parse_size_option, options.size))}
     if options.inputs_from and options.input:
         raise UsageError("--inputs-from makes what goes in, as --input says: leave out one of the two")
     if options.inputs_from:
-        inputs = {"inputs_from": parse_target(options.inputs_from).seen_from(folder.resolve(), Path.cwd()), **sizes}
+        inputs = {"inputs_from": seen_from(options.inputs_from, folder), **sizes}
     elif options.input:
         inputs = {"input": parse_input_option(options.input), **sizes}
     elif like is not None:
         inputs = {key: like.document.value.get(key) for key in ("input", "inputs_from", "train_input", "sizes")}
     else:
-        raise UsageError(f'{target}: what goes in? Give its shape: --input "B,3,224,224"')
+        inputs = assumed_inputs(target, build, args, folder, ask=getattr(options, "interactive", False))
     if options.train_input:
         inputs["train_input"] = parse_input_option(options.train_input)
-    values = {"args": _json_map(options.args), **inputs}
-    build = parse_target(target).seen_from(folder.resolve(), Path.cwd())
+    return head_of(build, {"args": args, **inputs})
+
+
+def head_of(build: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the first keys of a spec as text by key; `values` are those besides `build`."""
     # No sizes or arguments need no line; an input without dimensions is one all the same.
     written = {key: format_flow(value) for key, value in values.items() if value or (key == "input" and value == [])}
     return {"build": build, **written}
 
 
-def _json_map(text: str) -> dict[str, Any]:
+def assumed_inputs(
+    target: str, build: str, args: Mapping[str, Any], folder: Path, *, ask: bool = False
+) -> dict[str, Any]:
+    """Return the inputs and sizes that were found out, and say so, or ask. Raises UsageError where there are none."""
+    try:
+        if ask:
+            return ask_for_input(target, build, args, folder)
+        found = assume_input(target, build, args, folder)
+    except BuildError as error:
+        raise _build_usage_error(target, str(error), f" (raised {error.where})" if error.where else "") from None
+    say(f"{target}: assumed {found.options} from {found.source}")
+    return {"input": found.value, "sizes": found.sizes}
+
+
+def seen_from(target: str, folder: Path) -> str:
+    """Return a target as a spec in a folder names it."""
+    return parse_target(target).seen_from(folder.resolve(), Path.cwd())
+
+
+def json_map(text: str) -> dict[str, Any]:
+    """Return the map that an `--args` option holds. Raises UsageError for what is none."""
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -107,23 +136,18 @@ def _json_map(text: str) -> dict[str, Any]:
     return value
 
 
-def _parse_size(text: str) -> tuple[str, list[int]]:
-    match = re.fullmatch(r"(\w+)=(\d+(?:,\d+)*)", text.replace(" ", ""))
-    if match is None:
-        raise UsageError(f"--size {text!r}: expected NAME=N,N, such as H=224,96")
-    return match[1], [int(size) for size in match[2].split(",")]
-
-
 def measure_network(spec_file: SpecFile, label: str) -> Network:
     """Build and trace the network of a spec. Raises UsageError where it can't be built."""
     with contextlib.redirect_stdout(sys.stderr):  # what a network prints is no part of what we print
         built = build_and_trace(spec_file, Path.cwd())
     if isinstance(built, Mismatch):
-        notes = "".join(f" ({label} {text})" for label, text in built.notes)
-        problem = built.problem
-        about = problem if problem.startswith(label) else f"{label}: {problem}"
-        raise UsageError(f"{about}{notes}")
+        raise _build_usage_error(label, built.problem, "".join(f" ({name} {text})" for name, text in built.notes))
     return Network(label, spec_file, built)
+
+
+def _build_usage_error(label: str, problem: str, notes: str) -> UsageError:
+    about = problem if problem.startswith(label) else f"{label}: {problem}"
+    return UsageError(f"{about}{notes}")
 
 
 def spec_from_head(head: Mapping[str, str], label: str, folder: Path) -> SpecFile:

@@ -22,7 +22,7 @@ from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.health_probe import make_health_probe
 from archcheck.function.made_inputs import check_of_inputs, require_same_elsewhere
 from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, needed_bytes, plans
-from archcheck.function.records import FunctionRecord
+from archcheck.function.records import FunctionRecord, HealthRecord
 from archcheck.function.section import PLANNED_KEYS, function_section, listed_names
 from archcheck.network.build import prepare_network
 from archcheck.spec.dims import BATCH
@@ -47,10 +47,11 @@ from archcheck.system.memory import available_bytes
 
 
 class RecordedSection(NamedTuple):
-    """A `function` section as a plain value, and notes on it for its author."""
+    """A `function` section as a plain value, notes on it for its author, and the network's health if asked for."""
 
     section: dict[str, Any]
     notes: tuple[str, ...] = ()
+    health: HealthRecord | None = None
 
 
 def network_factory(spec_file: SpecFile, rootdir: Path | None, model: nn.Module | None = None) -> NetworkFactory:
@@ -184,7 +185,12 @@ def _require_memory(needed: int) -> None:
 
 
 def record_section(
-    spec_file: SpecFile, build: NetworkFactory, trace: StructureTrace, depth: int | None = None
+    spec_file: SpecFile,
+    build: NetworkFactory,
+    trace: StructureTrace,
+    depth: int | None = None,
+    *,
+    with_health: bool = False,
 ) -> RecordedSection:
     """Record a `function` section for the network as it is.
 
@@ -194,7 +200,7 @@ def record_section(
         NotMeasured: the network can't be run such that it gives the same numbers twice.
     """
     crashes: list[Crash] = []
-    plan, config, record = _run_as_planned(spec_file, build, trace, crashes=crashes)
+    plan, config, record = _run_as_planned(spec_file, build, trace, with_health=with_health, crashes=crashes)
     try:
         _require_sound(record)
     except NotMeasured as error:
@@ -205,7 +211,7 @@ def record_section(
     _require_repeatable(build, config, record)
     names = listed_names(spec_file, trace, depth if depth is not None else default_depth(trace))
     notes = _notes(spec_file.spec, plan, crashes[0] if crashes else None, record.opaque)
-    return RecordedSection(function_section(record, plan, names), tuple(notes))
+    return RecordedSection(function_section(record, plan, names), tuple(notes), record.health)
 
 
 def _notes(spec: Spec, plan: Mapping[str, Any], crash: Crash | None, opaque: Sequence[str]) -> Iterator[str]:

@@ -34,7 +34,7 @@ class Document:
     @property
     def _root(self) -> Node:
         if self._positions is None:
-            _, self._positions = DocumentBuilder(self.text).build()
+            _, self._positions = DocumentBuilder(self.text, type(self.value)).build()
         return self._positions
 
     def release(self) -> None:
@@ -92,18 +92,18 @@ def read_document(path: Path, shown: str) -> Document:
     Raises:
         SpecError: the file can't be read, is no UTF-8, or is anything that `parse_document` refuses.
     """
-    return parse_document(_read_text(path, shown), shown)
+    return parse_document(read_text(path, shown), shown)
 
 
-def parse_document(text: str, path: str) -> Document:
-    """Parse the text of a file that holds one mapping; `path` is what messages call it.
+def parse_document(text: str, path: str, *, top: type[dict[str, Any]] | type[list[Any]] = dict) -> Document:
+    """Parse the text of a file that holds one mapping, or one list; `path` is what messages call it.
 
     Raises:
         SpecError: the text is no YAML, or YAML that a spec may not use; all problems found, in file order.
     """
     if len(text) > MAX_BYTES:
         raise _whole_file_error(path, f"too large: a spec has at most {MAX_BYTES:,} bytes")
-    builder = DocumentBuilder(text)
+    builder = DocumentBuilder(text, top)
     value, node = builder.build()
     document = Document(path, text, value, node)
     if builder.problems:
@@ -115,7 +115,8 @@ def parse_document(text: str, path: str) -> Document:
 # ---------------------------------------------------------------------------------------------- reading the file
 
 
-def _read_text(path: Path, shown: str) -> str:
+def read_text(path: Path, shown: str) -> str:
+    """Return the text of a file; `shown` is how messages call it. Raises SpecError where it can't be read."""
     try:
         if path.exists() and not path.is_file():
             raise _whole_file_error(shown, "a directory, expected a file" if path.is_dir() else "not a regular file")

@@ -28,6 +28,7 @@ from archcheck.text.yaml_scalars import resolve_scalar
 MAX_DEPTH = 64
 MAX_VALUES = 100_000  # with every alias written out
 EMPTY = "empty: expected a mapping with at least `build` and `input`"
+EMPTY_LIST = "empty: expected a list of maps, each with `name` and `build`"
 
 _REST_OF_LINE = re.compile(r"[^\r\n]*")
 
@@ -49,7 +50,8 @@ class _Anchor:
 class DocumentBuilder:
     """Builds the values and nodes of one text from its events; `problems` are (offset, message)."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, top: type = dict) -> None:
+        self._top = top
         self.problems: list[tuple[int, str]] = []
         self._text = text
         self._lines = Lines(text)
@@ -82,13 +84,14 @@ class DocumentBuilder:
     def _document(self) -> tuple[Any, Node]:
         self._next()  # the stream's start
         if type(self._next()).__name__ != "DocumentStartEvent":
-            self._stop(0, EMPTY)
+            self._stop(0, EMPTY if self._top is dict else EMPTY_LIST)
         first: Any = self._next()
         value, node = self._value(first, 1)
         if value is None and not isinstance(node, SharedNode) and start_of(node) == end_of(node):
-            self._stop(0, EMPTY)
-        if not isinstance(value, dict):
-            self._report(first.start_mark.index, f"expected a mapping at the top, found {_kind(value)}")
+            self._stop(0, EMPTY if self._top is dict else EMPTY_LIST)
+        if not isinstance(value, self._top):
+            expected = "a mapping" if self._top is dict else "a list"
+            self._report(first.start_mark.index, f"expected {expected} at the top, found {_kind(value)}")
         self._next()  # the document's end
         following = self._next()
         if type(following).__name__ == "DocumentStartEvent":
@@ -254,8 +257,8 @@ _KEY_KINDS = {"AliasEvent": "an alias", "MappingStartEvent": "a mapping", "Seque
 
 
 def _kind(value: object) -> str:
-    if isinstance(value, list):
-        return "a list"
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "a mapping"
     if value is None:
         return "nothing"
     return f"{'text' if isinstance(value, str) else 'the value'} {quoted(str(value))}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic_core import PydanticCustomError
@@ -12,6 +12,7 @@ from archcheck.errors import SpecError, UsageError
 from archcheck.spec.document import parse_document
 from archcheck.spec.inputs import InputTree, parse_input
 from archcheck.text.words import quoted
+from archcheck.text.yaml_flow import format_flow
 from archcheck.text.yaml_scalars import resolve_scalar
 
 _BOUND = r"[\w.+*/()-]+?"
@@ -57,6 +58,38 @@ def parse_input_option(texts: Sequence[str]) -> Any:
     if len(values) == 1 and _is_tensor(values[0][1]):
         return values[0][1]
     return [value for _, value in values]
+
+
+def format_input_options(value: Any, sizes: Mapping[str, Sequence[int]] | None = None) -> str:
+    """Return the `--input` and `--size` options that stand for values of a spec's `input` and `sizes`."""
+    if _is_tensor(value):
+        texts = [_format_argument(value)]
+    elif isinstance(value, dict):
+        texts = [f"{name}={_format_argument(item)}" for name, item in value.items()]
+    else:
+        texts = [_format_argument(item) for item in value]
+    options = [f"--input {_shell_quoted(text)}" for text in texts]
+    return " ".join([*options, *(f"--size {name}={','.join(map(str, each))}" for name, each in (sizes or {}).items())])
+
+
+def _format_argument(value: Any) -> str:
+    """Return one argument as an option has it: sizes with a dtype or bound, YAML for anything else."""
+    if isinstance(value, list) and value and _is_tensor(value):
+        return ",".join(map(str, value))
+    if not isinstance(value, dict) or "shape" not in value:
+        return format_flow(value)
+    rest = {key: bound for key, bound in value.items() if key not in ("shape", "dtype")}
+    signs = [f"{sign}{rest[key]}" for sign, key in _SIGNS.items() if key in rest]
+    if "between" in rest:
+        signs.append(f"[{rest['between'][0]}..{rest['between'][1]}]")
+    if len(signs) < len(rest) or len(signs) > 1:
+        return format_flow(value)
+    dtype = f":{value['dtype']}" if "dtype" in value else ""
+    return f"{','.join(map(str, value['shape']))}{dtype}{''.join(signs)}"
+
+
+def _shell_quoted(text: str) -> str:
+    return f'"{text}"' if '"' not in text else f"'{text}'"
 
 
 def _is_tensor(value: Any) -> bool:
@@ -107,3 +140,15 @@ def _parse_shape(match: re.Match[str]) -> Any:
     if match["sign"]:
         value[_SIGNS[match["sign"]]] = resolve_scalar(match["bound"])
     return value if len(value) > 1 else shape
+
+
+def parse_size_option(text: str) -> tuple[str, list[int]]:
+    """Return the name and the values of a free dimension that a `--size` option gives.
+
+    Raises:
+        UsageError: the text can't be understood.
+    """
+    match = re.fullmatch(r"(\w+)=(\d+(?:,\d+)*)", text.replace(" ", ""))
+    if match is None:
+        raise UsageError(f"--size {text!r}: expected NAME=N,N, such as H=224,96")
+    return match[1], [int(size) for size in match[2].split(",")]

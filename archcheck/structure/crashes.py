@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from archcheck.findings import Keys, Mismatch
 from archcheck.spec.layer_keys import parse_layer_key
@@ -33,15 +34,32 @@ _SHAPE_ERRORS = [
 ]
 
 
-def explain(text: str) -> str:
-    """Reword torch's most common shape errors in terms of a layer: what comes in and what it was made for."""
+class SizeMismatch(NamedTuple):
+    """What came into a layer and what it was made for; `span` is where the error's text says so."""
+
+    actual: int
+    expected: int
+    what: str
+    span: tuple[int, int]
+
+
+def find_size_mismatch(text: str) -> SizeMismatch | None:
+    """Return the sizes that one of torch's most common shape errors tells, None where it's another error."""
     for pattern, what in _SHAPE_ERRORS:
         match = pattern.search(text)
         if match:
             groups = match.groupdict() or {"actual": match[1], "expected": match[2]}
-            reworded = f"{groups['actual']} {what} in, {groups['expected']} expected"
-            return text[: match.start()] + reworded + text[match.end() :]
-    return text
+            return SizeMismatch(int(groups["actual"]), int(groups["expected"]), what, match.span())
+    return None
+
+
+def explain(text: str) -> str:
+    """Reword torch's most common shape errors in terms of a layer: what comes in and what it was made for."""
+    found = find_size_mismatch(text)
+    if found is None:
+        return text
+    start, end = found.span
+    return f"{text[:start]}{found.actual} {found.what} in, {found.expected} expected{text[end:]}"
 
 
 def describe_stop(trace: StructureTrace) -> str | None:

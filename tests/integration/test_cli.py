@@ -15,6 +15,7 @@ from tests.integration.project import SMALL, Project
 
 COMMANDS = ("new", "show", "diff", "calibrate", "bench", "history", "schema")
 WRITTEN = """\
+name: small-channels_6
 build: ../nets.py:small
 args: {channels: 6}
 input: [B, 1, 28, 28]
@@ -34,10 +35,9 @@ macs: 129_360
 def test_new_writes_a_spec_that_reads_well_and_passes(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     args = ["new", "nets.py:small", "--input", "B,1,28,28", "--args", '{"channels": 6}', "--output", "specs/"]
     assert main(args) == 0
-    assert (project.path / "specs" / "small.arch.yaml").read_text().startswith(f"{WRITTEN}\nfunction:  # ")
-    assert capsys.readouterr().out == (
-        "specs/small.arch.yaml: written; verify it: pytest --archcheck specs/small.arch.yaml\n"
-    )
+    path = "specs/small-channels_6.arch.yaml"
+    assert (project.path / path).read_text().startswith(f"{WRITTEN}\nfunction:  # ")
+    assert capsys.readouterr().out == f"{path}: written; verify it: pytest --archcheck {path}\n"
     assert project.run().ret == 0
 
 
@@ -230,13 +230,13 @@ def test_new_keeps_to_the_depth_asked_for(project: Project, capsys: pytest.Captu
 def test_new_refuses_a_network_whose_forward_stops(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "nets:small", "--input", "B,1,20,20"]) == 2
     error = capsys.readouterr().err
-    assert "nets:small: nothing to record: the forward stopped at fc: 600 features in, 1176 expected" in error
+    told = "nets:small: nothing to record: the forward stopped at fc: Linear takes 1176 features, got 600"
+    assert f'{told}: --input "B,1,28,28"' in error
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["new", "nets:small"], 'nets:small: what goes in? Give its shape: --input "B,3,224,224"'),
         (["new", "nets:small", "--input", "B,1,28,28", "--args", "{"], "--args: not valid JSON"),
         (["new", "nets:small", "--input", "B,1,28,28", "--args", "[1]"], "--args: expected a JSON map"),
         (["new", "nets:small", "--input", "B,1,28,28", "--args", '{"size": 1}'], "accepts no argument 'size'"),
@@ -247,7 +247,7 @@ def test_new_refuses_a_network_whose_forward_stops(project: Project, capsys: pyt
         (["show", "nowhere.arch.yaml"], "nowhere.arch.yaml"),
         (["show", "a.arch.yaml", "--input", "B,1"], "a spec has its own input, sizes and args"),
         (["new", "nets:small", "--input", "B,1,28,28", "--output", "a.yaml"], "a spec's name ends in .arch.yaml"),
-        (["diff", "nets:small", "nets:small"], "what goes in?"),
+        (["new", "nets:smoll*"], "nets:smoll*: no network of that name; did you mean"),
     ],
 )
 def test_mistakes_are_told_in_a_line(

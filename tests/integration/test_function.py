@@ -221,7 +221,7 @@ def test_chance_that_is_not_torchs_is_told_of_and_not_recorded(
         "archcheck: nets:net: no function is recorded: two runs under the same weights differ, first at output: "
         "something is left to chance there"
     ) in capsys.readouterr().err
-    assert "function" not in path.read_text()
+    assert "\nfunction:" not in path.read_text()
 
 
 def test_a_quantized_network_is_told_of_and_not_recorded(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,7 +235,7 @@ def test_a_quantized_network_is_told_of_and_not_recorded(project: Project, capsy
         "archcheck: nets:net: no function is recorded: 0._packed_params keeps its weights in _packed_params, "
         "which can't be filled"
     ) in capsys.readouterr().err
-    assert "function" not in path.read_text()
+    assert "\nfunction:" not in path.read_text()
 
 
 def test_a_network_that_only_runs_in_eval_mode_is_recorded_without_train_mode(project: Project) -> None:
@@ -377,6 +377,6 @@ def test_what_could_not_be_measured_is_not_ok(project: Project) -> None:
     path = starved(project)
     result = archcheck.verify(path)
     assert not result.ok
-    assert "function" not in result.outcomes
+    assert "\nfunction:" not in result.outcomes
     assert "the function needs about" in result.unmeasured["function"]
     assert "function not measured (the function needs about" in str(result)

@@ -56,6 +56,11 @@ def needs_values(error: BaseException) -> bool:
     return any(isinstance(e, NotImplementedError) or _VALUES.search(str(e)) for e in chain(error))
 
 
+def tells_of_values(message: str) -> bool:
+    """Whether an error's type and message, as a crash has them, blame the meta device."""
+    return message.startswith("NotImplementedError") or _VALUES.search(message) is not None
+
+
 def may_be_caused_by_meta(error: BaseException) -> bool:
     """Whether a constructor may have failed for the meta device: torch itself raised, or it reads like that."""
     return needs_values(error) or any(_raised_by_torch(e) for e in chain(error))

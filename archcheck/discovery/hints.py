@@ -1,0 +1,106 @@
+"""Sizes that names tell: the arguments of a network's constructor, its attributes, its configuration."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from torch import nn
+
+_IMAGE: Final = ("image_size", "img_size", "input_size", "input_resolution", "resolution", "sample_size", "im_size")
+_LENGTH: Final = (
+    "max_position_embeddings", "n_positions", "max_seq_len", "max_seq_length", "max_len", "max_length", "seq_len",
+    "seq_length", "sequence_length", "context_length", "context_len", "block_size", "window_size", "input_len",
+    "n_ctx", "max_target_positions", "num_timesteps",
+)  # fmt: skip
+_CHANNELS: Final = ("in_channels", "in_chans", "num_channels", "input_channels", "n_channels", "in_ch", "channels")
+_FEATURES: Final = (
+    "input_dim", "in_dim", "in_features", "input_size", "n_features", "num_features", "feature_size",
+    "state_dim", "obs_dim"
+)  # fmt: skip
+_LATENT: Final = ("latent_dim", "z_dim", "latent_size", "noise_dim", "nz", "z_size", "zdim", "latent_channels", "dim_z")
+_CLASSES: Final = (
+    "num_classes",
+    "n_classes",
+    "class_size",
+    "num_labels",
+    "classes",
+    "n_class",
+    "num_class_embeds",
+    "y_dim",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Numbers by the names that a network's author gave them."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def images(self) -> list[tuple[int, ...]]:
+        """Return the sizes of images, height and width or one for both (as `(32, 32)`), or of volumes."""
+        found = (_sides(self.values.get(name)) for name in _IMAGE)
+        return list(dict.fromkeys(sides for sides in found if sides))
+
+    def lengths(self) -> list[int]:
+        """Return the lengths of sequences that names speak of; some are the longest, and some the only one."""
+        return self._numbers(_LENGTH)
+
+    def channels(self) -> list[int]:
+        """Return the channels of images."""
+        return self._numbers(_CHANNELS)
+
+    def features(self) -> list[int]:
+        """Return the numbers of features of an example."""
+        return self._numbers(_FEATURES)
+
+    def latents(self) -> list[int]:
+        """Return the sizes of a noise that something is made of."""
+        return self._numbers(_LATENT)
+
+    def classes(self) -> list[int]:
+        """Return the numbers of classes."""
+        return self._numbers(_CLASSES)
+
+    def smaller_than(self, number: int) -> list[int]:
+        """Return all numbers that may be a part of another one."""
+        numbers = (value for value in self.values.values() if type(value) is int and 1 < value < number)
+        return list(dict.fromkeys(numbers))
+
+    def of(self, argument: str) -> list[int]:
+        """Return the sizes that are called after an argument: state_dim, n_state, num_actions."""
+        word = argument.lower().rstrip("s")
+        names = [f"{word}{end}" for end in ("_dim", "_size", "_features", "_channels", "s", "_dims")]
+        return self._numbers(
+            [*names, f"n_{word}", f"num_{word}", f"dim_{word}", f"n_{word}s", f"num_{word}s", f"{word[0]}_dim"]
+        )
+
+    def _numbers(self, names: Iterable[str]) -> list[int]:
+        found = (self.values.get(name) for name in names)
+        return list(dict.fromkeys(number for number in found if type(number) is int and 0 < number < 1_000_000))
+
+
+def _sides(value: Any) -> tuple[int, ...]:
+    """Return height and width of an image by a number, a pair, or channels and a pair; nothing for anything else."""
+    if type(value) is int:
+        return (value, value) if 4 <= value <= 2048 else ()
+    if not isinstance(value, (list, tuple)) or not all(type(side) is int and 0 < side <= 2048 for side in value):
+        return ()
+    return tuple(value[-2:]) if len(value) in (2, 3) else ()
+
+
+def collect_hints(model: nn.Module, arguments: Mapping[str, Any]) -> Hints:
+    """Return what a network's constructor was given, or takes by default, and the plain attributes that it keeps."""
+    attributes = {name: value for name, value in vars(model).items() if not name.startswith("_")}
+    return Hints({**attributes, **arguments})
+
+
+def constructor_arguments(function: Callable[..., Any], args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that a target is built with: those given, and the defaults of the others."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return dict(args)
+    return {p.name: p.default for p in parameters if p.default is not p.empty} | dict(args)

@@ -1,0 +1,256 @@
+"""Inputs to try, the likeliest first: templates of what layers take, at the sizes that such networks have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, Final
+
+from torch import nn
+
+from archcheck.discovery.arguments import Argument
+from archcheck.discovery.hints import Hints
+from archcheck.discovery.layers import DEPTH, LENGTH, SIDE, Intake, Template
+
+_GRAY: Final = (28, 32, 64, 128, 224, 256, 96, 48, 100, 16)
+_COLOUR: Final = (32, 64, 128, 224, 256, 96, 227, 299, 384, 512, 48, 84, 28, 112, 160, 40)
+_FEATURE_MAPS: Final = (32, 64, 16, 8, 28, 56, 14, 128)
+_FRAMES: Final = (84, 64, 96, 32, 128, 28)
+_LENGTHS: Final = (16, 32, 64, 128, 10, 20, 50, 100, 256, 512, 1000, 1024, 2048, 4096, 8000, 16000)
+_VOLUME: Final = (32, 64, 96, 128, 16)
+_DEPTHS: Final = (16, 8, 4, 32)
+_SIZES: Final[Mapping[str, list[int]]] = {"N": [6, 9], "E": [12, 20]}  # of a graph: nodes and edges
+_OF_A_GRAPH: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
+    "edges": [({"shape": [2, "E"], "dtype": "int64", "below": "N"}, "E")],
+    "group": [({"shape": ["N"], "dtype": "int64", "below": 2}, "N")],
+    "adjacency": [(["N", "N"], "N"), (["B", 8, 8], "")],
+}
+_MAX_INTAKES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One argument's value to try. sizes: of free dimensions other than the batch. cost: how unlikely it is."""
+
+    value: Any
+    source: str
+    sizes: Mapping[str, list[int]] = field(default_factory=dict)
+    cost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What proposals are made from: all arguments, what the layers take in order, the modules, what names tell."""
+
+    arguments: Sequence[Argument]
+    layers: Sequence[Intake]
+    modules: Mapping[str, nn.Module]
+    hints: Hints
+
+    @property
+    def is_graph(self) -> bool:
+        """Return whether the examples are the nodes of a graph."""
+        return any(argument.kind in ("edges", "adjacency") for argument in self.arguments)
+
+
+def proposals_for(argument: Argument, around: Surroundings) -> list[Proposal]:
+    """Return values of one argument, the likeliest first."""
+    unique: dict[str, Proposal] = {}
+    by_layers = list(_by_layers(argument, around))
+    if len(around.arguments) > 1:  # one of each first, as combinations are many
+        by_layers.sort(key=lambda proposal: proposal.cost)
+    for proposal in [*_special(argument, around), *by_layers, *_guesses(around.hints)]:
+        unique.setdefault(repr((proposal.value, proposal.sizes)), proposal)
+    return list(unique.values())
+
+
+def _by_layers(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
+    """Yield what the first layers take, those first that are called as the argument is."""
+    if argument.kind == "data" and around.arguments[0] is not argument:
+        yield Proposal(None, "")  # stands for what the first argument is
+    for place, layer in enumerate(_likely_layers(argument, around)):
+        if around.is_graph and argument.kind == "data":
+            yield Proposal(["N", layer.size], layer.source, {"N": _SIZES["N"]})
+        if len(around.arguments) > 1 and "Linear" in layer.layer and argument.kind in ("data", "latent"):
+            for part in around.hints.smaller_than(layer.size):  # put beside another argument
+                yield Proposal(["B", layer.size - part], layer.source)
+        for rank, template in enumerate(layer.templates):
+            values = at_sizes(template, around.modules.get(layer.name), around.hints)
+            yield from (Proposal(value, layer.source, cost=2 * (place + rank) + i) for i, value in enumerate(values))
+
+
+def _likely_layers(argument: Argument, around: Surroundings) -> list[Intake]:
+    """Return the first layers that differ in what they take, those likelier to take an argument first."""
+    distinct = {(layer.layer, layer.size): layer for layer in reversed(around.layers)}
+    ordered = [layer for layer in around.layers if distinct[layer.layer, layer.size] is layer][:_MAX_INTAKES]
+    if argument.kind == "latent":
+        ordered = [layer for layer in ordered if "Embedding" not in layer.layer]
+    if argument.kind in ("tokens", "entity"):
+        ordered.sort(key=lambda layer: "Embedding" not in layer.layer)
+    ordered.sort(key=lambda layer: re.search("pos|type|segment|seg_", layer.name) is not None)
+    others = [one for one in around.arguments if one is not argument]
+    ordered.sort(key=lambda layer: any(_is_named_alike(one, layer.name) for one in others))
+    ordered.sort(key=lambda layer: not _is_named_alike(argument, layer.name))
+    return ordered
+
+
+def _is_named_alike(argument: Argument, layer: str) -> bool:
+    words = [argument.kind, *argument.name.lower().rstrip("s").split("_")]
+    return any(len(word) > 2 and word in layer.lower() for word in words)
+
+
+def at_sizes(template: Template, module: nn.Module | None, hints: Hints) -> Iterator[Any]:
+    """Yield a template at every size that it may have, the likeliest first."""
+    shape: list[int | str] = template["shape"] if isinstance(template, dict) else template
+    choices: list[dict[str, Any]] = [{}]
+    if SIDE in shape and DEPTH in shape:
+        choices = [{SIDE: (side, side), DEPTH: depth} for side, depth in product((64, 112, 224, 32), _DEPTHS)]
+    elif SIDE in shape and LENGTH in shape:
+        choices = [{SIDE: sides, LENGTH: 4} for sides in _sides(shape, module, hints)]
+    elif SIDE in shape:
+        choices = [{SIDE: sides} for sides in _sides(shape, module, hints)]
+    elif LENGTH in shape:
+        choices = [{LENGTH: length} for length in _lengths(hints)]
+    for choice in choices:
+        filled = _filled(shape, choice)
+        yield {**template, "shape": filled} if isinstance(template, dict) else filled
+
+
+def _filled(shape: Sequence[int | str], choice: Mapping[str, Any]) -> list[int | str]:
+    sides = iter((*choice.get(SIDE, ()),) * 2)
+    return [next(sides) if dim == SIDE else choice.get(str(dim), dim) for dim in shape]
+
+
+def _sides(shape: Sequence[int | str], module: nn.Module | None, hints: Hints) -> list[tuple[int, ...]]:
+    """Return heights and widths of images, those that names tell first."""
+    if shape.count(SIDE) == 3:
+        return [(side, side, side) for side in dict.fromkeys([*(s[0] for s in hints.images()), *_VOLUME])]
+    channels = next((dim for dim in shape if isinstance(dim, int)), 1)
+    usual = _GRAY if channels == 1 else _COLOUR if channels == 3 else _FRAMES if channels == 4 else _FEATURE_MAPS
+    if _has_wide_stem(module):
+        usual = (224, *usual)
+    return list(dict.fromkeys([*hints.images(), *((side, side) for side in usual)]))
+
+
+def _has_wide_stem(module: nn.Module | None) -> bool:
+    """Return whether a first convolution is one for large images: a wide kernel that strides, or a patch."""
+    if not isinstance(module, nn.Conv2d) or not isinstance(module.kernel_size, tuple):
+        return False
+    return module.kernel_size[0] >= 7 and module.stride[0] >= 2
+
+
+def _lengths(hints: Hints) -> list[int]:
+    told = hints.lengths()
+    short = [min(16, *told)] if told else []
+    return list(dict.fromkeys([*short, *told, *_LENGTHS]))
+
+
+# ---------------------------------------------------------------------------------------------- by kind
+
+
+def _special(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
+    """Yield what an argument's name or annotation says."""
+    told = f"the name {argument.name}"
+    yield from (Proposal(["B", size], told) for size in around.hints.of(argument.name))
+    if argument.kind in _OF_A_GRAPH:
+        for value, sizes in _OF_A_GRAPH[argument.kind]:
+            yield Proposal(value, told, {name: _SIZES[name] for name in sizes})
+    elif argument.kind == "entity":
+        for layer in _likely_layers(argument, around):
+            if "Embedding" in layer.layer:
+                yield Proposal({"shape": ["B"], "dtype": "int64", "below": layer.size}, layer.source)
+    elif argument.kind in _BY_KIND:
+        yield from (Proposal(value, told) for value in _BY_KIND[argument.kind](around))
+
+
+def _latents(around: Surroundings) -> Iterator[Any]:
+    for size in around.hints.latents():
+        yield ["B", size]
+        yield ["B", size, 1, 1]
+
+
+def _masks(around: Surroundings) -> Iterator[Any]:
+    for length in _lengths(around.hints)[:6]:
+        yield {"shape": ["B", length], "dtype": "bool"}
+        yield [length, length]
+        yield {"shape": [length, length], "dtype": "bool"}
+        yield {"shape": ["B", 1, length, length], "dtype": "bool"}
+        yield {"shape": ["B", 1, 1, length], "dtype": "bool"}
+
+
+def _times(around: Surroundings) -> Iterator[Any]:
+    yield {"shape": ["B"], "dtype": "int64", "below": _steps(around.hints)}
+    yield from (["B"], ["B", 1], [], 1)
+
+
+def _steps(hints: Hints) -> int:
+    names = ("num_train_timesteps", "num_timesteps", "timesteps", "n_steps", "num_steps", "T", "steps", "n_T")
+    found = (hints.values.get(name) for name in names)
+    return next((steps for steps in found if type(steps) is int and steps > 1), 1000)
+
+
+def _labels(around: Surroundings) -> Iterator[Any]:
+    for below in dict.fromkeys(layer.size for layer in around.layers if "Embedding" in layer.layer):
+        yield {"shape": ["B"], "dtype": "int64", "below": below}
+    for below in dict.fromkeys([*around.hints.classes(), 10]):
+        yield ["B", below]
+        yield {"shape": ["B"], "dtype": "int64", "below": below}
+    yield ["B", 1]
+
+
+def _states(around: Surroundings) -> Iterator[Any]:
+    """Yield the states that recurrent layers pass on."""
+    for module in around.modules.values():
+        state: list[int | str] | None = None
+        if isinstance(module, nn.RNNBase):
+            state = [module.num_layers * (2 if module.bidirectional else 1), "B", module.hidden_size]
+        elif isinstance(module, nn.RNNCellBase):
+            state = ["B", module.hidden_size]
+        if state is not None:
+            yield from ([[state, state]] if isinstance(module, nn.LSTM | nn.LSTMCell) else [])
+            yield state
+    for name in ("hidden_size", "hidden_dim", "n_hidden", "hidden"):
+        for size in {size for module in around.modules.values() if type(size := getattr(module, name, None)) is int}:
+            yield ["B", size]
+            yield [1, "B", size]
+
+
+def _image_lists(around: Surroundings) -> Iterator[Any]:
+    channels = (around.hints.channels() or [3])[0]
+    for side in (64, 224, 320):
+        yield [[channels, side, side], [channels, side, side]]
+
+
+_BY_KIND: Final[Mapping[str, Callable[[Surroundings], Iterable[Any]]]] = {
+    "latent": _latents,
+    "mask": _masks,
+    "time": _times,
+    "label": _labels,
+    "state": _states,
+    "images": _image_lists,
+    "lengths": lambda around: (
+        {"shape": ["B"], "dtype": "int64", "between": [1, length]} for length in _lengths(around.hints)[:3]
+    ),
+    "whole": lambda _: [1],
+    "number": lambda _: [1.0],
+    "switch": lambda _: [False],
+}
+
+
+def _guesses(hints: Hints) -> Iterator[Proposal]:
+    """Yield what is tried where no layer says anything."""
+    for channels in hints.channels():
+        for sides in [*hints.images(), (224, 224), (32, 32), (64, 64)]:
+            yield Proposal(["B", channels, *sides], "the network's attributes")
+        yield Proposal(["B", channels], "the network's attributes")
+        yield Proposal(["B", 16, channels], "the network's attributes")
+    for features in hints.features():
+        yield Proposal(["B", features], "the network's attributes")
+        yield Proposal(["B", 16, features], "the network's attributes")
+    common: tuple[list[int | str], ...] = (
+        ["B", 3, 224, 224], ["B", 3, 32, 32], ["B", 1, 28, 28], ["B", 3, 64, 64], ["B", 16], ["B", 16, 16],
+    )  # fmt: skip
+    for value in common:
+        yield Proposal(value, "a usual shape")

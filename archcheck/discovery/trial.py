@@ -1,0 +1,189 @@
+"""A network run on one input after another, mostly without weights, to see which it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic_core import PydanticCustomError
+from torch import nn
+
+from archcheck.errors import ArchcheckError
+from archcheck.network.isolation import gc_paused, isolated_user_code
+from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
+from archcheck.spec.inputs import (
+    ForwardInput,
+    InputTree,
+    input_names,
+    iter_input_patterns,
+    make_forward_input,
+    parse_input,
+)
+from archcheck.structure.meta import failures
+from archcheck.structure.meta.building import build_on_meta, build_seeded
+from archcheck.structure.meta.module_tree import named_network, parameters_of
+from archcheck.structure.records import (
+    Crash,
+    MappingRecord,
+    SequenceRecord,
+    StructureTrace,
+    TensorRecord,
+    ValueRecord,
+)
+from archcheck.structure.trace import trace_structure
+from archcheck.structure.trace_run import TraceRequest, TraceRun
+
+MAX_TRIALS: Final = 1500
+MAX_REAL_TRIALS: Final = 12  # with weights, where these aren't small
+BUDGET_SEC: Final = 12.0
+LONGER_SEC: Final = 2.0
+_MAX_REAL_BYTES: Final = 2**30
+_SMALL_BYTES: Final = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How a network took an input.
+
+    crash: where it stopped, None where it got through. faults: 0 where the batch comes out as it went in, 1 where it
+    comes out otherwise, 2 where nothing that comes out depends on it. narrowest: the smallest side of an image inside.
+    calls: the names of the modules called.
+    """
+
+    crash: Crash | None
+    faults: int = 0
+    narrowest: int | None = None
+    calls: tuple[str, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """Return whether it got through, with the examples of the batch kept apart."""
+        return self.crash is None and self.faults == 0
+
+
+class Trials:
+    """Runs one network on inputs, within a budget of time."""
+
+    def __init__(self, make: Callable[[], nn.Module]) -> None:
+        self._make = make
+        with isolated_user_code(), gc_paused():
+            self.model = build_on_meta(make)
+        self.modules: Mapping[str, nn.Module] = named_network(self.model).modules
+        self.count = 0
+        self._real = 0
+        self._deadline = time.monotonic() + BUDGET_SEC
+        num_bytes = sum(param.numel() * param.element_size() for param in parameters_of(self.model) if param.is_meta)
+        most = MAX_TRIALS if num_bytes <= _SMALL_BYTES else MAX_REAL_TRIALS
+        self._max_real = most if num_bytes <= _MAX_REAL_BYTES else 0
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the budget is used up."""
+        return self.count >= MAX_TRIALS or time.monotonic() > self._deadline
+
+    def shorten(self) -> None:
+        """Leave a shorter time from now on: something was found, and it could only be better."""
+        self._deadline = min(self._deadline, time.monotonic() + LONGER_SEC)
+
+    def attempt(
+        self, value: Any, sizes: Mapping[str, Sequence[int]] | None = None, *, is_likely: bool = False
+    ) -> Attempt:
+        """Run the network on an input as a spec has it: without weights, for real where that would not do.
+
+        One that is likely is run for real whatever the reason for which it stopped.
+        """
+        try:
+            tree = parse_input(value)
+        except PydanticCustomError as error:
+            return Attempt(Crash("", error.message()))
+        self.count += 1
+        inputs = [make_forward_input(tree, binding) for binding in _bindings(tree, sizes or {})]
+        try:
+            trace = trace_structure(lambda: self.model, inputs, only_meta=True)
+            if trace.died is not None and (is_likely or failures.tells_of_values(trace.died[1].error)):
+                trace = self._run_for_real(inputs) or trace
+            elif trace.died is None and _draws_indices(tree):
+                trace = self._run_for_real(inputs) or trace  # whether indices fit, only values tell
+        except ArchcheckError as error:
+            return Attempt(Crash("", str(error)))
+        return _judged(trace, tree)
+
+    def _run_for_real(self, inputs: Sequence[ForwardInput]) -> StructureTrace | None:
+        """Run with weights, if the network is small enough for it to be done a few times."""
+        if self._real >= self._max_real:
+            return None
+        self._real += 1
+        with isolated_user_code(), gc_paused():
+            request = TraceRequest(lambda: self.model, lambda: build_seeded(self._make), inputs, None)
+            return TraceRun(request.make_on_cpu(), request, device="cpu").run().make_trace()
+
+
+def _draws_indices(tree: InputTree) -> bool:
+    return any(pattern.domain.is_bounded for _, pattern in iter_input_patterns(tree))
+
+
+def _bindings(tree: InputTree, sizes: Mapping[str, Sequence[int]]) -> list[dict[str, int]]:
+    """Return the free dimensions at their first size and at their second, with a batch of two and one of three."""
+    free = {name: tuple(sizes.get(name, DEFAULT_BATCH_SIZES)) for name in input_names(tree)}
+    rounds = 2 if free else 1
+    return [{name: values[min(i, len(values) - 1)] for name, values in free.items()} for i in range(rounds)]
+
+
+def _judged(trace: StructureTrace, tree: InputTree) -> Attempt:
+    calls = tuple(call.name for call in trace.forwards[0].calls)
+    if trace.died is not None:
+        return Attempt(trace.died[1], calls=calls)
+    return Attempt(None, _faults(trace, tree), _narrowest(trace), calls)
+
+
+def _faults(trace: StructureTrace, tree: InputTree) -> int:
+    places = {
+        position
+        for _, pattern in iter_input_patterns(tree)
+        for position, dim in enumerate(pattern.dims)
+        if BATCH in dim.names
+    }
+    if not places:
+        return 0
+    outputs = [list(_tensors(forward.output)) for forward in trace.forwards]
+    batches = [forward.sizes[BATCH] for forward in trace.forwards]
+    columns = list(zip(*outputs, strict=False))
+    if any(_is_kept(column, batches, places | {0}) for column in columns[:1]):
+        return 0
+    return 1 if any(len(set(column)) > 1 for column in columns) else 2
+
+
+def _is_kept(shapes: Sequence[tuple[int, ...]], batches: Sequence[int], places: set[int]) -> bool:
+    return any(
+        all(len(shape) > place and shape[place] == batch for shape, batch in zip(shapes, batches, strict=True))
+        for place in places
+    )
+
+
+def _tensors(value: ValueRecord | None) -> Iterator[tuple[int, ...]]:
+    if isinstance(value, TensorRecord):
+        yield value.shape
+    elif isinstance(value, MappingRecord):
+        for item in value.items.values():
+            yield from _tensors(item)
+    elif isinstance(value, SequenceRecord):
+        for item in value.items:
+            yield from _tensors(item)
+
+
+def _narrowest(trace: StructureTrace) -> int | None:
+    """Return the smallest side of the images that layers put out, None where there are none.
+
+    What is pooled to one pixel doesn't count: to weigh channels with, between larger images, or at the end.
+    """
+    sides: list[int] = []
+    pooled = len(trace.forwards[0].calls)
+    for call in trace.forwards[0].calls:
+        if "Pool" in trace.modules[call.name].type_name:
+            pooled = len(sides)
+        elif isinstance(call.output, TensorRecord) and len(call.output.shape) == 4:
+            sides.append(min(call.output.shape[2:]))
+    counted = [side for i, side in enumerate(sides) if side > 1 or (max(sides[i:]) == 1 and i < pooled)]
+    return min(counted, default=None)

@@ -1,0 +1,231 @@
+"""What goes into networks as people write them; the inputs expected are those that they were written for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from archcheck.discovery.hints import constructor_arguments
+from archcheck.discovery.search import Found, find_input
+
+
+def search(make: Callable[[], nn.Module], **args: Any) -> Found:
+    return find_input(lambda: make(**args), constructor_arguments(make, args))
+
+
+class Forward(nn.Module):
+    """Layers by name, and a forward that uses them."""
+
+    def __init__(self, **layers: nn.Module) -> None:
+        super().__init__()
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(name)
+
+
+class MnistVae(Forward):
+    def __init__(self) -> None:
+        super().__init__(encode=nn.Linear(784, 20), decode=nn.Linear(20, 784))
+
+    def forward(self, x: Tensor) -> Any:
+        return self.decode(self.encode(x.view(-1, 784)))
+
+
+class CatsAndDogs(Forward):
+    """Images of 150 pixels, as no list of usual sizes has them."""
+
+    def __init__(self) -> None:
+        super().__init__(conv=nn.Conv2d(3, 8, 3), fc=nn.Linear(8 * 74 * 74, 2))
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(functional.max_pool2d(self.conv(x), 2).flatten(1))
+
+
+class Unfolded(Forward):
+    """Runs on any image, but gives the right number of rows for one size only."""
+
+    def __init__(self) -> None:
+        super().__init__(conv=nn.Conv2d(3, 2, 1), fc=nn.Linear(2 * 32 * 32, 10))
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.conv(x).view(-1, 2 * 32 * 32))
+
+
+class LanguageModel(Forward):
+    def __init__(self) -> None:
+        super().__init__(encoder=nn.Embedding(30, 8), rnn=nn.LSTM(8, 6, 2), decoder=nn.Linear(6, 30))
+
+    def forward(self, words: Tensor, hidden: Any) -> Any:
+        out, hidden = self.rnn(self.encoder(words), hidden)
+        return self.decoder(out), hidden
+
+
+class ConditionalGenerator(Forward):
+    def __init__(self, n_classes: int = 10, latent_dim: int = 24) -> None:
+        super().__init__(label_emb=nn.Embedding(n_classes, 5), model=nn.Linear(latent_dim + 5, 12))
+
+    def forward(self, noise: Tensor, labels: Tensor) -> Any:
+        return self.model(torch.cat((self.label_emb(labels), noise), -1))
+
+
+class Critic(Forward):
+    def __init__(self, state_dim: int = 17, action_dim: int = 6) -> None:
+        super().__init__(fc=nn.Linear(state_dim + action_dim, 1))
+
+    def forward(self, state: Tensor, action: Tensor) -> Any:
+        return self.fc(torch.cat((state, action), 1))
+
+
+class Denoiser(Forward):
+    def __init__(self) -> None:
+        super().__init__(time_mlp=nn.Linear(16, 4), conv=nn.Conv2d(3, 4, 3, padding=1), out=nn.Conv2d(4, 3, 1))
+
+    def forward(self, x: Tensor, t: Tensor) -> Any:
+        waves = (t[:, None] * torch.arange(16)).sin()
+        return self.out(self.conv(x) + self.time_mlp(waves)[:, :, None, None])
+
+
+class Packed(Forward):
+    def __init__(self) -> None:
+        super().__init__(embedding=nn.Embedding(40, 8), rnn=nn.LSTM(8, 4, batch_first=True), fc=nn.Linear(4, 1))
+
+    def forward(self, text: Tensor, text_lengths: Tensor) -> Any:
+        packed = nn.utils.rnn.pack_padded_sequence(
+            self.embedding(text), text_lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        return self.fc(self.rnn(packed)[1][0][-1])
+
+
+class Patches(Forward):
+    def __init__(self, image_size: int = 48, patch: int = 8) -> None:
+        super().__init__(embed=nn.Linear(3 * patch**2, 8))
+        self.positions = nn.Parameter(torch.zeros((image_size // patch) ** 2, 8))
+
+    def forward(self, img: Tensor) -> Any:
+        b, c, h, w = img.shape
+        x = img.reshape(b, c, h // 8, 8, w // 8, 8).permute(0, 2, 4, 3, 5, 1).reshape(b, -1, 8 * 8 * c)
+        return self.embed(x) + self.positions
+
+
+class Graph(Forward):
+    def __init__(self) -> None:
+        super().__init__(w=nn.Linear(33, 7))
+
+    def forward(self, x: Tensor, adj: Tensor) -> Any:
+        return adj @ self.w(x)
+
+
+class Stepped(Forward):
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(9, 2))
+
+    def forward(self, x: Tensor, step: int, scale: float = 1.0) -> Any:
+        return self.fc(x) * [1.0, 0.5][step] * scale
+
+
+class Example(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(5, 3))
+        self.example_input_array = torch.zeros(4, 11, 5)
+
+    def forward(self, x: Tensor) -> Any:
+        return x @ self.w
+
+
+class Pair(Forward):
+    def __init__(self) -> None:
+        super().__init__(user_embedding=nn.Embedding(60, 4), item_embedding=nn.Embedding(90, 4))
+
+    def forward(self, user: Tensor, item: Tensor) -> Any:
+        return (self.user_embedding(user) * self.item_embedding(item)).sum(-1)
+
+
+def ids(*shape: int | str, below: int | str) -> dict[str, Any]:
+    return {"shape": list(shape), "dtype": "int64", "below": below}
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (MnistVae, ["B", 1, 28, 28]),
+        (CatsAndDogs, ["B", 3, 150, 150]),
+        (Unfolded, ["B", 3, 32, 32]),
+        (LanguageModel, [ids(16, "B", below=30), [[2, "B", 6], [2, "B", 6]]]),
+        (ConditionalGenerator, [["B", 24], ids("B", below=10)]),
+        (Critic, [["B", 17], ["B", 6]]),
+        (Denoiser, [["B", 3, 32, 32], ids("B", below=1000)]),
+        (Packed, [ids("B", 16, below=40), {"shape": ["B"], "dtype": "int64", "between": [1, 16]}]),
+        (Patches, ["B", 3, 48, 48]),
+        (Graph, [["N", 33], ["N", "N"]]),
+        (Stepped, {"x": ["B", 9], "step": 1}),
+        (Example, ["B", 11, 5]),
+        (Pair, [ids("B", below=60), ids("B", below=90)]),
+    ],
+)
+def test_the_input_that_its_author_had_in_mind_is_found(make: Callable[[], nn.Module], expected: Any) -> None:
+    found = search(make).assumption
+    assert found is not None
+    assert found.value == expected
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([nn.Linear(13, 4)], ["B", 13]),
+        ([nn.Flatten(), nn.Linear(784, 10)], ["B", 1, 28, 28]),
+        ([nn.Conv2d(3, 4, 7, stride=2)], ["B", 3, 224, 224]),
+        ([nn.Conv1d(5, 4, 3)], ["B", 5, 16]),
+        ([nn.Conv3d(1, 4, 3)], ["B", 1, 32, 32, 32]),
+        ([nn.ConvTranspose2d(100, 4, 4)], ["B", 100, 1, 1]),
+        ([nn.Embedding(70, 4)], ids("B", 16, below=70)),
+        ([nn.BatchNorm1d(9), nn.Linear(9, 2)], ["B", 9]),
+        ([nn.GRU(8, 4)], [16, "B", 8]),
+        ([nn.GRU(8, 4, batch_first=True)], ["B", 16, 8]),
+    ],
+)
+def test_the_first_layer_says_what_it_takes(layers: list[nn.Module], expected: Any) -> None:
+    found = search(lambda: nn.Sequential(*layers)).assumption
+    assert found is not None
+    assert found.value == expected
+
+
+def test_an_argument_of_the_constructor_decides_the_size() -> None:
+    found = search(Patches, image_size=64).assumption
+    assert found is not None
+    assert found.value == ["B", 3, 64, 64]
+    assert found.source == "embed (Linear takes 192 features)"
+
+
+def test_what_is_assumed_is_told_as_options() -> None:
+    found = search(Graph).assumption
+    assert found is not None
+    assert found.options == '--input "N,33" --input "N,N" --size N=6,9'
+    assert found.source == "w (Linear takes 33 features), the name adj"
+
+
+def test_where_nothing_gets_through_the_best_attempt_is_told() -> None:
+    class Never(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise ValueError("never")
+
+    found = search(Never)
+    assert found.assumption is None
+    assert found.closest is not None
+    assert "stopped at the network itself: ValueError: never" in found.closest
+
+
+def test_a_network_isn_t_changed_by_being_looked_at() -> None:
+    layer = nn.Linear(4, 2)
+    built = nn.Sequential(layer)
+    before = layer.weight.clone()
+    assert find_input(lambda: built, {}).assumption is not None
+    assert built.training
+    assert torch.equal(layer.weight, before)

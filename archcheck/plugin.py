@@ -1,16 +1,22 @@
-"""The pytest plugin's options and wiring. Everything heavy is imported only where `--archcheck` asks for it."""
+"""The pytest plugin's options and wiring. Everything heavy is imported only where specs are to be verified."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from archcheck.checks.registry import CHECKS
+from archcheck.spec.file_names import SUFFIX
 
 if TYPE_CHECKING:
     from archcheck.pytest_plugin.fixture import Archcheck
+    from archcheck.pytest_plugin.spec_paths import SpecPaths
+
+SESSION = "archcheck-session"  # the name of the plugin that a run has where it verifies specs
+CHOSE_DIST = pytest.StashKey[bool]()  # whether the user said how pytest-xdist distributes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,7 +42,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="hold `throughput` against this git revision, measured turn by turn with this tree",
     )
     group.addoption("--archcheck-strict", action="store_true", help="fail what could not be measured, not skip it")
-    parser.addini("archcheck_paths", "where to look for spec files", type="args", default=["specs"])
+    parser.addini(
+        "archcheck", "where the spec files are that pytest verifies beside its tests", type="args", default=[]
+    )
+    parser.addini("archcheck_paths", "where --archcheck looks for spec files (default: specs)", type="args", default=[])
 
 
 def _add_training_options(group: pytest.OptionGroup) -> None:
@@ -66,29 +75,64 @@ def _add_training_options(group: pytest.OptionGroup) -> None:
     )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    """Keep whether the user said how pytest-xdist distributes, before it puts in what it does by default."""
+    config.stash[CHOSE_DIST] = config.getoption("dist", "no") != "no" or config.getoption("distload", False)
+    return (yield)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers, and with `--archcheck` the collector and the report."""
+    """Register the markers, and where specs are to be verified the collector and the report."""
+    config.addinivalue_line("markers", "archcheck: verifies a spec file (archcheck)")
     for check, what in CHECKS.items():
         config.addinivalue_line("markers", f"archcheck_{check}: verifies {what} (archcheck)")
-    if not config.getoption("archcheck"):
-        for option in ("update", "against"):
-            if config.getoption(f"archcheck_{option}"):
-                raise pytest.UsageError(f"--archcheck-{option} does nothing without --archcheck")
+    paths = _spec_paths(config)
+    if paths is None:
+        _refuse_what_needs_specs(config)
         return
     if config.getoption("archcheck_against") == "":
         raise pytest.UsageError("--archcheck-against: expected a revision, such as main or HEAD^, found nothing")
     from archcheck.pytest_plugin.session import ArchcheckSession
+
+    session = ArchcheckSession(config, paths, chose_dist=config.stash.get(CHOSE_DIST, True))
+    config.pluginmanager.register(session, SESSION)
+
+
+def _spec_paths(config: pytest.Config) -> SpecPaths | None:
+    if not config.getoption("archcheck") and not config.getini("archcheck"):
+        return None
     from archcheck.pytest_plugin.spec_paths import choose_paths
 
-    choose_paths(config)
-    config.pluginmanager.register(ArchcheckSession(config), "archcheck-session")
+    return choose_paths(config)
+
+
+def _refuse_what_needs_specs(config: pytest.Config) -> None:
+    for option in ("update", "against"):
+        if config.getoption(f"archcheck_{option}"):
+            raise pytest.UsageError(f"--archcheck-{option} does nothing without --archcheck")
+    if any(SUFFIX in argument for argument in config.args):
+        from archcheck.pytest_plugin.spec_paths import refuse_specs
+
+        refuse_specs(config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    """Say how specs are verified, where there was nothing but specs."""
+    found_nothing = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and not terminalreporter.stats.get("deselected")
+    if found_nothing and not config.pluginmanager.has_plugin(SESSION):
+        from archcheck.pytest_plugin.spec_paths import overlooked_specs
+
+        command = overlooked_specs(config)
+        if command is not None:
+            terminalreporter.write_line(f"archcheck: there are specs, which are verified by: {command}")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, object]) -> None:
     """Say in pytest-benchmark's files what was timed on."""
-    if config.getoption("archcheck"):
+    if config.pluginmanager.has_plugin(SESSION):
         from archcheck.pytest_plugin.options import machine_facts
 
         machine_info["archcheck"] = machine_facts(config)

@@ -15,6 +15,11 @@ from archcheck.errors import ArchcheckError
 from archcheck.report.mismatches import format_mismatches
 from archcheck.spec.spec_file import read_spec
 
+EXAMPLES = """\
+archcheck bench specs/LeNet.arch.yaml specs/AlexNet.arch.yaml
+archcheck bench specs/LeNet.arch.yaml --train full --device cuda:1
+"""
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line."""

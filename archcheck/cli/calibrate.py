@@ -17,6 +17,11 @@ from archcheck.spec.spec_file import SpecFile, read_spec
 if TYPE_CHECKING:
     from archcheck.training.calibration import CalibrationRuns
 
+EXAMPLES = """\
+archcheck calibrate specs/LeNet.arch.yaml --dry-run
+archcheck calibrate specs/LeNet.arch.yaml --train quick --seeds 8
+"""
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from archcheck import __version__
@@ -13,6 +14,11 @@ from archcheck.cli.networks import FAILED, report_error
 from archcheck.errors import ArchcheckError
 
 COMMANDS = (new, show, diff, calibrate, bench, history, schema)
+EXAMPLES = """\
+archcheck new nets.py:LeNet --input B,1,28,28 --output specs/
+pytest --archcheck
+archcheck new --help
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,8 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line, with all its commands."""
     parser = argparse.ArgumentParser(prog="archcheck", description="Spec files for neural network architectures.")
+    _show_examples(parser, EXAMPLES)
     parser.add_argument("--version", action="version", version=f"archcheck {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)
+        _show_examples(commands.choices[command.__name__.rpartition(".")[2]], command.EXAMPLES)
     return parser
+
+
+def _show_examples(parser: argparse.ArgumentParser, examples: str) -> None:
+    """End a command's help with lines to copy, as they stand."""
+    parser.epilog = f"examples:\n{textwrap.indent(examples, '  ')}"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -21,6 +21,11 @@ from archcheck.spec.spec_file import read_spec
 from archcheck.spec.target import TARGET_FORMS
 from archcheck.structure.diff import format_comparison
 
+EXAMPLES = """\
+archcheck diff specs/LeNet.arch.yaml nets.py:LeNet --args '{"num_classes": 5}'
+archcheck diff torchvision:resnet18 timm:resnet18 --input B,3,224,224 --function
+"""
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line."""

@@ -9,6 +9,11 @@ from typing import Any
 from archcheck.cli.networks import say
 from archcheck.errors import UsageError
 
+EXAMPLES = """\
+pytest --archcheck -m archcheck_throughput --benchmark-autosave
+archcheck history specs/LeNet.arch.yaml
+"""
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line."""

@@ -15,8 +15,9 @@ from typing import Any
 from archcheck.checks.network_under_test import NetworkUnderTest, build_and_trace
 from archcheck.errors import ArchcheckError, SpecError, UsageError
 from archcheck.findings import Mismatch
+from archcheck.spec.file_names import SUFFIX
 from archcheck.spec.input_option import parse_input_option
-from archcheck.spec.spec_file import SUFFIX, SpecFile, parse_spec, read_spec
+from archcheck.spec.spec_file import SpecFile, parse_spec, read_spec
 from archcheck.spec.target import parse_target
 from archcheck.structure.records import StructureTrace
 from archcheck.text.yaml_flow import format_flow
@@ -121,17 +122,8 @@ def measure_network(spec_file: SpecFile, label: str) -> Network:
         notes = "".join(f" ({label} {text})" for label, text in built.notes)
         problem = built.problem
         about = problem if problem.startswith(label) else f"{label}: {problem}"
-        raise UsageError(f"{about}{notes}{_hint_at_src(problem)}")
+        raise UsageError(f"{about}{notes}")
     return Network(label, spec_file, built)
-
-
-def _hint_at_src(problem: str) -> str:
-    """Return a hint for a package below src/, which pytest finds by its `pythonpath` and this command doesn't."""
-    match = re.search(r"no module named '([\w.]+)'", problem)
-    path = Path("src", *match[1].split(".")) if match is not None else None
-    if path is None or not (path.is_dir() or path.with_suffix(".py").is_file()):
-        return ""
-    return f"; it is in src/: PYTHONPATH=src archcheck {' '.join(sys.argv[1:2])} ..."
 
 
 def spec_from_head(head: Mapping[str, str], label: str, folder: Path) -> SpecFile:

@@ -29,10 +29,18 @@ from archcheck.errors import ArchcheckError, NotMeasured, UsageError
 from archcheck.recording.edits import write_atomically
 from archcheck.recording.spec_writer import format_function, format_spec
 from archcheck.report.mismatches import format_mismatches
-from archcheck.spec.spec_file import SUFFIX, SpecFile, parse_spec
+from archcheck.spec.file_names import SUFFIX
+from archcheck.spec.spec_file import SpecFile, parse_spec
 from archcheck.spec.target import TARGET_FORMS, parse_target
 from archcheck.structure.records import StructureTrace
 from archcheck.verification import context_without_clock
+
+EXAMPLES = """\
+archcheck new nets.py:LeNet --input B,1,28,28 --output specs/
+archcheck new mypackage.nets:resnet --input B,3,H,W --size H=224,96 --size W=224,96 --args '{"num_classes": 10}'
+archcheck new nets.py:Tagger --input "ids=B,T:int64<100" --input mask=B,T:bool --size T=12,7
+archcheck new torchvision:resnet18 timm:vit_tiny_patch16_224 --input B,3,224,224 --output specs/
+"""
 
 
 def add_parser(commands: Any) -> None:

@@ -8,6 +8,10 @@ from typing import Any
 
 from archcheck.spec.json_schema import spec_json_schema
 
+EXAMPLES = """\
+archcheck schema > arch.schema.json
+"""
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line."""

@@ -14,6 +14,11 @@ from archcheck.cli.networks import (
 from archcheck.spec.target import TARGET_FORMS
 from archcheck.structure.layer_table import format_layers
 
+EXAMPLES = """\
+archcheck show specs/LeNet.arch.yaml
+archcheck show torchvision:resnet18 --input B,3,224,224 --depth 2
+"""
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line."""

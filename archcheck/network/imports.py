@@ -1,9 +1,12 @@
 """Importing the modules and files that specs name, beside each other.
 
 Files are imported under the name that they would have with their folder, or their package's, on `sys.path`: imports
-between them then work, relative ones included. Two folders may hold modules of one name. The first of them stays in
-`sys.modules`; whenever files of another folder are imported or called, what is theirs takes its place meanwhile.
-Modules that something other than a build target has imported are never touched.
+between them then work, relative ones included. Packages in `src` of the rootdir are found, too, where nothing else has
+their names: an installed one is what everything else imports.
+
+Two folders may hold modules of one name. The first of them stays in `sys.modules`; whenever files of another folder are
+imported or called, what is theirs takes its place meanwhile. Modules that something other than a build target has
+imported are never touched.
 """
 
 from __future__ import annotations
@@ -37,6 +40,22 @@ def build_error(doing: str, error: BaseException, rootdir: Path | None) -> Build
 
 
 @contextmanager
+def _last_on_path(folder: Path) -> Iterator[None]:
+    """Put a folder at the end of `sys.path` for the block, unless it stands there."""
+    entry = str(folder)
+    if entry in sys.path:
+        yield
+        return
+    sys.path.append(entry)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        if entry in sys.path:
+            sys.path.remove(entry)
+
+
+@contextmanager
 def _first_on_path(folder: Path) -> Iterator[None]:
     """Put a folder at the front of `sys.path` for the block."""
     entry = str(folder)
@@ -63,7 +82,8 @@ def import_module(name: str, rootdir: Path | None) -> ModuleType:
             # The part that is missing may be a package on the way: nets.resnet -> nets.
             missing = getattr(error, "name", None) or name
             close = did_you_mean(missing, _siblings(missing))
-            where = f" in {rootdir} or the Python environment" if rootdir and not close else ""
+            folders = [str(folder) for folder in (rootdir, _sources(rootdir)) if folder] if rootdir else []
+            where = f" in {', '.join(folders)} or the Python environment" if folders and not close else ""
             raise AbsentModuleError(f"no module named {missing!r}{close or where}") from error
         raise build_error(f"importing {name}", error, rootdir) from error
 
@@ -82,6 +102,12 @@ def import_library(distribution: str, module: str) -> Any:
         raise BuildError(f"{distribution} is not installed; pip install {distribution}") from error
     except Exception as error:
         raise build_error(f"importing {module}", error, None) from error
+
+
+def _sources(rootdir: Path) -> Path | None:
+    """Return the folder `src` that packages lie in; None where there is none, or it's a package itself."""
+    folder = rootdir / "src"
+    return folder if folder.is_dir() and not (folder / "__init__.py").exists() else None
 
 
 def _siblings(name: str) -> list[str]:
@@ -201,7 +227,7 @@ def _lies_in(module: ModuleType, folder: Path) -> bool:
 
 
 def _has_module(folder: Path, name: str) -> bool:
-    return os.path.isfile(folder / f"{name}.py") or os.path.isdir(folder / name)
+    return any(os.path.isfile(one / f"{name}.py") or os.path.isdir(one / name) for one in (folder, folder / "src"))
 
 
 def _path_of(source: str, base_dir: Path) -> Path:
@@ -210,11 +236,17 @@ def _path_of(source: str, base_dir: Path) -> Path:
 
 @contextmanager
 def importing(target: Target, base_dir: Path, rootdir: Path | None) -> Iterator[None]:
-    """Make importable what the target's code may import: `rootdir`'s modules, and before them those beside a file."""
+    """Make importable what the target's code may import.
+
+    These are the modules beside a file, then those of `rootdir`, then installed ones, then those in its `src`.
+    """
     folders = [rootdir.resolve()] if rootdir is not None else []
     if target.kind == "path":
         folders.append(_package_of(_path_of(target.source, base_dir))[0])
+    sources = _sources(rootdir.resolve()) if rootdir is not None else None
     with ExitStack() as stack:
+        if sources is not None:
+            stack.enter_context(_last_on_path(sources))
         for folder in folders:
             stack.enter_context(_imported.importable(folder))
         yield

@@ -1,6 +1,6 @@
 """The pytest plugin behind `--archcheck`.
 
 `session` has the hooks of a run, `options` its command line, `spec_paths` where specs are looked for, `items` the
-nodes, `timing` the stopwatch by pytest-benchmark, `progress` the live line of a training run, and `fixture` what tests
-get as `archcheck`.
+nodes, `scheduling` which worker of pytest-xdist gets which, `timing` the stopwatch by pytest-benchmark, `progress` the
+live line of a training run, and `fixture` what tests get as `archcheck`.
 """

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -17,8 +18,9 @@ from archcheck.checks.registry import all_checks
 from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError
 from archcheck.findings import Keys, Mismatch
 from archcheck.pytest_plugin.timing import BenchmarkStopwatch, has_benchmark
-from archcheck.report.mismatches import format_mismatches, headline
-from archcheck.spec.spec_file import SpecFile, read_spec, spec_name
+from archcheck.report.mismatches import format_mismatches, gist
+from archcheck.spec.file_names import spec_name
+from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.structure.records import StructureTrace
 from archcheck.text.paths import path_from
 from archcheck.throughput.session import SpeedSession
@@ -32,7 +34,7 @@ SPEED_KEY = pytest.StashKey[SpeedSession]()
 
 
 class CheckFailure(Exception):  # noqa: N818 - a verdict, not a fault
-    """Something that a spec promises isn't so: `summary` in one line, at `loc`; the message tells everything."""
+    """Something that a spec promises isn't so: `summary` in one line, without `loc`; the message tells everything."""
 
     def __init__(self, text: str, loc: SourceLoc, summary: str) -> None:
         super().__init__(text)
@@ -43,13 +45,14 @@ class CheckFailure(Exception):  # noqa: N818 - a verdict, not a fault
 class SpecModule(pytest.Module):
     """One spec file. A broken one becomes a single failing `spec` item, so that the others still run."""
 
-    # No Python module stands behind it, as with pytest's own doctest text files; being a Module makes a user's
-    # module-scoped fixtures work.
-    obj = None
+    # Being a Module makes a user's module-scoped fixtures work. An empty one stands behind it once it is collected:
+    # with None for all of them, pytest-randomly would shuffle the checks of all specs together.
+    obj: ModuleType | None = None
     _network: NetworkUnderTest | Mismatch | None = None
 
     def collect(self) -> Iterator[CheckItem]:
         """Collect the items of the file, in the order of the registry: the spec itself first."""
+        self.obj = ModuleType(self.nodeid)
         shown = path_from(self.path, self.config.invocation_params.dir)
         try:
             spec_file = read_spec(self.path, shown, self.config.rootpath)
@@ -86,6 +89,7 @@ class SpecModule(pytest.Module):
         item: CheckItem = CheckItem.from_parent(self, name=name, callobj=function)
         item.loc = loc
         item.found = CheckReport(loc.path, str(self.path), name, build)
+        item.add_marker("archcheck")
         item.add_marker(f"archcheck_{name}")
         return item
 
@@ -125,7 +129,9 @@ class CheckItem(pytest.Function):
         if not isinstance(error, CheckFailure):
             return super().repr_failure(excinfo)
         self.loc = error.loc
-        text = excinfo.getrepr(style="value")
+        # Not a chain of exceptions, of which pytest-rich shows nothing but the lines of code.
+        text = excinfo.getrepr(style="native")
+        text.reprtraceback = excinfo.getrepr(style="value").reprtraceback
         crash = text.reprcrash
         if crash is not None:
             crash.path, crash.lineno, crash.message = error.loc.path, error.loc.line, error.summary
@@ -142,8 +148,12 @@ class CheckItem(pytest.Function):
 def raise_problems(problems: Sequence[Problem]) -> NoReturn:
     """Fail with everything that is wrong with a spec file."""
     first = problems[0]
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    raise CheckFailure("\n".join(str(problem) for problem in problems), first.loc, f"{first}{more}")
+    text = "\n".join(str(problem) for problem in problems)
+    raise CheckFailure(text, first.loc, f"{first.message}{_and_more(problems)}")
+
+
+def _and_more(found: Sequence[object]) -> str:
+    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 
 # ------------------------------------------------------------------------------------------- running a check
@@ -198,7 +208,7 @@ def _run(item: CheckItem, check: Check, context: CheckContext) -> Outcome:
         return replace(before, unmeasured=(Unmeasured(str(error), keys),))
     except ArchcheckError as error:
         loc = context.spec_file.locate(error.keys if isinstance(error, CannotCheck) else keys, key=True)
-        raise CheckFailure(f"{loc}: {error}", loc, f"{loc}: {error}") from None
+        raise CheckFailure(f"{loc}: {error}", loc, str(error)) from None
     return replace(outcome, notes=(*before.notes, *outcome.notes), counts=before.counts)
 
 
@@ -228,7 +238,7 @@ def _not_measured(item: CheckItem, spec_file: SpecFile, unmeasured: Sequence[Unm
     if keys:
         item.loc = loc
     if item.config.getoption("archcheck_strict"):
-        raise CheckFailure(f"{loc}: not measured: {reason}", loc, f"{loc}: not measured: {reason}") from None
+        raise CheckFailure(f"{loc}: not measured: {reason}", loc, f"not measured: {reason}") from None
     pytest.skip(reason)
 
 
@@ -236,9 +246,7 @@ def _fail(
     item: CheckItem, spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None
 ) -> NoReturn:
     text = format_mismatches(spec_file, mismatches, trace, _accept_command(item, spec_file, mismatches))
-    first = headline(spec_file, mismatches[0])
-    more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""
-    raise CheckFailure(text, spec_file.locate(mismatches[0].keys), f"{first}{more}")
+    raise CheckFailure(text, spec_file.locate(mismatches[0].keys), f"{gist(mismatches[0])}{_and_more(mismatches)}")
 
 
 def _accept_command(item: CheckItem, spec_file: SpecFile, mismatches: Sequence[Mismatch]) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from archcheck.errors import ArchcheckError, UsageError
+from archcheck.pytest_plugin.spec_paths import spec_folders
 from archcheck.system.processors import num_cpus
 from archcheck.text.units import parse_bytes
 from archcheck.training.options import RunOptions, parse_device, parse_seed
@@ -32,7 +33,7 @@ def run_options(config: pytest.Config) -> RunOptions:
             download=option("archcheck_download"),
             checkpoints=_folder(config, option("archcheck_checkpoints")),
             data_budget_bytes=None if budget is None else parse_bytes(budget),
-            spec_roots=tuple(config.rootpath / path for path in config.getini("archcheck_paths")),
+            spec_roots=tuple(spec_folders(config)),
             num_threads=_num_threads(config),
         )
     except UsageError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archcheck.spec.spec_file import spec_name
+from archcheck.spec.file_names import spec_name
 from archcheck.text.units import format_rate, format_seconds
 
 if TYPE_CHECKING:

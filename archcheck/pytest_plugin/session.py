@@ -1,4 +1,4 @@
-"""The hooks of a run with `--archcheck`: collecting, reports at the line of the spec, the table, updates at the end."""
+"""The hooks of a run that verifies specs: collecting, reports at their lines, the table, updates at the end."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from archcheck.findings import Change
 from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, SpecModule
 from archcheck.pytest_plugin.options import run_options
 from archcheck.pytest_plugin.progress import showing
+from archcheck.pytest_plugin.spec_paths import SpecPaths
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.report.summary_tables import VERDICTS, Row, format_speeds, format_summary, format_trainings
-from archcheck.spec.spec_file import SUFFIX
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
 
 
 class ArchcheckSession:
-    """The hooks of a run with `--archcheck`."""
+    """The hooks of a run that verifies specs."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, paths: SpecPaths, *, chose_dist: bool) -> None:
         self._config = config
+        self._paths = paths
+        self._chose_dist = chose_dist
         options = run_options(config)
         config.stash[TRAINING_KEY] = TrainingSession(options, config.rootpath, partial(showing, config))
         config.stash[SPEED_KEY] = SpeedSession(options, config.rootpath, config.getoption("archcheck_against"))
@@ -62,20 +64,40 @@ class ArchcheckSession:
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SpecModule | None:
         """Claim spec files, and no other YAML."""
-        if not file_path.name.endswith(SUFFIX):
-            return None
-        return SpecModule.from_parent(parent, path=file_path)
+        return SpecModule.from_parent(parent, path=file_path) if self._paths.is_spec(file_path) else None
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave out tests that lie beside specs, in folders that are only looked into for those."""
+        return True if self._paths.is_left_out(collection_path) else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Import torch before the clocks of the items start, and only where items will run here."""
-        if not self._config.option.collectonly and any(isinstance(item, CheckItem) for item in session.items):
+        """Import torch before the clocks of the items start; a worker of xdist may get none of those that need it."""
+        if self._is_worker or self._config.option.collectonly:
+            return
+        if any(isinstance(item, CheckItem) for item in session.items):
             import archcheck.structure.trace  # noqa: F401
 
             # What torch has imported stays until the end: no need to walk it in every collection (pytest's last
             # ones and Python's own take 0.2 s). Triton's bindings would call it a leak.
             if "triton" not in sys.modules:
                 gc.freeze()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Import torch before the clocks of a worker's first check start, that of pytest-timeout among them."""
+        if isinstance(item, CheckItem):
+            import archcheck.structure.trace  # noqa: F401
+        return (yield)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
+        """Have pytest-xdist leave the checks of a spec together, unless the user chose how it distributes."""
+        if self._chose_dist:
+            return None
+        from archcheck.pytest_plugin.scheduling import WholeSpecScheduling
+
+        return WholeSpecScheduling(config, log)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

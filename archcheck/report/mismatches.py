@@ -54,10 +54,15 @@ def format_difference(mismatch: Mismatch, trace: StructureTrace) -> str:
 
 
 def headline(spec_file: SpecFile, mismatch: Mismatch) -> str:
-    """Return `FILE:LINE: subject: problem`, for one-line summaries."""
+    """Return `FILE:LINE: subject: problem`."""
     loc = spec_file.locate(mismatch.keys, key=bool(mismatch.keys) and mismatch.keys[-1] == mismatch.subject)
+    return f"{loc}: {gist(mismatch)}"
+
+
+def gist(mismatch: Mismatch) -> str:
+    """Return `subject: problem`, for summaries that have the file already."""
     subject = mismatch.subject if mismatch.subject.isprintable() else repr(mismatch.subject)
-    return f"{loc}: {subject}: {mismatch.problem}"
+    return f"{subject}: {mismatch.problem}"
 
 
 def _line(label: str, text: str) -> str:

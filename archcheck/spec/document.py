@@ -5,6 +5,7 @@ Scalars follow the core schema of YAML 1.2, plus `_` between digits: `1e-3` is a
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from archcheck.errors import Problem, SourceLoc, SpecError
 from archcheck.spec.document_builder import DocumentBuilder
 from archcheck.spec.positions import Key, Lines, MappingNode, Node, SequenceNode, SharedNode, child_of, start_of
+from archcheck.text.words import did_you_mean
 
 MAX_BYTES = 1 << 20
 
@@ -119,12 +121,20 @@ def _read_text(path: Path, shown: str) -> str:
             raise _whole_file_error(shown, "a directory, expected a file" if path.is_dir() else "not a regular file")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise _whole_file_error(shown, f"there is no such file{_nearest(path, shown)}") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _whole_file_error(shown, f"can't be read: {reason}") from error
     if len(data) > MAX_BYTES:
         raise _whole_file_error(shown, f"too large: a spec has at most {MAX_BYTES:,} bytes")
     return _decode(data, shown)
+
+
+def _nearest(path: Path, shown: str) -> str:
+    """Return what to do about a file that isn't there: take one that is called much like it, or write it."""
+    close = did_you_mean(path.name, (one.name for one in sorted(path.parent.glob("*.yaml"))))
+    return close or f"; write it: archcheck new module:callable --input B,3,224,224 --output {shlex.quote(shown)}"
 
 
 def _decode(data: bytes, shown: str) -> str:

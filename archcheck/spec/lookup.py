@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from archcheck.errors import SpecError, UsageError
-from archcheck.spec.spec_file import SUFFIX, SpecFile, read_spec, spec_name
+from archcheck.spec.file_names import SUFFIX, spec_name
+from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.text.words import did_you_mean
 
 

@@ -11,12 +11,11 @@ from pydantic import ValidationError
 from archcheck.errors import Problem, SourceLoc, SpecError
 from archcheck.findings import Keys
 from archcheck.spec.document import Document, parse_document, read_document
+from archcheck.spec.file_names import spec_name
 from archcheck.spec.inputs import InputSource
 from archcheck.spec.messages import in_order, problems_of
 from archcheck.spec.models import Spec
 from archcheck.spec.validation import check_spec
-
-SUFFIX = ".arch.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +42,6 @@ class SpecFile:
             return keys
         short = not isinstance(self.document.value["layers"][keys[1]], dict)
         return (*keys[:2], *keys[3:]) if short else keys
-
-
-def spec_name(path: Path) -> str:
-    """Return the file's name without its ending."""
-    return path.name.removesuffix(SUFFIX)
 
 
 def read_spec(path: Path, shown: str | None = None, rootdir: Path | None = None) -> SpecFile:

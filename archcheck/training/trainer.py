@@ -21,8 +21,9 @@ from archcheck.errors import DataError, NotMeasured
 from archcheck.findings import Keys, Mismatch
 from archcheck.network.build import prepare_network
 from archcheck.network.torch_state import default_torch_settings, seeded
+from archcheck.spec.file_names import spec_name
 from archcheck.spec.models import Named, Spec
-from archcheck.spec.spec_file import SpecFile, spec_name
+from archcheck.spec.spec_file import SpecFile
 from archcheck.spec.values import LIGHTNING
 from archcheck.structure.meta.module_tree import set_training
 from archcheck.training.batch_validation import BatchValidator

@@ -193,8 +193,8 @@ def _environment() -> dict[str, str]:
     path = os.pathsep.join([str(_SCRIPTS), kept.get("PATH", "")])
     git = {f"GIT_{who}_{what}": "reader@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     gitlab = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD~2"}
-    # Plugins that come with what the tests need, and take a second to import.
-    kept["PYTEST_ADDOPTS"] = "-p no:hypothesispytest -p no:anyio"
+    # Plugins that come with what the tests need, and take a second to import or change the order.
+    kept["PYTEST_ADDOPTS"] = "-p no:hypothesispytest -p no:anyio -p no:randomly"
     terminal = {"PATH": path, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
     return kept | git | gitlab | terminal
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
-from archcheck.cli.command_line import main
+from archcheck.cli.command_line import main, make_parser
+from archcheck.spec.input_option import parse_input_option
 from tests.integration.project import SMALL, Project
 
+COMMANDS = ("new", "show", "diff", "calibrate", "bench", "history", "schema")
 WRITTEN = """\
 build: ../nets.py:small
 args: {channels: 6}
@@ -243,14 +247,12 @@ def test_new_refuses_a_network_whose_forward_stops(project: Project, capsys: pyt
         (["show", "nowhere.arch.yaml"], "nowhere.arch.yaml"),
         (["show", "a.arch.yaml", "--input", "B,1"], "a spec has its own input, sizes and args"),
         (["new", "nets:small", "--input", "B,1,28,28", "--output", "a.yaml"], "a spec's name ends in .arch.yaml"),
-        (["new", "pkg:small", "--input", "B,1,28,28"], "it is in src/: PYTHONPATH=src archcheck"),
         (["diff", "nets:small", "nets:small"], "what goes in?"),
     ],
 )
 def test_mistakes_are_told_in_a_line(
     project: Project, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    project.write("src/pkg/__init__.py", "")
     assert main(arguments) == 2
 
     error = capsys.readouterr().err
@@ -259,43 +261,28 @@ def test_mistakes_are_told_in_a_line(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("target", "in_src"),
-    [
-        ("pkg:Net", True),
-        ("pkg.nets:Net", True),
-        ("one:Net", True),
-        ("pk:Net", False),
-        ("o:Net", False),
-        ("pkg_:Net", False),
-    ],
-)
-def test_only_a_module_that_is_in_src_is_told_to_be_there(
-    project: Project, capsys: pytest.CaptureFixture[str], target: str, in_src: bool
+def test_packages_in_src_are_found_as_if_they_were_installed(
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project.write("src/pkg/nets.py", "")
-    project.write("src/one.py", "")
-    assert main(["new", target, "--input", "B,4"]) == 2
-    assert ("it is in src/: PYTHONPATH=src archcheck" in capsys.readouterr().err) is in_src
-
-
-def test_a_typo_below_a_package_in_src_is_a_typo(
-    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project.write("src/typo_pkg/__init__.py", "")
-    project.write("src/typo_pkg/nets.py", "")
-    monkeypatch.syspath_prepend(project.path / "src")
-    assert main(["new", "typo_pkg.nest:Net", "--input", "B,4"]) == 2
-    error = capsys.readouterr().err
-    assert "no module named 'typo_pkg.nest': did you mean 'typo_pkg.nets'?" in error
-    assert "it is in src/" not in error
+    project.write("src/laid_out/__init__.py", "")
+    project.write("src/laid_out/parts.py", "from torch import nn\nclass Part(nn.Linear): pass\n")
+    project.write("src/laid_out/nets.py", "from laid_out.parts import Part\ndef net(): return Part(4, 2)\n")
+    path = list(sys.path)
+    assert main(["new", "laid_out.nets:net", "--input", "B,4", "--output", "specs/"]) == 0
+    assert main(["show", "specs/net.arch.yaml"]) == 0
+    assert "build: laid_out.nets:net\n" in (project.path / "specs" / "net.arch.yaml").read_text()
+    assert sys.path == path
+    assert project.run().ret == 0
+    assert main(["new", "laid_out.nest:net", "--input", "B,4"]) == 2
+    assert "no module named 'laid_out.nest': did you mean 'laid_out.nets'?" in capsys.readouterr().err
+    assert main(["new", "elsewhere.nets:net", "--input", "B,4"]) == 2
+    folders = f"{project.path}, {project.path / 'src'} or the Python environment"
+    assert f"no module named 'elsewhere' in {folders}" in capsys.readouterr().err
 
 
 def test_timm_missing_is_told_with_the_way_to_get_it(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "timm", None)
     assert main(["new", "timm:resnet18", "--input", "B,3,224,224"]) == 2
     assert "pip install" in capsys.readouterr().err
@@ -361,3 +348,19 @@ def test_schema_is_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert schema["required"] == ["build"]
     assert schema["anyOf"] == [{"required": ["input"]}, {"required": ["inputs_from"]}]
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids="".join)
+def test_help_ends_with_examples_that_are_valid(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([*command, "--help"])
+    examples = capsys.readouterr().out.partition("\nexamples:\n")[2].splitlines()
+    assert examples
+    assert any(line.split()[: len(command) + 1] == ["archcheck", *command] for line in examples)
+    for line in examples:
+        program, *words = shlex.split(line.partition(" > ")[0])
+        assert program in ("archcheck", "pytest")
+        if program == "archcheck" and "--help" not in words:
+            options = make_parser().parse_args(words)
+            inputs = parse_input_option(options.input) if getattr(options, "input", None) else None
+            assert inputs is None or inputs

@@ -80,7 +80,9 @@ def test_there_is_an_example_of_every_kind_of_block() -> None:
 
 
 def test_the_ini_example_is_read_as_it_says(pytester: pytest.Pytester) -> None:
-    (example,) = (block.text for page in PAGES.values() for block in page.blocks if block.language == "ini")
+    (example,) = (
+        block.text for page in PAGES.values() for block in page.blocks if (block.language, block.mark) == ("ini", None)
+    )
     names = configparser.ConfigParser()
     names.read_string(example)
     pytester.makefile(".ini", pytest=example)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.project import SMALL
 
+ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "torchvision", "numpy", "yaml", "pydantic", "tabulate")
 
 # Reports at the very end of a run which modules are loaded, through a plugin of the project's own.
@@ -25,7 +26,11 @@ def pytest_unconfigure(config):
 def loaded(folder: Path, *args: str) -> set[str]:
     """Return the top-level modules, and all of ours, that a pytest run in a fresh process has loaded."""
     (folder / "spy.py").write_text(SPY)
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(folder)}
+    environment = {
+        **os.environ,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
+    }
     command = [sys.executable, "-m", "pytest", "-p", "archcheck.plugin", "-p", "pytest_benchmark.plugin", "-p", "spy"]
     result = subprocess.run([*command, *args], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -51,15 +56,21 @@ def test_an_ordinary_run_pays_nothing(folder: Path) -> None:
     assert not modules & set(HEAVY)
     assert {name for name in modules if name.startswith("archcheck")} == {
         "archcheck", "archcheck.plugin", "archcheck.errors", "archcheck.checks", "archcheck.checks.registry",
+        "archcheck.spec", "archcheck.spec.file_names",
     }  # fmt: skip
+
+
+def test_tests_by_path_pay_nothing_beside_specs(folder: Path) -> None:
+    assert not loaded(folder, "-o", "archcheck=specs", "test_one.py") & set(HEAVY)
 
 
 def test_help_and_markers_pay_nothing(folder: Path) -> None:
     assert not loaded(folder, "--markers") & set(HEAVY)
 
 
-def test_collecting_specs_imports_no_torch(folder: Path) -> None:
-    modules = loaded(folder, "--archcheck", "--collect-only")
+@pytest.mark.parametrize("switch", [["--archcheck"], ["-o", "archcheck=specs"]])
+def test_collecting_specs_imports_no_torch(folder: Path, switch: list[str]) -> None:
+    modules = loaded(folder, *switch, "--collect-only")
     assert {"yaml", "pydantic", "archcheck.spec.models"} <= modules
     assert not modules & {"torch", "torchvision", "numpy", "tabulate"}
 

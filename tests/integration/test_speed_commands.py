@@ -110,7 +110,10 @@ def test_a_spec_that_is_not_there_is_told(here: Project, capsys: pytest.CaptureF
     assert main(["bench", "specs/gone.arch.yaml"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == "archcheck: error: specs/gone.arch.yaml:1: can't be read: No such file or directory\n"
+    assert captured.err == (
+        "archcheck: error: specs/gone.arch.yaml:1: there is no such file; write it: "
+        "archcheck new module:callable --input B,3,224,224 --output specs/gone.arch.yaml\n"
+    )
 
 
 def test_a_device_that_is_not_known_is_told(here: Project, capsys: pytest.CaptureFixture[str]) -> None:

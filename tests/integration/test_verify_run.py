@@ -123,10 +123,10 @@ def test_a_broken_neighbour_hides_nothing(project: Project) -> None:
     project.spec("unbuildable", "build: nets:raising\ninput: [B, 1]\noutput: [B, 1]\n")
     result = project.run()
     result.assert_outcomes(passed=5, failed=4)
-    message = "specs/unbuildable.arch.yaml:1: build: building nets:raising raised ValueError: no such width"
+    message = "build: building nets:raising raised ValueError: no such width"
     result.stdout.fnmatch_lines(
         [
-            "*FAILED specs/broken.arch.yaml::spec - specs/broken.arch.yaml:*",
+            "FAILED specs/broken.arch.yaml::spec - *",
             *(f"FAILED specs/unbuildable.arch.yaml::{check} - {message}" for check in ("spec", "shapes", "health")),
         ]
     )
@@ -151,11 +151,26 @@ def test_junit_has_message_line_and_counts(project: Project) -> None:
     cases = {case.attrib["name"]: case for case in ET.parse(project.path / "out.xml").getroot().iter("testcase")}
     failure = cases["shapes"].find("failure")
     assert failure is not None
-    assert failure.attrib["message"] == "specs/small.arch.yaml:5: pool: output shape differs"
+    assert failure.attrib["message"] == "pool: output shape differs"
     assert cases["shapes"].attrib["file"] == "specs/small.arch.yaml"
     assert cases["shapes"].attrib["line"] == "4"  # pytest counts from 0 here
     properties = {p.attrib["name"]: p.attrib["value"] for p in cases["compute"].iter("property")}
     assert properties == {"archcheck_params": "11926", "archcheck_macs": "129360"}
+
+
+def test_a_summary_says_what_differs_within_80_columns(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("CI", raising=False)  # there pytest cuts nothing off
+    project.broken("[B, 6, 14, 14]", "[B, 6, 12, 12]", name="small-with-padding")
+    result = project.run()
+    result.stdout.fnmatch_lines(["FAILED specs/small-with-padding.arch.yaml::shapes - pool: output shape differs"])
+
+
+def test_a_failure_in_one_line_has_its_place_once(project: Project) -> None:
+    project.broken("[B, 6, 14, 14]", "[B, 6, 12, 12]")
+    lines = project.run("--tb=line").stdout.lines
+    assert any(line.endswith("specs/small.arch.yaml:5: pool: output shape differs") for line in lines)
+    assert not any(line.count("small.arch.yaml:5:") > 1 for line in lines)
 
 
 def test_github_annotations_sit_on_the_line_of_the_spec(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,13 +202,22 @@ def test_a_users_autouse_fixtures_do_no_harm(project: Project) -> None:
         import pytest
 
         @pytest.fixture(autouse=True, scope="module")
-        def by_module(request): request.module
+        def by_module(request): assert request.module.__name__ == "specs/small.arch.yaml"
 
         @pytest.fixture(autouse=True)
         def by_function(request): request.node.name
         """,
     )
     project.run().assert_outcomes(passed=5)
+
+
+def test_each_spec_has_a_module_of_its_own_to_be_sorted_by(project: Project) -> None:
+    for name in ("a", "b"):
+        project.spec(name)
+    project.write("conftest.py", "def pytest_itemcollected(item): print('MODULE', item.module.__name__)\n")
+    lines = project.run("--collect-only", "-q", "-s").stdout.lines
+    names = [line.removeprefix("MODULE ") for line in lines if line.startswith("MODULE ")]
+    assert names == ["specs/a.arch.yaml"] * 5 + ["specs/b.arch.yaml"] * 5
 
 
 def test_a_recipe_is_held_against_torch_itself(project: Project) -> None:

@@ -12,7 +12,7 @@ from tests.integration.throughput.timed_project import NETS as TIMED
 from tests.integration.throughput.timed_project import SPEC as THROUGHPUT
 from tests.integration.training.toys import SETS, TOYS, scripted
 
-ITEM = re.compile(r"^\[gw\d\] .*(PASSED|FAILED|SKIPPED) (specs/\S+|tests/\S+|elsewhere/\S+)", re.MULTILINE)
+ITEM = re.compile(r"^\[(gw\d)\] .*(PASSED|FAILED|SKIPPED) (specs/\S+|tests/\S+|elsewhere/\S+)", re.MULTILINE)
 
 
 def write_structure(project: Project) -> None:
@@ -62,7 +62,7 @@ def result(project: Project, once: Once) -> pytest.RunResult:
 def outcomes(result: pytest.RunResult) -> dict[str, dict[str, str]]:
     """Return the outcomes of each file's items, by check."""
     found: dict[str, dict[str, str]] = {}
-    for outcome, item in ITEM.findall(result.stdout.str()):
+    for _, outcome, item in ITEM.findall(result.stdout.str()):
         path, check = item.split("::")
         found.setdefault(path, {})[check] = outcome
     return found
@@ -77,7 +77,7 @@ def test_two_workers_verify_the_same(result: pytest.RunResult) -> None:
             "specs/wrong.arch.yaml:5: pool: output shape differs",
             "specs/small.arch.yaml * nets:small * 11_926 * ok * ok * ok * ok * ok *",
             "specs/wrong.arch.yaml * nets:small * 11_926 * ok * FAILED * ok * ok * ok *",
-            "FAILED specs/wrong.arch.yaml::shapes - specs/wrong.arch.yaml:5: pool: output shape differs",
+            "FAILED specs/wrong.arch.yaml::shapes - pool: output shape differs",
         ]
     )
 
@@ -87,10 +87,18 @@ def test_workers_look_where_the_controller_looks(result: pytest.RunResult) -> No
     assert sorted(outcomes(result)) == [f"specs/{name}.arch.yaml" for name in specs]
 
 
+def test_the_checks_of_a_spec_run_in_one_process(result: pytest.RunResult) -> None:
+    workers: dict[str, set[str]] = {}
+    for worker, _, item in ITEM.findall(result.stdout.str()):
+        workers.setdefault(item.split("::")[0], set()).add(worker)
+    assert {len(found) for found in workers.values()} == {1}
+    assert set.union(*workers.values()) == {"gw0", "gw1"}
+
+
 def test_two_workers_find_the_layer_whose_function_differs(result: pytest.RunResult) -> None:
     assert outcomes(result)["specs/function.arch.yaml"]["function"] == "FAILED"
     path = "specs/function.arch.yaml"
-    result.stdout.fnmatch_lines([f"FAILED {path}::function - {path}:*: act: the output differs*"])
+    result.stdout.fnmatch_lines([f"FAILED {path}::function - act: the output differs*"])
 
 
 def test_two_workers_train_the_same(result: pytest.RunResult) -> None:
@@ -114,3 +122,31 @@ def test_side_by_side_nothing_is_timed(result: pytest.RunResult) -> None:
     assert "Benchmarks are automatically disabled" not in output
     assert "INTERNALERROR" not in output
     assert "Traceback" not in output
+
+
+SCHEDULER = """
+def pytest_sessionstart(session):
+    made = session.config.hook.pytest_xdist_make_scheduler(config=session.config, log=None)
+    print("SCHEDULER", type(made).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--archcheck", "-n", "2"], "WholeSpecScheduling"),
+        (["-o", "archcheck=specs", "-n", "2"], "WholeSpecScheduling"),
+        (["--archcheck", "-n", "2", "--dist", "loadfile"], "NoneType"),
+        (["--archcheck", "-n", "2", "--dist", "load"], "NoneType"),
+        (["--archcheck", "-n", "2", "-o", "addopts=--dist=worksteal"], "NoneType"),
+        (["--archcheck", "-d", "--tx", "2*popen"], "NoneType"),
+        (["-n", "2"], "NoneType"),
+    ],
+)
+def test_who_says_how_tests_are_distributed_has_the_say(project: Project, options: list[str], expected: str) -> None:
+    project.spec()
+    project.write("conftest.py", SCHEDULER)
+    plugins = [option for plugin in project.plugins for option in ("-p", plugin)]
+    # Only collecting, xdist starts no workers, and has no scheduler of its own.
+    result = project.pytester.runpytest_inprocess(*plugins, "--collect-only", "-s", *options)
+    result.stdout.fnmatch_lines([f"SCHEDULER {expected}"])

@@ -40,6 +40,48 @@ def test_files_may_import_from_rootdir(folder: Path) -> None:
     assert out_features("model_y.py:net", folder / "specs", folder) == 6
 
 
+def test_packages_in_src_are_found_last(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After those of rootdir, and those that are installed."""
+    write(folder, src__model_s=FACTORY.format("width = 3", ""))
+    assert out_features("model_s:net", folder / "specs", folder) == 3
+    write(folder, src__model_t=FACTORY.format("width = 3", ""), model_t=FACTORY.format("width = 5", ""))
+    assert out_features("model_t:net", folder / "specs", folder) == 5
+    write(folder, src__model_u=FACTORY.format("width = 3", ""), installed__model_u=FACTORY.format("width = 7", ""))
+    with monkeypatch.context() as environment:
+        environment.syspath_prepend(folder / "installed")
+        assert out_features("model_u:net", folder / "specs", folder) == 7
+
+
+def test_a_src_that_stands_on_the_path_keeps_its_place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder, src__model_v=FACTORY.format("width = 3", ""))
+    with monkeypatch.context() as environment:
+        environment.syspath_prepend(folder / "src")
+        path = list(sys.path)
+        assert out_features("model_v:net", folder / "specs", folder) == 3
+        assert sys.path == path
+
+
+def test_files_import_packages_in_src(folder: Path) -> None:
+    write(folder, src__widths_w="width = 6", models__model_w=FACTORY.format("from widths_w import width", ""))
+    assert out_features("../models/model_w.py:net", folder / "specs", folder) == 6
+
+
+def test_two_rootdirs_may_have_packages_of_one_name_in_src(folder: Path) -> None:
+    for name, width in (("a", 3), ("b", 5)):
+        write(folder / name, src__model_q=FACTORY.format(f"width = {width}", ""))
+    for _ in range(2):
+        assert out_features("model_q:net", folder / "a", folder / "a") == 3
+        assert out_features("model_q:net", folder / "b", folder / "b") == 5
+
+
+def test_a_src_that_is_a_package_is_one(folder: Path) -> None:
+    write(folder, src__model_r=FACTORY.format("width = 3", ""))
+    (folder / "src" / "__init__.py").touch()
+    assert out_features("src.model_r:net", folder / "specs", folder) == 3
+    message = str(failure("model_r:net", folder, rootdir=folder))
+    assert message.startswith(f"no module named 'model_r' in {folder} or the Python environment")
+
+
 def test_a_file_and_a_module_of_rootdir_may_have_one_name(folder: Path) -> None:
     write(folder, model_z=FACTORY.format("width = 3", ""), specs__model_z=FACTORY.format("width = 5", ""))
     for _ in range(2):

@@ -142,7 +142,10 @@ def test_a_directory_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
-    assert read_problem(tmp_path / "no.yaml") == "shown.yaml:1: can't be read: No such file or directory"
+    command = "archcheck new module:callable --input B,3,224,224 --output shown.yaml"
+    assert read_problem(tmp_path / "no.yaml") == f"shown.yaml:1: there is no such file; write it: {command}"
+    (tmp_path / "note.yaml").touch()
+    assert read_problem(tmp_path / "nota.yaml") == "shown.yaml:1: there is no such file: did you mean 'note.yaml'?"
 
 
 def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:

@@ -90,20 +90,21 @@ def make_head(target: str, options: argparse.Namespace, folder: Path, like: Spec
         raise UsageError(f'{target}: what goes in? Give its shape: --input "B,3,224,224"')
     if options.train_input:
         inputs["train_input"] = parse_input_option(options.train_input)
-    values = {"args": _json_map(options.args), **inputs}
+    values = {"args": parse_json_map(options.args, "--args", '{"num_classes": 10}'), **inputs}
     build = parse_target(target).seen_from(folder.resolve(), Path.cwd())
     # No sizes or arguments need no line; an input without dimensions is one all the same.
     written = {key: format_flow(value) for key, value in values.items() if value or (key == "input" and value == [])}
     return {"build": build, **written}
 
 
-def _json_map(text: str) -> dict[str, Any]:
+def parse_json_map(text: str, option: str, example: str) -> dict[str, Any]:
+    """Parse the value of an option. Raises UsageError where it is no JSON map."""
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise UsageError(f"--args: not valid JSON ({error}); such as --args '{{\"num_classes\": 10}}'") from None
+        raise UsageError(f"{option}: not valid JSON ({error}); such as {option} '{example}'") from None
     if not isinstance(value, dict):
-        raise UsageError("--args: expected a JSON map, such as --args '{\"num_classes\": 10}'")
+        raise UsageError(f"{option}: expected a JSON map, such as {option} '{example}'")
     return value
 
 

@@ -32,7 +32,8 @@ class EquivalenceCheck(Check):
         spec_file, other = context.spec_file, context.spec.equivalent_to
         args = other.args if other is not None else {}
         try:
-            found = check_equivalence(spec_file, *context.network.function_of(spec_file), context.rootdir)
+            config, ours = context.network.function_of(spec_file)
+            found = check_equivalence(spec_file, context.network.make, config, ours, context.rootdir)
         except BuildError as error:
             failure = build_failure(args, ("equivalent_to", "args"), error)
             keys = failure.keys if failure.keys[0] == "equivalent_to" else ("equivalent_to",)

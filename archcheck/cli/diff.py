@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from archcheck.cli.networks import (
     Network,
     add_build_options,
     is_spec,
+    json_map,
     load_network,
     refuse_build_options,
 )
+from archcheck.errors import UsageError
 from archcheck.report.mismatches import format_difference
 from archcheck.spec.spec_file import read_spec
-from archcheck.spec.target import TARGET_FORMS
+from archcheck.spec.target import TARGET_FORMS, parse_target
+from archcheck.spec.weight_expressions import parse_weight_expression
 from archcheck.structure.diff import format_comparison
 
 EXAMPLES = """\
@@ -35,6 +39,9 @@ def add_parser(commands: Any) -> None:
     command.add_argument("left", metavar="A", help=f"a spec file, or {TARGET_FORMS}")
     command.add_argument("right", metavar="B", help="the same")
     command.add_argument("--function", action="store_true", help="what they compute under the same weights, too")
+    command.add_argument(
+        "--weights", metavar="JSON", help="with --function: what B's parameters are made of, as in `equivalent_to`"
+    )
     add_build_options(command)
     command.set_defaults(run=run)
 
@@ -49,19 +56,39 @@ def run(options: argparse.Namespace) -> int:
     text, differs = format_comparison(left.trace, right.trace, (left.label, right.label))
     print(text)
     if options.function:
-        computes = _diff_functions(left, right)
+        computes = _diff_functions(left, right, _weights_of(options, left))
         print(f"\n{computes or 'no difference in function: the same outputs and gradients under the same weights'}")
         differs = bool(computes)  # names and containers make no difference here
     return DIFFERENT if differs else 0
 
 
-def _diff_functions(left: Network, right: Network) -> str:
+def _weights_of(options: argparse.Namespace, left: Network) -> dict[str, str]:
+    """Return what is said of the other's weights: by `--weights`, or by a spec that names the other itself."""
+    if options.weights is not None:
+        weights = json_map(options.weights, "--weights", '{"attn.qkv.weight": "concat(q.weight, k.weight)"}')
+        for name, text in weights.items():
+            try:
+                parse_weight_expression(text)
+            except ValueError as error:
+                raise UsageError(f"--weights: {name}: {error}") from None
+        return weights
+    other = left.spec_file.spec.equivalent_to
+    if other is None or is_spec(options.right):
+        return {}
+    folder = left.spec_file.path.parent.resolve()
+    named = parse_target(other.build).seen_from(folder, folder)
+    return dict(other.weights) if parse_target(options.right).seen_from(folder, Path.cwd()) == named else {}
+
+
+def _diff_functions(left: Network, right: Network, weights: Mapping[str, str]) -> str:
     """Describe the first pair of layers that compute something else; return an empty text where there is none."""
-    from archcheck.function.equivalence import compare_functions, fingerprint_alike
+    from archcheck.function.equivalence import Twin, compare_at_common_sizes
     from archcheck.function.measure import fingerprint_as_planned
 
+    twin = Twin(right.built.make, (left.label, right.label), (), weights, is_subject=True)
     with contextlib.redirect_stdout(sys.stderr):
         config, ours = fingerprint_as_planned(left.spec_file, left.built.make, left.trace)
-        theirs = fingerprint_alike(right.built.make, config, ours)
-    found = compare_functions(theirs, ours, config, (right.label, left.label), ())
+        found = compare_at_common_sizes(left.spec_file, left.built.make, config, ours, twin)
+    if found and found[0].keys:  # the others speak of no place in a spec
+        raise UsageError("; ".join(f"--weights: {one.subject}: {one.problem}" for one in found))
     return format_difference(found[0], right.trace) if found else ""

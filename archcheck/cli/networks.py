@@ -125,14 +125,14 @@ def seen_from(target: str, folder: Path) -> str:
     return parse_target(target).seen_from(folder.resolve(), Path.cwd())
 
 
-def json_map(text: str) -> dict[str, Any]:
-    """Return the map that an `--args` option holds. Raises UsageError for what is none."""
+def json_map(text: str, option: str = "--args", example: str = '{"num_classes": 10}') -> dict[str, Any]:
+    """Return the map that an option holds. Raises UsageError for what is none."""
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise UsageError(f"--args: not valid JSON ({error}); such as --args '{{\"num_classes\": 10}}'") from None
+        raise UsageError(f"{option}: not valid JSON ({error}); such as {option} '{example}'") from None
     if not isinstance(value, dict):
-        raise UsageError("--args: expected a JSON map, such as --args '{\"num_classes\": 10}'")
+        raise UsageError(f"{option}: expected a JSON map, such as {option} '{example}'")
     return value
 
 

@@ -4,6 +4,8 @@
   `section` writes what was recorded. `made_inputs` looks at inputs that a user's callable makes,
   `domain_search` for values with which a network runs that fails with others.
 - `comparison` finds the first of the `digested_layers` that differs by more than the `tolerances`, paired by
-  `layer_matching`; `equivalence` compares two builds; `diagnosis` looks for the mistake behind a difference.
+  `layer_matching`; `equivalence` compares two builds, whose weights match by `weight_matching` as a spec says, or by
+  `renaming`; `matching_search` finds what a spec should say, and `weight_lines` writes it. `diagnosis` looks for the
+  mistake behind a difference.
 - `health_probe` looks for defects while a network is run, `object_equality` helps it to compare outputs.
 """

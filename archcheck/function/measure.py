@@ -304,6 +304,20 @@ def domain_hint(spec: Spec, build: NetworkFactory, error: str | None, config: Fi
     return likely_domain(build, config, spec.input, error)
 
 
+def fingerprint_at_own_sizes(
+    spec_file: SpecFile, build: NetworkFactory, config: FingerprintConfig
+) -> tuple[FingerprintConfig, FunctionRecord] | None:
+    """Run the network as `config` says, but at the first sizes of its spec; None where these are its sizes already."""
+    own = spec_file.spec.forward_inputs()[0]
+    if own == config.inputs:
+        return None
+    train_inputs = spec_file.spec.train_inputs(own.sizes)
+    config = replace(
+        config, inputs=own, train_inputs=train_inputs, input_pattern=None, gains=None, large=None, bounds=None
+    )
+    return config, fingerprint(build, config)
+
+
 def _require_sound(record: FunctionRecord) -> None:
     if record.crash is not None:
         where = "computing gradients" if record.stage == "backward" else f"{record.stage} mode"

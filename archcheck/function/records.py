@@ -94,6 +94,9 @@ class FunctionRecord:
         opaque: the types of what comes out and can't be looked into.
         made_inputs: a number for the inputs that a source has made, None without one.
         untrainable: why neither train mode nor gradients can be had, where eval mode can.
+        filled: what `weights` has, and the buffers that got numbers, in the order of their first use.
+        shapes: the sizes of the parameters in `weights`.
+        tied: by a parameter's further names, the one that it has in `weights`.
     """
 
     calls: tuple[CallDigest, ...]
@@ -106,6 +109,9 @@ class FunctionRecord:
     untrainable: Crash | None = None
     opaque: tuple[str, ...] = ()
     made_inputs: float | None = None
+    filled: Mapping[str, str] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    tied: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def root(self) -> CallDigest:

@@ -1,9 +1,9 @@
 """The spec file: YAML text to validated models that know where they were written. Nothing of torch.
 
 - Text to values: `document`, built by `document_builder`, with `positions` in the text.
-- Values to models: `models` and their `field_types`, parsed by `values`, `inputs`, `layer_keys` and `target`, which
-  may have one of the `schemes`; `validation` of the whole; `messages` of what is wrong; `known_keys` and `json_schema`,
-  read off the models.
+- Values to models: `models` and their `field_types`, parsed by `values`, `inputs`, `layer_keys`, `weight_expressions`
+  and `target`, which may have one of the `schemes`; `validation` of the whole; `messages` of what is wrong;
+  `known_keys` and `json_schema`, read off the models.
 - `spec_file` reads a file by all of these, and `lookup` finds another one. `file_names`: how they are called.
 - `manifest` reads a list of networks.
 - `dims`: one dimension, parsed and evaluated. `dim_inference`: dimensions from sizes that were seen, by `dim_forms`.

@@ -23,6 +23,7 @@ from archcheck.spec.values import (
     parse_size_list,
     parse_state_keys,
 )
+from archcheck.spec.weight_expressions import check_weight_expression
 
 _SHAPE_SCHEMA = {
     "description": "a shape such as [B, 64, H/4, W/4]; a list or map of shapes where a tuple or dict is returned; "
@@ -76,6 +77,11 @@ StateKeys: TypeAlias = Annotated[
     Any,
     PlainValidator(parse_state_keys),
     WithJsonSchema({"anyOf": [{"const": "recorded"}, {"type": "array"}, {"type": "object"}]}),
+]
+WeightText: TypeAlias = Annotated[
+    str,
+    PlainValidator(check_weight_expression),
+    WithJsonSchema({"type": "string", "examples": ["concat(q.weight, k.weight, v.weight)", "transpose(fc.weight)"]}),
 ]
 Count: TypeAlias = Annotated[int, PlainValidator(parse_count), WithJsonSchema({"type": "integer", "minimum": 0})]
 

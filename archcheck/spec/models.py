@@ -36,6 +36,7 @@ from archcheck.spec.field_types import (
     SizeList,
     StateKeys,
     Text,
+    WeightText,
 )
 from archcheck.spec.inputs import ForwardInput, InputSource, input_names, make_forward_input
 from archcheck.spec.target import TARGET_FORMS
@@ -126,6 +127,9 @@ class EquivalentTo(Section):
 
     build: BuildTarget = Field(description="what builds the network that computes the same")
     args: dict[str, Any] = Field(default={}, description="keyword arguments of that `build`")
+    weights: dict[str, WeightText] = Field(
+        default={}, description="by name, what its parameters are made of; those of one shape match in order of use"
+    )
 
 
 class Health(Section):
@@ -380,7 +384,7 @@ class Spec(Section):
     ) = _key("what a checkpoint holds: recorded, or {keys, checkpoints}")
     equivalent_to: (
         Annotated[EquivalentTo, BeforeValidator(_equivalent_to, json_schema_input_type=str | EquivalentTo)] | None
-    ) = _key("another build that computes the same: its target, or {build, args}")
+    ) = _key("another build that computes the same: its target, or {build, args, weights}")
     health: Literal["off"] | Health | None = _key("what no sound network does is looked for unasked: excuses, or off")
     training: Training | None = _key("how the network is trained, and the least accuracy that it must reach")
     throughput: Throughput | None = _key("how fast a step is, and how much slower it may become")

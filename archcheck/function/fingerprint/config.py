@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 
+from archcheck.function.fingerprint.given_weights import GivenWeights
 from archcheck.spec.inputs import ForwardInput, InputTree
 
 CPU: Final = torch.device("cpu")
@@ -30,6 +31,7 @@ class FingerprintConfig:
         seed: of Python's and NumPy's generators; torch's draws are replaced.
         input_pattern: the pattern that the inputs were made from, where that isn't the spec's own.
         device: on which the network runs.
+        given: weights of another network, which this one gets.
     """
 
     inputs: ForwardInput
@@ -42,6 +44,7 @@ class FingerprintConfig:
     seed: int = 0
     input_pattern: InputTree | None = None
     device: torch.device = CPU
+    given: GivenWeights | None = None
     train_inputs: ForwardInput | None = None
 
     def inputs_in(self, training: bool) -> ForwardInput:

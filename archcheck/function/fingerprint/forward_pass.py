@@ -76,7 +76,7 @@ class PassRunner:
         innermost_mode: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.network, self.config = network, config
-        self.filler = network.make_filler(config.gains) if filler is None else filler
+        self.filler = network.make_filler(config.gains, config.given) if filler is None else filler
         self.watcher = DigestingWatcher() if watcher is None else watcher
         self.state = NetworkState(network, self.filler)
         self.needs_gradients = False

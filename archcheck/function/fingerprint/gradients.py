@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from archcheck.function.fingerprint.config import OTHER_SEED
+from archcheck.function.fingerprint.derived_weights import DerivedWeights
 from archcheck.function.fingerprint.digests import Digest, digest, tensors_in
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.number_pool import uniform
@@ -73,7 +74,7 @@ def _run_step(
         leaves.clear()
         return map_leaves(tracked, make_inputs()) if tracks_inputs else make_inputs()
 
-    with torch.enable_grad(), _param_gradients(runner.network.params) as params:
+    with torch.enable_grad(), _param_gradients(runner.network.params, runner.filler.derived) as params:
         result = runner.forward(training=training, make_inputs=make_leaves, seed=runner.config.seed + OTHER_SEED)
         if result.crash is None:
             outputs = [result.output, *(_kept(runner) if from_kept else ())]
@@ -109,14 +110,20 @@ def _output_gradient(output: Tensor, position: int) -> Tensor:
 
 
 @contextmanager
-def _param_gradients(params: Mapping[str, Tensor]) -> Iterator[dict[str, Digest]]:
-    """Collect the digest of each parameter's gradient as soon as it's there, and free the gradient's memory."""
+def _param_gradients(params: Mapping[str, Tensor], derived: DerivedWeights) -> Iterator[dict[str, Digest]]:
+    """Collect the digest of each parameter's gradient as soon as it's there, and free the gradient's memory.
+
+    Those of parameters that are derived from another network's become gradients of these, by their keys.
+    """
     gradients: dict[str, Digest] = {}
+    kept: dict[str, Tensor] = {}
 
     def note(name: str, param: Tensor) -> None:
-        found = digest(param.grad)
+        found, gradient = digest(param.grad), param.grad
         param.grad = None
-        if found is not None:
+        if name in derived.names and gradient is not None:
+            kept[name] = gradient
+        elif found is not None:
             gradients[name] = found
 
     handles = [
@@ -129,3 +136,5 @@ def _param_gradients(params: Mapping[str, Tensor]) -> Iterator[dict[str, Digest]
     finally:
         for handle in handles:
             handle.remove()
+    pulled = {key: digest(one) for key, one in derived.pull_back(kept).items()} if kept else {}
+    gradients |= {key: one for key, one in pulled.items() if one is not None}

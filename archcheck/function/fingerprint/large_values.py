@@ -33,8 +33,9 @@ class LargeValuePass:
         """Remember the vectors among the weights; `num_calls` counts the calls of modules in a pass."""
         runner.state.restore()  # a step may have changed them
         self._runner, self._num_calls = runner, num_calls
-        params = runner.network.params.values()
-        vectors = [one for one in params if len(squeezed_shape(one.shape)) < 2 and runner.filler.is_weight(one)]
+        params = [one for one in runner.network.params.values() if runner.filler.is_weight(one)]
+        params += runner.filler.derived.sources.values()
+        vectors = [one for one in params if len(squeezed_shape(one.shape)) < 2]
         self._vectors = [(one, one.detach().clone()) for one in vectors]
         self.factor = LARGE_FACTORS[0]
 
@@ -67,6 +68,7 @@ class LargeValuePass:
                 if perturbation:
                     made *= 1 + perturbation * uniform(made.shape, "tremor", made.device)
                 param.detach().copy_(made)
+            self._runner.filler.derived.compute()
 
     def _is_stable(self, result: PassResult) -> bool:
         """Check by a perturbed pass that other rounding errors would make no difference; with few calls they don't."""

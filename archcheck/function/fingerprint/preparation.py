@@ -13,10 +13,12 @@ from torch.nn.parameter import is_lazy
 
 from archcheck.errors import NotMeasured, UsageError
 from archcheck.function.fingerprint.config import CPU, FingerprintConfig
+from archcheck.function.fingerprint.derived_weights import DerivedWeights
 from archcheck.function.fingerprint.deterministic_random import DeterministicRandom, DrawSequence
 from archcheck.function.fingerprint.digests import digest
 from archcheck.function.fingerprint.double_precision import built_in
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs
+from archcheck.function.fingerprint.given_weights import GivenWeights, KeySupply
 from archcheck.function.fingerprint.spectral_norm import SpectralVectors, find_spectral_vectors
 from archcheck.function.fingerprint.storages import storage_key
 from archcheck.function.fingerprint.weight_filler import WeightFiller
@@ -61,12 +63,17 @@ class PreparedNetwork:
     may_be_state: frozenset[str] = frozenset()
     written: frozenset[str] = frozenset()
 
-    def make_filler(self, gains: Mapping[str, int] | None) -> WeightFiller:
+    def make_filler(self, gains: Mapping[str, int] | None, given: GivenWeights | None = None) -> WeightFiller:
         """Make the filler of all parameters that get fixed values, and of the buffers that can be filled."""
-        params = (param for param in self.filled.values() if param.numel())
+        params = {name: param for name, param in self.filled.items() if param.numel()}
+        renamed = {} if given is None else given.renamed
+        derived = DerivedWeights(given or GivenWeights(), params)
+        waiting = (one for name, one in params.items() if name not in derived.names)
         held = {**self.params, **self.buffers()}
+        supply = KeySupply(given, {id(held[name]): key for name, key in renamed.items() if name in held})
         state = [(name, held[name]) for name in (*self.placeholders, *sorted(self.written))]
-        return WeightFiller(params, state, gains or {}, self.drawn_buffers, self.spectral, _kernels(self.modules))
+        kernels = _kernels(self.modules)
+        return WeightFiller(waiting, state, gains or {}, self.drawn_buffers, self.spectral, kernels, supply, derived)
 
     def buffers(self) -> dict[str, Tensor]:
         """Return the buffers by their names, as they are now: a network may replace them."""

@@ -54,9 +54,11 @@ def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
     crash, stage = results.eval_pass.crash, "eval"
     if crash is None and step is not None:
         crash, stage = step.forward.crash, "train" if runner.config.train else "backward"
+    filled = _filled_in_order_of_use(runner)
+    weights = {name: key for name, key in filled.items() if name in runner.network.params}
     return FunctionRecord(
         tuple(CallDigest(*key, type(modules[key[0]]).__name__, numbers) for key, numbers in calls.items()),
-        _weights_in_order_of_use(runner),
+        weights,
         runner.filler.used_gains(),
         results.large,
         results.health,
@@ -64,13 +66,29 @@ def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
         "" if crash is None else stage,
         results.untrainable,
         results.eval_pass.opaque,
+        filled=filled,
+        shapes={name: tuple(runner.network.params[name].shape) for name in weights},
+        tied=_tied_names(runner.network),
     )
 
 
-def _weights_in_order_of_use(runner: PassRunner) -> dict[str, str]:
-    """Return the keys of the parameters' numbers by the parameters' names, in the order in which they were filled."""
-    names = {id(param): name for name, param in runner.network.params.items()}
+def _filled_in_order_of_use(runner: PassRunner) -> dict[str, str]:
+    """Return the keys of the numbers of parameters and buffers by their names, in the order in which they got them."""
+    saved = {name: one for name, (one, _) in runner.state.saved_buffers.items()}
+    names = {id(one): name for name, one in {**saved, **runner.network.params}.items()}
     return {names[identity]: key for identity, key in runner.filler.keys.items() if identity in names}
+
+
+def _tied_names(network: PreparedNetwork) -> dict[str, str]:
+    """Return by the further names of parameters that have several the first one."""
+    first = {id(param): name for name, param in network.params.items()}
+    names = {
+        f"{prefix}.{one}" if prefix else one: first[id(param)]
+        for prefix, module in network.modules.items()
+        for one, param in module._parameters.items()
+        if param is not None and id(param) in first
+    }
+    return {name: own for name, own in names.items() if name != own}
 
 
 def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[tuple[str, int], dict[str, float]]:
@@ -112,10 +130,12 @@ class _NumbersWithin:
         self._noise = _NOISE[runner.config.dtype] * largest
         self._param_keys = _param_keys_within(runner.network, runner.filler)
         self._is_trained = {name: param.requires_grad for name, param in runner.network.params.items()}
+        self._derived = runner.filler.derived
+        self._is_trained |= {key: self._derived.is_trained(key) for key in self._derived.users}
 
     def of_module(self, module_name: str) -> dict[str, float]:
         """Return the numbers by kind, without those that are 0."""
-        keys = self._param_keys[module_name]
+        keys = self._in_terms_of_sources(self._param_keys[module_name])
         none = Digest(0.0, 0.0, 0.0)
         gradients = {key: self._gradients.get(name, none) for name, key in keys.items() if self._is_trained[name]}
         starts = {name: self._network.initial_values.get(name) for name in keys if name in self._network.filled}
@@ -138,6 +158,12 @@ class _NumbersWithin:
             "initial": combine_initial_values(initial_values) if has_initial else 0.0,
         }
         return {key: number for key, number in numbers.items() if number}
+
+    def _in_terms_of_sources(self, keys: Mapping[str, str]) -> dict[str, str]:
+        """Put what weights are derived from in their place, as far as nothing else is derived from it."""
+        users = self._derived.users
+        sources = {key: key for key, names in users.items() if names <= keys.keys()}
+        return {name: key for name, key in keys.items() if name not in self._derived.names} | sources
 
 
 def _param_keys_within(network: PreparedNetwork, filler: WeightFiller) -> dict[str, dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -16,7 +17,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from archcheck.function.fingerprint import grouped_convolution as grouped
+from archcheck.function.fingerprint.derived_weights import DerivedWeights
 from archcheck.function.fingerprint.double_precision import asks_for_one_dtype, promoted, widened
+from archcheck.function.fingerprint.given_weights import GivenWeights, KeySupply
 from archcheck.function.fingerprint.number_pool import fill_from_pool, squeezed_shape, uniform
 from archcheck.function.fingerprint.spectral_norm import SpectralVectors
 from archcheck.function.fingerprint.storages import storage_key, untransformed
@@ -69,6 +72,7 @@ _SCALAR_READS: Final = frozenset(
     ]
 )
 _OF_ROWS: Final = " of rows"  # a weight whose shape has one size only, used as a matrix
+_MATRIX_KEY: Final = re.compile(rf"weight (\((?:\d+, )+\d+\)|\(.*\)({_OF_ROWS})) (\S+)")
 _STATE_SPREAD: Final = 0.3
 _USUAL_SPREAD: Final = (0.35, 4.0)  # of a layer's output, which needs no gain
 _WANTED_SPREAD: Final = 0.5
@@ -104,6 +108,8 @@ class WeightFiller:
         drawn: buffers that start from random numbers, which get those of the next of their shape that was built.
         spectral: the vectors of weights with a spectral norm, which are made for the weight's numbers.
         kernels: weights of layers that multiply data with them, however the network itself uses them.
+        supply: what hands out the keys of numbers.
+        derived: parameters that are computed from another network's, which are none of `params`.
 
     Attributes:
         keys: by identity, the key in the number pool of the numbers that a tensor got.
@@ -119,6 +125,8 @@ class WeightFiller:
         drawn: Iterable[Tensor] = (),
         spectral: Iterable[SpectralVectors] = (),
         kernels: Iterable[Tensor] = (),
+        supply: KeySupply | None = None,
+        derived: DerivedWeights | None = None,
     ) -> None:
         self._kernels = set(map(id, kernels))
         self._waiting: dict[int | None, tuple[str, Tensor]] = {}
@@ -134,10 +142,21 @@ class WeightFiller:
         for one in drawn:
             self._wait(one, "drawn")
         self._waiting.pop(None, None)
-        self._ranks: dict[str, int] = {}
+        self._supply = supply or KeySupply()
         self.gains = dict(gains)
         self.keys: dict[int, str] = {}
         self._names: dict[int, str] = {}  # by identity, what a weight is called in `gains`
+        self.derived = derived or DerivedWeights(GivenWeights(), {})
+        self.keys |= self.derived.keys
+        self._fill_sources()
+
+    def _fill_sources(self, salt: str = "", *, negates: bool = False) -> None:
+        """Fill what weights are derived from, and compute these."""
+        for key, source in self.derived.sources.items():
+            _fill_param(source, key + salt, self.gains.get(_gain_name(key), 0))
+            if negates and source.ndim < 2:
+                source.neg_()
+        self.derived.compute()
 
     def _wait(self, tensor: Tensor, kind: str) -> None:
         sizes = squeezed_shape(tensor.shape)
@@ -191,6 +210,8 @@ class WeightFiller:
         with _unseen():
             if self.computes(param):
                 self._spectral[id(param)].compute()
+            elif id(param) in self.derived.keys:
+                self.derived.compute()
             elif id(param) in self._state:
                 param.detach().fill_(self._state[id(param)].start)
                 perturb_state(param.detach(), key)
@@ -207,6 +228,7 @@ class WeightFiller:
                 _fill_param(tensor, self.keys[id(tensor)] + salt, self._gain_of(tensor))
                 if negates and tensor.ndim < 2:
                     tensor.detach().neg_()
+            self._fill_sources(salt, negates=negates)
             for one in set(self._spectral.values()):
                 one.compute()
 
@@ -247,23 +269,28 @@ class WeightFiller:
         group = f"{kind} {sizes}" + (_OF_ROWS if is_matrix and len(sizes) < 2 else "")
         if kind == "state":
             group = f"{kind} {self._state[id(tensor)].role} {sizes}"
-        rank = self._ranks[group] = self._ranks.get(group, -1) + 1
-        key = self.keys[id(tensor)] = f"{group} {rank}"
+        key = self.keys[id(tensor)] = self._supply.take(id(tensor), group)
         with _unseen():
             if kind == "spectral":
                 vectors = self._spectral[id(tensor)]
                 self._fill_within(vectors.weight, [], False)
                 vectors.compute()
             elif kind == "drawn":
-                tensor.detach().copy_(self._drawn[group][rank])
+                tensor.detach().copy_(self._drawn[group][int(key.rpartition(" ")[2])])
             elif kind == "state":
                 perturb_state(tensor.detach(), key)
             else:
                 self._filled.append(tensor)
                 if is_matrix:
-                    self._names[id(tensor)] = f"{'x'.join(map(str, sizes)) or 1}@{rank}"
+                    self._names[id(tensor)] = _gain_name(key)
                 _fill_param(tensor, key, self._gain_of(tensor))
         return is_matrix
+
+
+def _gain_name(key: str) -> str:
+    """Return what a matrix or kernel with the numbers of a key is called in the gains; nothing of a vector's key."""
+    match = _MATRIX_KEY.fullmatch(key)
+    return "" if match is None else f"{'x'.join(re.findall('[0-9]+', match[1])) or 1}@{match[3]}"
 
 
 @contextmanager

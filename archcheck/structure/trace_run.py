@@ -17,6 +17,7 @@ from archcheck.network.isolation import raised_recursion_limit
 from archcheck.spec.dims import BATCH
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta.forward_modes import meta_forward, real_forward
+from archcheck.structure.meta.function_caches import unchanged_function_caches
 from archcheck.structure.meta.inputs import make_inputs
 from archcheck.structure.meta.module_tree import (
     ModuleDescriptions,
@@ -105,6 +106,7 @@ class TraceRun:
             stack.enter_context(recorder.watching(modules))
             stack.enter_context(torch.set_grad_enabled(self.gradients))
             stack.enter_context(raised_recursion_limit(modules))
+            stack.enter_context(unchanged_function_caches(modules.values()))
             yield recorder, NetworkSnapshot(modules.values(), values=self.device == "cpu")
 
     def _forward_as_built(self, recorder: Recorder, snapshot: NetworkSnapshot, item: ForwardInput) -> ForwardRecord:

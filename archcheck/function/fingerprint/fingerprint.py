@@ -20,6 +20,7 @@ from archcheck.function.fingerprint.record_assembly import RunResults, assemble_
 from archcheck.function.fingerprint.written_constants import prepare_network
 from archcheck.function.records import FunctionRecord, HealthRecord
 from archcheck.network.isolation import raised_recursion_limit
+from archcheck.structure.meta.function_caches import unchanged_function_caches
 
 _STEP_COUNTER: Final = "num_batches_tracked"
 
@@ -71,7 +72,9 @@ class FingerprintRun:
             NotMeasured: the network runs layers in threads of its own.
         """
         runner = self.runner
-        with runner.watcher.watching(self._network.modules), raised_recursion_limit(self._network.modules):
+        modules = self._network.modules
+        caches = unchanged_function_caches(modules.values())
+        with runner.watcher.watching(modules), raised_recursion_limit(modules), caches:
             runner.state.save_attributes()
             results = RunResults(runner.forward(training=False, notes_draws=True))
             _refuse_threads(runner)

@@ -74,3 +74,20 @@ def test_the_passes_leave_the_numbers_as_they_were() -> None:
     run = lambda net, x: net.fc(x).square().sum(1) * net.number.clamp(min=0.0)  # noqa: E731
     with_bounds, without = (recorded(_with(run, 2.0), bounds=one).root.numbers for one in (True, False))
     assert with_bounds["other"] == without["other"]
+
+
+class Clamp(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(-40, 40)
+
+
+def test_a_perturbation_that_was_tried_before_is_no_part_of_what_is_recorded() -> None:
+    """A deep network's large values are tried with perturbed weights, too; a verifying run isn't."""
+
+    def make() -> nn.Sequential:
+        layers = [nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Tanh()) for _ in range(20)]
+        return nn.Sequential(Clamp(), *layers)
+
+    record = recorded(make)
+    again = recorded(make, gains=record.gains, large=record.large, bounds=True)
+    assert record.root.numbers["bounds"] == again.root.numbers["bounds"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.spec.input_option import parse_input_option, parse_size_option
+from archcheck.spec.inputs import InputTree, parse_input
 from archcheck.spec.spec_file import SpecFile
 from archcheck.text.words import quoted
 
@@ -53,7 +54,13 @@ def explain_refusal(spec_file: SpecFile, crash: Crash) -> str | None:
     refusal = describe_refusal(crash, found.modules.get(crash.module))
     if refusal is None or found.assumption is None:
         return refusal
+    if _num_arguments(parse_input(found.assumption.value)) != _num_arguments(spec.input):
+        return refusal  # another way to call the network mends nothing of this one
     return f"{refusal}: {found.assumption.options}"
+
+
+def _num_arguments(tree: InputTree) -> int:
+    return len(tree) if isinstance(tree, (tuple, dict)) else 1
 
 
 def _sides_of(spec_file: SpecFile) -> dict[str, Any]:

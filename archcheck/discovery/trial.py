@@ -71,6 +71,7 @@ class Trials:
         with isolated_user_code(), gc_paused():
             self.model = build_on_meta(make)
         self.modules: Mapping[str, nn.Module] = named_network(self.model).modules
+        self._has_embeddings = any(isinstance(one, nn.Embedding | nn.EmbeddingBag) for one in self.modules.values())
         self.count = 0
         self._real = 0
         self._deadline = time.monotonic() + BUDGET_SEC
@@ -104,7 +105,7 @@ class Trials:
             trace = trace_structure(lambda: self.model, inputs, only_meta=True)
             if trace.died is not None and (is_likely or failures.tells_of_values(trace.died[1].error)):
                 trace = self._run_for_real(inputs) or trace
-            elif trace.died is None and _draws_indices(tree):
+            elif trace.died is None and (self._has_embeddings or _draws_indices(tree)):
                 trace = self._run_for_real(inputs) or trace  # whether indices fit, only values tell
         except ArchcheckError as error:
             return Attempt(Crash("", str(error)))

@@ -133,6 +133,8 @@ class ArgumentReader:
         if len(value) == 1 and called.startswith(_REFERENCE) and isinstance(value[called], dict):
             place = (*keys, called)
             return self._made(self._named(called.removeprefix(_REFERENCE), place), value[called], place)
+        if len(value) == 1 and called == "tuple" and isinstance(value[called], list):
+            return tuple(self._value(item, Any, (*keys, called, i)) for i, item in enumerate(value[called]))
         as_map = [option for option in options if (get_origin(option) or option) in _MAPS or is_typed_dict(option)]
         classes = [found for option in options if (found := class_of(option)) is not None]
         if as_map or not classes:

@@ -229,3 +229,19 @@ def test_a_network_isn_t_changed_by_being_looked_at() -> None:
     assert find_input(lambda: built, {}).assumption is not None
     assert built.training
     assert torch.equal(layer.weight, before)
+
+
+def test_an_input_is_no_find_whose_values_an_embedding_refuses() -> None:
+    class Columns(nn.Module):
+        """Takes a table whose columns are indices, as recommenders do: on the meta device any numbers pass."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.head = nn.Embedding(7, 3), nn.Linear(9, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.head(self.embed(x[:, :3].long()).flatten(1))
+            return out
+
+    found = search(Columns).assumption
+    assert found is None or found.value["below"] <= 7

@@ -235,6 +235,11 @@ def test_text_stays_text_where_the_annotation_says_so(configs: Path) -> None:
         assert given(configs, factory, value) == value
 
 
+def test_a_list_is_a_tuple_where_that_is_written(configs: Path) -> None:
+    value = given(configs, "none", {"tuple": [8, {"tuple": ["torch.half"]}]})
+    assert value == (8, (torch.float16,))
+
+
 def test_a_map_of_one_class_is_a_call_of_it(configs: Path) -> None:
     norm = given(configs, "none", {"class:torch.nn.LayerNorm": {"normalized_shape": [4], "eps": 0.1}})
     assert (type(norm), norm.normalized_shape, norm.eps) == (nn.LayerNorm, (4,), 0.1)

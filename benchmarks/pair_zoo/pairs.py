@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pair_zoo.networks import BART, SMALL, VISION
+from public_zoo.language import BART, SMALL, VISION
 
 Build = tuple[str, Mapping[str, Any]]  # a function below, and its arguments
 IMAGE: Final = "[B, 3, 224, 224]"

@@ -30,9 +30,15 @@ def assume_input(target: str, build: str, args: Mapping[str, Any], folder: Path)
         UsageError: nothing that was tried gets through; says how far the best of it got.
     """
     from archcheck.discovery.search import find_input
+    from archcheck.discovery.values import with_values_that_run
 
     with _looking_into(build, args, folder) as (make, arguments):
         found = find_input(make, arguments)
+        candidate = found.assumption or found.nearest
+        stopped = None if found.assumption is not None else found.closest
+        other = None if candidate is None else with_values_that_run(make, found.modules[""], candidate, stopped)
+    if other is not None:
+        return other
     if found.assumption is None:
         closest = f" (closest: {found.closest})" if found.closest else ""
         tried = f"Nothing that was tried gets through{closest}"

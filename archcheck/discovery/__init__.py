@@ -3,5 +3,6 @@
 `assumption`: an input as a spec has it, and where it is from. `hints`: sizes that names tell. `configurations`: what
 libraries' networks say of their input. `arguments`: what the forward asks for, by name and annotation. `layers`: what
 a layer takes. `proposals`: inputs to try, the likeliest first. `trial`: a network run on one of them. `search`: all of
-it together. `refusal`: a forward that stopped, in terms of the layer that refused.
+it together; `values`: which values the input has that was found. `refusal`: a forward that stopped, in terms of the
+layer that refused.
 """

@@ -59,9 +59,13 @@ class Search:
 
 
 class Found(NamedTuple):
-    """What a search has found: an input, or else how far the best of those tried got; and the network's modules."""
+    """What a search has found: an input, or else how far the best of those tried got; and the network's modules.
+
+    nearest: the one that got furthest of those that got through nowhere.
+    """
 
     assumption: Assumption | None
+    nearest: Assumption | None
     closest: str | None
     modules: Mapping[str, nn.Module]
 
@@ -83,7 +87,9 @@ def find_input(make: Callable[[], nn.Module], arguments: Mapping[str, Any]) -> F
             search.offer(assumption, is_likely=steps is _by_configuration)
         if search.best is not None and search.best[0] < MIXES:
             break
-    return Found(None if search.best is None else search.best[1], search.describe_furthest(), trials.modules)
+    nearest = None if search.furthest is None else search.furthest[1]
+    best = None if search.best is None else search.best[1]
+    return Found(best, nearest, search.describe_furthest(), trials.modules)
 
 
 def _by_configuration(search: Search) -> Iterator[Assumption]:

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from torch import nn
 
@@ -39,14 +39,27 @@ _SEARCH_SEC: Final = 5.0
 _MAX_EMBEDDINGS: Final = 4
 _OF_SHAPES: Final = re.compile(
     r"shapes cannot be|size of tensor|[Ss]izes of tensors|to have \d+ channels|reduction dim|normalized_shape"
-    r"|is invalid for|unexpected keyword|required positional|Expected \d+D"
+    r"|is invalid for|unexpected keyword|required positional|Expected \d+D|takes [\d,]+ [\w ]+, got"
 )  # no values of any kind mend these
+
+
+class LikelyDomain(NamedTuple):
+    """Values with which a network runs: of which input, by position and by the way to it, and what a spec says then."""
+
+    number: int
+    keys: Keys
+    value: dict[str, Any]
+
+    def __str__(self) -> str:
+        is_named = bool(self.keys) and isinstance(self.keys[0], str)
+        name = key_text(str(self.keys[-1])) if is_named else f"input {self.number}"
+        return f"not every value will do: it runs where {name} is {format_flow(self.value)}"
 
 
 def likely_domain(
     build: NetworkFactory, config: FingerprintConfig, tree: InputTree, error: str | None = None
-) -> str | None:
-    """Say with what values of which input a network runs that fails with others; None where none is found.
+) -> LikelyDomain | None:
+    """Return with what values of which input a network runs that fails with others; None where none is found.
 
     tree: the pattern of `config`'s inputs. error: what the network raised, None where its output isn't finite.
     """
@@ -62,8 +75,7 @@ def likely_domain(
             if time.monotonic() > end:
                 return None
             if _runs(build, config, _with_leaf(tree, pattern, parse_input(value))):
-                name = key_text(str(keys[-1])) if keys and isinstance(keys[0], str) else f"input {number}"
-                return f"not every value will do: it runs where {name} is {format_flow(value)}"
+                return LikelyDomain(number, keys, value)
     return None
 
 

@@ -301,7 +301,8 @@ def domain_hint(spec: Spec, build: NetworkFactory, error: str | None, config: Fi
     """
     if config is None:
         config = FingerprintConfig(make_forward_input(spec.input, spec.bindings()[0]))
-    return likely_domain(build, config, spec.input, error)
+    found = likely_domain(build, config, spec.input, error)
+    return None if found is None else str(found)
 
 
 def fingerprint_at_own_sizes(

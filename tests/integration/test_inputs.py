@@ -280,6 +280,15 @@ def test_new_says_which_values_an_input_wants(
     assert f"not every value will do: it runs where {hint}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("target", "option"), [("Log", "B,6>0"), ("Entropy", "B,6[0..1]"), ("Words", "B,16:int64<30")])
+def test_values_that_a_network_takes_are_found_out(
+    nets: Project, capsys: pytest.CaptureFixture[str], target: str, option: str
+) -> None:
+    path = new(target)
+    assert f'archcheck: nets.py:{target}: assumed --input "{option}"' in capsys.readouterr().err
+    nets.run(str(path), "--archcheck-strict").assert_outcomes(passed=6)
+
+
 def test_a_check_says_which_values_an_input_wants(nets: Project) -> None:
     nets.spec("log", "build: ../nets.py:Log\ninput: {mel: [B, 6]}\noutput: [B, 3]\n")
     nets.spec("p", "build: ../nets.py:Entropy\ninput: {p: [B, 6]}\noutput: [B, 3]\n")

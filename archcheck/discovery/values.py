@@ -1,0 +1,49 @@
+"""Which values an input takes, where a network fails for those of the input that was found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from torch import nn
+
+from archcheck.discovery.assumption import Assumption
+from archcheck.findings import Keys
+from archcheck.function.domain_search import likely_domain
+from archcheck.function.fingerprint.config import FingerprintConfig
+from archcheck.spec.dims import BATCH
+from archcheck.spec.inputs import input_names, make_forward_input, parse_input
+from archcheck.structure.meta.module_tree import parameters_of
+
+_MAX_BYTES: Final = 2**28  # of parameters in double precision: a larger network runs only when it's recorded
+_BATCH_SIZE: Final = 4
+
+
+def with_values_that_run(
+    make: Callable[[], nn.Module], model: nn.Module, found: Assumption, error: str | None = None
+) -> Assumption | None:
+    """Return an input with values for which the network runs; None where it runs anyway, or none are found.
+
+    model: the network, of which nothing but its size is asked. error: why it stopped, if it's known to have.
+    """
+    if sum(math.prod(one.shape) * 8 for one in parameters_of(model) if one.is_meta) > _MAX_BYTES:
+        return None
+    tree = parse_input(found.value)
+    sizes = {name: found.sizes.get(name, [_BATCH_SIZE if name == BATCH else 2])[0] for name in input_names(tree)}
+    domain = likely_domain(make, FingerprintConfig(make_forward_input(tree, sizes)), tree, error)
+    if domain is None:
+        return None
+    value = _with_part(found.value, domain.keys, domain.value)
+    return replace(found, value=value, source=f"{found.source}, and values with which it runs")
+
+
+def _with_part(value: Any, keys: Keys, part: Any) -> Any:
+    """Return a value with another part in the place that `keys` leads to."""
+    if not keys:
+        return part
+    first, *rest = keys
+    if isinstance(value, dict):
+        return {key: _with_part(item, tuple(rest), part) if key == first else item for key, item in value.items()}
+    return [_with_part(item, tuple(rest), part) if i == first else item for i, item in enumerate(value)]

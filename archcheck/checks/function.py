@@ -12,7 +12,7 @@ from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.function.comparison import FunctionDifference, compare_function
 from archcheck.recording.spec_writer import format_function
-from archcheck.spec.models import Function, Spec
+from archcheck.spec.models import Function, Health, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
 
@@ -78,13 +78,16 @@ def record_function(
 
 def _with_cause(difference: FunctionDifference, context: CheckContext) -> Mismatch:
     """Return the mismatch with the likely cause as a note, found by undoing one operation after the other."""
-    from archcheck.function.diagnosis.likely_cause import likely_cause
+    from archcheck.function.diagnosis.likely_cause import DRAWS, likely_cause
 
     mismatch = difference.mismatch
     if difference.call is None:
         return _with_values(mismatch, context)
     config, _ = context.network.function_of(context.spec_file)
     cause = likely_cause(context.network.make, config, difference.call, CAUSE_SEC)
+    health = context.spec.health
+    if cause == DRAWS and isinstance(health, Health) and health.allow_random:
+        cause = None  # it drew when it was recorded, too
     return mismatch if cause is None else replace(mismatch, notes=(*mismatch.notes, ("cause", cause)))
 
 

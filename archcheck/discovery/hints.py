@@ -21,6 +21,7 @@ _FEATURES: Final = (
     "state_dim", "obs_dim"
 )  # fmt: skip
 _LATENT: Final = ("latent_dim", "z_dim", "latent_size", "noise_dim", "nz", "z_size", "zdim", "latent_channels", "dim_z")
+_CONFIGURATIONS: Final = ("config", "cfg", "conf", "hparams", "args", "opt")  # whose attributes are hints, too
 _CLASSES: Final = (
     "num_classes",
     "n_classes",
@@ -94,7 +95,9 @@ def _sides(value: Any) -> tuple[int, ...]:
 def collect_hints(model: nn.Module, arguments: Mapping[str, Any]) -> Hints:
     """Return what a network's constructor was given, or takes by default, and the plain attributes that it keeps."""
     attributes = {name: value for name, value in vars(model).items() if not name.startswith("_")}
-    return Hints({**attributes, **arguments})
+    held = [{**arguments, **attributes}.get(name) for name in _CONFIGURATIONS]
+    configured = {name: value for one in held if hasattr(one, "__dict__") for name, value in vars(one).items()}
+    return Hints({**configured, **attributes, **arguments})
 
 
 def constructor_arguments(function: Callable[..., Any], args: Mapping[str, Any]) -> dict[str, Any]:

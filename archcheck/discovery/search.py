@@ -134,7 +134,7 @@ def _between(search: Search) -> Iterator[Assumption]:
         return replace(furthest, value=[side if i in places else size for i, size in enumerate(shape)])
 
     yield from _by_bisection(search, resized, attempt)
-    yield from (resized(side) for side in [*range(8, 260, 4), *range(1, 128)])
+    yield from (resized(side) for side in [*range(8, 260, 4), *range(2, 128), 1])
 
 
 def _round_sides_near(side: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
 from archcheck.spec.inputs import (
     ForwardInput,
     InputTree,
+    TensorInput,
     input_names,
     iter_input_patterns,
     make_forward_input,
     parse_input,
 )
+from archcheck.spec.tree import iter_leaves
 from archcheck.structure.meta import failures
 from archcheck.structure.meta.building import build_on_meta, build_seeded
 from archcheck.structure.meta.module_tree import named_network, parameters_of
@@ -40,6 +43,7 @@ MAX_REAL_TRIALS: Final = 12  # with weights, where these aren't small
 BUDGET_SEC: Final = 12.0
 LONGER_SEC: Final = 2.0
 _MAX_REAL_BYTES: Final = 2**30
+_MAX_ELEMENTS: Final = 2**20  # of the inputs: what is larger takes memory by the gigabyte inside
 _SMALL_BYTES: Final = 16 * 2**20
 
 
@@ -100,6 +104,9 @@ class Trials:
         except PydanticCustomError as error:
             return Attempt(Crash("", error.message()))
         self.count += 1
+        undefined = input_names(tree).keys() - {BATCH, *(sizes or {})}
+        if undefined:
+            return Attempt(Crash("", f"{min(undefined)} has no sizes"))
         inputs = [make_forward_input(tree, binding) for binding in _bindings(tree, sizes or {})]
         try:
             trace = trace_structure(lambda: self.model, inputs, only_meta=True)
@@ -113,12 +120,17 @@ class Trials:
 
     def _run_for_real(self, inputs: Sequence[ForwardInput]) -> StructureTrace | None:
         """Run with weights, if the network is small enough for it to be done a few times."""
-        if self._real >= self._max_real:
+        if self._real >= self._max_real or max(map(_num_elements, inputs)) > _MAX_ELEMENTS:
             return None
         self._real += 1
         with isolated_user_code(), gc_paused():
             request = TraceRequest(lambda: self.model, lambda: build_seeded(self._make), inputs, None)
             return TraceRun(request.make_on_cpu(), request, device="cpu").run().make_trace()
+
+
+def _num_elements(inputs: ForwardInput) -> int:
+    leaves = (leaf for _, leaf in iter_leaves((inputs.args, inputs.kwargs)))
+    return sum(math.prod(leaf.shape) for leaf in leaves if isinstance(leaf, TensorInput))
 
 
 def _draws_indices(tree: InputTree) -> bool:

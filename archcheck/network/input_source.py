@@ -48,6 +48,9 @@ def call_source(
                 made = function(**{key: given[key] for key in taken})
             except (Exception, SystemExit) as error:
                 raise build_error(f"calling {source.target}", error, source.rootdir) from error
+        if any(one.is_meta for one in all_tensors(made)):
+            raise BuildError(f"{source.target} makes tensors without values: expected none on the device meta")
+    made = map_tensors(lambda tensor: tensor.detach().clone(), made)  # a part of some graph can't be copied
     if isinstance(made, dict):
         return [], {str(key): value for key, value in made.items()}
     return list(made) if type(made) is tuple else [made], {}

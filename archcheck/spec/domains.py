@@ -7,7 +7,7 @@ may be dimensions (`below: T`); at given sizes they are numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -157,6 +157,17 @@ def _parse_bound(value: Any, path: Keys) -> Bound:
     raise fail(f"expected a number, or a dimension such as T, found {shown(value)}", path)
 
 
+# The smallest and the largest value of each dtype.
+_RANGES: Final = {
+    **{f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+    "uint8": (0, 255),
+    "float16": (-65504.0, 65504.0),
+    "bfloat16": (-3.3895e38, 3.3895e38),
+    "float32": (-3.4028e38, 3.4028e38),
+    "float64": (-1.7976e308, 1.7976e308),
+}
+
+
 def _parse_order(value: Any, path: Keys) -> Order | None:
     if value is None or value is False:
         return None
@@ -205,7 +216,12 @@ def _parse_choice(written: Mapping[str, Any], dtype: str, path: Keys) -> tuple[i
 
 def _refuse_empty(domain: Domain, written: Mapping[str, Any], dtype: str, path: Keys) -> None:
     """Refuse bounds between which there is no value, where no dimension is among them."""
-    if any(domain.dims):
+    if domain.one_of:
+        least, most = _RANGES[dtype]
+        outside = [position for position, value in enumerate(domain.one_of) if not least <= value <= most]
+        if outside:
+            raise fail(f"{dtype} is from {least:g} to {most:g}", (*path, "one_of", outside[0]))
+    if any(domain.dims) or not any(key in written for key in BOUNDS):
         return
     problem = describe_emptiness(domain, dtype)
     if problem is not None:
@@ -218,8 +234,25 @@ def describe_emptiness(domain: Domain, dtype: str) -> str | None:
         low, high = domain.whole_numbers()
         if low > high:
             return f"no whole number is from {low} to {high}"
-        return f"{dtype} has no negative numbers, as {low}" if dtype == "uint8" and low < 0 else None
+        return _describe_range(low, high, dtype)
     low_end, high_end = domain.real_numbers()
     is_open = domain.above is not None or domain.below is not None
     empty = low_end > high_end or (is_open and low_end == high_end)
-    return f"no number is from {low_end:g} to {high_end:g}" if empty else None
+    if empty:
+        return f"no number is from {low_end:g} to {high_end:g}"
+    return _describe_range(low_end, high_end, dtype)
+
+
+def _describe_range(low: float, high: float, dtype: str) -> str | None:
+    least, most = _RANGES.get(dtype, (-math.inf, math.inf))
+    return (
+        f"{dtype} is from {least:g} to {most:g}, not from {low:g} to {high:g}" if low < least or high > most else None
+    )
+
+
+def describe_repetition(domain: Domain, dtype: str, shape: Sequence[int]) -> str | None:
+    """Say that `unique` can't be, as a row is longer than there are values; None where it can."""
+    if not domain.unique or dtype not in INTEGER_DTYPES or not shape:
+        return None
+    low, high = domain.whole_numbers()
+    return f"unique: {shape[-1]} numbers of {high - low + 1}" if shape[-1] > high - low + 1 else None

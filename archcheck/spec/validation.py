@@ -9,7 +9,7 @@ from typing import Final
 from archcheck.errors import DimError
 from archcheck.findings import Keys
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES, Dim
-from archcheck.spec.domains import describe_emptiness
+from archcheck.spec.domains import describe_emptiness, describe_repetition
 from archcheck.spec.inputs import InputPattern, InputSource, input_names, iter_input_patterns
 from archcheck.spec.models import Function, Spec, Training, TrainingKeys
 from archcheck.spec.target import parse_target
@@ -150,12 +150,14 @@ def _check_domains(spec: Spec) -> Iterator[tuple[Keys, str]]:
     for keys, pattern in _input_patterns(spec):
         for sizes in spec.bindings():
             try:
-                problem = describe_emptiness(pattern.domain.at(sizes), pattern.dtype)
+                domain, shape = pattern.domain.at(sizes), [dim.evaluate(sizes) for dim in pattern.dims]
+                problem = describe_emptiness(domain, pattern.dtype) if any(pattern.domain.dims) else None
+                problem = problem or describe_repetition(domain, pattern.dtype, shape)
                 problem = problem and f"{problem} at {', '.join(f'{name}={size}' for name, size in sizes.items())}"
             except DimError as error:
                 problem = str(error)
             if problem is not None:
-                yield (*keys, *(key for key, _ in pattern.domain.dims)), problem
+                yield (*keys, *[key for key, _ in pattern.domain.dims][:1]), problem
                 break
 
 

@@ -40,7 +40,7 @@ from archcheck.function.tolerances import TOLERANCE
 
 _CONFIRMING_SHARE: Final = 2 / 3  # of the time to search, granted on top to confirm what was found
 _LAYERS: Final = "torch/nn/modules/"
-_DRAWS: Final = "it draws random numbers in eval mode: dropout that stays on?"
+DRAWS: Final = "it draws random numbers in eval mode: dropout that stays on?"
 
 
 def likely_cause(
@@ -104,7 +104,7 @@ class _Search:
             with suppress(PassStopped):
                 tiers = tiers_of(notes, self._call.inner) if now.is_finite else [origin_of_nan(notes)]
                 found = next((text for tier in tiers for text in self._fitting(tier, rules)), None)
-        return found or (_DRAWS if is_drawn else None)
+        return found or (DRAWS if is_drawn else None)
 
     def _factor_and_shift(self, now: Digest) -> tuple[float | None, float | None]:
         """Return by what the output would have to be multiplied, or what to be added to it; None where unknown."""

@@ -51,6 +51,13 @@ def test_a_tuple_is_positional_a_dict_named_and_anything_else_one_argument(
     assert call_source(source(tmp_path, f"def make(**k): {body}\n"), {}) == arguments
 
 
+def test_what_is_part_of_a_graph_comes_without_it(tmp_path: Path) -> None:
+    text = "def make():\n    x = torch.ones(2, requires_grad=True)\n    return x, x * 2, torch.nn.Parameter(x)\n"
+    made, _ = call_source(source(tmp_path, text), {})
+    assert [one.requires_grad for one in made] == [False] * 3
+    assert [type(one) for one in made] == [Tensor] * 3
+
+
 def test_generators_are_seeded_and_left_as_they_were(tmp_path: Path) -> None:
     made = source(tmp_path, "def make(): return torch.rand(1).item(), random.random(), numpy.random.rand()\n")
     first = call_source(made, {})
@@ -67,6 +74,10 @@ def test_generators_are_seeded_and_left_as_they_were(tmp_path: Path) -> None:
         ("def make(x): pass\n", "made.py:make asks for 'x', and is called with sizes, seed, device, train, by name"),
         ("def make(sizes, /): pass\n", "made.py:make asks for 'sizes', and is called with"),
         ("def make(): raise KeyError('n')\n", "calling made.py:make raised KeyError: 'n'"),
+        (
+            "def make(): return torch.ones(2, device='meta')\n",
+            "made.py:make makes tensors without values",
+        ),
         ("make = 3\n", "made.py:make is an int, expected a callable"),
         ("make = torch.nn.ReLU()\n", "made.py:make is a network, expected a function that makes its inputs"),
     ],

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic_core import PydanticCustomError
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from archcheck.errors import ArchcheckError
 from archcheck.network.isolation import gc_paused, isolated_user_code
@@ -79,7 +80,8 @@ class Trials:
         self.count = 0
         self._real = 0
         self._deadline = time.monotonic() + BUDGET_SEC
-        num_bytes = sum(param.numel() * param.element_size() for param in parameters_of(self.model) if param.is_meta)
+        params = (param for param in parameters_of(self.model) if not is_lazy(param))
+        num_bytes = sum(param.numel() * param.element_size() for param in params if param.is_meta)
         most = MAX_TRIALS if num_bytes <= _SMALL_BYTES else MAX_REAL_TRIALS
         self._max_real = most if num_bytes <= _MAX_REAL_BYTES else 0
 

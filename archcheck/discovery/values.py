@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from archcheck.discovery.assumption import Assumption
 from archcheck.findings import Keys
@@ -28,7 +28,8 @@ def with_values_that_run(
 
     model: the network, of which nothing but its size is asked. error: why it stopped, if it's known to have.
     """
-    if sum(math.prod(one.shape) * 8 for one in parameters_of(model) if one.is_meta) > _MAX_BYTES:
+    sized = (one for one in parameters_of(model) if one.is_meta and not is_lazy(one))
+    if sum(8 * one.numel() for one in sized) > _MAX_BYTES:
         return None
     tree = parse_input(found.value)
     sizes = {name: found.sizes.get(name, [_BATCH_SIZE if name == BATCH else 2])[0] for name in input_names(tree)}

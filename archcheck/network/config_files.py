@@ -194,7 +194,7 @@ _EXAMPLES = {"transformers": "AutoModel", "diffusers": "UNet2DModel"}
 
 
 def _read_json(target: Target, base_dir: Path) -> dict[str, Any]:
-    path = base_dir / target.source
+    path = (base_dir / target.source).resolve()  # the spec's folder may not be there yet
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

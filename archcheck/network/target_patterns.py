@@ -106,8 +106,19 @@ def _calls_a_network(function: FunctionType, depth: int = 2) -> bool:
     inside = [getattr(module, name, None) for module in named if isinstance(module, ModuleType) for name in names]
     if any(isinstance(one, type) and issubclass(one, nn.Module) for one in [*named, *inside]):
         return True
+    if any(_is_of_a_library(one) for one in [*named, *inside]):
+        return True
     functions = [one for one in named if isinstance(one, FunctionType) and one is not function]
     return depth > 1 and any(_calls_a_network(one, depth - 1) for one in functions)
+
+
+def _is_of_a_library(function: Any) -> bool:
+    """Return whether a function is one by which a library of networks makes them."""
+    module = getattr(function, "__module__", None) or ""
+    return callable(function) and module.startswith(_FACTORIES)
+
+
+_FACTORIES = ("timm.models._factory", "torchvision.models", "segmentation_models_pytorch", "monai.networks.nets")
 
 
 def _returns(function: FunctionType) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from archcheck.spec.layer_keys import format_inner_key, format_layer_key, parse_layer_key
+from archcheck.spec.tree import iter_leaves
 from archcheck.structure.layer_selection import matching_modules
 from archcheck.structure.patterns import dimension_names, format_pattern, infer_value
 from archcheck.structure.records import CallRecord, StructureTrace, ValueRecord
@@ -190,6 +191,8 @@ class _Table:
             output = infer_value([value for value, _ in seen], sizes, self._dimensions) if seen else None
         except ValueError:
             return None
+        if any(leaf is None for _, leaf in iter_leaves(output)):
+            return None  # whether attention's weights come out is up to its implementation, for one
         return output if len(format_pattern(output)) <= OUTPUT_CHARS_AT_MOST else None
 
     def _calls_apart(self, group: _Group) -> list[int] | list[None]:

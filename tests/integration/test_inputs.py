@@ -280,6 +280,29 @@ def test_new_says_which_values_an_input_wants(
     assert f"not every value will do: it runs where {hint}" in capsys.readouterr().err
 
 
+LAZY = """
+import timm
+from torch import nn
+
+class Lazy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.head = nn.LazyLinear(6), nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.head(self.fc(x))
+
+def tiny(num_classes=3):
+    return timm.create_model("resnet10t", num_classes=num_classes)
+"""
+
+
+def test_lazy_layers_and_factories_of_libraries_are_found(nets: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    nets.write("lazy.py", LAZY)
+    assert main(["new", "lazy.py:*", "--output", "specs/"]) == 0
+    assert "2 of 2 written" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("target", "option"), [("Log", "B,6>0"), ("Entropy", "B,6[0..1]"), ("Words", "B,16:int64<30")])
 def test_values_that_a_network_takes_are_found_out(
     nets: Project, capsys: pytest.CaptureFixture[str], target: str, option: str

@@ -21,6 +21,7 @@ from archcheck.function.diagnosis.pass_notes import (
     has_tensor,
 )
 
+_UNCHECKED: Final = ("_convert_indices_from_coo_to_csr", "_convert_indices_from_csr_to_coo")  # kernels without bounds
 _INTERNAL_FILES: Final = ("overrides.py", "functional.py", "_tensor.py", "_jit_internal.py", __file__)
 
 
@@ -56,6 +57,8 @@ class OpWatcher(TorchFunctionMode):
         position = self.position
         self.position += 1
         call = OpCall(func, args, kwargs or {}, fetched=self.plan.fetched, mode=self.mode)
+        if name in _UNCHECKED and self.plan.computes:
+            raise PassStopped  # it writes where other indices than the network's own lead it
         compute = self.plan.computes.get(position)
         out = call.run() if compute is None else run_replaced(call, compute)
         self.plan.fetch(("op", position), out)

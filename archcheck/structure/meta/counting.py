@@ -17,7 +17,7 @@ _TORCHS: Final = (  # what else is there is somebody's own, and anybody's guess
     "static_runtime symm_mem quantized_decomposed torchvision image higher_order"
 )
 _PRODUCTS_OF_ATEN: Final = (  # matrix products, solvers and Fourier transforms
-    "addmv_ addbmm_ addmm_ baddbmm_ conv_tbc _trilinear _cdist_forward _euclidean_dist "
+    "mv addmv addmv_ dot vdot addbmm addbmm_ addmm_ baddbmm_ conv_tbc _trilinear _cdist_forward _euclidean_dist "
     "_pdist_forward _compute_linear_combination _fft_r2c _fft_c2r _fft_c2c _int_mm _foreach_mm _grouped_mm "
     "_scaled_grouped_mm _scaled_grouped_mm_v2 _scaled_mm_v2 _addmm_activation _scaled_addmm _scaled_addmm_ "
     "_mixed_dtypes_linear _weight_int4pack_mm _weight_int4pack_mm_for_cpu _weight_int4pack_mm_with_scales_and_zeros "
@@ -62,21 +62,6 @@ class UnreadCounter:
     uncounted: set[str] = set()  # noqa: RUF012  (nobody reads it either)
 
 
-# Formulas that `torch.utils.flop_counter` lacks, in its form: two operations for a multiply-add.
-
-
-def _first(factor: Tensor, *_: Any, **__: Any) -> int:
-    return 2 * factor.numel()
-
-
-def _second(_: Any, factor: Tensor, *__: Any, **___: Any) -> int:
-    return 2 * factor.numel()
-
-
-def _added_batch(_: Any, left: Tensor, right: Tensor, *__: Any, **___: Any) -> int:
-    return 2 * left.numel() * right.shape[-1]
-
-
 class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds the multiply-adds of everything that runs inside to a counter, as `FlopCounterMode` would count them.
 
@@ -91,9 +76,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
         self._counter = counter
         # Older releases have no formula for the CPU's attention kernel, whose work is that of the others.
-        aten = torch.ops.aten
-        own = {aten.mv: _first, aten.dot: _first, aten.vdot: _first, aten.addmv: _second, aten.addbmm: _added_batch}
-        self._formulas = {aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop, **own, **flop_registry}
+        self._formulas = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop, **flop_registry}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if any(map(is_traceable_wrapper_subclass_type, types)):  # a nested tensor, for one: counted is what it runs

@@ -41,7 +41,7 @@ from tests.integration.throughput.timed_project import (
         ),
         (
             SPEC + TRAINED.replace("LINE", "loss: {name: CrossEntropyLoss, weight: 3}"),
-            "specs/net.arch.yaml:7: loss: ",
+            "specs/net.arch.yaml:7: loss.weight: expected 2 numbers, one for each output of the network, found",
         ),
         (
             SPEC.replace("fast:net", "fast:net\nargs: {wide: 3}"),

@@ -147,7 +147,10 @@ class QuantisedAutoencoder(nn.Module):
         import vector_quantize_pytorch
 
         super().__init__()
-        config = {"VectorQuantize": {"dim": 8, "codebook_size": 16}, "FSQ": {"levels": [5, 5, 4], "dim": 8}}
+        config: dict[str, dict[str, Any]] = {
+            "VectorQuantize": {"dim": 8, "codebook_size": 16},
+            "FSQ": {"levels": [5, 5, 4], "dim": 8},
+        }
         config |= {
             "LFQ": {"dim": 8, "codebook_size": 16},
             "ResidualVQ": {"dim": 8, "codebook_size": 16, "num_quantizers": 2},

@@ -15,16 +15,6 @@ VIT: Final = {"image_size": 32, "patch_size": 8, "num_classes": 5, "dim": 32, "d
 VIT_8: Final = {**VIT, "dim_head": 8}
 
 
-def masked_autoencoder(mask: float = 0.75, decoder_depth: int = 1) -> nn.Module:
-    """Build vit-pytorch's masked autoencoder around its ViT, as its README does."""
-    from vit_pytorch import MAE, ViT
-
-    network: nn.Module = MAE(
-        encoder=ViT(**VIT), masking_ratio=mask, decoder_dim=16, decoder_depth=decoder_depth, decoder_heads=2
-    )
-    return network
-
-
 def max_vit(depth: Sequence[int], window_size: int = 2, dim_head: int = 8, **settings: Any) -> nn.Module:
     """Build vit-pytorch's MaxViT, which takes its depths as a tuple only."""
     from vit_pytorch.max_vit import MaxViT
@@ -73,7 +63,13 @@ def squeeze_and_excitation(blocks: Sequence[int] = (1, 1, 1, 1), **settings: Any
     """Build a small SE-ResNeXt of pretrainedmodels."""
     from pretrainedmodels.models.senet import SENet, SEResNeXtBottleneck
 
-    config = {"groups": 4, "reduction": 8, "inplanes": 64, "input_3x3": False, "downsample_kernel_size": 1}
+    config: dict[str, Any] = {
+        "groups": 4,
+        "reduction": 8,
+        "inplanes": 64,
+        "input_3x3": False,
+        "downsample_kernel_size": 1,
+    }
     config |= {"downsample_padding": 0, "num_classes": 5, "dropout_p": None}
     network: nn.Module = SENet(SEResNeXtBottleneck, list(blocks), **{**config, **settings})
     return network
@@ -212,7 +208,7 @@ VIT_PYTORCH: Final = [
         {"img_size": 32, "embedding_dim": 32, "num_layers": 2, "num_heads": 4, "num_classes": 5},
         {"n_conv_layers": 2},
         {"attention_dropout": 0.0},
-        {"positional_embedding": "sine"},
+        {"positional_embedding": "learnable"},
         {"pooling_kernel_size": 2, "pooling_padding": 0},
     ),
     _vit(
@@ -239,13 +235,6 @@ VIT_PYTORCH: Final = [
         IMAGE,
         {"depth": [1, 1]},
         changes=({"window_size": 4}, {"mbconv_shrinkage_rate": 0.5}, {"dropout": 0.0}, {"dim_head": 4}),
-    ),
-    Entry(
-        "MAE",
-        "public_zoo.images:masked_autoencoder",
-        IMAGE,
-        {"mask": 0.75},
-        changes=({"mask": 0.5}, {"decoder_depth": 2}),
     ),
     Entry(
         "NaViT",

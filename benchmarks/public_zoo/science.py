@@ -56,34 +56,6 @@ def equivariant_gate(layers: int = 2, scalars: int = 8, vectors: int = 4) -> nn.
     return nn.Sequential(*stack)
 
 
-def representation(model: str = "SchNet", n_rbf: int = 8, cutoff: str = "CosineCutoff", **settings: Any) -> nn.Module:
-    """Build a representation of atoms of schnetpack."""
-    import schnetpack.nn
-    import schnetpack.representation
-
-    network: nn.Module = getattr(schnetpack.representation, model)(
-        **{
-            "n_atom_basis": 16,
-            "n_interactions": 2,
-            "radial_basis": schnetpack.nn.GaussianRBF(n_rbf=n_rbf, cutoff=5.0),
-            "cutoff_fn": getattr(schnetpack.nn, cutoff)(5.0),
-            **settings,
-        }
-    )
-    return network
-
-
-def molecule(sizes: Mapping[str, int], seed: int) -> tuple[dict[str, Tensor]]:
-    """Make molecules of five atoms, each of them a neighbour of all others of its own, as schnetpack takes them."""
-    random = torch.Generator().manual_seed(seed)
-    molecules, atoms = sizes["B"], 5
-    pairs = [(i, j) for i in range(atoms) for j in range(atoms) if i != j]
-    i, j = (torch.tensor([m * atoms + pair[k] for m in range(molecules) for pair in pairs]) for k in (0, 1))
-    positions = torch.randn(molecules * atoms, 3, generator=random) * 2
-    numbers = torch.randint(1, 9, (molecules * atoms,), generator=random)
-    return ({"_atomic_numbers": numbers, "_Rij": positions[j] - positions[i], "_idx_i": i, "_idx_j": j},)
-
-
 def operator(model: str = "FNO", activation: str = "gelu", **settings: Any) -> nn.Module:
     """Build a Fourier neural operator of neuralop."""
     import neuralop.models
@@ -99,7 +71,7 @@ class Flow(nn.Module):
 
     def __init__(self, flow: nn.Module) -> None:
         super().__init__()
-        self.flow = flow
+        self.flow: Any = flow
 
     def forward(self, x: Tensor, context: Tensor) -> Any:
         """Return the logarithm of the density of each row."""
@@ -203,7 +175,7 @@ class DeepKernel(nn.Module):
             VariationalStrategy,
         )
 
-        class Process(ApproximateGP):  # type: ignore[misc]
+        class Process(ApproximateGP):
             def __init__(self) -> None:
                 strategy = VariationalStrategy if whiten else UnwhitenedVariationalStrategy
                 where = torch.linspace(-1, 1, points)[:, None].repeat(1, 2)
@@ -341,20 +313,6 @@ E3NN: Final = [
         sizes=("N=4,6",),
     ),
     _named("gates", "equivariant_gate", ("B,10",), {"layers": 3}, {"vectors": 8}),
-]
-SCHNETPACK: Final = [
-    _named(
-        model,
-        "representation",
-        (),
-        {"n_rbf": 12},
-        {"cutoff": "MollifierCutoff"},
-        {"n_interactions": 3},
-        *extra,
-        args={"model": model},
-        inputs_from="public_zoo.science:molecule",
-    )
-    for model, extra in (("SchNet", ({"n_filters": 8},)), ("PaiNN", ({"shared_filters": True}, {"epsilon": 1e-4})))
 ]
 NEURALOP: Final = [
     _named(

@@ -62,7 +62,7 @@ def lightning_classifier(hidden: int = 16, smoothing: float = 0.1, dropout: floa
     import lightning
     import torchmetrics
 
-    class Classifier(lightning.LightningModule):  # type: ignore[misc]
+    class Classifier(lightning.LightningModule):
         def __init__(self) -> None:
             super().__init__()
             self.save_hyperparameters({"hidden": hidden, "smoothing": smoothing})
@@ -214,7 +214,6 @@ def purchases(sizes: Mapping[str, int], seed: int) -> Any:
 
 def video(name: str, norm: str = "BatchNorm3d", activation: str = "ReLU", **settings: Any) -> nn.Module:
     """Build a network of pytorchvideo, small."""
-    import pytorchvideo.models.hub  # noqa: F401 - its factories are found below
     from pytorchvideo.models import csn, r2plus1d, resnet, x3d
 
     factories = {"x3d": x3d.create_x3d, "csn": csn.create_csn, "r2plus1d": r2plus1d.create_r2plus1d}
@@ -227,7 +226,7 @@ def mvit(**settings: Any) -> nn.Module:
     """Build pytorchvideo's multiscale vision transformer, small."""
     from pytorchvideo.models.vision_transformers import create_multiscale_vision_transformers
 
-    config = {"spatial_size": 32, "temporal_size": 4, "depth": 2, "patch_embed_dim": 16, "num_heads": 2}
+    config: dict[str, Any] = {"spatial_size": 32, "temporal_size": 4, "depth": 2, "patch_embed_dim": 16, "num_heads": 2}
     config |= {"conv_patch_embed_kernel": (3, 7, 7), "head_num_classes": 5, "pool_q_stride_size": [[1, 1, 2, 2]]}
     network: nn.Module = create_multiscale_vision_transformers(**{**config, **settings})
     return network

@@ -91,7 +91,7 @@ def _verify(spec: Path) -> Answer:
 def _verify_changed(path: Path, change: Mapping[str, Any]) -> Answer:
     """Verify a spec against the network that is built from changed arguments, and say which checks notice.
 
-    Health isn't asked: it says nothing of whether a network is another one.
+    The function is asked only where nothing else notices, and health never: it doesn't say whether a network is another.
     """
     from archcheck.network.build import build_network
     from archcheck.report.mismatches import format_mismatches
@@ -99,16 +99,18 @@ def _verify_changed(path: Path, change: Mapping[str, Any]) -> Answer:
     from archcheck.verification import verify_spec
 
     spec_file = read_spec(path, rootdir=Path.cwd())
-    spec = spec_file.spec
-    args = laid_over(spec.args, change)
-    build_network(spec.build, args, path.parent, Path.cwd())
-    result = verify_spec(replace(spec_file, spec=spec.model_copy(update={"args": args})), Path.cwd())
-    red = [name for name, mismatches in result.outcomes.items() if mismatches and name != "health"]
-    found = [one for name in red for one in result.outcomes[name]]
-    message = (
-        format_mismatches(result.spec_file, found, result.trace) if found else "; ".join(result.unmeasured.values())
-    )
-    return {"verdict": "caught" if red else "missed", "checks": red, "message": message}
+    args = laid_over(spec_file.spec.args, change)
+    build_network(spec_file.spec.build, args, path.parent, Path.cwd())
+    for left_out in ({"function": None}, {}):
+        spec = spec_file.spec.model_copy(update={"args": args, **left_out})
+        result = verify_spec(replace(spec_file, spec=spec), Path.cwd())
+        red = {name: found for name, found in result.outcomes.items() if found and name != "health"}
+        if red:
+            message = format_mismatches(
+                result.spec_file, [one for found in red.values() for one in found], result.trace
+            )
+            return {"verdict": "caught", "checks": list(red), "message": message}
+    return {"verdict": "missed", "checks": [], "message": "; ".join(result.unmeasured.values())}
 
 
 def _allowed(mismatches: Iterable[Mismatch]) -> dict[str, list[str]]:

@@ -321,7 +321,7 @@ OPEN_CLIP: Final = [
         "open_clip:CoCa",
         ("image=B,3,32,32", "text=B,16:int64<50"),
         {
-            "embed_dim": 16,
+            "embed_dim": 32,
             "vision_cfg": {"layers": 1, "width": 32, "head_width": 8, "patch_size": 8, "image_size": 32}
             | {"attentional_pool": True, "attn_pooler_heads": 4, "output_tokens": True},
             "text_cfg": {"context_length": 16, "vocab_size": 50, "width": 32, "heads": 4, "layers": 1}

@@ -31,7 +31,7 @@ def tab_transformer(**settings: Any) -> nn.Module:
     from tab_transformer_pytorch import TabTransformer
 
     config = {"categories": (4, 3, 5), "num_continuous": 4, "dim": 16, "dim_out": 1, "depth": 2, "heads": 2}
-    network: nn.Module = TabTransformer(**{**config, "dim_head": 8, **settings})
+    network: nn.Module = TabTransformer(**{**config, "dim_head": 8, "mlp_act": nn.ReLU(), **settings})
     return network
 
 

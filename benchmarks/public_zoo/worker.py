@@ -91,7 +91,7 @@ def _verify(spec: Path) -> Answer:
 def _verify_changed(path: Path, change: Mapping[str, Any]) -> Answer:
     """Verify a spec against the network that is built from changed arguments, and say which checks notice.
 
-    The function is asked only where nothing else notices, and health never: it doesn't say whether a network is another.
+    The function is asked only where nothing else notices. Health never is: it doesn't know one network from another.
     """
     from archcheck.network.build import build_network
     from archcheck.report.mismatches import format_mismatches

@@ -359,7 +359,7 @@ PRETRAINEDMODELS: Final = [
     Entry(
         "SE-ResNeXt",
         "public_zoo.images:squeeze_and_excitation",
-        LARGER,
+        ("B,3,224,224",),
         changes=(
             {"groups": 8},
             {"reduction": 16},

@@ -201,7 +201,7 @@ NEURALFORECAST: Final = [
             {"mlp_units": [[16, 16]] * 3},
             ({"pooling_mode": "AvgPool1d"}, {"interpolation_mode": "nearest"}, {"activation": "SELU"}),
         ),
-        ("NBEATS", {"mlp_units": [[16, 16]] * 3}, ({"n_harmonics": 3}, {"n_polynomials": 3}, {"activation": "Tanh"})),
+        ("NBEATS", {"mlp_units": [[16, 16]] * 3}, ({"n_harmonics": 3}, {"n_basis": 3}, {"activation": "Tanh"})),
         ("DLinear", {"moving_avg_window": 5}, ({"moving_avg_window": 7}, {"moving_avg_window": 3})),
         (
             "PatchTST",

@@ -221,7 +221,7 @@ FORECASTING: Final = [
     Entry(
         "fusion",
         "public_zoo.tables:Forecast",
-        ("price=B,12,8", "day=B,12,4"),
+        ("price=B,12,1", "day=B,12,1"),
         changes=({"heads": 4}, {"dropout": 0.2}, {"hidden": 32}),
     )
 ]

@@ -285,8 +285,8 @@ class ActorCritic(nn.Module):
 
     def forward(self, observation: Tensor) -> Any:
         """Return the logits and the value."""
-        out = self.net(observation=observation)
-        return out[-2:]
+        _, logits, value = self.net(observation=observation)
+        return logits, value
 
 
 def observations(sizes: Mapping[str, int], seed: int) -> Any:

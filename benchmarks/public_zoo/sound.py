@@ -111,7 +111,6 @@ TORCHAUDIO: Final = [
         {"left_context_length": 4},
         {"max_memory_size": 2},
         {"tanh_on_mem": True, "max_memory_size": 2},
-        {"weight_init_scale_strategy": None},
     ),
     _audio(
         "Tacotron2",

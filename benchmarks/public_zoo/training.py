@@ -246,7 +246,6 @@ PEFT: Final = [
         {"use_rslora": True},
         {"target_modules": ["q_proj", "k_proj"]},
         {"use_dora": True},
-        {"bias": "all"},
     ),
     _adapter("LoHa", {"r": 2, "alpha": 4}, {"alpha": 8}, {"module_dropout": 0.1}),
     _adapter("LoKr", {"r": 2, "alpha": 4}, {"alpha": 8}, {"decompose_both": True, "decompose_factor": 2}),
@@ -313,7 +312,7 @@ GRAPHS: Final = [
         "graph-classifier",
         "public_zoo.training:GraphClassifier",
         inputs_from="public_zoo.training:graphs",
-        changes=({"pool": "global_add_pool"}, {"pool": "global_max_pool"}, {"improved": True}, {"bias": False}),
+        changes=({"pool": "global_add_pool"}, {"pool": "global_max_pool"}, {"normalize": False}, {"bias": False}),
     ),
     Entry(
         "edge-transformer",

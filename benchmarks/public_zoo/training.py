@@ -193,7 +193,7 @@ class Heterogeneous(nn.Module):
         super().__init__()
         convs = {"SAGEConv": lambda: gnn.SAGEConv((-1, -1), 8)}
         convs["GATConv"] = lambda: gnn.GATConv((-1, -1), 8 // heads, heads=heads, add_self_loops=False)
-        edges = [("user", "buys", "item"), ("item", "bought_by", "user")]
+        edges = [("user", "buys", "item"), ("item", "bought_by", "user"), ("user", "knows", "user")]
         self.conv = gnn.HeteroConv({edge: convs[conv]() for edge in edges}, aggr=aggregate)
         self.head = nn.Linear(8, 2)
 
@@ -209,7 +209,12 @@ def purchases(sizes: Mapping[str, int], seed: int) -> Any:
     users, items = sizes["B"], 5
     buys = torch.stack([torch.randint(users, (9,), generator=random), torch.randint(items, (9,), generator=random)])
     x = {"user": torch.randn(users, 4, generator=random), "item": torch.randn(items, 6, generator=random)}
-    return x, {("user", "buys", "item"): buys, ("item", "bought_by", "user"): buys.flip(0)}
+    known = torch.randint(users, (2, 6), generator=random)
+    return x, {
+        ("user", "buys", "item"): buys,
+        ("item", "bought_by", "user"): buys.flip(0),
+        ("user", "knows", "user"): known,
+    }
 
 
 def video(name: str, norm: str = "BatchNorm3d", activation: str = "ReLU", **settings: Any) -> nn.Module:

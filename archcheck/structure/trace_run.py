@@ -160,7 +160,7 @@ class TraceRun:
             self.error = self.error or error
             where = raised_outside_torch(error)
             forward.crash = Crash(recorder.failing_module(error), type_and_first_line(error), where)
-        forward.macs = recorder.macs
+        forward.macs = int(recorder.macs)
         return forward
 
     def _forward_mode(self, recorder: Recorder) -> AbstractContextManager[Any]:

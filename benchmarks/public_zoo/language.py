@@ -26,6 +26,7 @@ SMALL: Final = {
     "intermediate_size": 64,
     "max_position_embeddings": 64,
 }
+EAGER: Final = {"attn_implementation": "eager"}  # by default attention is torch's scaled_dot_product_attention
 DECODER: Final = {**SMALL, "num_key_value_heads": 2, "head_dim": 8}
 EXPERTS: Final = {**DECODER, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
 T5: Final = {
@@ -145,6 +146,14 @@ ENTRIES: Final = [
         "ModernBertModel",
         (IDS, MASK),
         {**SMALL, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, "cls_token_id": 2, "sep_token_id": 1},
+    ),
+    _entry("BertModel", (IDS, MASK), {**SMALL, **EAGER}, "BertModel-eager"),
+    _entry(
+        "ViTForImageClassification", (PIXELS,), {**VISION, "num_labels": 5, **EAGER}, "ViTForImageClassification-eager"
+    ),
+    _entry("LlamaForCausalLM", (IDS, MASK), {**DECODER, **EAGER}, "LlamaForCausalLM-eager"),
+    _entry(
+        "BartForConditionalGeneration", (IDS, MASK, TARGET_IDS), {**BART, **EAGER}, "BartForConditionalGeneration-eager"
     ),
     _entry("FNetModel", (IDS,), SMALL),
     _entry("LongformerModel", (IDS, MASK), {**SMALL, "attention_window": [4, 4]}),

@@ -78,14 +78,14 @@ def _verified(result: Result) -> list[str]:
 def _said(result: Result) -> Iterable[str]:
     recorded = result["recorded"]
     if recorded["verdict"] != "full":
-        yield f"{_PREFIX[recorded['verdict']]}: {_first_lines(result, recorded['message'])}"
+        yield f"{_PREFIX[recorded['verdict']]}: {first_lines(result, recorded['message'])}"
     for step in _verified(result):
         verdict = result[step]["verdict"]
         if verdict != "green":
             place = step.replace("_", " ")
             checks = ", ".join(result[step].get("checks", []))
             title = "declared" if verdict == "declared" else f"**{verdict}** {place} {checks}"
-            yield f"{title}: {_first_lines(result, result[step]['message'])}"
+            yield f"{title}: {first_lines(result, result[step]['message'])}"
 
 
 _PREFIX: Final = {
@@ -96,7 +96,7 @@ _PREFIX: Final = {
 }
 
 
-def _first_lines(result: Result, message: str) -> str:
+def first_lines(result: Result, message: str) -> str:
     """Return the beginning of a message, without the network's own name, so that alike ones are alike."""
     text = message.strip().partition("\n")[0].replace(result["spec"], "SPEC")
     text = text.removeprefix("archcheck: ").removeprefix("error: ").removeprefix(f"{result['target']}: ")

@@ -11,8 +11,11 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+from public_zoo.entry import laid_over
 
 if TYPE_CHECKING:
     from archcheck.findings import Mismatch
@@ -28,14 +31,17 @@ def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         begun = time.process_time()  # of all threads: what others do on this machine doesn't count
-        answer = _guarded(request)
+        answer = answer_to(request)
         _send(answers, {**answer, "sec": round(time.process_time() - begun, 2), "peak_gib": _peak_gib()})
 
 
-def _guarded(request: Mapping[str, Any]) -> Answer:
+def answer_to(request: Mapping[str, Any]) -> Answer:
+    """Record, verify, or verify against a changed network, and say how it went; a crash is an answer, too."""
     try:
         if request["step"] == "record":
             return _record(request["arguments"], Path(request["spec"]))
+        if request["step"] == "change":
+            return _verify_changed(Path(request["spec"]), request["change"])
         return _verify(Path(request["spec"]))
     except (Exception, SystemExit) as error:
         return {"verdict": "crashed", "message": _where(error)}
@@ -80,6 +86,31 @@ def _verify(spec: Path) -> Answer:
         if archcheck.verify(spec).ok:
             return {"verdict": "declared", "checks": red, "message": message}
     return {"verdict": "red", "checks": red, "message": message}
+
+
+def _verify_changed(path: Path, change: Mapping[str, Any]) -> Answer:
+    """Verify a spec against the network that is built from changed arguments, and say which checks notice.
+
+    The function is asked only where nothing else notices. Health never is: it doesn't know one network from another.
+    """
+    from archcheck.network.build import build_network
+    from archcheck.report.mismatches import format_mismatches
+    from archcheck.spec.spec_file import read_spec
+    from archcheck.verification import verify_spec
+
+    spec_file = read_spec(path, rootdir=Path.cwd())
+    args = laid_over(spec_file.spec.args, change)
+    build_network(spec_file.spec.build, args, path.parent, Path.cwd())
+    for left_out in ({"function": None}, {}):
+        spec = spec_file.spec.model_copy(update={"args": args, **left_out})
+        result = verify_spec(replace(spec_file, spec=spec), Path.cwd())
+        red = {name: found for name, found in result.outcomes.items() if found and name != "health"}
+        if red:
+            message = format_mismatches(
+                result.spec_file, [one for found in red.values() for one in found], result.trace
+            )
+            return {"verdict": "caught", "checks": list(red), "message": message}
+    return {"verdict": "missed", "checks": [], "message": "; ".join(result.unmeasured.values())}
 
 
 def _allowed(mismatches: Iterable[Mismatch]) -> dict[str, list[str]]:

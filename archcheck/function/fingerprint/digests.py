@@ -75,7 +75,7 @@ def parts_of(value: Any) -> Iterable[Any]:
     if isinstance(value, list | tuple | deque | ValuesView):
         return list(value)
     if isinstance(value, Mapping):
-        return [value[key] for key in sorted(value, key=str)]
+        return [value[key] for key in sorted(value.keys(), key=str)]  # iterating over a TensorDict gives its rows
     if is_closed(value):
         return ()
     if is_dataclass(value):

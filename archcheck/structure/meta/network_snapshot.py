@@ -108,9 +108,12 @@ class NetworkSnapshot:
                 self._note_all(own.values(), depth)  # type: ignore[union-attr]
 
     def _note_all(self, values: Any, depth: int) -> None:
-        if len(values) <= _MAX_ITEMS:
-            for value in values:
-                self._note(value, depth + 1)
+        try:
+            items = list(values) if len(values) <= _MAX_ITEMS else []
+        except Exception:  # a user's own tuple may refuse to say how long it is
+            return
+        for value in items:
+            self._note(value, depth + 1)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -101,7 +101,7 @@ class Recorder(ForwardWatcher):
             _set_state(_OFF)
             try:
                 call.output = record(out)
-                call.macs = self.macs - before
+                call.macs = int(self.macs - before)  # a kernel size may be of NumPy
                 call.finished = self._finished
                 self._finished += 1
             finally:

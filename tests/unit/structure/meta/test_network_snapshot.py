@@ -58,3 +58,17 @@ def test_training_is_no_change() -> None:
     snapshot = NetworkSnapshot(model.modules(), values=False)
     model.eval()
     assert not snapshot.has_changed()
+
+
+class Unmeasured(tuple[int, ...]):
+    """As e3nn's irreps: a tuple that refuses to say how long it is."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+
+def test_a_tuple_that_refuses_to_be_measured_is_let_be() -> None:
+    holder = Holder()
+    holder.kept = [Unmeasured((1, 2))]
+    snapshot = NetworkSnapshot([holder], values=True)
+    assert not snapshot.has_changed()

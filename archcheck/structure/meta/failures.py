@@ -16,7 +16,8 @@ from archcheck.network.exceptions import first_line, raised_outside_torch, type_
 from archcheck.text.words import clip
 
 _VALUES: Final = re.compile(
-    r"\bmeta\b|SparseMeta|\.item\(\)|data-dependent|(fake|abstract) (impl|kernel|tensor)|same device|numpy",
+    r"\bmeta\b|SparseMeta|unsupported scalarType|\.item\(\)|data-dependent|(fake|abstract) (impl|kernel|tensor)"
+    r"|same device|numpy",
     re.IGNORECASE,
 )
 _NO_KERNEL: Final = re.compile(

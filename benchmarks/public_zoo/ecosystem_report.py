@@ -17,13 +17,14 @@ HEADERS: Final = (
     "with inputs_from",
     "not",
     "green at once",
+    "unmeasured",
     "once declared",
     "green elsewhere",
     "changes",
     "caught",
     "by function alone",
 )
-GREEN: Final = ("green", "unmeasured")
+GREEN: Final = ("green",)
 RECORDED: Final = ("full", "part")
 
 
@@ -60,7 +61,8 @@ def is_wrong(result: Result) -> bool:
     """Whether a network isn't recorded, isn't green, or a change of it isn't caught."""
     verdicts = [result.get(step, {}).get("verdict") for step in ("at_once", "elsewhere")]
     changes = [change["verdict"] for change in result.get("changes", ())]
-    return any(verdict not in (*GREEN, "declared") for verdict in verdicts) or any(one != "caught" for one in changes)
+    is_red = any(verdict not in (*GREEN, "unmeasured", "declared") for verdict in verdicts)
+    return is_red or any(one != "caught" for one in changes)
 
 
 def is_found_alone(result: Result) -> bool:
@@ -81,6 +83,7 @@ def _row(name: str, results: Sequence[Result]) -> list[str]:
         given.count("inputs_from"),
         len(others) - len(given),
         _count(results, "at_once", GREEN),
+        _count(results, "at_once", ("unmeasured",)),
         _count(results, "at_once", ("declared",)),
         _count(results, "elsewhere", GREEN),
         len(changes),

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -182,3 +183,12 @@ def test_a_progress_bars_thread_multiplies_nothing() -> None:
         return m.body(x)
 
     assert traced(shown, body=linear).uncounted == ()
+
+
+def test_sizes_of_numpy_give_plain_numbers() -> None:
+    conv = nn.Conv1d(4, 8, 3)
+    conv.kernel_size = (np.int64(3),)  # type: ignore[assignment]
+    conv.groups = np.int64(1)  # type: ignore[assignment]
+    trace = trace_structure(lambda: conv, [ForwardInput((TensorInput((2, 4, 9)),), sizes={"B": 2})])
+    assert type(trace.macs) is int
+    assert trace.macs == 8 * 4 * 3 * 7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,3 +135,15 @@ def test_another_constant_shows(other: float | None) -> None:
 def test_which_parameter_starts_from_a_constant_shows() -> None:
     one, other = {"a": 0.0, "b": 1.0}, {"a": 1.0, "b": 0.0}
     assert combine_initial_values(one) != pytest.approx(combine_initial_values(other), rel=1e-6)
+
+
+class Rows(dict[str, Tensor]):
+    """Gives its rows where it is iterated over, as a TensorDict does."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([torch.zeros(1), torch.zeros(1)])
+
+
+def test_a_map_is_read_by_its_keys_whatever_it_gives_when_iterated_over() -> None:
+    value = Rows(b=torch.ones(2), a=torch.zeros(3))
+    assert [len(one) for one in tensors_in(value)] == [3, 2]

@@ -141,8 +141,9 @@ class _Examination:
     def _differences(self, eval_pass: PassResult, train_pass: PassResult) -> tuple[str | None, str | None]:
         """Return the first module whose output differs in a second run, and the first that mixes examples.
 
-        An example that comes out alone as it did in the batch shows both at once that there are none. So does, where
-        there's no batch, a step in train mode that gave what eval mode did.
+        An example that comes out alone as it did in the batch shows both at once that there are none, but for what
+        examples do to those behind them. So does, where there's no batch, a step in train mode that gave what eval mode
+        did.
         """
         if self._one_example is None:
             if self._first_difference(eval_pass.calls, train_pass.calls) is None:
@@ -155,7 +156,7 @@ class _Examination:
             alone = self._shared_forward(partial(self._first_examples, num_examples))
         has_examples = alone.crash is None and _has_examples(eval_pass, alone)
         if has_examples and self._alike(eval_pass.output, alone.output, ignores_same_shapes=True):
-            return None, None
+            return None, self._mixing_of_earlier(eval_pass)
         unrepeatable = self._unrepeatable(eval_pass)
         if unrepeatable is not None or self._runner.watcher.draws:  # fewer examples draw others
             return unrepeatable, None
@@ -166,6 +167,20 @@ class _Examination:
         again = self._runner.forward(training=False, seed=OTHER_SEED)
         return self._first_difference(eval_pass.calls, again.calls)
 
+    def _mixing_of_earlier(self, eval_pass: PassResult) -> str | None:
+        """Return the first module in which the last example's output depends on those before it, if that's proven."""
+        alone = self._shared_forward(self._last_example)
+        if alone.crash is not None:
+            return None
+        if self._alike(eval_pass.output, alone.output, ignores_same_shapes=True, at_end=True):
+            return None
+        batch = self._runner.config.inputs.sizes[BATCH]
+        replaced = self._shared_forward(partial(self._with_copies, [0], batch - 1), batch, reads_last=True)
+        usual = self._shared_forward(self._runner.make_inputs, batch, reads_last=True)
+        if self._one_changes(usual, replaced, None, batch, 1, is_last=True):
+            return self._first_difference(usual.calls, replaced.calls) or ""
+        return None
+
     def _mixing(self, alone: PassResult | None, num_examples: int) -> str | None:
         """Return the first module in which the first example's output depends on other examples, if that's proven.
 
@@ -174,23 +189,27 @@ class _Examination:
         batch = self._runner.config.inputs.sizes[BATCH]
         replaced = self._shared_forward(partial(self._with_copies, [batch - 1]), batch)
         usual = self._shared_forward(self._runner.make_inputs, batch)
-        if self._first_changes(usual, replaced, alone, batch, num_examples):
+        if self._one_changes(usual, replaced, alone, batch, num_examples):
             return self._first_difference(usual.calls, replaced.calls) or ""
         if alone is None or num_examples > 1:
             return None
         copies = self._shared_forward(partial(self._with_copies, range(1, batch)), batch)
-        if self._first_changes(copies, alone, alone, batch, num_examples, tolerance=_CERTAIN):
+        if self._one_changes(copies, alone, alone, batch, num_examples, tolerance=_CERTAIN):
             return self._first_difference(copies.calls, alone.calls) or ""
         return None
 
-    def _shared_forward(self, make_inputs: Callable[[], Any], num_shares: int = 1) -> PassResult:
-        return self._runner.forward(training=False, make_inputs=make_inputs, seed=OTHER_SEED, num_shares=num_shares)
+    def _shared_forward(
+        self, make_inputs: Callable[[], Any], num_shares: int = 1, *, reads_last: bool = False
+    ) -> PassResult:
+        return self._runner.forward(
+            training=False, make_inputs=make_inputs, seed=OTHER_SEED, num_shares=num_shares, reads_last=reads_last
+        )
 
-    def _first_changes(
+    def _one_changes(
         self, ours: PassResult, theirs: PassResult, alone: PassResult | None, batch: int, num_examples: int,
-        tolerance: float | None = None,
+        tolerance: float | None = None, is_last: bool = False,
     ) -> bool:  # fmt: skip
-        """Return whether what comes out for the first example differs, wherever in the output that surely is."""
+        """Return whether what comes out for the first example (or the last) differs, wherever that surely is."""
         if ours.crash is not None or theirs.crash is not None:
             return False
         a, b = list(tensors_in(ours.output)), list(tensors_in(theirs.output))
@@ -205,8 +224,10 @@ class _Examination:
             if other.shape[dim] not in (size, one.shape[dim]):
                 continue
             limit = self._tolerance if tolerance is None else tolerance
-            shares = [_first_share_by_block, _first_share_by_turn]  # batch first, or time first and the batch within
-            if not any(_close(share(one, dim, size), share(other, dim, size), limit) for share in shares):
+            shares = [_share_by_block, _share_by_turn]  # batch first, or time first and the batch within
+            if not any(
+                _close(share(one, dim, size, is_last), share(other, dim, size, is_last), limit) for share in shares
+            ):
                 return True
         return False
 
@@ -219,8 +240,16 @@ class _Examination:
 
         return self._map_batches(cut, self._runner.make_inputs())
 
-    def _with_copies(self, positions: Iterable[int]) -> tuple[Any, Any]:
-        """Return the usual inputs with the first example in the place of others: whatever inputs must be, it is."""
+    def _last_example(self) -> tuple[Any, Any]:
+        """Return the last example of the usual inputs."""
+
+        def cut(batch: Tensor, one: Tensor) -> Tensor:
+            return _cut(batch, one.shape, at_end=True).clone()
+
+        return self._map_batches(cut, self._runner.make_inputs())
+
+    def _with_copies(self, positions: Iterable[int], source: int = 0) -> tuple[Any, Any]:
+        """Return the usual inputs with one example in the place of others: whatever inputs must be, it is."""
         num_examples = self._runner.config.inputs.sizes[BATCH]
 
         def copied(batch: Tensor, one: Tensor) -> Tensor:
@@ -228,7 +257,7 @@ class _Examination:
             for dim, (n, full) in enumerate(zip(one.shape, batch.shape, strict=True)):
                 size = full // num_examples
                 for position in positions if n < full else ():
-                    made.narrow(dim, position * size, size).copy_(made.narrow(dim, 0, size).clone())
+                    made.narrow(dim, position * size, size).copy_(made.narrow(dim, source * size, size).clone())
             return made
 
         return self._map_batches(copied, self._runner.make_inputs())
@@ -245,8 +274,8 @@ class _Examination:
         arguments: tuple[Any, Any] = map_leaves(changed, inputs, alone)
         return arguments
 
-    def _alike(self, ours: Any, theirs: Any, *, ignores_same_shapes: bool = False) -> bool:
-        """Return whether two outputs are the same, as far as both have them.
+    def _alike(self, ours: Any, theirs: Any, *, ignores_same_shapes: bool = False, at_end: bool = False) -> bool:
+        """Return whether two outputs are the same, as far as both have them: from the start, or up to the end.
 
         With `ignores_same_shapes`, tensors that have no axis for examples, and so the same shape, aren't compared.
         """
@@ -254,7 +283,8 @@ class _Examination:
         if len(ours) != len(theirs):
             return False
         return all(
-            (ignores_same_shapes and one.shape == other.shape) or _close(_cut(one, other.shape), other, self._tolerance)
+            (ignores_same_shapes and one.shape == other.shape)
+            or _close(_cut(one, other.shape, at_end=at_end), other, self._tolerance)
             for one, other in zip(ours, theirs, strict=True)
         )
 
@@ -417,12 +447,13 @@ def _tie_of(inputs: ForwardInput, one_example: ForwardInput) -> str | None:
     return None
 
 
-def _first_share_by_block(tensor: Tensor, dim: int, size: int) -> Tensor:
-    return tensor.narrow(dim, 0, size)
+def _share_by_block(tensor: Tensor, dim: int, size: int, is_last: bool) -> Tensor:
+    return tensor.narrow(dim, tensor.shape[dim] - size if is_last else 0, size)
 
 
-def _first_share_by_turn(tensor: Tensor, dim: int, size: int) -> Tensor:
-    return tensor.reshape(*tensor.shape[:dim], size, -1, *tensor.shape[dim + 1 :]).select(dim + 1, 0)
+def _share_by_turn(tensor: Tensor, dim: int, size: int, is_last: bool) -> Tensor:
+    by_turn = tensor.reshape(*tensor.shape[:dim], size, -1, *tensor.shape[dim + 1 :])
+    return by_turn.select(dim + 1, -1 if is_last else 0)
 
 
 def _batch_axis(tensor: Tensor, few: Tensor | None, batch: int, num_examples: int) -> int | None:
@@ -454,15 +485,15 @@ def _hold_the_same(ours: PreparedNetwork, theirs: PreparedNetwork) -> bool:
         return False
 
 
-def _cut(tensor: Tensor, shape: Sequence[int]) -> Tensor:
-    """Return the first part of each dimension in which a tensor is larger than `shape`."""
+def _cut(tensor: Tensor, shape: Sequence[int], *, at_end: bool = False) -> Tensor:
+    """Return the first part (or the last) of each dimension in which a tensor is larger than `shape`."""
     if tensor.layout is not torch.strided and not tensor.is_nested:
         tensor = tensor.to_dense()
     if tensor.ndim != len(shape):
         return tensor
     for dim, size in enumerate(shape):
         if 0 < size < tensor.shape[dim]:
-            tensor = tensor.narrow(dim, 0, size)
+            tensor = tensor.narrow(dim, tensor.shape[dim] - size if at_end else 0, size)
     return tensor
 
 

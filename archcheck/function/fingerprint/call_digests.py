@@ -40,15 +40,15 @@ class DigestingWatcher(ForwardWatcher):
         self.draws: dict[str, str] = {}
         self.in_other_thread = ""
         self._thread = threading.get_ident()
-        self._num_shares = 1
+        self._num_shares, self._reads_last = 1, False
         self._is_listening = True
         self._running: list[str] = []
         self._counts: dict[str, int] = {}
         self._last: tuple[Any, int, Digest | None] = (None, -1, None)
 
-    def begin(self, num_shares: int = 1) -> None:
+    def begin(self, num_shares: int = 1, *, reads_last: bool = False) -> None:
         """Start another pass; of each batch only the first of so many equal shares is read."""
-        self.calls, self._is_listening, self._num_shares = [], True, num_shares
+        self.calls, self._is_listening, self._num_shares, self._reads_last = [], True, num_shares, reads_last
         self._counts.clear()
         self._running.clear()
         self.forget_failure()
@@ -97,13 +97,15 @@ class DigestingWatcher(ForwardWatcher):
         with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.no_grad(), untransformed():
             version = version_of(out) if isinstance(out, Tensor) else -1
             if out is not self._last[0] or version != self._last[1] or out is None:
-                read = out if self._num_shares == 1 else [self._first_share(one) for one in tensors_in(out)]
+                read = out if self._num_shares == 1 else [self._share(one) for one in tensors_in(out)]
                 self._last = (out if isinstance(out, Tensor) else None, version, digest(read))
             return self._last[2]
 
-    def _first_share(self, tensor: Tensor) -> Tensor:
-        is_batch = tensor.ndim > 0 and len(tensor) % self._num_shares == 0
-        return tensor[: len(tensor) // self._num_shares] if is_batch else tensor
+    def _share(self, tensor: Tensor) -> Tensor:
+        if tensor.ndim == 0 or len(tensor) % self._num_shares:
+            return tensor
+        size = len(tensor) // self._num_shares
+        return tensor[len(tensor) - size :] if self._reads_last else tensor[:size]
 
 
 def version_of(tensor: Tensor) -> int:

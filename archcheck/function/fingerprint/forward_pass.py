@@ -118,18 +118,19 @@ class PassRunner:
         reset: bool = True,
         seed: int | None = None,
         num_shares: int = 1,
+        reads_last: bool = False,
     ) -> PassResult:
         """Run one forward pass; without `reset` it goes on from the state that the last one left.
 
         A forward that computes gradients itself is run again with them. Of the outputs of modules only the first of
-        `num_shares` equal shares of the batch is read.
+        `num_shares` equal shares of the batch is read, or only the last.
         """
         args, kwargs = self.make_inputs(training=training) if make_inputs is None else make_inputs()
         if reset:
             self.state.restore()
         seed_generators(self.config.seed if seed is None else seed)
         self._draws = DrawSequence()
-        self.watcher.begin(num_shares)
+        self.watcher.begin(num_shares, reads_last=reads_last)
         result, versions = PassResult(), {name: (one, version_of(one)) for name, one in named_tensors(args, kwargs)}
         asks_for_gradients = False
         try:
@@ -149,7 +150,12 @@ class PassRunner:
         if asks_for_gradients and not torch.is_grad_enabled() and not self.needs_gradients:
             self.needs_gradients = True
             return self.forward(
-                training=training, notes_draws=notes_draws, make_inputs=make_inputs, seed=seed, num_shares=num_shares
+                training=training,
+                notes_draws=notes_draws,
+                make_inputs=make_inputs,
+                seed=seed,
+                num_shares=num_shares,
+                reads_last=reads_last,
             )
         return result
 

@@ -88,6 +88,26 @@ MIXING = {
         "the network itself: mixes the examples of a batch in eval mode", ALONE, OTHERS,
         'health: {allow_batch_dependent: ["**"]}',
     ),
+    "sum-of-all-before-it": Defect(
+        """
+        class Net(Base):
+            def forward(self, x):
+                return super().forward(x).cumsum(0)
+        """,
+        "the network itself: mixes the examples of a batch in eval mode", ALONE, OTHERS,
+        'health: {allow_batch_dependent: ["**"]}',
+    ),
+    "batch-read-as-a-sequence": Defect(
+        """
+        class Net(Base):
+            def more(self):
+                self.rnn = nn.GRU(16, 16)
+            def forward(self, x):
+                return self.head(self.rnn(self.stem(x))[0])
+        """,
+        "rnn: mixes the examples of a batch in eval mode", ALONE, OTHERS,
+        "health: {allow_batch_dependent: [rnn]}",
+    ),
     "softmax-layer-over-the-batch": Defect(
         """
         class Net(Base):

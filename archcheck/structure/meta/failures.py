@@ -16,7 +16,7 @@ from archcheck.network.exceptions import first_line, raised_outside_torch, type_
 from archcheck.text.words import clip
 
 _VALUES: Final = re.compile(
-    r"\bmeta\b|SparseMeta|unsupported scalarType|\.item\(\)|data-dependent|(fake|abstract) (impl|kernel|tensor)"
+    r"\bmeta\b|SparseMeta|\.item\(\)|data-dependent|(fake|abstract) (impl|kernel|tensor)"
     r"|same device|numpy",
     re.IGNORECASE,
 )
@@ -59,7 +59,8 @@ def needs_values(error: BaseException) -> bool:
 
 def tells_of_values(message: str) -> bool:
     """Whether an error's type and message, as a crash has them, blame the meta device."""
-    return message.startswith("NotImplementedError") or _VALUES.search(message) is not None
+    told = message.startswith("NotImplementedError") or "unsupported scalarType" in message  # autocast knows no meta
+    return told or _VALUES.search(message) is not None
 
 
 def may_be_caused_by_meta(error: BaseException) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +17,11 @@ from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
 from archcheck.spec.inputs import (
     ForwardInput,
     InputTree,
-    TensorInput,
     input_names,
     iter_input_patterns,
     make_forward_input,
     parse_input,
 )
-from archcheck.spec.tree import iter_leaves
 from archcheck.structure.meta import failures
 from archcheck.structure.meta.building import build_on_meta, build_seeded
 from archcheck.structure.meta.module_tree import named_network, parameters_of
@@ -122,17 +119,12 @@ class Trials:
 
     def _run_for_real(self, inputs: Sequence[ForwardInput]) -> StructureTrace | None:
         """Run with weights, if the network is small enough for it to be done a few times."""
-        if self._real >= self._max_real or max(map(_num_elements, inputs)) > _MAX_ELEMENTS:
+        if self._real >= self._max_real or max(one.num_elements for one in inputs) > _MAX_ELEMENTS:
             return None
         self._real += 1
         with isolated_user_code(), gc_paused():
             request = TraceRequest(lambda: self.model, lambda: build_seeded(self._make), inputs, None)
             return TraceRun(request.make_on_cpu(), request, device="cpu").run().make_trace()
-
-
-def _num_elements(inputs: ForwardInput) -> int:
-    leaves = (leaf for _, leaf in iter_leaves((inputs.args, inputs.kwargs)))
-    return sum(math.prod(leaf.shape) for leaf in leaves if isinstance(leaf, TensorInput))
 
 
 def _draws_indices(tree: InputTree) -> bool:

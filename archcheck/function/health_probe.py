@@ -24,8 +24,8 @@ from archcheck.function.object_equality import are_surely_equal
 from archcheck.function.records import HealthRecord
 from archcheck.network.exceptions import one_line
 from archcheck.spec.dims import BATCH
-from archcheck.spec.inputs import ForwardInput, TensorInput
-from archcheck.spec.tree import iter_leaves, map_leaves
+from archcheck.spec.inputs import ForwardInput
+from archcheck.spec.tree import map_leaves
 from archcheck.structure.meta.module_tree import named_params, parameters_of
 from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
 from archcheck.text.words import listed
@@ -437,9 +437,7 @@ def _tie_of(inputs: ForwardInput, one_example: ForwardInput) -> str | None:
     unknown = "whether an example's output depends on the others isn't known"
     if inputs.source is not None:
         return f"{unknown}, as {inputs.source.target} makes the whole batch"
-    batch = [leaf for _, leaf in iter_leaves((inputs.args, inputs.kwargs)) if isinstance(leaf, TensorInput)]
-    alone = [leaf for _, leaf in iter_leaves((one_example.args, one_example.kwargs)) if isinstance(leaf, TensorInput)]
-    for number, (many, one) in enumerate(zip(batch, alone, strict=True), 1):
+    for number, (many, one) in enumerate(zip(inputs.tensors(), one_example.tensors(), strict=True), 1):
         domain = many.domain
         is_row = many.shape[-1:] != one.shape[-1:] and (domain.order or domain.unique or domain.sums_to is not None)
         if is_row or domain != one.domain:

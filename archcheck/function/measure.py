@@ -27,10 +27,9 @@ from archcheck.function.section import PLANNED_KEYS, function_section, listed_na
 from archcheck.network.build import prepare_network
 from archcheck.spec.dims import BATCH
 from archcheck.spec.domains import ANYTHING, INTEGER_DTYPES
-from archcheck.spec.inputs import InputTree, TensorInput, iter_input_patterns, make_forward_input
+from archcheck.spec.inputs import InputTree, iter_input_patterns, make_forward_input
 from archcheck.spec.models import Function, Spec
 from archcheck.spec.spec_file import SpecFile
-from archcheck.spec.tree import iter_leaves
 from archcheck.structure.crashes import describe_crash
 from archcheck.structure.layer_selection import default_depth
 from archcheck.structure.meta.inputs import make_inputs
@@ -151,8 +150,7 @@ def measure_function(
 
 
 def _run(build: NetworkFactory, config: FingerprintConfig, probe: HealthProbe | None = None) -> FunctionRecord:
-    leaves = (leaf for _, leaf in iter_leaves((config.inputs.args, config.inputs.kwargs)))
-    _require_memory(sum(8 * math.prod(leaf.shape) for leaf in leaves if isinstance(leaf, TensorInput)))
+    _require_memory(8 * config.inputs.num_elements)
     return replace(fingerprint(build, config, probe), made_inputs=check_of_inputs(config))
 
 

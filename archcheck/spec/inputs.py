@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,6 +63,15 @@ class ForwardInput:
     source: InputSource | None = None
     train: bool = False
     precision: str = "float32"
+
+    def tensors(self) -> list[TensorInput]:
+        """Return the tensors among the arguments, in order."""
+        return [leaf for _, leaf in iter_leaves((self.args, self.kwargs)) if isinstance(leaf, TensorInput)]
+
+    @property
+    def num_elements(self) -> int:
+        """Elements of all tensors."""
+        return sum(math.prod(tensor.shape) for tensor in self.tensors())
 
     def in_precision(self, dtype: str) -> ForwardInput:
         """Return the same arguments with the tensors of the usual precision, float32, in another."""

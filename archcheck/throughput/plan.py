@@ -18,7 +18,6 @@ from archcheck.spec.inputs import (
     make_forward_input,
 )
 from archcheck.spec.models import Named, Spec, Throughput, Training
-from archcheck.spec.tree import iter_leaves
 from archcheck.training.recipe import Recipe, RecipeKind, resolve_recipe
 
 Mode: TypeAlias = Literal["train", "inference"]
@@ -60,8 +59,7 @@ class SpeedPlan:
     def conditions(self) -> dict[str, Any]:
         """Return what has to be equal in two plans for their speeds to be comparable."""
         batch, recipe = self.make_inputs(), self.recipe
-        tensors = [one for _, one in iter_leaves((batch.args, batch.kwargs)) if isinstance(one, TensorInput)]
-        shapes = [f"[{', '.join(map(str, one.shape))}]" for one in tensors]
+        shapes = [f"[{', '.join(map(str, one.shape))}]" for one in batch.tensors()]
         made = [f"what {batch.source.target} makes"] if batch.source is not None else shapes
         return {
             "mode": self.mode,

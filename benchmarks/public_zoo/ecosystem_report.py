@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from tabulate import tabulate
-
-from public_zoo.report import Result, first_lines
+from public_zoo.report import Result, first_lines, grouped_by_text, table_of_libraries
 
 HEADERS: Final = (
     "library",
@@ -30,20 +28,12 @@ RECORDED: Final = ("full", "part")
 
 def summary(results: Sequence[Result]) -> str:
     """Return the table of libraries, with all of them in the last row."""
-    libraries = list(dict.fromkeys(result["library"] for result in results))
-    rows = [_row(name, [result for result in results if result["library"] == name]) for name in libraries]
-    if len(rows) > 1:
-        rows.append(_row("all", results))
-    return tabulate(rows, headers=HEADERS, tablefmt="github", disable_numparse=True)
+    return table_of_libraries(results, HEADERS, _row)
 
 
 def details(results: Sequence[Result]) -> str:
     """Return what isn't found alone, recorded in full and green: a line for each thing said, with its networks."""
-    lines: dict[str, list[str]] = {}
-    for result in results:
-        for text in _said(result):
-            lines.setdefault(text, []).append(f"{result['library']}:{result['network']}")
-    return "\n".join(f"- {', '.join(names)}: {text}" for text, names in lines.items())
+    return grouped_by_text(results, _said)
 
 
 def missed(results: Sequence[Result]) -> str:

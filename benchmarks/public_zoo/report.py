@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tabulate import tabulate
@@ -28,18 +28,30 @@ MESSAGE_CHARS: Final = 220
 
 def summary(results: Sequence[Result]) -> str:
     """Return the table of libraries, with all of them in the last row; times are medians."""
-    libraries = list(dict.fromkeys(result["library"] for result in results))
-    rows = [_row(name, [result for result in results if result["library"] == name]) for name in libraries]
-    if len(rows) > 1:
-        rows.append(_row("all", results))
-    return tabulate(rows, headers=HEADERS, tablefmt="github", disable_numparse=True)
+    return table_of_libraries(results, HEADERS, _row)
 
 
 def details(results: Sequence[Result]) -> str:
     """Return what isn't simply recorded in full and green: a line for each thing said, with the networks it is of."""
+    return grouped_by_text(results, _said)
+
+
+def table_of_libraries(
+    results: Sequence[Result], headers: Sequence[str], make_row: Callable[[str, Sequence[Result]], list[str]]
+) -> str:
+    """Return a table with a row for each library, and with all of them in the last one."""
+    libraries = list(dict.fromkeys(result["library"] for result in results))
+    rows = [make_row(name, [result for result in results if result["library"] == name]) for name in libraries]
+    if len(rows) > 1:
+        rows.append(make_row("all", results))
+    return tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
+
+
+def grouped_by_text(results: Sequence[Result], said: Callable[[Result], Iterable[str]]) -> str:
+    """Return a line for each text that is said of some networks, with their names in front."""
     lines: dict[str, list[str]] = {}
     for result in results:
-        for text in _said(result):
+        for text in said(result):
             lines.setdefault(text, []).append(f"{result['library']}:{result['network']}")
     return "\n".join(f"- {', '.join(names)}: {text}" for text, names in lines.items())
 

@@ -71,8 +71,16 @@ def prepare_network(
     return lambda: _built(parsed, function, partial(reader.read, function, args), base_dir, rootdir)
 
 
-def resolve_target(target: str, base_dir: Path, rootdir: Path | None = None) -> Callable[..., Any]:
+def resolve_target(
+    target: str,
+    base_dir: Path,
+    rootdir: Path | None = None,
+    *,
+    expected: str = "a callable that returns a torch.nn.Module",
+) -> Callable[..., Any]:
     """Import the callable that `target` names; a network that is a module's attribute comes as it is.
+
+    expected: what it is to be, in the words of an error.
 
     Raises:
         BuildError: it can't be imported, or is nothing that can be called.
@@ -88,7 +96,7 @@ def resolve_target(target: str, base_dir: Path, rootdir: Path | None = None) -> 
             raise
         raise AbsentModuleError(f"{error}; {no_such_scheme(parsed.source)}") from error
     if not callable(found):
-        raise BuildError(f"{parsed.text} is {kind_of(found)}, expected a callable that returns a torch.nn.Module")
+        raise BuildError(f"{parsed.text} is {kind_of(found)}, expected {expected}")
     function: Callable[..., Any] = found
     return function
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ _MAX_SEC: Final = 120
 def differs_elsewhere(source: InputSource, sizes: Mapping[str, int]) -> bool:
     """Return whether a source makes other values in another process, where hashes and the order of sets are others.
 
+    It is called once more in this one, too: a generator that it goes on with gives the same in a first call only.
+
     Raises:
         BuildError: it fails there.
     """
@@ -36,19 +39,20 @@ def differs_elsewhere(source: InputSource, sizes: Mapping[str, int]) -> bool:
         "rootdir": str(source.rootdir.resolve()) if source.rootdir is not None else None,
         "sizes": dict(sizes),
     }
-    here = os.environ.get("PYTHONHASHSEED")
+    hash_seed = os.environ.get("PYTHONHASHSEED")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "archcheck.network.input_checksum", json.dumps(request)]
     try:
         done = subprocess.run(
-            command, env={**environment, "PYTHONHASHSEED": "2" if here == "1" else "1"}, capture_output=True, text=True,
-            timeout=_MAX_SEC, check=False,
+            command, env={**environment, "PYTHONHASHSEED": "2" if hash_seed == "1" else "1"}, text=True,
+            capture_output=True, timeout=_MAX_SEC, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise _failed(source, f"it takes more than {_MAX_SEC} s") from None
     if done.returncode != 0:
         raise _failed(source, (done.stderr.strip().splitlines() or ["it ended without a word"])[-1])
-    return done.stdout.split()[-1:] != [checksum(call_source(source, sizes))]
+    here = checksum(call_source(source, sizes)), checksum(call_source(replace(source, made={}), sizes))
+    return any(done.stdout.split()[-1:] != [one] for one in here)
 
 
 def _failed(source: InputSource, why: str) -> BuildError:

@@ -10,7 +10,7 @@ import copy
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -28,32 +28,57 @@ from archcheck.spec.target import parse_target
 SEED: Final = 0
 SLOW_SEC: Final = 10.0
 KEY: Final = "inputs_from"  # of the spec
+_EXPECTED: Final = "a function that makes the inputs"
 
 
 def call_source(
     source: InputSource, sizes: Mapping[str, int], *, train: bool = False
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return the positional and keyword arguments that a source makes, on the CPU.
+    """Return the positional and keyword arguments that a source makes, on the CPU, to be had by the caller alone.
+
+    It is called once for the same sizes and mode, as it may take its time: what it made is kept, and copies of that are
+    returned. What can't be copied, such as a generator, is made anew.
 
     Raises:
         BuildError: it can't be imported or called, or raised.
     """
     with _errors_at_its_key():
-        function = resolve_target(source.target, source.base_dir, source.rootdir)
+        function = resolve_target(source.target, source.base_dir, source.rootdir, expected=_EXPECTED)
         given = {"sizes": dict(sizes), "seed": SEED, "device": torch.device("cpu"), "train": train}
-        taken = _taken_arguments(function, source.target, list(given))
-        where = importing(parse_target(source.target), source.base_dir, source.rootdir)
-        with where, isolated_random_state(SEED), _told_when_slow(source):
-            try:
-                made = function(**{key: given[key] for key in taken})
-            except (Exception, SystemExit) as error:
-                raise build_error(f"calling {source.target}", error, source.rootdir) from error
-        if any(one.is_meta for one in all_tensors(made)):
-            raise BuildError(f"{source.target} makes tensors without values: expected none on the device meta")
-    made = map_tensors(lambda tensor: tensor.detach().clone(), made)  # a part of some graph can't be copied
+        taken = {key: given[key] for key in _taken_arguments(function, source.target, list(given))}
+        key = (tuple(sorted(sizes.items())) if "sizes" in taken else None, taken.get("train"))
+        if key in source.made:
+            made = copy.deepcopy(source.made[key])
+        else:
+            made = _call(function, source, taken)
+            _keep(source, key, made)
     if isinstance(made, dict):
         return [], {str(key): value for key, value in made.items()}
     return list(made) if type(made) is tuple else [made], {}
+
+
+def _keep(source: InputSource, key: Hashable, made: Any) -> None:
+    """Keep a copy of what a source made, if it has one: a network may write to what it is given."""
+    try:
+        copied = copy.deepcopy(made)
+    except Exception:  # whatever a user's class raises
+        return
+    originals = all_tensors(made)
+    if not any(one is other for one in all_tensors(copied) for other in originals):
+        source.made[key] = copied
+
+
+def _call(function: Callable[..., Any], source: InputSource, arguments: Mapping[str, Any]) -> Any:
+    """Call a source under seeded generators; what it made is no part of a graph, which couldn't be copied."""
+    where = importing(parse_target(source.target), source.base_dir, source.rootdir)
+    with where, isolated_random_state(SEED), _told_when_slow(source):
+        try:
+            made = function(**arguments)
+        except (Exception, SystemExit) as error:
+            raise build_error(f"calling {source.target}", error, source.rootdir) from error
+    if any(one.is_meta for one in all_tensors(made)):
+        raise BuildError(f"{source.target} makes tensors without values: expected none on the device meta")
+    return map_tensors(lambda tensor: tensor.detach().clone(), made)
 
 
 @contextmanager
@@ -68,7 +93,7 @@ def _errors_at_its_key() -> Iterator[None]:
 def _taken_arguments(function: Callable[..., Any], name: str, known: Sequence[str]) -> list[str]:
     """Return those of the known arguments that a function takes."""
     if isinstance(function, nn.Module):
-        raise BuildError(f"{name} is a network, expected a function that makes its inputs")
+        raise BuildError(f"{name} is a network, expected {_EXPECTED}")
     try:
         parameters = inspect.signature(function).parameters.values()
     except (ValueError, TypeError):  # builtins may have none
@@ -115,7 +140,10 @@ def map_tensors(change: Callable[[Tensor], Tensor], value: Any) -> Any:
     if callable(getattr(type(value), "apply", None)):  # torch_geometric's data, TensorDict
         return copy.copy(value).apply(change)
     if hasattr(value, "__dict__") and not callable(value):
-        made = copy.copy(value)
+        try:
+            made = copy.copy(value)
+        except Exception:  # an open file, say, which is passed on as it is
+            return value
         for name, item in list(vars(made).items()):
             object.__setattr__(made, name, map_tensors(change, item))
         return made

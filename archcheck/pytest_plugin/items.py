@@ -20,6 +20,8 @@ from archcheck.findings import Keys, Mismatch
 from archcheck.pytest_plugin.timing import BenchmarkStopwatch, has_benchmark
 from archcheck.report.mismatches import format_mismatches, gist
 from archcheck.spec.file_names import spec_name
+from archcheck.spec.inputs import InputSource
+from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.structure.records import StructureTrace
 from archcheck.text.paths import path_from
@@ -49,6 +51,7 @@ class SpecModule(pytest.Module):
     # with None for all of them, pytest-randomly would shuffle the checks of all specs together.
     obj: ModuleType | None = None
     _network: NetworkUnderTest | Mismatch | None = None
+    _spec: Spec | None = None
 
     def collect(self) -> Iterator[CheckItem]:
         """Collect the items of the file, in the order of the registry: the spec itself first."""
@@ -60,6 +63,7 @@ class SpecModule(pytest.Module):
             problems = error.problems
             yield self._item("spec", problems[0].loc, lambda _: raise_problems(problems))
             return
+        self._spec = spec_file.spec
         for check in all_checks():
             place = check.place(spec_file.spec)
             if place is not None or self._may_be_added(check, spec_file):
@@ -103,8 +107,10 @@ class SpecModule(pytest.Module):
         return self._network
 
     def teardown(self) -> None:
-        """Let go of the network when the last item of the file is through."""
+        """Let go of the network and of its inputs when the last item of the file is through."""
         self._network = None
+        if self._spec is not None and isinstance(self._spec.input, InputSource):
+            self._spec.input.made.clear()
 
 
 class CheckItem(pytest.Function):

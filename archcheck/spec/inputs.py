@@ -37,13 +37,15 @@ class InputSource:
     """A callable that makes the arguments of a forward pass.
 
     target: `module:callable` or `path/file.py:callable`, the latter from `base_dir`, the spec's folder. rootdir: where
-    modules are looked for first. names: the free dimensions whose values it is called with.
+    modules are looked for first. names: the free dimensions whose values it is called with. made: what it has made
+    already, by what it was called with.
     """
 
     target: str
     base_dir: Path = Path()
     rootdir: Path | None = None
     names: tuple[str, ...] = ()
+    made: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 InputValue: TypeAlias = "TensorInput | LiteralInput | Sequence[InputValue] | Mapping[str, InputValue]"

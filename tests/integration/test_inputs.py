@@ -346,6 +346,30 @@ def test_a_source_that_fails_is_told_at_its_line(nets: Project, source: str, mes
     assert not messages(result, "specs/sound.arch.yaml")
 
 
+COUNTED = """
+import os, torch
+
+def make(sizes, train):
+    with open(os.environ["CALLS"], "a") as file:
+        file.write(f"{sizes['B']} {train}\\n")
+    return torch.rand(sizes["B"], 6) + 1
+"""
+
+
+def test_a_source_is_called_once_for_each_size_and_mode(
+    nets: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = tmp_path / "calls.txt"
+    monkeypatch.setenv("CALLS", str(calls))
+    nets.write("counted.py", COUNTED)
+    spec = new("Log", "--inputs-from", "counted.py:make")
+    made = ["2 False", "3 False", "8 False", "8 True"]
+    assert calls.read_text().splitlines() == [*made, "8 False", "8 False"]  # elsewhere, and again
+    calls.unlink()
+    nets.run(str(spec)).assert_outcomes(passed=6)
+    assert calls.read_text().splitlines() == made
+
+
 def test_a_slow_source_is_told_on_the_terminal_while_it_runs(nets: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(input_source, "SLOW_SEC", 0.01)
     nets.spec("made", "build: ../nets.py:Log\ninputs_from: ../nets.py:slow\noutput: [B, 3]\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -83,16 +82,10 @@ class PassRunner:
         self.calls_clamp = self.sorts = False
         self._innermost_mode = innermost_mode
         self._draws = DrawSequence()
-        self._made: dict[bool, tuple[Any, Any]] = {}  # by a source of inputs, in train mode or not
 
     def make_inputs(self, *, training: bool = False) -> tuple[Any, Any]:
         """Make fresh arguments for a forward pass, positional and by keyword."""
-        inputs = self.config.inputs_in(training)
-        if inputs.source is None:
-            return make_fixed_inputs(inputs, self.config.dtype, self.config.device)
-        if training not in self._made:  # a user's callable may take its time
-            self._made[training] = make_fixed_inputs(inputs, self.config.dtype, self.config.device)
-        return copy.deepcopy(self._made[training])
+        return make_fixed_inputs(self.config.inputs_in(training), self.config.dtype, self.config.device)
 
     def change_free_inputs(self, change: Callable[[Tensor], Tensor], *, training: bool = False) -> tuple[Any, Any]:
         """Make fresh arguments, of which those that may be any number are changed."""

@@ -22,6 +22,11 @@ def test_another_process_tells(tmp_path: Path, body: str, differs: bool) -> None
     assert differs_elsewhere(source(tmp_path, f"def make(): return {body}\n"), {}) is differs
 
 
+def test_a_generator_that_it_goes_on_with_is_told(tmp_path: Path) -> None:
+    made = source(tmp_path, "random = numpy.random.RandomState(0)\ndef make(): return random.rand()\n")
+    assert differs_elsewhere(made, {})
+
+
 def test_what_fails_there_only_is_told(tmp_path: Path) -> None:
     made = source(tmp_path, "import os\ndef make():\n    if os.environ.get('PYTHONHASHSEED'): raise ValueError('no')\n")
     with pytest.raises(BuildError, match=re.escape("calling made.py:make in another process: ")):

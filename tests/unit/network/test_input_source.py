@@ -58,6 +58,51 @@ def test_what_is_part_of_a_graph_comes_without_it(tmp_path: Path) -> None:
     assert [type(one) for one in made] == [Tensor] * 3
 
 
+COUNTED = "calls = []\ndef make({takes}):\n    calls.append(1)\n    return {returns}\n"
+
+
+@pytest.mark.parametrize(
+    ("takes", "calls"), [("", [1, 1, 1]), ("sizes", [1, 1, 2]), ("train", [1, 2, 2]), ("sizes, train", [1, 2, 3])]
+)
+def test_it_is_called_once_for_the_same_sizes_and_mode(tmp_path: Path, takes: str, calls: list[int]) -> None:
+    made = source(tmp_path, COUNTED.format(takes=takes, returns="len(calls)"))
+    numbers = [
+        call_source(made, {"B": size}, train=train)[0] for size, train in ((2, False), (2, True), (3, True), (2, False))
+    ]
+    assert numbers == [[call] for call in (*calls, 1)]
+
+
+def test_what_a_network_writes_to_is_not_what_the_next_one_gets(tmp_path: Path) -> None:
+    made = source(tmp_path, "class Box: pass\ndef make():\n    b = Box()\n    b.x = [torch.zeros(1)]\n    return b\n")
+    for _ in range(3):
+        [box], _ = call_source(made, {})
+        assert box.x[0].item() == 0
+        box.x[0].add_(1)
+        box.x.append(None)
+
+
+@pytest.mark.parametrize(
+    "returns",
+    ["iter_of(calls)", "(len(calls), open(__file__))", "Shared(len(calls))"],
+    ids=["a generator", "a file", "a class that is its own copy"],
+)
+def test_what_can_not_be_copied_is_made_anew(tmp_path: Path, returns: str) -> None:
+    text = """
+def iter_of(calls):
+    yield len(calls)
+class Shared:
+    def __init__(self, n): self.x = torch.tensor(n)
+    def __deepcopy__(self, memo): return self
+    def __iter__(self): return iter([self.x.item()])
+"""
+    made = source(tmp_path, text + COUNTED.format(takes="", returns=returns))
+    firsts = []
+    for _ in range(2):
+        args, _ = call_source(made, {})
+        firsts.append(args[0] if isinstance(args[0], int) else next(iter(args[0])))
+    assert firsts == [1, 2]
+
+
 def test_generators_are_seeded_and_left_as_they_were(tmp_path: Path) -> None:
     made = source(tmp_path, "def make(): return torch.rand(1).item(), random.random(), numpy.random.rand()\n")
     first = call_source(made, {})
@@ -78,8 +123,8 @@ def test_generators_are_seeded_and_left_as_they_were(tmp_path: Path) -> None:
             "def make(): return torch.ones(2, device='meta')\n",
             "made.py:make makes tensors without values",
         ),
-        ("make = 3\n", "made.py:make is an int, expected a callable"),
-        ("make = torch.nn.ReLU()\n", "made.py:make is a network, expected a function that makes its inputs"),
+        ("make = 3\n", "made.py:make is an int, expected a function that makes the inputs"),
+        ("make = torch.nn.ReLU()\n", "made.py:make is a network, expected a function that makes the inputs"),
     ],
 )
 def test_what_it_can_not_do_is_told_at_its_key(tmp_path: Path, text: str, message: str) -> None:

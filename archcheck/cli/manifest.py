@@ -11,7 +11,7 @@ from archcheck.cli.networks import assumed_inputs, head_of, say, seen_from
 from archcheck.cli.new_spec import NewSpec, make_spec
 from archcheck.errors import UsageError
 from archcheck.spec.file_names import SUFFIX, spec_name
-from archcheck.spec.manifest import Entry, read_manifest
+from archcheck.spec.manifest import KEYS, Entry, read_manifest
 from archcheck.spec.spec_file import read_spec
 from archcheck.spec.target import parse_target
 from archcheck.text.words import listed
@@ -39,30 +39,31 @@ def write_entry(entry: Entry, options: argparse.Namespace, folder: Path) -> NewS
     Raises:
         UsageError: it can't be written, or the one that is there says something else and `--force` isn't given.
     """
-    target = _target(entry, Path(options.manifest).parent)
+    home = Path(options.manifest).parent
+    target = _from_here(entry.build, home)
     build = seen_from(target, folder)
+    values = dict(entry.values)
+    if "inputs_from" in values:
+        values["inputs_from"] = seen_from(_from_here(values["inputs_from"], home), folder)
     path = folder / f"{entry.name}{SUFFIX}"
     if path.exists() and not options.force:
-        differing = list(
-            _differing({"build": build, **entry.values}, read_spec(path, rootdir=Path.cwd()).document.value)
-        )
+        differing = list(_differing({"build": build, **values}, read_spec(path, rootdir=Path.cwd()).document.value))
         if differing:
             raise UsageError(f"{path} differs from the manifest in {', '.join(differing)}: --force writes it anew")
         return None
-    values = {"args": entry.values.get("args", {}), **entry.values}
-    if "input" not in entry.values:
-        values |= assumed_inputs(target, build, values["args"], folder)
+    if not values.keys() & {"input", "inputs_from"}:
+        values |= assumed_inputs(target, build, values.get("args", {}), folder)
     return make_spec(head_of(build, values), target, folder, options.depth)
 
 
-def _target(entry: Entry, folder: Path) -> str:
-    """Return the target as it's written from the working directory, where the manifest has it from its own folder."""
-    return parse_target(entry.build).seen_from(Path.cwd(), folder.resolve())
+def _from_here(target: str, folder: Path) -> str:
+    """Return a target as it's written from the working directory, where the manifest has it from its own folder."""
+    return parse_target(target).seen_from(Path.cwd(), folder.resolve())
 
 
 def _differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
-    for key in ("build", "args", "input", "sizes"):
-        if key in expected or key in ("build", "args"):
+    for key in KEYS[1:]:
+        if key in expected or key in ("build", "args", "train_input"):
             nothing: Any = {} if key in ("args", "sizes") else None
             if expected.get(key, nothing) != found.get(key, nothing):
                 yield key

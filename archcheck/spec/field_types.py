@@ -13,6 +13,7 @@ from archcheck.spec.values import (
     Macs,
     parse_build,
     parse_count,
+    parse_inputs_from,
     parse_loop,
     parse_macs,
     parse_memory,
@@ -54,6 +55,11 @@ Loop: TypeAlias = Annotated[
     str,
     PlainValidator(parse_loop),
     WithJsonSchema({"type": "string", "examples": ["mytrain:fit", "mytrain.py:fit", "lightning"]}),
+]
+InputsFrom: TypeAlias = Annotated[
+    str,
+    PlainValidator(parse_inputs_from),
+    WithJsonSchema({"type": "string", "examples": ["mypackage.data:batch", "data.py:batch"]}),
 ]
 SizeList: TypeAlias = Annotated[tuple[int, ...], PlainValidator(parse_size_list), WithJsonSchema(_SIZES_SCHEMA)]
 MacsField: TypeAlias = Annotated[

@@ -23,6 +23,7 @@ from archcheck.spec.field_types import (
     Flag,
     ImageSize,
     Input,
+    InputsFrom,
     Loop,
     MacsField,
     Number,
@@ -352,7 +353,7 @@ class Spec(Section):
         description="what goes in: a shape, {shape, dtype, ...}, a list of positional inputs, "
         "or a map of keyword inputs; other values as they are"
     )
-    inputs_from: BuildTarget | None = _key(
+    inputs_from: InputsFrom | None = _key(
         "a callable that makes the inputs, instead of `input`: module:callable or path/file.py:callable"
     )
     train_input: Input | None = _key("what train mode takes, where that is more than `input`, such as targets")

@@ -12,7 +12,6 @@ from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES, Dim
 from archcheck.spec.domains import describe_emptiness, describe_repetition
 from archcheck.spec.inputs import InputPattern, InputSource, input_names, iter_input_patterns
 from archcheck.spec.models import Function, Spec, Training, TrainingKeys
-from archcheck.spec.target import parse_target
 from archcheck.spec.values import LIGHTNING, iter_dims
 from archcheck.text.words import key_text, shown, unknown
 
@@ -54,9 +53,6 @@ def _input_patterns(spec: Spec) -> Iterator[tuple[Keys, InputPattern]]:
 def _check_source(spec: Spec) -> Iterator[tuple[Keys, str]]:
     if spec.inputs_from is not None and not isinstance(spec.input, InputSource):
         yield ("inputs_from",), "inputs_from: makes what goes in, as `input` says: leave out one of the two"
-    if spec.inputs_from is not None and parse_target(spec.inputs_from).kind not in ("module", "path"):
-        expected = "expected module:callable or path/file.py:callable"
-        yield ("inputs_from",), f"inputs_from: {expected}, found {spec.inputs_from}"
 
 
 def _check_sizes(spec: Spec, names: Mapping[str, None]) -> Iterator[tuple[Keys, str]]:

@@ -245,18 +245,24 @@ def parse_build(value: Any) -> str:
 
 def parse_loop(value: Any) -> str:
     """Check that a value names a training loop, a function of the user's or Lightning's, and return its text."""
-    expected = "expected a training loop: mytrain:fit, path/mytrain.py:fit, or lightning"
-    if not isinstance(value, str):
-        raise fail(f"{expected}, found {shown(value)}")
     if value == LIGHTNING:
-        return value
+        return LIGHTNING
+    return _parse_function(value, "expected a training loop: mytrain:fit, path/mytrain.py:fit, or lightning")
+
+
+def parse_inputs_from(value: Any) -> str:
+    """Check that a value names a function that makes inputs, and return its text."""
+    return _parse_function(value, "expected module:callable or path/file.py:callable")
+
+
+def _parse_function(value: Any, expected: str) -> str:
+    """Check that a value names something in a module or file of the user's."""
     try:
-        kind = parse_target(value).kind
+        if isinstance(value, str) and parse_target(value).kind in ("module", "path"):
+            return value
     except ArchcheckError:
-        raise fail(f"{expected}, found {shown(value)}") from None
-    if kind not in ("module", "path"):
-        raise fail(f"{expected}, found {shown(value)}")
-    return value
+        pass
+    raise fail(f"{expected}, found {shown(value)}")
 
 
 def parse_size_list(value: Any) -> tuple[int, ...]:

@@ -391,6 +391,49 @@ def test_a_manifest_is_written_and_kept_up(models: Project, capsys: pytest.Captu
     assert Path("zoo/specs/twenty.arch.yaml").stat().st_mtime_ns == before
 
 
+DETECTOR = """
+import torch
+from torch import nn
+
+class Detector(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 4)
+
+    def forward(self, image, boxes=None):
+        y = self.fc(image)
+        return {"loss": (y - boxes).abs().mean()} if self.training else y
+
+def images(sizes, train):
+    image, boxes = torch.rand(sizes["B"], 6), torch.rand(sizes["B"], 4)
+    return (image, boxes) if train else image
+"""
+
+
+def test_a_manifest_says_what_makes_the_inputs_and_what_train_mode_takes(
+    models: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.write("zoo/nets.py", DETECTOR)
+    entries = """        - {name: made, build: "nets.py:Detector", inputs_from: "nets.py:images"}
+        - {name: written, build: "nets.py:Detector", input: [B, 6], train_input: [[B, 6], [B, 4]]}
+        """
+    models.write("zoo/list.yaml", entries)
+    assert main(["new", "--manifest", "zoo/list.yaml", "--output", "specs"]) == 0
+    head = "build: ../zoo/nets.py:Detector\n"
+    assert Path("specs/made.arch.yaml").read_text().startswith(f'{head}inputs_from: "../zoo/nets.py:images"\n')
+    written = f"{head}input: [B, 6]\ntrain_input: [[B, 6], [B, 4]]\n"
+    assert Path("specs/written.arch.yaml").read_text().startswith(written)
+    models.run("specs", "--archcheck-strict").assert_outcomes(passed=12)
+    assert main(["new", "--manifest", "zoo/list.yaml", "--output", "specs"]) == 0
+
+    models.write("zoo/list.yaml", entries.replace(", train_input: [[B, 6], [B, 4]]", "").replace("images", "others"))
+    capsys.readouterr()
+    assert main(["new", "--manifest", "zoo/list.yaml", "--output", "specs"]) == 2
+    error = capsys.readouterr().err
+    assert "zoo/list.yaml:1: specs/made.arch.yaml differs from the manifest in inputs_from: --force writes" in error
+    assert "zoo/list.yaml:2: specs/written.arch.yaml differs from the manifest in train_input: --force writes" in error
+
+
 def test_a_spec_that_says_something_else_than_the_manifest_is_told(
     models: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -413,6 +456,17 @@ def test_mistakes_in_a_manifest_are_told_at_their_lines(models: Project, capsys:
         - {name: d, build: "models:Digits"}
         - {name: D, build: "models:Digits", args: [1]}
         - text
+        - {name: e, build: "models:Digits", input: [B, -1]}
+        - {name: f, build: "models:Digits", inputs_from: nowhere}
+        - name: g
+          build: models:Digits
+          inputs_from: models:Digits
+          input: [B, 9]
+        - name: h
+          build: models:Digits
+          input: [B, 9]
+          train_input: [[B, 9], {shape: [B], above: 3, below: 2}]
+        - {name: i, build: "models:Digits", input: [B, H]}
         """,
     )
     assert main(["new", "--manifest", "list.yaml"]) == 2
@@ -425,6 +479,11 @@ def test_mistakes_in_a_manifest_are_told_at_their_lines(models: Project, capsys:
         "list.yaml:4: args: expected a map, found a list",
         "list.yaml:4: name: 'D' is the name in line 3, too",
         "list.yaml:5: expected a map with name and build, found 'text'",
+        "list.yaml:6: input: ",
+        "list.yaml:7: inputs_from: expected module:callable",
+        "list.yaml:10: inputs_from: makes what goes in, as `input` says: leave out one of the two",
+        "list.yaml:15: below: no whole number is from 4 to 1",
+        "list.yaml:16: free dimension H has no sizes; expected sizes: {H: [224, 96]}",
     ):
         assert told in error
     models.write("list.yaml", "name: a\n")

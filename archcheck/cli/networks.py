@@ -161,8 +161,15 @@ def spec_from_head(head: Mapping[str, str], label: str, folder: Path) -> SpecFil
 
 
 def _in_options(message: str) -> str:
-    """Reword a message about a spec's `sizes` in terms of the option that writes them."""
-    return re.sub(r"expected sizes: \{(\w+): \[(.*?)\]\}", lambda m: f"--size {m[1]}={m[2].replace(' ', '')}", message)
+    """Reword a message about a spec's `sizes`, or its texts, in terms of the options that write them."""
+    message = re.sub(
+        r"expected sizes: \{(\w+): \[(.*?)\]\}", lambda m: f"--size {m[1]}={m[2].replace(' ', '')}", message
+    )
+    return re.sub(
+        r", or (\w+: )?(\w+) if that is a text",
+        lambda m: f"; a text stands in quotes: --input '{(m[1] or '').replace(': ', '=')}\"{m[2]}\"'",
+        message,
+    )
 
 
 def load_network(name: str, options: argparse.Namespace, like: SpecFile | None = None) -> Network:

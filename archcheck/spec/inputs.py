@@ -27,9 +27,13 @@ class TensorInput:
 
 @dataclass(frozen=True, slots=True)
 class LiteralInput:
-    """A value that is passed as it is: a number, a text, None, or a list or map in which nothing is a shape."""
+    """A value that is passed as it is: a number, a text, None, or a list or map in which nothing is a shape.
+
+    is_declared: whether the spec says so by the key `literal`.
+    """
 
     value: Any
+    is_declared: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,7 @@ def _parse_map(value: Mapping[str, Any], path: Keys) -> InputTree:
     if more or key not in ("literal", *CONTAINERS):
         return {str(key): _parse_value(item, (*path, key)) for key, item in value.items()}
     if key == "literal":
-        return LiteralInput(inside)
+        return LiteralInput(inside, is_declared=True)
     if not isinstance(inside, list):
         raise fail(f"expected a list of values and shapes, found {shown(inside)}", (*path, key))
     items = _parse_items(inside, (*path, key))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from archcheck.errors import DimError
 from archcheck.findings import Keys
-from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES, Dim
+from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES, Dim, parse_dim
 from archcheck.spec.domains import describe_emptiness, describe_repetition
-from archcheck.spec.inputs import InputPattern, InputSource, input_names, iter_input_patterns
+from archcheck.spec.inputs import InputPattern, InputSource, LiteralInput, input_names
 from archcheck.spec.models import Function, Spec, Training, TrainingKeys
+from archcheck.spec.tree import iter_leaves
 from archcheck.spec.values import LIGHTNING, iter_dims
 from archcheck.text.words import key_text, shown, unknown
+from archcheck.text.yaml_flow import format_flow
 
 # The keys of `training` that say what a step does, and those that say how a data set becomes batches.
 KEYS_OF_RECIPES: Final = (
@@ -34,6 +36,7 @@ def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
     """Check that every dimension is known, has sizes, and has a value at each of them."""
     names = spec.dimensions
     problems = [*_check_source(spec), *_check_sizes(spec, names), *_check_parameters(spec), *_check_empty_layers(spec)]
+    problems += _check_half_shapes(spec, names)
     free = [(keys, dim) for keys, dim in _all_dims(spec) if dim.names or not dim.text.isdecimal()]
     for keys, dim in free:
         strange = sorted(dim.names - names.keys())
@@ -43,11 +46,49 @@ def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
     return problems or [*_check_values(spec, free), *_check_domains(spec)]
 
 
+def _inputs(spec: Spec) -> Iterator[tuple[Keys, InputPattern | LiteralInput]]:
+    """Yield every tensor and every other value of the inputs with its place in the spec."""
+    for key, tree in (("input", spec.input), ("train_input", spec.train_input)):
+        if tree is not None and not isinstance(tree, InputSource):
+            yield from iter_leaves(tree, (key,))
+
+
 def _input_patterns(spec: Spec) -> Iterator[tuple[Keys, InputPattern]]:
     """Yield every tensor of the inputs with its place in the spec."""
-    for key, tree in (("input", spec.input), ("train_input", spec.train_input)):
-        if tree is not None:
-            yield from (((key, *path), pattern) for path, pattern in iter_input_patterns(tree))
+    return ((keys, leaf) for keys, leaf in _inputs(spec) if isinstance(leaf, InputPattern))
+
+
+def _check_half_shapes(spec: Spec, names: Mapping[str, None]) -> Iterator[tuple[Keys, str]]:
+    """Check that no dimension is taken for a text because what stands beside it, as in `[B, 0.5]`, is no size."""
+    for keys, leaf in _inputs(spec):
+        if isinstance(leaf, LiteralInput) and not leaf.is_declared:
+            for path, value in _plain_lists(leaf.value):
+                dims = [item for item in value if isinstance(item, str) and _is_made_of(item, {*names, BATCH})]
+                other = next((item for item in value if isinstance(item, bool) or not isinstance(item, int | str)), "")
+                if dims and other != "":
+                    meant = f"for a list in which {dims[0]} is a text write {{literal: {format_flow(value)}}}"
+                    message = f"{shown(other)} is no size beside the dimension {dims[0]}; {meant}"
+                    yield (*keys, *path, value.index(other)), message
+
+
+def _plain_lists(value: Any, path: Keys = ()) -> Iterator[tuple[Keys, list[Any]]]:
+    """Yield the lists without lists or maps inside, each with the way to it."""
+    if not isinstance(value, list | dict):
+        return
+    inside = list(enumerate(value) if isinstance(value, list) else value.items())
+    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
+        yield path, value
+    for key, item in inside:
+        yield from _plain_lists(item, (*path, key))
+
+
+def _is_made_of(text: str, names: Collection[str]) -> bool:
+    """Return whether a text is a dimension of these names, such as B or H/4."""
+    try:
+        dim = parse_dim(text)
+    except DimError:
+        return False
+    return bool(dim.names) and dim.names <= set(names)
 
 
 def _check_source(spec: Spec) -> Iterator[tuple[Keys, str]]:
@@ -61,13 +102,22 @@ def _check_sizes(spec: Spec, names: Mapping[str, None]) -> Iterator[tuple[Keys, 
             yield ("sizes", name), unknown("dimension", name, names) if names else f"the input has no dimension {name}"
     for keys, pattern in _input_patterns(spec):
         for name in sorted(pattern.names - spec.sizes.keys() - {BATCH}):
-            yield keys, f"free dimension {name} has no sizes; expected sizes: {{{name}: [224, 96]}}"
+            meant = _perhaps_a_text(keys, pattern)
+            yield keys, f"free dimension {name} has no sizes; expected sizes: {{{name}: [224, 96]}}{meant}"
     lengths = {name: len(sizes) for name, sizes in spec.sizes.items() if name != BATCH}
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         yield ("sizes",), f"sizes go together, one of each at a time, so the lists need one length: {found}"
     if len(set(spec.sizes.get(BATCH, DEFAULT_BATCH_SIZES))) < 2:
         yield ("sizes", BATCH), "the batch is tried at two sizes at least, such as B: [2, 3]"
+
+
+def _perhaps_a_text(keys: Keys, pattern: InputPattern) -> str:
+    """Say how a text is written, where an argument is a single word that may be meant as one."""
+    if len(keys) < 2 or len(pattern.dims) != 1 or not pattern.dims[0].text.isidentifier():
+        return ""
+    named = f"{keys[-1]}: " if isinstance(keys[-1], str) else ""
+    return f", or {named}{pattern.dims[0].text} if that is a text"
 
 
 def _check_parameters(spec: Spec) -> Iterator[tuple[Keys, str]]:

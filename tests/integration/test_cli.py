@@ -243,6 +243,14 @@ def test_new_refuses_a_network_whose_forward_stops(project: Project, capsys: pyt
         (["new", "small", "--input", "B,1,28,28"], "expected module:callable, path/to/file.py:callable"),
         (["new", "nowhere:small", "--input", "B,1,28,28"], "nowhere"),
         (["new", "nets:small", "--input", "B,1,H,W"], "free dimension H has no sizes"),
+        (
+            ["new", "nets:small", "--input", "x=B,1", "--input", "mode=b"],
+            "no sizes; --size b=224,96; a text stands in quotes: --input 'mode=\"b\"'",
+        ),
+        (
+            ["new", "nets:small", "--input", "B,1", "--input", "bicubic"],
+            "no sizes; --size bicubic=224,96; a text stands in quotes: --input '\"bicubic\"'",
+        ),
         (["new", "nets:small", "--input", "B,1,28,28", "--size", "H"], "--size 'H': expected NAME=N,N, such as H=224"),
         (["show", "nowhere.arch.yaml"], "nowhere.arch.yaml"),
         (["show", "a.arch.yaml", "--input", "B,1"], "a spec has its own input, sizes and args"),

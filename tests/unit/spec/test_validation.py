@@ -19,6 +19,16 @@ def found(**keys: Any) -> list[tuple[Keys, str]]:
     ("keys", "place", "message"),
     [
         ({"sizes": {}}, ("input",), "free dimension H has no sizes; expected sizes: {H: [224, 96]}"),
+        ({"input": {"x": ["B", "H"], "mode": ["b"]}}, ("input", "mode"),
+         "free dimension b has no sizes; expected sizes: {b: [224, 96]}, or mode: b if that is a text"),
+        ({"input": [["B", "H"], ["b"]]}, ("input", 1),
+         "free dimension b has no sizes; expected sizes: {b: [224, 96]}, or b if that is a text"),
+        ({"input": {"x": ["B", "H"], "o": [1, ["H/2", 0.5]]}}, ("input", "o", 1, 1),
+         "0.5 is no size beside the dimension H/2; for a list in which H/2 is a text write {literal: [H/2, 0.5]}"),
+        ({"input": [["B", "H"], ["B", True]]}, ("input", 1, 1),
+         "true is no size beside the dimension B; for a list in which B is a text write {literal: [B, true]}"),
+        ({"input": [["B", "H"], {"o": ["B", None]}]}, ("input", 1, "o", 1),
+         "nothing is no size beside the dimension B; for a list in which B is a text write {literal: [B, null]}"),
         ({"sizes": {"H": [8], "W": [8]}}, ("sizes", "W"), "unknown dimension 'W'; expected one of B, H"),
         ({"sizes": {"H": [8], "h": [8]}}, ("sizes", "h"), "unknown dimension 'h'; did you mean H?"),
         ({"input": [2, 3]}, ("sizes", "H"), "the input has no dimension H"),
@@ -58,6 +68,11 @@ def found(**keys: Any) -> list[tuple[Keys, str]]:
 )  # fmt: skip
 def test_what_the_whole_tells(keys: dict[str, Any], place: Keys, message: str) -> None:
     assert found(**keys) == [(place, message)]
+
+
+@pytest.mark.parametrize("value", [["cubic", 0.5], {"literal": ["B", 0.5]}, [0.5, None], [["B", 3], "B"], "B"])
+def test_texts_that_are_no_dimensions_are_texts(value: Any) -> None:
+    assert found(input=[["B", "H"], value]) == []
 
 
 @pytest.mark.parametrize(

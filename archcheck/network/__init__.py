@@ -8,7 +8,8 @@
 - `arguments`: what goes into a forward pass, made of its description, or by a user's callable: `input_source`, the same
   in every process by `input_checksum`.
 - `checkpoint_file`: files of weights, read without running anything in them.
-- `exceptions`: what a user's code raised, in one line, and the line that did.
+- `exceptions`: what a user's code raised, in one line, and the line that did. `warning_places`: warnings at the line
+  that causes them.
 - `torch_state`: torch's global state, kept as the caller had it. `isolation`: what a trace needs around it.
 - `objects`: the attributes of objects of any make.
 - `forward_watcher`: something put between each module and its forward.

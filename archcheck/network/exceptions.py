@@ -42,12 +42,13 @@ def raised_outside_torch(error: BaseException, *, own_only: bool = False) -> str
     It may be another library's; with `own_only` it is the user's own. None where there is none.
     """
     for file, line in reversed(list(frames_of(error))):
-        if not _is_torchs_or_pythons(file) and not (own_only and _SITE_PACKAGES in file):
+        if not is_torchs_or_pythons(file) and not (own_only and _SITE_PACKAGES in file):
             return f"{path_below(Path(file))}:{line}"
     return None
 
 
-def _is_torchs_or_pythons(file: str) -> bool:
+def is_torchs_or_pythons(file: str) -> bool:
+    """Whether a file is torch's or of the standard library."""
     import torch
 
     torchs = str(Path(torch.__file__).parent) + os.sep
@@ -59,12 +60,12 @@ def frames_of(error: BaseException) -> Iterator[tuple[str, int]]:
     traceback = error.__traceback__
     while traceback is not None:
         file = traceback.tb_frame.f_code.co_filename
-        if file != importlib.__file__ and not file.startswith("<") and not _is_ours(file):
+        if file != importlib.__file__ and not file.startswith("<") and not is_ours(file):
             yield file, traceback.tb_lineno
         traceback = traceback.tb_next
 
 
-def _is_ours(file: str) -> bool:
+def is_ours(file: str) -> bool:
     """Whether a file is archcheck's, and none of the networks that come with it."""
     return file.startswith(_OURS) and not file.startswith(f"{_OURS}zoo{os.sep}")
 

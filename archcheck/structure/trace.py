@@ -17,6 +17,7 @@ from torch import nn
 
 from archcheck.network.exceptions import type_and_first_line
 from archcheck.network.isolation import gc_paused, isolated_user_code
+from archcheck.network.warning_places import warnings_where_caused
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
 from archcheck.structure.meta.building import build_on_meta, build_seeded
@@ -44,7 +45,7 @@ def trace_structure(
     Raises:
         BuildError: or whatever else `make()` raises, when it does so on the CPU as well.
     """
-    with isolated_user_code(), gc_paused():
+    with isolated_user_code(), gc_paused(), warnings_where_caused():
         request = TraceRequest(lambda: build_on_meta(make), lambda: build_seeded(make), inputs, one_example, only_meta)
         return _trace(request.make_on_meta(), request)
 
@@ -59,7 +60,7 @@ def trace_model(
     Raises:
         UsageError: the network can't be copied.
     """
-    with isolated_user_code(), gc_paused():
+    with isolated_user_code(), gc_paused(), warnings_where_caused():
         model = unwrapped(model)
         precision = _precision(model)
         inputs = [item.in_precision(precision) for item in inputs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
@@ -186,10 +187,12 @@ def _refuse_as_on_cpu(func: Any, args: Any, kwargs: Any, made_up: Callable[[Tens
     """
     real_args, real_kwargs = tree_map(lambda x: made_up(x) if isinstance(x, Tensor) else x, (args, kwargs))
     error: Exception | None = None
-    try:
-        func(*real_args, **real_kwargs)
-    except Exception as refused:
-        error = refused
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about tensors that are made up
+        try:
+            func(*real_args, **real_kwargs)
+        except Exception as refused:
+            error = refused
     if error is not None:
         confirm(error)
         raise error from None

@@ -108,5 +108,5 @@ def test_networks_that_come_with_archcheck_are_user_code() -> None:
     import archcheck.structure.meta.forward_modes
     import archcheck.zoo
 
-    assert not archcheck.network.exceptions._is_ours(archcheck.zoo.__file__)
-    assert archcheck.network.exceptions._is_ours(archcheck.structure.meta.forward_modes.__file__)
+    assert not archcheck.network.exceptions.is_ours(archcheck.zoo.__file__)
+    assert archcheck.network.exceptions.is_ours(archcheck.structure.meta.forward_modes.__file__)

@@ -181,7 +181,8 @@ def _jobs(targets: Sequence[str], options: argparse.Namespace) -> list[Job]:
             args = json_map(text)
             name = spec_name_for(parse_target(target), args)
             jobs.append(Job(target, argparse.Namespace(**{**vars(options), "args": text}), name, bool(args)))
-    names = distinct_names([job.name for job in jobs], [parse_target(job.target) for job in jobs])
+    targets_of_jobs = [parse_target(job.target) for job in jobs]
+    names = distinct_names([job.name for job in jobs], targets_of_jobs, [json_map(job.options.args) for job in jobs])
     return [replace(job, name=name) for job, name in zip(jobs, names, strict=True)]
 
 

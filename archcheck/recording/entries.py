@@ -1,7 +1,8 @@
-"""Entries of a spec's maps under other keys, or taken out; every other byte is kept."""
+"""Entries of a spec's maps under other keys, or taken out; every other byte is kept, and so is the rows' alignment."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from archcheck.spec.document import Document, parse_document
 from archcheck.spec.positions import LINE_BREAK
 from archcheck.text.yaml_flow import format_key
 
+_GAP = re.compile(r":( +)")
 _COMMA_BEHIND = re.compile(r"\s*,\s*")
 _COMMA_BEFORE = re.compile(r"\s*,\s*\Z")
 
@@ -41,10 +43,7 @@ def change_entries(text: str, path: str, changes: Iterable[Rename | Removal]) ->
         elif change.new_key in siblings:
             continue
         else:
-            start, end = _key_span(document, keys)
-            text = (
-                text[:start] + _format_like(text[start:end], change.new_key, document.is_flow(keys[:-1])) + text[end:]
-            )
+            text = _with_other_key(document, keys, change.new_key)
         done.append(change)
     return text, done
 
@@ -72,6 +71,50 @@ def _key_span(document: Document, keys: Keys) -> tuple[int, int]:
     if span is None:
         raise UsageError(f"{document.locate(keys)}: this key can't be changed in place; edit it by hand")
     return span
+
+
+def _with_other_key(document: Document, keys: Keys, new_key: str) -> str:
+    """Return the text with one key renamed; where the rows around it are aligned, they stay so."""
+    text = document.text
+    start, end = _key_span(document, keys)
+    key = _format_like(text[start:end], new_key, document.is_flow(keys[:-1]))
+    gaps = _aligned_gaps(document, keys)
+    growth = len(key) - (end - start)
+    more = max(0, growth + 1 - gaps.get(end, growth + 1))  # by which the column moves
+    splices = [(start, end, key)]
+    for place, gap in gaps.items():
+        spaces = gap + more - (growth if place == end else 0)
+        splices.append((place + 1, place + 1 + gap, " " * spaces))
+    for first, last, new in sorted(splices, reverse=True):
+        text = text[:first] + new + text[last:]
+    return text
+
+
+def _aligned_gaps(document: Document, keys: Keys) -> dict[int, int]:
+    """Return the spaces before the values of the rows that are aligned with an entry's, by where each row's key ends.
+
+    These are the rows next to each other whose values begin in one column. Unless that is so of all rows, one of them
+    has to have more than one space: keys of one length are no layout. Without such rows nothing is returned.
+    """
+    if document.is_flow(keys[:-1]):
+        return {}
+    rows = [_gap(document, (*keys[:-1], sibling)) for sibling in _map_at(document.value, keys[:-1]) or ()]
+    own = _gap(document, keys)
+    if own is None:
+        return {}
+    runs = [list(run) for _, run in itertools.groupby(rows, key=lambda row: row and row[0])]
+    run = {row[1]: row[2] for row in next(run for run in runs if own in run) if row is not None}
+    is_layout = len(run) > 1 and (len(run) == len(rows) or max(run.values()) > 1)
+    return run if is_layout else {}
+
+
+def _gap(document: Document, keys: Keys) -> tuple[int, int, int] | None:
+    """Return the column of a value on the line of its key, where the key ends, and the number of spaces between."""
+    key, value = document.key_span(keys), document.span(keys)
+    if key is None or value is None:
+        return None
+    gap = _GAP.fullmatch(document.text, key[1], value[0])
+    return None if gap is None else (document.locate(keys).column, key[1], len(gap[1]))
 
 
 def _format_like(old: str, key: str, in_flow: bool) -> str:

@@ -1,4 +1,4 @@
-"""Entries renamed and removed: every other byte stays."""
+"""Entries renamed and removed: every other byte stays, but for the spaces of rows that are aligned."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def changed(text: str, *changes: Change) -> str:
 @pytest.mark.parametrize(
     ("old", "new", "text"),
     [
-        ("conv", "stem.conv", "  stem.conv:   {type"),
-        ("conv", "a.*", "  a.*:   {type"),
-        ("conv", "*.a", '  "*.a":   {type'),
-        ("conv", "a: b", '  "a: b":   {type'),
+        ("conv", "stem.c", "  stem.c: {type"),
+        ("conv", "a.*", "  a.*:    {type"),
+        ("conv", "*.a", '  "*.a":  {type'),
+        ("conv", "a: b", '  "a: b": {type'),
         ("conv", "a[1]", "  a[1]:   {type"),
         ("fc.0", "fc.1", "  'fc.1': [ B"),
         ("fc.0", "it's", """  "it's": [ B"""),
@@ -130,3 +130,37 @@ def test_what_is_gone_or_there_already_is_left_out() -> None:
 def test_what_can_not_be_changed_is_refused(text: str, change: Change, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         changed(HEAD + text, change)
+
+
+ALIGNED = """\
+layers:
+  conv: {type: Conv2d}
+  norm: {type: BatchNorm2d}  # of four
+
+  # the head
+  fc:   {type: Linear}
+  k: [B, 2]
+"""
+TWO = "layers:\n  fc1: [B, 4]\n  fc2: [B, 4]\n"
+UNALIGNED = "layers:\n  fc1: [B, 4]\n  fc2: [B, 4]\n  head: [B, 2]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "rows"),
+    [
+        (ALIGNED, "fc", "head", ["  fc:   {type", "  head: {type"]),
+        (ALIGNED, "conv", "stem",  ["  conv: {type", "  stem: {type"]),
+        (ALIGNED, "norm", "bn", ["  norm: {type", "  bn:   {type"]),
+        (ALIGNED, "fc", "layers.0.fc",
+         ["  conv: {", "  conv:        {", "  norm: {", "  norm:        {", "  fc:   {", "  layers.0.fc: {"]),
+        (ALIGNED, "k", "key", ["  k: [", "  key: ["]),
+        (UNALIGNED, "fc1", "first", ["  fc1: [", "  first: ["]),
+        (TWO, "fc1", "first", ["  fc1: [", "  first: [", "  fc2: [", "  fc2:   ["]),
+    ],
+)  # fmt: skip
+def test_rows_that_are_aligned_stay_so(text: str, old: str, new: str, rows: list[str]) -> None:
+    expected = HEAD + text
+    for before, after in zip(rows[::2], rows[1::2], strict=True):
+        assert expected.count(before) == 1
+        expected = expected.replace(before, after)
+    assert changed(HEAD + text, Rename(("layers", old), new)) == expected

@@ -64,14 +64,9 @@ class SpecModule(pytest.Module):
             yield self._item("spec", problems[0].loc, lambda _: raise_problems(problems))
             return
         self._spec = spec_file.spec
-        for check in all_checks():
-            place = check.place(spec_file.spec)
-            if place is not None or self._may_be_added(check, spec_file):
-                yield self._check_item(check, spec_file, place or ())
+        for check in checks_of(spec_file.spec, self.config.getoption("archcheck_update")):
+            yield self._check_item(check, spec_file, check.place(spec_file.spec) or ())
         spec_file.document.release()  # a thousand specs may be waiting for their turn
-
-    def _may_be_added(self, check: Check, spec_file: SpecFile) -> bool:
-        return self.config.getoption("archcheck_update") in ("new", "all") and check.may_be_added(spec_file.spec)
 
     def _check_item(self, check: Check, spec_file: SpecFile, place: Keys) -> CheckItem:
         loc = spec_file.locate(place, key=True)
@@ -111,6 +106,13 @@ class SpecModule(pytest.Module):
         self._network = None
         if self._spec is not None and isinstance(self._spec.input, InputSource):
             self._spec.input.made.clear()
+
+
+def checks_of(spec: Spec, update: str | None) -> Iterator[Check]:
+    """Yield the checks of a spec: those that it asks for, and those that an update may add."""
+    for check in all_checks():
+        if check.place(spec) is not None or (update in ("new", "all") and check.may_be_added(spec)):
+            yield check
 
 
 class CheckItem(pytest.Function):

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from archcheck.errors import SpecError
 from archcheck.spec.file_names import SUFFIX
 from archcheck.text.paths import path_from
-from archcheck.text.words import did_you_mean
+from archcheck.text.words import did_you_mean, quoted
 
 WRITE_ONE = "archcheck new module:callable --input B,3,224,224 --output specs/"
 
@@ -42,11 +43,12 @@ def choose_paths(config: pytest.Config) -> SpecPaths | None:
     Where the ini file or `addopts` ask for specs, they are added to the tests of a run without paths.
 
     Raises:
-        pytest.UsageError: there is no spec file where one has to be.
+        pytest.UsageError: there is no spec file where one has to be, or no check of the name that is given.
     """
-    if "--archcheck" in map(str, config.invocation_params.args):
-        return _specs_alone(config)
-    return _specs_beside_tests(config)
+    is_alone = "--archcheck" in map(str, config.invocation_params.args)
+    paths = _specs_alone(config) if is_alone else _specs_beside_tests(config)
+    _require_checks(config)
+    return paths
 
 
 def spec_folders(config: pytest.Config) -> list[Path]:
@@ -134,6 +136,27 @@ def _require_spec(config: pytest.Config, places: Iterable[Path]) -> None:
             f"no spec file (*{SUFFIX}) in {', '.join(path_from(place, start) for place in places)}; "
             f"write one: {WRITE_ONE}, or say where they are: {_in_ini(config, 'archcheck_paths')}"
         )
+
+
+def _require_checks(config: pytest.Config) -> None:
+    """Raise pytest.UsageError for the node id of a check that its spec doesn't have."""
+    from archcheck.pytest_plugin.items import checks_of
+    from archcheck.spec.spec_file import read_spec
+
+    for argument in config.args:
+        shown, separator, name = argument.partition("::")
+        path = config.invocation_params.dir / shown
+        if not (separator and shown.endswith(SUFFIX) and path.is_file()):
+            continue
+        try:
+            spec = read_spec(path, shown, config.rootpath).spec
+        except SpecError:
+            names = ["spec"]  # the one item that tells what is wrong
+        else:
+            names = [check.name for check in checks_of(spec, config.getoption("archcheck_update"))]
+        if name not in names:
+            close = did_you_mean(name, names)
+            raise pytest.UsageError(f"{shown} has no check {quoted(name)}, but {', '.join(names)}{close}")
 
 
 def _require_entered(config: pytest.Config, key: str, places: Iterable[Path], arguments: Iterable[Path]) -> None:

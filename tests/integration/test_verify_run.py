@@ -109,6 +109,27 @@ def test_items_are_selected_as_tests_are(project: Project, arguments: list[str],
     project.run(*arguments).assert_outcomes(**outcomes)
 
 
+@pytest.mark.parametrize(
+    ("spec", "check", "told"),
+    [
+        ("small", "shape", "'shape', but spec, shapes, parameters, compute, health: did you mean 'shapes'?"),
+        ("small", "accuracy", "'accuracy', but spec, shapes, parameters, compute, health"),
+        ("broken", "shapes", "'shapes', but spec"),
+    ],
+)
+def test_a_check_that_a_spec_does_not_have_is_told(project: Project, spec: str, check: str, told: str) -> None:
+    project.spec()
+    project.spec("broken", "build: nets\n")
+    result = project.run("--archcheck", f"specs/{spec}.arch.yaml::{check}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: specs/{spec}.arch.yaml has no check {told}"])
+
+
+def test_a_check_that_an_update_adds_may_be_named(project: Project) -> None:
+    project.spec()
+    project.run("specs/small.arch.yaml::function", "--archcheck-update=new").assert_outcomes(passed=1)
+
+
 def test_collect_only_lists_without_building(project: Project) -> None:
     project.broken("nets:small", "nowhere:at_all")
     result = project.run("--collect-only", "-q")

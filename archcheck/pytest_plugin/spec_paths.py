@@ -151,9 +151,11 @@ def _require_checks(config: pytest.Config) -> None:
         try:
             spec = read_spec(path, shown, config.rootpath).spec
         except SpecError:
-            names = ["spec"]  # the one item that tells what is wrong
-        else:
-            names = [check.name for check in checks_of(spec, config.getoption("archcheck_update"))]
+            if name != "spec":
+                told = f"{shown} can't be read, so that it has no check {quoted(name)}; {shown}::spec tells why"
+                raise pytest.UsageError(told) from None
+            continue
+        names = [check.name for check in checks_of(spec, config.getoption("archcheck_update"))]
         if name not in names:
             close = did_you_mean(name, names)
             raise pytest.UsageError(f"{shown} has no check {quoted(name)}, but {', '.join(names)}{close}")

@@ -47,6 +47,7 @@ class ArchcheckSession:
         self._diffs: list[str] = []
         self._errors: list[str] = []
         self._unsaved: list[str] = []
+        self._is_told = False
 
     def pytest_sessionstart(self) -> None:
         """Have pytest-benchmark write its files at once; by now all plugins are there."""
@@ -155,6 +156,7 @@ class ArchcheckSession:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the tables, and under an update the diff."""
+        self._is_told = True
         if self._config.option.no_summary:
             return
         if self._rows:
@@ -172,6 +174,12 @@ class ArchcheckSession:
             terminalreporter.write_line(f"archcheck: not updated: {error}", red=True)
         for problem in self._unsaved:
             terminalreporter.write_line(f"archcheck: {problem}", red=True)
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Write them where another plugin has replaced the reporter of pytest, which asks for summaries."""
+        is_replaced = not config.pluginmanager.has_plugin("terminalreporter")
+        if is_replaced and not (self._is_told or self._is_worker or config.pluginmanager.is_blocked("terminal")):
+            self.pytest_terminal_summary(pytest.TerminalReporter(config))
 
 
 class _Update:

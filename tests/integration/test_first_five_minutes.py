@@ -191,6 +191,26 @@ def test_pytest_rich_shows_what_differs(settled: Newcomer) -> None:
     assert result.ret == 1
     text = " ".join(str(result.stdout).split())
     assert "specs/broken.arch.yaml:2: not valid YAML: " in text
+    assert "= archcheck =" in text
+
+
+REPORTER = """
+import pytest
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    config.pluginmanager.unregister(config.pluginmanager.getplugin("terminalreporter"))
+"""
+
+
+def test_tables_and_updates_are_shown_where_a_plugin_has_replaced_pytest_s_reporter(settled: Newcomer) -> None:
+    settled.write("reporter.py", REPORTER)  # does as pytest-rich does
+    spec = settled.folder / "specs" / "Net.arch.yaml"
+    settled.write("specs/Net.arch.yaml", spec.read_text("utf-8").replace("macs: 18", "macs: 19"))
+    options = ("-p", "reporter", "--archcheck", "specs/Net.arch.yaml", "--archcheck-update", "-k", "compute")
+    text = str(settled.pytest(*options).stdout)
+    assert text.count("= archcheck =") == 1
+    assert "-macs: 19\n+macs: 18\n" in text
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeAlias
+from contextlib import contextmanager, suppress
+from types import FunctionType
+from typing import Any, Final, TypeAlias
 
 from torch import nn
 
+_MAX_WRAPPERS: Final = 3  # decorators around a cached function
 _Cache: TypeAlias = "functools._lru_cache_wrapper[Any]"
 
 
@@ -36,6 +38,18 @@ def _caches(modules: Iterable[nn.Module]) -> Iterator[_Cache]:
     files = [sys.modules[name] for name in sorted(names) if name in sys.modules]
     for owner in (*files, *(one for one in classes if one.__module__ in names)):
         for value in list(vars(owner).values()):
-            function = getattr(value, "__func__", value) if isinstance(value, staticmethod | classmethod) else value
-            if isinstance(function, functools._lru_cache_wrapper):
-                yield function
+            yield from _caches_in(value, _MAX_WRAPPERS)
+
+
+def _caches_in(value: object, depth: int) -> Iterator[_Cache]:
+    """Yield the cache that a function is, or those in the closures of what is wrapped around it."""
+    if isinstance(value, functools._lru_cache_wrapper):
+        yield value
+    elif isinstance(value, staticmethod | classmethod):
+        yield from _caches_in(value.__func__, depth)
+    elif isinstance(value, property):
+        yield from _caches_in(value.fget, depth)
+    elif isinstance(value, FunctionType) and depth:
+        for cell in value.__closure__ or ():
+            with suppress(ValueError):  # an empty one
+                yield from _caches_in(cell.cell_contents, depth - 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Final, Protocol
@@ -250,16 +251,27 @@ class _Builder:
                 self._split(group)
             else:
                 self._turn(group.ours[0], group.theirs[0])
-        self._tie({one.name for group in groups for one in group.theirs})
+        self._tie(groups)
         self._keep_in_order(groups)
         return WeightMatching({name: self._found[name] for name in self._theirs.weights if name in self._found})
 
-    def _tie(self, matched: Set[str]) -> None:
-        """Match weights of the other that are left with the first one of their shape: this network's is shared."""
+    def _tie(self, groups: Sequence[_Group]) -> None:
+        """Match weights of the other that are left with the first one of their shape: this network's is shared.
+
+        Where some of that shape are left of this network, too, they are used at another place among the others, as a
+        table of positions before or behind the projections that it goes with: their own order pairs them.
+        """
         ours = _matrices(self._ours)
+        aligned = {one.name for group in groups for one in group.ours}
+        left = Counter(one.shape for one in ours if one.name not in aligned)
+        matched = {one.name for group in groups for one in group.theirs}
         for one in _matrices(self._theirs):
             shared = next((own for own in ours if own.shape == one.shape), None)
-            if one.name not in matched and shared is not None:
+            if one.name in matched or shared is None:
+                continue
+            if left[one.shape] > 0:
+                left[one.shape] -= 1
+            else:
                 self._found[one.name] = WeightName(shared.name)
 
     def _keep_in_order(self, groups: Sequence[_Group]) -> None:

@@ -78,6 +78,18 @@ _VIT_B16: Final = {
     "dim": 768, "depth": 12, "num_heads": 12, "mlp_dim": 3072,
 }  # fmt: skip
 _TINY_VIT: Final = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4, "mlp_ratio": 2}
+_CONVNEXT: Final = {
+    "image_size": 64, "hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 2, 1], "num_labels": 5, "layer_norm_eps": 1e-6,
+}  # fmt: skip
+_SWIN: Final = {"embed_dim": 16, "depths": [2, 2], "num_heads": [2, 4], "window_size": 4, "drop_path_rate": 0.0}
+_BEIT: Final = {
+    "image_size": 32, "patch_size": 8, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "intermediate_size": 128, "num_labels": 5, "use_relative_position_bias": True, "layer_norm_eps": 1e-6,
+    "drop_path_rate": 0.1,
+}  # fmt: skip
+_TINY_BEIT: Final = {
+    "img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4, "drop_path_rate": 0.1,
+}  # fmt: skip
 _NEOX: Final = {**SMALL, "rotary_pct": 0.25}
 _PROJECTION: Final = "model.model.layers.*.self_attn.{0}_proj.weight"
 _ROPE: Final = f"reshape(permute(reshape({_PROJECTION}, 4, 2, 4, 32), 0, 2, 1, 3), 32, 32)"
@@ -93,6 +105,13 @@ PAIRS: Final = (
     _vision("regnet_y_400mf", "regnety_004", ("eps", "activation")),
     _vision("efficientnet_b0", "efficientnet_b0", ("eps", "activation"), {"drop_rate": 0.2, "drop_path_rate": 0.2}),
     _vision("convnext_tiny", "convnext_tiny", ("eps", "activation"), {"drop_path_rate": 0.1}),
+    Pair(
+        "torchvision inception_v3 without the auxiliary head, timm inception_v3",
+        ("networks:torchvision_net", {"name": "inception_v3", "args": {"aux_logits": False, "init_weights": False}}),
+        ("networks:timm_net", {"name": "inception_v3", "args": {"drop_rate": 0.5}}),
+        "[B, 3, 299, 299]",
+        ("eps",),
+    ),
     _vision("vit_b_16", "vit_base_patch16_224", ("eps", "activation")),
     _vision("swin_t", "swin_tiny_patch4_window7_224", ("eps", "activation"), {"drop_path_rate": 0.2}),
     Pair(
@@ -188,6 +207,33 @@ PAIRS: Final = (
         _transformers("ResNetForImageClassification", {"num_labels": 5}, "logits"),
         ("networks:timm_net", {"name": "resnet50", "args": {"num_classes": 5}}),
         "[B, 3, 64, 64]",
+        ("eps", "activation"),
+    ),
+    Pair(
+        "transformers ConvNext with timm's eps, timm's",
+        _transformers("ConvNextForImageClassification", _CONVNEXT, "logits"),
+        (
+            "networks:timm_net",
+            {"name": "convnext_tiny", "args": {"dims": [8, 16, 24, 32], "depths": [1, 1, 2, 1], "num_classes": 5}},
+        ),
+        "[B, 3, 64, 64]",
+        ("eps", "activation"),
+    ),
+    Pair(
+        "transformers Swin without stochastic depth, timm's",
+        _transformers("SwinForImageClassification", {**_SWIN, "image_size": 64, "num_labels": 5}, "logits"),
+        (
+            "networks:timm_net",
+            {"name": "swin_tiny_patch4_window7_224", "args": {**_SWIN, "img_size": 64, "num_classes": 5}},
+        ),
+        "[B, 3, 64, 64]",
+        ("eps", "activation"),
+    ),
+    Pair(
+        "transformers BEiT, timm's",
+        _transformers("BeitForImageClassification", _BEIT, "logits"),
+        ("networks:timm_net", {"name": "beit_base_patch16_224", "args": {**_TINY_BEIT, "num_classes": 5}}),
+        SMALL_IMAGE,
         ("eps", "activation"),
     ),
     Pair(

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from archcheck.cli.command_line import main
 from tests.integration.project import Project
@@ -386,6 +387,52 @@ def test_a_missing_bias_is_zeros_in_what_is_offered(here: Project, capsys: pytes
     here.write("bare.py", "import nets\ndef net():\n    return nets.Separate(key_bias=False)\n")
     main(["diff", "bare.py:net", "nets.py:Fused", "--input", "B,5,8", "--function"])
     assert 'qkv.bias: "concat(q.bias, zeros(8), v.bias)"' in offer(capsys.readouterr().out)
+
+
+TABLES = """
+import nets, torch
+from torch import nn
+
+class Before(nn.Module):  # a table of biases, before the projections
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(5, 16))
+        self.q, self.k, self.v, self.o = (nn.Linear(8, 8) for _ in range(4))
+        self.fc, self.out = nn.Linear(8, 12), nn.Linear(12, 8)
+
+    def forward(self, x):
+        bias = self.table.sum(-1, keepdim=True)
+        x = x + bias * self.o(nets.attend(self.q(x), self.k(x), self.v(x), 2, 0.5))
+        return x + self.out(self.fc(x).tanh())
+
+class Behind(nn.Module):  # and behind the fused one
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(5, 16))
+        self.qkv, self.o, self.fc, self.out = nn.Linear(8, 24), nn.Linear(8, 8), nn.Linear(8, 12), nn.Linear(12, 8)
+
+    def forward(self, x):
+        attended = nets.attend(*self.qkv(x).chunk(3, -1), 2, 0.5)
+        bias = self.table.sum(-1, keepdim=True)
+        x = x + bias * self.o(attended)
+        return x + self.out(self.fc(x).tanh())
+
+def before(): return nn.Sequential(Before(), Before())
+def behind(): return nn.Sequential(Behind(), Behind())
+"""
+
+
+def test_tables_used_at_another_place_among_the_weights_are_paired_in_their_own_order(
+    here: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.write("tables.py", TABLES)
+    options = ("--input", "B,5,8", "--function")
+    assert main(["diff", "tables.py:before", "tables.py:behind", *options]) == 1
+    offered = offer(capsys.readouterr().out)
+    assert '"*.qkv.weight": "concat(*.q.weight, *.k.weight, *.v.weight)"' in offered
+    assert "table" not in offered
+    weights = json.dumps(yaml.safe_load(offered))
+    assert main(["diff", "tables.py:before", "tables.py:behind", *options, "--weights", weights]) == 0
 
 
 def test_a_head_of_its_own_is_offered_the_shared_embedding(here: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from archcheck.discovery.layers import Intake, intake_of, intakes
 from archcheck.discovery.mends import mended
 from archcheck.discovery.proposals import Proposal, Surroundings, proposals_for
 from archcheck.discovery.refusal import describe_refusal
-from archcheck.discovery.refused_sizes import misses_argument
+from archcheck.discovery.refused_sizes import is_asked_by_name, misses_argument
 from archcheck.discovery.trial import MAX_TRIALS, Attempt, Trials
 from archcheck.discovery.value_tree import tensors_in, with_tensor
 from archcheck.structure.crashes import describe_crash, find_size_mismatch
@@ -248,11 +248,17 @@ def _by_layers(search: Search) -> Iterator[Assumption]:
     combined = _combined(arguments, [proposals_for(argument, around) for argument in arguments])
     for assumption in combined:
         yield assumption
-        if len(arguments) > 1 or arguments[0].kind in ("map", "parts"):
+        if len(arguments) > 1 or arguments[0].kind in ("map", "parts") or _seems_a_map(search):
             yield from search.likeliest_mends(_MENDS_PER_PROPOSAL)
     yield from _between(search)
     yield from search.likeliest_mends()
     yield from _at_every_size(search)
+
+
+def _seems_a_map(search: Search) -> bool:
+    """Return whether the input that got furthest was used as a map of tensors."""
+    attempt = search.furthest[2] if search.furthest is not None else None
+    return attempt is not None and attempt.crash is not None and is_asked_by_name(attempt.crash.error)
 
 
 def _first_called_first(search: Search, around: Surroundings) -> Sequence[Intake]:

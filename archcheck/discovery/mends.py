@@ -79,6 +79,11 @@ def _maps_in(value: Any, keys: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
             yield from _maps_in(item, (*keys, position))
 
 
+def num_named(value: Any) -> int:
+    """Return how much maps hold that go in: a name more is a step forward, though no layer was called."""
+    return sum(len(_at(value, keys)) for keys in _maps_in(value) if keys and _at(value, keys) != EMPTY_MAP)
+
+
 def _at(value: Any, keys: Sequence[Any]) -> Any:
     for key in keys:
         value = value[key]

@@ -18,7 +18,7 @@ from archcheck.discovery.doubts import degenerate_shapes, doubts_about
 from archcheck.discovery.hints import Hints, collect_hints
 from archcheck.discovery.last_words import how_to_say
 from archcheck.discovery.layers import Intake, intake_of, intakes
-from archcheck.discovery.mends import mended
+from archcheck.discovery.mends import mended, num_named
 from archcheck.discovery.proposals import Proposal, Surroundings, proposals_for
 from archcheck.discovery.refusal import describe_refusal
 from archcheck.discovery.refused_sizes import is_asked_by_name, misses_argument
@@ -111,7 +111,8 @@ class Search:
         for change in changes:
             if repr((change.value, change.sizes)) not in self.tried:
                 found = replace(change, source=source)
-                heapq.heappush(self.mends, _Mend(-len(attempt.calls), depth, next(self.order), found))
+                progress = len(attempt.calls) + num_named(refused.value)
+                heapq.heappush(self.mends, _Mend(-progress, depth, next(self.order), found))
 
     def describe_furthest(self) -> str | None:
         """Return how far the input got that got furthest, and why it stopped there."""

@@ -42,7 +42,7 @@ def assume_input(target: str, build: str, args: Mapping[str, Any], folder: Path)
     if found.assumption is None:
         closest = f" (closest: {found.closest})" if found.closest else ""
         tried = f"Nothing that was tried gets through{closest}"
-        raise UsageError(f'{target}: what goes in? {tried}; give its shape: --input "B,3,224,224"')
+        raise UsageError(f"{target}: what goes in? {tried}; {found.advice}")
     return found.assumption
 
 

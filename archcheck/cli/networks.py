@@ -117,6 +117,8 @@ def assumed_inputs(
     except BuildError as error:
         raise _build_usage_error(target, str(error), f" (raised {error.where})" if error.where else "") from None
     say(f"{target}: assumed {found.options} from {found.source}")
+    for doubt in found.doubts:
+        say(f"{target}: in doubt: {doubt}")
     return {"input": found.value, "sizes": found.sizes}
 
 

@@ -1,24 +1,38 @@
-"""The arguments that a forward asks for: their names, and what kind of thing each of them is."""
+"""The arguments that a forward asks for: their names, and what kind of thing each of them is.
+
+A kind is told by the annotation where there is one that says it, by the name otherwise.
+"""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
-from torch import nn
+from torch import Tensor, nn
+
+from archcheck.network.annotations import annotations_of, is_typed_dict, options_of, plain_type
 
 Kind: TypeAlias = Literal[
     "data", "tokens", "entity", "latent", "mask", "lengths", "time", "label", "state", "edges", "adjacency", "group",
-    "images", "whole", "number", "switch",
+    "images", "whole", "number", "switch", "text", "numbers", "categories", "map", "parts", "object", "edge_type",
+    "edge_values", "positions", "features",
 ]  # fmt: skip
 
 _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
-    (r"(users?|items?|movies?|products?|customers?|entity|head|tail|relation)(_?(ids?|indices|idx))?", "entity"),
+    (r"(users?|items?|movies?|products?|customers?|entity|(negative_)?(heads?|tails?)|relations?)"
+     r"(_?(ids?|indices|idx))?", "entity"),
     (r"z|noise|latents?", "latent"),
-    (r"edge_index|edges|adj_t", "edges"),
+    (r"edge_index|edges|edge_indices|adj_t|edge_label_index", "edges"),
+    (r"edge_(types?|relations?)|rel_types?", "edge_type"),
+    (r"edge_(attrs?|features?|feats?|weights?|dist\w*|vec\w*|sh)", "edge_values"),
+    (r"(x_)?(nums?|numer\w*|cont|contin\w*|dense)(_\w+)?", "features"),
+    (r"pos|positions?|coords?|coordinates|coors|xyz", "positions"),
+    (r"node_type|atom_types?|atomic_numbers|numbers", "tokens"),
+    (r"(x_)?(cats?|categ|categor\w*)(_\w+)?|x_cats?|.*_cat", "categories"),
     (r"adj(acency)?(_?mat(rix)?)?", "adjacency"),
     (r"batch|batch_index", "group"),
     (r"(.*_)?(mask|masks)", "mask"),
@@ -31,38 +45,109 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
 )  # fmt: skip
 
 
-_PLAIN: Final[Mapping[str, Kind]] = {"int": "whole", "float": "number", "bool": "switch"}
+_PLAIN: Final[Mapping[type, Kind]] = {int: "whole", float: "number", bool: "switch", str: "text"}
+_MAPS: Final = (dict, Mapping, MutableMapping)
+_WITHOUT_CLASSES: Final = ("builtins", "typing", "torch", "collections.abc")  # of inputs
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument that a forward must be given."""
+    """An argument that a forward must be given.
+
+    by_name: whether it can't be given by position. parts: of one of several tensors, by name or by position.
+    class_name: of an object that is no tensor.
+    """
 
     name: str
     kind: Kind
+    by_name: bool = False
+    parts: tuple[Argument, ...] = ()
+    class_name: str = ""
 
 
 def required_arguments(model: nn.Module) -> list[Argument]:
     """Return the arguments that a network's forward has no default for; one where it tells nothing."""
-    try:
-        parameters = list(inspect.signature(model.forward).parameters.values())
-    except (ValueError, TypeError):
-        parameters = []
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    named = _parameters(model)
     required = [p for p in named if p.default is p.empty]
     if not required:
         required = named[:1]  # forward(self, x=None)
-    return [_argument(p, len(required)) for p in required] or [Argument("x", "data")]
+    annotations = _annotations(model)
+    return [_argument(p, len(required), annotations.get(p.name)) for p in required] or [Argument("x", "data")]
 
 
-def _argument(parameter: inspect.Parameter, number: int) -> Argument:
-    text = str(parameter.annotation)
-    if re.search(r"(?i)\b(list|sequence)\[.*tensor", text):
-        return Argument(parameter.name, "images")
-    plain = _PLAIN.get(text.removeprefix("<class '").removesuffix("'>"))
-    if plain is not None:
-        return Argument(parameter.name, plain)
-    kinds = (kind for pattern, kind in _KINDS if re.fullmatch(pattern, parameter.name.lower()))
-    kind: Kind = next(kinds, "data")
+def optional_arguments(model: nn.Module) -> list[Argument]:
+    """Return the arguments that are None where they are left out."""
+    annotations = _annotations(model)
+    required = {argument.name for argument in required_arguments(model)}
+    optional = [p for p in _parameters(model) if p.default is None and p.name not in required]
+    return [_argument(p, len(required) + 1, annotations.get(p.name)) for p in optional]
+
+
+def _parameters(model: nn.Module) -> list[inspect.Parameter]:
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (ValueError, TypeError):
+        return []
+    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+
+
+def _annotations(model: nn.Module) -> Mapping[str, Any]:
+    with suppress(Exception):  # somebody's decorator
+        return annotations_of(model.forward)
+    return {}
+
+
+def _argument(parameter: inspect.Parameter, number: int, annotation: Any = None) -> Argument:
+    by_name = parameter.kind is parameter.KEYWORD_ONLY
+    told = _told(parameter.name, annotation, str(parameter.annotation))
+    if told is not None:
+        return Argument(parameter.name, told.kind, by_name, told.parts, told.class_name)
+    kind = kind_of_name(parameter.name)
     # h, c, t: the only argument is what everything is computed from.
-    return Argument(parameter.name, kind if number > 1 or kind in ("tokens", "latent") else "data")
+    return Argument(parameter.name, kind if number > 1 or kind in ("tokens", "latent", "edges") else "data", by_name)
+
+
+def kind_of_name(name: str) -> Kind:
+    """Return what kind of thing an input of a name is."""
+    kinds = (kind for pattern, kind in _KINDS if re.fullmatch(pattern, name.lower()))
+    return next(kinds, "data")
+
+
+def _told(name: str, annotation: Any, text: str) -> Argument | None:
+    """Return an argument as its annotation describes it; None where that says nothing but that it's a tensor."""
+    options = options_of(plain_type(annotation)) if annotation is not None else []
+    if any(map(_is_tensor, options)):
+        return None
+    for option in options:
+        if option in _PLAIN:
+            return Argument(name, _PLAIN[option])
+        if (several := _several(name, option)) is not None:
+            return several
+        if isinstance(option, type) and option.__module__ not in _WITHOUT_CLASSES:
+            return Argument(name, "object", class_name=f"{option.__module__}.{option.__qualname__}")
+    return Argument(name, "images") if re.search(r"(?i)\b(list|sequence|iterable)\[.*tensor", text) else None
+
+
+def _is_tensor(annotation: Any) -> bool:
+    """Return whether a type is that of tensors: torch's, or one that tells their shape, as jaxtyping's do."""
+    return isinstance(annotation, type) and issubclass(getattr(annotation, "array_type", annotation), Tensor)
+
+
+def _several(name: str, annotation: Any) -> Argument | None:
+    """Return an argument that is a map, list or tuple; None for anything else."""
+    origin, inside = get_origin(annotation) or annotation, get_args(annotation)
+    if is_typed_dict(annotation):
+        fields = get_type_hints(annotation)
+        return Argument(name, "map", parts=tuple(_part(key, each) for key, each in fields.items()))
+    if origin in _MAPS:
+        return Argument(name, "map")
+    if origin is tuple and inside and Ellipsis not in inside:
+        return Argument(name, "parts", parts=tuple(_part(f"{name}_{i}", each) for i, each in enumerate(inside)))
+    if origin in (list, Sequence, Iterable, tuple):
+        of_numbers = inside and inside[0] in (int, float)
+        return Argument(name, "numbers" if of_numbers else "images") if inside else None
+    return None
+
+
+def _part(name: str, annotation: Any) -> Argument:
+    return _told(name, annotation, "") or Argument(name, kind_of_name(name))

@@ -11,11 +11,12 @@ from archcheck.spec.input_option import format_input_options
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """What goes into a network: values as a spec has them, and the reason to believe so."""
+    """What goes into a network: values as a spec has them, the reason to believe so, and reasons for doubt."""
 
     value: Any
     source: str
     sizes: Mapping[str, list[int]] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
     @property
     def options(self) -> str:

@@ -10,11 +10,14 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from archcheck.discovery.assumption import Assumption
+from archcheck.spec.input_option import format_input_options
 
 _TOKENS: Final = 16  # of a text
 _LONGEST: Final = 1024
 _EXAMPLES: Final = ("example_input_array", "example_input", "example_inputs", "dummy_input", "dummy_inputs")
 _IMAGE_SIDE: Final = 32
+_MODALITIES: Final = ("pixel_values", "input_features", "input_values", "pixel_values_videos")
+_OF_MODALITIES: Final = ("vision_config", "audio_config", "audio_encoder", "vision_tower")
 _INNER: Final = (
     "text_config", "vision_config", "audio_config", "encoder", "decoder", "text_encoder", "audio_encoder",
     "backbone_config",
@@ -119,7 +122,10 @@ def _from_transformers(model: nn.Module) -> Iterator[Assumption]:
     accepted = list(inspect.signature(model.forward).parameters)
     numbers = _Configuration(config)
     decoder = ["decoder_input_ids"] if getattr(config, "is_encoder_decoder", False) else []
+    modalities = [name for name in _MODALITIES if name in accepted and main not in _MODALITIES]
+    is_mixed = bool(modalities) and any(getattr(config, name, None) is not None for name in _OF_MODALITIES)
     sets = [
+        *([[main, *decoder, name] for name in modalities] if is_mixed else []),
         [main, *decoder],
         [main],
         ["input_ids", "pixel_values"],
@@ -129,11 +135,22 @@ def _from_transformers(model: nn.Module) -> Iterator[Assumption]:
     ]
     for names in sets:
         if names and {*names} <= {*accepted}:
+            left_out = [name for name in modalities if is_mixed and name not in names]
+            doubts = tuple(_unverified(name, numbers) for name in left_out)
             for value in _transformers_values(names, numbers):
-                yield Assumption(value, "the transformers configuration")
+                yield Assumption(value, "the transformers configuration", doubts=doubts)
     dummy = {name: item for name, item in getattr(model, "dummy_inputs", {}).items() if name in accepted}
     if dummy:
         yield Assumption(_described(dummy, numbers.number("vocab_size")), "the network's dummy_inputs")
+
+
+def _unverified(name: str, config: _Configuration) -> str:
+    """Return what isn't verified where an image or a sound may be left out, and is."""
+    value = next(_transformers_values([name], config), {name: ["B", 3, 224, 224]})
+    return (
+        f"{name} is left out, and what the network does with it isn't verified: add {format_input_options(value)}, "
+        "beside input_ids with the marks of its place in the text (--inputs-from where they depend on one another)"
+    )
 
 
 def _transformers_values(names: Sequence[str], config: _Configuration) -> Iterator[dict[str, Any]]:

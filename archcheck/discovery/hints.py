@@ -73,14 +73,31 @@ class Hints:
     def of(self, argument: str) -> list[int]:
         """Return the sizes that are called after an argument: state_dim, n_state, num_actions."""
         word = argument.lower().rstrip("s")
-        names = [f"{word}{end}" for end in ("_dim", "_size", "_features", "_channels", "s", "_dims")]
-        return self._numbers(
-            [*names, f"n_{word}", f"num_{word}", f"dim_{word}", f"n_{word}s", f"num_{word}s", f"{word[0]}_dim"]
-        )
+        return self._numbers([*_called_after(word), f"{word[0]}_dim"]) if word else []
+
+    def of_part(self, argument: str) -> list[int]:
+        """Return the sizes that are called after a part of an argument's name: n_mels for mel_specgram."""
+        words = [word for word in argument.lower().split("_") if len(word) > 2]
+        return self._numbers(name for word in words for name in _called_after(word.rstrip("s")))
+
+    def of_categories(self) -> list[list[int]]:
+        """Return the numbers of different values of a table's columns, as lists of them."""
+        lists = (list(value) for value in self.values.values() if isinstance(value, (list, tuple)) and len(value) > 0)
+        return [each for each in lists if all(type(one) is int and 1 < one < 1_000_000 for one in each)]
+
+    def lacks(self, argument: str) -> bool:
+        """Return whether nothing goes into an input: a size called after it is 0, or a list of its columns empty."""
+        named = (value for name, value in self.values.items() if name.startswith(f"{argument}_"))
+        return any(value == 0 or value in ([], ()) for value in named if not isinstance(value, bool))
 
     def _numbers(self, names: Iterable[str]) -> list[int]:
         found = (self.values.get(name) for name in names)
         return list(dict.fromkeys(number for number in found if type(number) is int and 0 < number < 1_000_000))
+
+
+def _called_after(word: str) -> list[str]:
+    names = [f"{word}{end}" for end in ("_dim", "_size", "_features", "_channels", "s", "_dims")]
+    return [*names, f"n_{word}", f"num_{word}", f"dim_{word}", f"n_{word}s", f"num_{word}s"]
 
 
 def _sides(value: Any) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from archcheck.text.words import counted
 SIDE, LENGTH, DEPTH = "S", "T", "D"
 Template: TypeAlias = "list[int | str] | dict[str, Any]"
 
-_SEQUENCES: Final = (nn.RNNBase, nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
+SEQUENCES: Final = (nn.RNNBase, nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 _FACTORED: Final = ((1, 28), (3, 32), (1, 32), (3, 64), (3, 28), (1, 64), (3, 224), (1, 8), (1, 16), (4, 84))
 
 
@@ -41,7 +41,7 @@ class Intake:
 
 def intakes(modules: Mapping[str, nn.Module]) -> list[Intake]:
     """Return what every layer takes that says so, in the order of the modules."""
-    is_sequential = any(isinstance(module, _SEQUENCES) for module in modules.values())
+    is_sequential = any(isinstance(module, SEQUENCES) for module in modules.values())
     found: list[Intake] = []
     inside: list[str] = []  # of what is a layer as a whole
     for name, module in modules.items():
@@ -79,10 +79,12 @@ def _taken(module: Any, is_sequential: bool) -> tuple[int, str, Iterable[Templat
 
 
 def _taken_by_foreign(module: nn.Module) -> tuple[int, str, Iterable[Template]] | None:
-    """Return what a layer with weights of its own takes that is no layer of torch's, by its `in_...` attributes."""
-    if next(module.parameters(recurse=False), None) is None:
+    """Return what a layer takes that is no layer of torch's, by its `in_...` attributes; a container has none."""
+    if next(module.parameters(recurse=False), None) is None and not hasattr(module, "irreps_in1"):
         return None
     features, channels = (getattr(module, name, None) for name in ("in_features", "in_channels"))
+    if features is None:  # representations of rotations, as e3nn has them
+        features = getattr(getattr(module, "irreps_in", getattr(module, "irreps_in1", None)), "dim", None)
     if type(features) is int and features > 0:
         return features, "feature", [["B", features], ["B", LENGTH, features]]
     if type(channels) is int and channels > 0:

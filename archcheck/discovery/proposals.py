@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
+from dataclasses import dataclass, field, replace
+from itertools import islice, permutations, product
 from typing import Any, Final
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from archcheck.discovery.arguments import Argument
 from archcheck.discovery.hints import Hints
@@ -22,12 +23,18 @@ _LENGTHS: Final = (16, 32, 64, 128, 10, 8, 4, 20, 50, 100, 256, 512, 1000, 1024,
 _VOLUME: Final = (32, 64, 96, 128, 16)
 _DEPTHS: Final = (16, 8, 4, 32)
 _SIZES: Final[Mapping[str, list[int]]] = {"N": [6, 9], "E": [12, 20]}  # of a graph: nodes and edges
+_EDGES: Final = {"shape": [2, "E"], "dtype": "int64", "below": "N"}
 _OF_A_GRAPH: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
-    "edges": [({"shape": [2, "E"], "dtype": "int64", "below": "N"}, "E")],
-    "group": [({"shape": ["N"], "dtype": "int64", "below": 2}, "N")],
+    "edges": [(_EDGES, "E")],
+    "edge_type": [({"shape": ["E"], "dtype": "int64", "below": 2}, "E")],
+    "edge_values": [(["E"], "E")],
+    "group": [({"shape": ["N"], "dtype": "int64", "below": 2, "sorted": True}, "N")],
     "adjacency": [(["N", "N"], "N"), (["B", 8, 8], "")],
 }
 _MAX_INTAKES: Final = 8
+_MAX_OF_PARTS: Final = 30
+_MAX_ATTRIBUTE: Final = 4097
+_MAX_ATTRIBUTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +55,18 @@ class Surroundings:
     layers: Sequence[Intake]
     modules: Mapping[str, nn.Module]
     hints: Hints
+    optional: Sequence[Argument] = ()
 
     @property
     def is_graph(self) -> bool:
         """Return whether the examples are the nodes of a graph."""
-        return any(argument.kind in ("edges", "adjacency") for argument in self.arguments)
+        return any(argument.kind in ("edges", "adjacency", "edge_type") for argument in self.arguments)
 
 
 def proposals_for(argument: Argument, around: Surroundings) -> list[Proposal]:
     """Return values of one argument, the likeliest first."""
+    if argument.parts or argument.kind == "map":
+        return _of_parts(argument, around)
     unique: dict[str, Proposal] = {}
     by_layers = list(_by_layers(argument, around))
     if len(around.arguments) > 1:  # one of each first, as combinations are many
@@ -66,19 +76,45 @@ def proposals_for(argument: Argument, around: Surroundings) -> list[Proposal]:
     return list(unique.values())
 
 
+def _of_parts(argument: Argument, around: Surroundings) -> list[Proposal]:
+    """Return maps and tuples of what their parts may be; an empty map where nobody says what is in it."""
+    if not argument.parts:
+        return [Proposal({"literal": {}}, f"the annotation of {argument.name}")]
+    choices = [proposals_for(part, replace(around, arguments=argument.parts)) for part in argument.parts]
+    found = []
+    for i in range(min(max(map(len, choices)), _MAX_OF_PARTS)):
+        each = [own[min(i, len(own) - 1)] for own in choices]
+        each = [each[0] if one.value is None else one for one in each]
+        sizes = {name: size for one in each for name, size in one.sizes.items()}
+        values = [one.value for one in each]
+        names = [part.name for part in argument.parts]
+        value = dict(zip(names, values, strict=True)) if argument.kind == "map" else {"tuple": values}
+        found.append(Proposal(value, ", ".join(dict.fromkeys(one.source for one in each)), sizes, i))
+    return found
+
+
 def _by_layers(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
     """Yield what the first layers take, those first that are called as the argument is."""
     if argument.kind == "data" and around.arguments[0] is not argument:
         yield Proposal(None, "")  # stands for what the first argument is
     for place, layer in enumerate(_likely_layers(argument, around)):
-        if around.is_graph and argument.kind == "data":
-            yield Proposal(["N", layer.size], layer.source, {"N": _SIZES["N"]})
-        if len(around.arguments) > 1 and "Linear" in layer.layer and argument.kind in ("data", "latent"):
+        if around.is_graph and argument.kind in ("data", "tokens"):
+            yield Proposal(_of_nodes(layer), layer.source, {"N": _SIZES["N"]})
+        if argument.kind == "edge_values":
+            yield Proposal(["E", layer.size], layer.source, {"E": _SIZES["E"]})
+        if len(around.arguments) > 1 and "Linear" in layer.layer and argument.kind in ("data", "latent", "features"):
             for part in around.hints.smaller_than(layer.size):  # put beside another argument
                 yield Proposal(["B", layer.size - part], layer.source)
         for rank, template in enumerate(layer.templates):
             values = at_sizes(template, around.modules.get(layer.name), around.hints)
             yield from (Proposal(value, layer.source, cost=2 * (place + rank) + i) for i, value in enumerate(values))
+
+
+def _of_nodes(layer: Intake) -> Any:
+    """Return what a graph has at each node: features, or the number of its kind."""
+    if "Embedding" in layer.layer:
+        return {"shape": ["N"], "dtype": "int64", "below": layer.size}
+    return ["N", layer.size]
 
 
 def _likely_layers(argument: Argument, around: Surroundings) -> list[Intake]:
@@ -154,6 +190,10 @@ def _special(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
     """Yield what an argument's name or annotation says."""
     told = f"the name {argument.name}"
     yield from (Proposal(["B", size], told) for size in around.hints.of(argument.name))
+    for size in around.hints.of_part(argument.name) if argument.kind == "data" else ():
+        yield from (Proposal(shape, told) for shape in (["B", size], ["B", size, 16], ["B", 16, size]))
+    if argument.kind == "positions" and around.is_graph:
+        yield Proposal(["N", 3], told, {"N": _SIZES["N"]})
     if argument.kind in _OF_A_GRAPH:
         for value, sizes in _OF_A_GRAPH[argument.kind]:
             yield Proposal(value, told, {name: _SIZES[name] for name in sizes})
@@ -217,10 +257,35 @@ def _states(around: Surroundings) -> Iterator[Any]:
             yield [1, "B", size]
 
 
-def _image_lists(around: Surroundings) -> Iterator[Any]:
+def _lists(around: Surroundings) -> Iterator[Any]:
+    """Yield lists of two: of batches (views, features of several depths), of images of their own."""
     channels = (around.hints.channels() or [3])[0]
     for side in (64, 224, 320):
-        yield [[channels, side, side], [channels, side, side]]
+        yield [["B", channels, side, side]] * 2
+        yield [[channels, side, side]] * 2
+    for layer in around.layers[:_MAX_INTAKES]:
+        for template in layer.templates[:2]:
+            for value in islice(at_sizes(template, None, around.hints), 2):
+                yield from ([value] * number for number in (2, 1))
+
+
+def _sizes_of_parameters(around: Surroundings) -> Iterator[int]:
+    """Yield the first sizes of parameters that belong to no layer of torch's: one for each feature, as may be."""
+    for module in around.modules.values():
+        if not type(module).__module__.startswith("torch.nn"):
+            params = module.parameters(recurse=False)
+            yield from (param.shape[0] for param in params if not is_lazy(param) and param.ndim and param.shape[0] > 1)
+
+
+def _categories(around: Surroundings) -> Iterator[Any]:
+    """Yield numbers of categories, one in each column, below the smallest number of them that the network knows."""
+    for sizes in around.hints.of_categories():
+        yield {"shape": ["B", len(sizes)], "dtype": "int64", "below": min(sizes)}
+    tables = [layer.size for layer in around.layers if "Embedding" in layer.layer]
+    if tables:
+        yield {"shape": ["B", len(tables)], "dtype": "int64", "below": min(tables)}
+    for columns in (2, 3):
+        yield {"shape": ["B", columns], "dtype": "int64", "below": 2}
 
 
 _BY_KIND: Final[Mapping[str, Callable[[Surroundings], Iterable[Any]]]] = {
@@ -229,7 +294,12 @@ _BY_KIND: Final[Mapping[str, Callable[[Surroundings], Iterable[Any]]]] = {
     "time": _times,
     "label": _labels,
     "state": _states,
-    "images": _image_lists,
+    "images": _lists,
+    "categories": _categories,
+    "numbers": lambda _: [{"literal": [8, 8]}, {"literal": [1]}],
+    "features": lambda around: (["B", size] for size in _sizes_of_parameters(around)),
+    "positions": lambda _: [["B", 16, 3], ["B", 3]],
+    "text": lambda _: ["text"],
     "lengths": lambda around: (
         {"shape": ["B"], "dtype": "int64", "between": [1, length]} for length in _lengths(around.hints)[:3]
     ),
@@ -237,6 +307,15 @@ _BY_KIND: Final[Mapping[str, Callable[[Surroundings], Iterable[Any]]]] = {
     "number": lambda _: [1.0],
     "switch": lambda _: [False],
 }
+
+
+def _of_attributes(hints: Hints) -> Iterator[Any]:
+    """Yield shapes of the numbers that a network keeps, where they are few: lengths, variables, bins, channels."""
+    numbers = hints.smaller_than(_MAX_ATTRIBUTE)[:_MAX_ATTRIBUTES]
+    for first, second in permutations(numbers, 2):
+        yield ["B", first, second]
+        yield ["B", first, second, 16]
+    yield from (["B", number] for number in numbers)
 
 
 def _guesses(hints: Hints) -> Iterator[Proposal]:
@@ -254,3 +333,4 @@ def _guesses(hints: Hints) -> Iterator[Proposal]:
     )  # fmt: skip
     for value in common:
         yield Proposal(value, "a usual shape")
+    yield from (Proposal(value, "the network's attributes") for value in _of_attributes(hints))

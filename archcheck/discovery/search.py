@@ -2,46 +2,117 @@
 
 from __future__ import annotations
 
+import heapq
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, Final, NamedTuple
 
 from torch import nn
 
-from archcheck.discovery.arguments import Argument, required_arguments
+from archcheck.discovery.arguments import Argument, kind_of_name, optional_arguments, required_arguments
 from archcheck.discovery.assumption import Assumption
 from archcheck.discovery.configurations import assumptions_from_configuration
+from archcheck.discovery.doubts import degenerate_shapes, doubts_about
 from archcheck.discovery.hints import Hints, collect_hints
-from archcheck.discovery.layers import Intake, intakes
+from archcheck.discovery.last_words import how_to_say
+from archcheck.discovery.layers import Intake, intake_of, intakes
+from archcheck.discovery.mends import mended, num_named
 from archcheck.discovery.proposals import Proposal, Surroundings, proposals_for
 from archcheck.discovery.refusal import describe_refusal
-from archcheck.discovery.trial import Attempt, Trials
+from archcheck.discovery.refused_sizes import is_asked_by_name, misses_argument
+from archcheck.discovery.trial import MAX_TRIALS, Attempt, Trials
+from archcheck.discovery.value_tree import tensors_in, with_tensor
 from archcheck.structure.crashes import describe_crash, find_size_mismatch
+from archcheck.structure.records import Crash
 
 WIDE_ENOUGH: Final = 4  # pixels of the smallest image inside a network; narrower ones hide what a layer does
 MIXES: Final = 10  # cost of an input whose examples aren't kept apart
 _MAX_RANK: Final = 60
+_MAX_OF_NAME: Final = 12
+_MAX_DEPTH: Final = 8  # of changes, one after the other
+_MENDS_PER_PROPOSAL: Final = 3
+
+
+@dataclass(order=True, slots=True)
+class _Mend:
+    """A changed input to try: first those of the input that got furthest, then those changed least."""
+
+    num_calls_missing: int
+    depth: int
+    order: int
+    assumption: Assumption = field(compare=False)
 
 
 @dataclass(slots=True)
 class Search:
-    """The best input found so far, and the attempt that failed furthest inside the network."""
+    """The best input found so far, the attempt that failed furthest inside the network, and changes to try.
+
+    around: what changes are made from; None where refused inputs aren't to be changed. depths: how often those that
+    are yielded were changed.
+    """
 
     trials: Trials
     hints: Hints
     best: tuple[int, Assumption] | None = None
     furthest: tuple[int, Assumption, Attempt] | None = None
+    around: Surroundings | None = None
+    mends: list[_Mend] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
+    depths: dict[str, int] = field(default_factory=dict)
+    order: Iterator[int] = field(default_factory=count)
 
-    def offer(self, assumption: Assumption, is_likely: bool) -> None:
+    def offer(self, assumption: Assumption, is_likely: bool = False) -> None:
         """Try an input, and keep it where it is the best so far."""
+        said = repr((assumption.value, assumption.sizes))
+        if said in self.tried:
+            return
+        self.tried.add(said)
         attempt = self.trials.attempt(assumption.value, assumption.sizes, is_likely=is_likely)
         if attempt.crash is None:
             cost = MIXES * attempt.faults + (attempt.narrowest is not None and attempt.narrowest < WIDE_ENOUGH)
+            cost += len(degenerate_shapes(assumption.value, self.trials.modules))
             if self.best is None or cost < self.best[0]:
-                self.best = cost, assumption
+                doubts = doubts_about(assumption.value, attempt, self.trials.modules)
+                self.best = cost, replace(assumption, doubts=(*assumption.doubts, *doubts))
                 self.trials.shorten()
         elif self.furthest is None or len(attempt.calls) > self.furthest[0]:
             self.furthest = len(attempt.calls), assumption, attempt
+        depth = self.depths.get(said, 0)
+        if self.around is not None and depth < _MAX_DEPTH:
+            self._plan_mends(assumption, attempt, self.around, depth + 1)
+
+    def likeliest_mends(self, most: int = MAX_TRIALS) -> Iterator[Assumption]:
+        """Yield the likeliest changes of inputs that were refused, those of such changes among them."""
+        for _ in range(most):
+            if not self.mends:
+                return
+            mend = heapq.heappop(self.mends)
+            self.depths[repr((mend.assumption.value, mend.assumption.sizes))] = mend.depth
+            yield mend.assumption
+
+    def _plan_mends(self, refused: Assumption, attempt: Attempt, around: Surroundings, depth: int) -> None:
+        if attempt.crash is None:
+            values = [_with_length_first(refused.value)] if attempt.takes_length_first else []
+            changed = "the length before the batch"
+        else:
+            module = self.trials.modules.get(attempt.crash.module)
+            intake = intake_of(attempt.crash.module, module) if module is not None else None
+            values = [
+                *mended(refused.value, attempt.crash, intake, self.hints, lambda name: _values_of(name, around)),
+                *(_with_optional(refused.value, around) if misses_argument(attempt.crash.error) else ()),
+            ]
+            changed = "changed where it was refused"
+        source = refused.source if changed in refused.source else f"{refused.source}, {changed}"
+        changes = [replace(refused, value=value) for value in values]
+        if attempt.crash is not None:
+            changes += _with_sizes_fixed(refused, attempt.crash)
+        for change in changes:
+            if repr((change.value, change.sizes)) not in self.tried:
+                found = replace(change, source=source)
+                progress = len(attempt.calls) + num_named(refused.value)
+                heapq.heappush(self.mends, _Mend(-progress, depth, next(self.order), found))
 
     def describe_furthest(self) -> str | None:
         """Return how far the input got that got furthest, and why it stopped there."""
@@ -61,13 +132,14 @@ class Search:
 class Found(NamedTuple):
     """What a search has found: an input, or else how far the best of those tried got; and the network's modules.
 
-    nearest: the one that got furthest of those that got through nowhere.
+    nearest: the one that got furthest of those that got through nowhere. advice: what to write where none was found.
     """
 
     assumption: Assumption | None
     nearest: Assumption | None
     closest: str | None
     modules: Mapping[str, nn.Module]
+    advice: str
 
 
 def find_input(make: Callable[[], nn.Module], arguments: Mapping[str, Any]) -> Found:
@@ -89,7 +161,77 @@ def find_input(make: Callable[[], nn.Module], arguments: Mapping[str, Any]) -> F
             break
     nearest = None if search.furthest is None else search.furthest[1]
     best = None if search.best is None else search.best[1]
-    return Found(best, nearest, search.describe_furthest(), trials.modules)
+    closest = search.describe_furthest()
+    return Found(best, nearest, closest, trials.modules, _advice(search, closest))
+
+
+def _advice(search: Search, closest: str | None) -> str:
+    """Return how to say what goes in, with the likeliest value of each argument as an example."""
+    around = _surroundings(search) if search.around is None else search.around
+    arguments = [replace(argument, by_name=len(around.arguments) > 1) for argument in around.arguments]
+    values = [proposals_for(argument, around)[0] for argument in around.arguments]
+    return how_to_say(arguments, _assumption(arguments, values).options, closest)
+
+
+def _surroundings(search: Search) -> Surroundings:
+    trials = search.trials
+    arguments, optional = required_arguments(trials.model), optional_arguments(trials.model)
+    return Surroundings(arguments, intakes(trials.modules), trials.modules, search.hints, optional)
+
+
+def _with_sizes_fixed(refused: Assumption, crash: Crash) -> Iterator[Assumption]:
+    """Yield an input with the only size that a free dimension can have, where one of several was refused."""
+    told = {int(number) for number in re.findall(r"\d+", crash.error)}
+    for name, sizes in refused.sizes.items():
+        others = {other: each for other, each in refused.sizes.items() if other != name}
+        for size in sizes if told & {*sizes} else ():
+            yield replace(refused, value=_with_number(refused.value, name, size), sizes=others)
+
+
+def _with_number(value: Any, name: str, size: int) -> Any:
+    """Return an input with a number for a free dimension, in shapes and bounds."""
+    if isinstance(value, dict):
+        return {key: _with_number(item, name, size) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_number(item, name, size) for item in value]
+    return size if value == name else value
+
+
+def _values_of(name: str, around: Surroundings) -> list[Any]:
+    """Return what an input of a name may be, the likeliest first; nothing where a network has no place for it."""
+    if around.hints.lacks(name):
+        return [None]
+    argument = Argument(name, kind_of_name(name))
+    found = proposals_for(argument, replace(around, arguments=[argument]))
+    return [proposal.value for proposal in found if not proposal.sizes][:_MAX_OF_NAME]
+
+
+def _with_optional(value: Any, around: Surroundings) -> Iterator[Any]:
+    """Yield an input with one more of the arguments that may be left out, by name."""
+    names = [argument.name for argument in around.arguments]
+    named = value if isinstance(value, dict) and "shape" not in value else None
+    if named is None:
+        values = value if len(names) > 1 or _is_list_of_arguments(value) else [value]
+        named = dict(zip(names, values, strict=False))
+    for argument in around.optional:
+        if argument.name not in named:
+            found = proposals_for(argument, replace(around, arguments=[*around.arguments, argument]))
+            for proposal in found[:_MAX_OF_NAME]:
+                other = next(iter(named.values())) if proposal.value is None else proposal.value
+                yield {**named, argument.name: other}
+
+
+def _is_list_of_arguments(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, (list, dict)) for item in value)
+
+
+def _with_length_first(value: Any) -> Any:
+    """Return an input with the first two sizes of every sequence the other way round."""
+    for leaf in tensors_in(value):
+        first, *others = leaf.shape or (None,)
+        if first == "B" and others and (len(others) == 2 or leaf.is_whole):
+            value = with_tensor(value, replace(leaf, shape=(others[0], "B", *others[1:])))
+    return value
 
 
 def _by_configuration(search: Search) -> Iterator[Assumption]:
@@ -100,12 +242,24 @@ def _by_configuration(search: Search) -> Iterator[Assumption]:
 
 
 def _by_layers(search: Search) -> Iterator[Assumption]:
-    trials = search.trials
-    arguments = required_arguments(trials.model)
-    around = Surroundings(arguments, intakes(trials.modules), trials.modules, search.hints)
+    around = _surroundings(search)
+    arguments = around.arguments
     around = replace(around, layers=_first_called_first(search, around))
-    yield from _combined(arguments, [proposals_for(argument, around) for argument in arguments])
+    search.around = around
+    combined = _combined(arguments, [proposals_for(argument, around) for argument in arguments])
+    for assumption in combined:
+        yield assumption
+        if len(arguments) > 1 or arguments[0].kind in ("map", "parts") or _seems_a_map(search):
+            yield from search.likeliest_mends(_MENDS_PER_PROPOSAL)
     yield from _between(search)
+    yield from search.likeliest_mends()
+    yield from _at_every_size(search)
+
+
+def _seems_a_map(search: Search) -> bool:
+    """Return whether the input that got furthest was used as a map of tensors."""
+    attempt = search.furthest[2] if search.furthest is not None else None
+    return attempt is not None and attempt.crash is not None and is_asked_by_name(attempt.crash.error)
 
 
 def _first_called_first(search: Search, around: Surroundings) -> Sequence[Intake]:
@@ -121,20 +275,29 @@ def _first_called_first(search: Search, around: Surroundings) -> Sequence[Intake
 
 
 def _between(search: Search) -> Iterator[Assumption]:
-    """Yield other sizes of the input that got furthest, as the layer that refused it says, or one after another."""
+    """Yield other sizes of the input that got furthest, as the layer that refused it says."""
+    resized = _resizing(search)
+    if resized is not None and search.furthest is not None:
+        yield from _by_bisection(search, resized, search.furthest[2])
+
+
+def _at_every_size(search: Search) -> Iterator[Assumption]:
+    """Yield one size after the other of the input that got furthest."""
+    resized = _resizing(search)
+    if resized is not None:
+        yield from (resized(side) for side in [*range(8, 260, 4), *range(2, 128), 1])
+
+
+def _resizing(search: Search) -> Callable[[int], Assumption] | None:
+    """Return what gives the input that got furthest another size: its sides, its length; None where it has none."""
     if search.furthest is None or not isinstance(search.furthest[1].value, list):
-        return
-    _, furthest, attempt = search.furthest
+        return None
+    furthest = search.furthest[1]
     shape = furthest.value
     if len(shape) < 2 or not all(isinstance(size, int) for size in shape[1:]):
-        return
+        return None
     places = [i for i in range(2, len(shape)) if len(shape) > 3 or i == len(shape) - 1] or [1]
-
-    def resized(side: int) -> Assumption:
-        return replace(furthest, value=[side if i in places else size for i, size in enumerate(shape)])
-
-    yield from _by_bisection(search, resized, attempt)
-    yield from (resized(side) for side in [*range(8, 260, 4), *range(2, 128), 1])
+    return lambda side: replace(furthest, value=[side if i in places else size for i, size in enumerate(shape)])
 
 
 def _round_sides_near(side: int) -> list[int]:
@@ -188,8 +351,9 @@ def _assumption(arguments: Sequence[Argument], proposals: Sequence[Proposal]) ->
     values = [proposal.value for proposal in filled]
     sizes = {name: each for proposal in filled for name, each in proposal.sizes.items()}
     source = ", ".join(dict.fromkeys(proposal.source for proposal in filled))
-    if any(not isinstance(value, (list, dict)) for value in values):
+    by_name = any(argument.by_name for argument in arguments)
+    if by_name or any(not isinstance(value, (list, dict)) for value in values):
         named = {argument.name: value for argument, value in zip(arguments, values, strict=True)}
         return Assumption(named, source, sizes)
-    is_list = isinstance(values[0], list) and any(isinstance(item, list) for item in values[0])
-    return Assumption(values[0] if len(values) == 1 and not is_list else values, source, sizes)
+    is_tensor = [leaf.keys for leaf in tensors_in(values[0])] == [()]
+    return Assumption(values[0] if len(values) == 1 and is_tensor else values, source, sizes)

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from archcheck.discovery.layers import SEQUENCES
 from archcheck.errors import ArchcheckError
 from archcheck.network.isolation import gc_paused, isolated_user_code
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
@@ -38,8 +39,9 @@ from archcheck.structure.trace_run import TraceRequest, TraceRun
 
 MAX_TRIALS: Final = 1500
 MAX_REAL_TRIALS: Final = 12  # with weights, where these aren't small
-BUDGET_SEC: Final = 12.0
+BUDGET_SEC: Final = 12.0  # of processor time: what is found doesn't depend on what else the machine does
 LONGER_SEC: Final = 2.0
+MAX_WALL_SEC: Final = 60.0  # for networks that wait
 _MAX_REAL_BYTES: Final = 2**30
 _MAX_ELEMENTS: Final = 2**20  # of the inputs: what is larger takes memory by the gigabyte inside
 _SMALL_BYTES: Final = 16 * 2**20
@@ -51,13 +53,16 @@ class Attempt:
 
     crash: where it stopped, None where it got through. faults: 0 where the batch comes out as it went in, 1 where it
     comes out otherwise, 2 where nothing that comes out depends on it. narrowest: the smallest side of an image inside.
-    calls: the names of the modules called.
+    calls: the names of the modules called. takes_length_first: a layer inside takes sequences with the batch second,
+    and got it first. goes_through_batch: a layer is called once for every example.
     """
 
     crash: Crash | None
     faults: int = 0
     narrowest: int | None = None
     calls: tuple[str, ...] = ()
+    takes_length_first: bool = False
+    goes_through_batch: bool = False
 
     @property
     def is_sound(self) -> bool:
@@ -76,7 +81,8 @@ class Trials:
         self._has_embeddings = any(isinstance(one, nn.Embedding | nn.EmbeddingBag) for one in self.modules.values())
         self.count = 0
         self._real = 0
-        self._deadline = time.monotonic() + BUDGET_SEC
+        self._deadline = time.process_time() + BUDGET_SEC
+        self._wall_deadline = time.monotonic() + MAX_WALL_SEC
         params = (param for param in parameters_of(self.model) if not is_lazy(param))
         num_bytes = sum(param.numel() * param.element_size() for param in params if param.is_meta)
         most = MAX_TRIALS if num_bytes <= _SMALL_BYTES else MAX_REAL_TRIALS
@@ -85,11 +91,12 @@ class Trials:
     @property
     def is_over(self) -> bool:
         """Return whether the budget is used up."""
-        return self.count >= MAX_TRIALS or time.monotonic() > self._deadline
+        is_late = time.process_time() > self._deadline or time.monotonic() > self._wall_deadline
+        return self.count >= MAX_TRIALS or is_late
 
     def shorten(self) -> None:
         """Leave a shorter time from now on: something was found, and it could only be better."""
-        self._deadline = min(self._deadline, time.monotonic() + LONGER_SEC)
+        self._deadline = min(self._deadline, time.process_time() + LONGER_SEC)
 
     def attempt(
         self, value: Any, sizes: Mapping[str, Sequence[int]] | None = None, *, is_likely: bool = False
@@ -115,7 +122,7 @@ class Trials:
                 trace = self._run_for_real(inputs) or trace  # whether indices fit, only values tell
         except ArchcheckError as error:
             return Attempt(Crash("", str(error)))
-        return _judged(trace, tree)
+        return _judged(trace, tree, self.modules)
 
     def _run_for_real(self, inputs: Sequence[ForwardInput]) -> StructureTrace | None:
         """Run with weights, if the network is small enough for it to be done a few times."""
@@ -138,11 +145,44 @@ def _bindings(tree: InputTree, sizes: Mapping[str, Sequence[int]]) -> list[dict[
     return [{name: values[min(i, len(values) - 1)] for name, values in free.items()} for i in range(rounds)]
 
 
-def _judged(trace: StructureTrace, tree: InputTree) -> Attempt:
+def _judged(trace: StructureTrace, tree: InputTree, modules: Mapping[str, nn.Module]) -> Attempt:
     calls = tuple(call.name for call in trace.forwards[0].calls)
     if trace.died is not None:
         return Attempt(trace.died[1], calls=calls)
-    return Attempt(None, _faults(trace, tree), _narrowest(trace), calls)
+    faults, length_first = _faults(trace, tree), _takes_length_first(trace, modules)
+    return Attempt(
+        None, max(faults, int(length_first)), _narrowest(trace), calls, length_first, _goes_through_batch(trace)
+    )
+
+
+def _takes_length_first(trace: StructureTrace, modules: Mapping[str, nn.Module]) -> bool:
+    """Return whether a layer that takes [length, batch, features] got the batch first, or as the length."""
+    if len(trace.forwards) < 2 or BATCH not in trace.forwards[0].sizes:
+        return False
+    batches = [forward.sizes[BATCH] for forward in trace.forwards]
+    for calls in zip(*(forward.calls for forward in trace.forwards), strict=False):
+        module = modules.get(calls[0].name)
+        batch_first = getattr(getattr(module, "self_attn", module), "batch_first", None)
+        if batch_first is None or not isinstance(module, SEQUENCES):
+            continue
+        shapes = [next(_tensors(call.output), ()) for call in calls]
+        ranks = {len(shape) for shape in shapes}
+        is_taken_for_steps = (ranks == {3} and not batch_first) or ranks == {2}
+        by_batch = zip(shapes, batches, strict=True)
+        if is_taken_for_steps and all(shape[0] == size != shape[1] for shape, size in by_batch):
+            return True
+    return False
+
+
+def _goes_through_batch(trace: StructureTrace) -> bool:
+    """Return whether a layer is called as many times as there are examples, or a multiple of that."""
+    if len(trace.forwards) < 2 or BATCH not in trace.forwards[0].sizes:
+        return False
+    first, second = trace.forwards[:2]
+    counts, others = first.num_calls(), second.num_calls()
+    return first.sizes[BATCH] != second.sizes[BATCH] and any(
+        number * second.sizes[BATCH] == others.get(name, 0) * first.sizes[BATCH] for name, number in counts.items()
+    )
 
 
 def _faults(trace: StructureTrace, tree: InputTree) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from archcheck.discovery.assumption import Assumption
-from archcheck.findings import Keys
+from archcheck.discovery.value_tree import with_part
 from archcheck.function.domain_search import likely_domain
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.spec.dims import BATCH
@@ -36,15 +36,5 @@ def with_values_that_run(
     domain = likely_domain(make, FingerprintConfig(make_forward_input(tree, sizes)), tree, error)
     if domain is None:
         return None
-    value = _with_part(found.value, domain.keys, domain.value)
+    value = with_part(found.value, domain.keys, domain.value)
     return replace(found, value=value, source=f"{found.source}, and values with which it runs")
-
-
-def _with_part(value: Any, keys: Keys, part: Any) -> Any:
-    """Return a value with another part in the place that `keys` leads to."""
-    if not keys:
-        return part
-    first, *rest = keys
-    if isinstance(value, dict):
-        return {key: _with_part(item, tuple(rest), part) if key == first else item for key, item in value.items()}
-    return [_with_part(item, tuple(rest), part) if i == first else item for i, item in enumerate(value)]

@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple
 
 from torch import nn
 
-from archcheck.errors import ArchcheckError
 from archcheck.findings import Keys
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.fingerprint import fingerprint_in_eval_mode
@@ -83,7 +82,7 @@ def _runs(build: NetworkFactory, config: FingerprintConfig, tree: InputTree) -> 
     try:
         inputs = make_forward_input(tree, config.inputs.sizes)
         record = fingerprint_in_eval_mode(build, replace(config, inputs=inputs, gains=None))
-    except ArchcheckError:
+    except Exception:  # lazy layers are made by a forward of the network's own, which may raise anything
         return False
     return record.crash is None and is_finite(record)
 

@@ -140,25 +140,28 @@ def _require_spec(config: pytest.Config, places: Iterable[Path]) -> None:
 
 def _require_checks(config: pytest.Config) -> None:
     """Raise pytest.UsageError for the node id of a check that its spec doesn't have."""
-    from archcheck.pytest_plugin.items import checks_of
-    from archcheck.spec.spec_file import read_spec
-
     for argument in config.args:
         shown, separator, name = argument.partition("::")
         path = config.invocation_params.dir / shown
-        if not (separator and shown.endswith(SUFFIX) and path.is_file()):
-            continue
-        try:
-            spec = read_spec(path, shown, config.rootpath).spec
-        except SpecError:
-            if name != "spec":
-                told = f"{shown} can't be read, so that it has no check {quoted(name)}; {shown}::spec tells why"
-                raise pytest.UsageError(told) from None
-            continue
-        names = [check.name for check in checks_of(spec, config.getoption("archcheck_update"))]
-        if name not in names:
-            close = did_you_mean(name, names)
-            raise pytest.UsageError(f"{shown} has no check {quoted(name)}, but {', '.join(names)}{close}")
+        if separator and shown.endswith(SUFFIX) and path.is_file():
+            _require_check(config, path, shown, name)
+
+
+def _require_check(config: pytest.Config, path: Path, shown: str, name: str) -> None:
+    from archcheck.pytest_plugin.items import checks_of
+    from archcheck.spec.spec_file import read_spec
+
+    try:
+        spec = read_spec(path, shown, config.rootpath).spec
+    except SpecError:
+        if name != "spec":
+            told = f"{shown} can't be read, so that it has no check {quoted(name)}; {shown}::spec tells why"
+            raise pytest.UsageError(told) from None
+        return
+    names = [check.name for check in checks_of(spec, config.getoption("archcheck_update"))]
+    if name not in names:
+        close = did_you_mean(name, names)
+        raise pytest.UsageError(f"{shown} has no check {quoted(name)}, but {', '.join(names)}{close}")
 
 
 def _require_entered(config: pytest.Config, key: str, places: Iterable[Path], arguments: Iterable[Path]) -> None:

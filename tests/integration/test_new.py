@@ -127,7 +127,52 @@ def test_a_network_that_takes_nothing_says_how_far_it_got(models: Project, capsy
         "archcheck: error: picky:Picky: what goes in? Nothing that was tried gets through (closest: "
     )
     assert "AssertionError: which mode?" in error
-    assert error.endswith('; give its shape: --input "B,3,224,224"\n')
+    assert error.endswith('; give its shape, such as --input "x=B,7" --input "mode=B,7"\n')
+
+
+def test_what_no_option_can_say_is_made_by_a_function_of_a_few_lines(
+    models: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.write(
+        "graphs.py",
+        """
+        from torch import nn
+
+        class Pooled(nn.Linear):
+            def __init__(self):
+                super().__init__(7, 2)
+
+            def forward(self, graph):
+                return super().forward(graph.x)
+        """,
+    )
+    assert main(["new", "graphs:Pooled"]) == 2
+    advice = capsys.readouterr().err.partition("--inputs-from FILE.py:make:\n")[2].splitlines()
+    assert [line.strip() for line in advice[:2]] == [
+        "def make(sizes, seed):",
+        "random = torch.Generator().manual_seed(seed)",
+    ]
+    assert advice[2].strip().startswith("return (graph,)")
+
+
+def test_what_may_be_meant_otherwise_is_told(models: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    models.write(
+        "views.py",
+        """
+        import torch
+        from torch import nn
+
+        class Views(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(6, 2)
+
+            def forward(self, views):
+                return torch.stack([self.fc(view) for view in views])
+        """,
+    )
+    assert main(["new", "views:Views"]) == 0
+    assert "views:Views: in doubt: a layer is called once for every example" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------------------------------------- patterns

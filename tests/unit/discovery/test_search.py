@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
 
 import pytest
 import torch
@@ -16,6 +16,10 @@ from archcheck.discovery.search import Found, find_input
 
 def search(make: Callable[[], nn.Module], **args: Any) -> Found:
     return find_input(lambda: make(**args), constructor_arguments(make, args))
+
+
+def ids(*shape: int | str, below: int | str) -> dict[str, Any]:
+    return {"shape": list(shape), "dtype": "int64", "below": below}
 
 
 class Forward(nn.Module):
@@ -148,8 +152,178 @@ class Pair(Forward):
         return (self.user_embedding(user) * self.item_embedding(item)).sum(-1)
 
 
-def ids(*shape: int | str, below: int | str) -> dict[str, Any]:
-    return {"shape": list(shape), "dtype": "int64", "below": below}
+# ---------------------------------------------------------------------------------------------- refused, then changed
+
+
+class Flow(Forward):
+    """The density of four numbers, given three: only a layer of seven features says so."""
+
+    def __init__(self) -> None:
+        super().__init__(hyper=nn.Linear(7, 8))
+        self.base = nn.Parameter(torch.zeros(4))
+
+    def forward(self, x: Tensor, context: Tensor) -> Any:
+        shift, scale = self.hyper(torch.cat((x, context), -1)).chunk(2, -1)
+        return ((x - self.base) * scale.exp() + shift).sum(-1)
+
+
+class Table(Forward):
+    """Categories in three columns, and numbers in four."""
+
+    def __init__(self, categories: tuple[int, ...] = (4, 3, 5)) -> None:
+        super().__init__(embed=nn.Embedding(sum(categories), 8), norm=nn.LayerNorm(4), head=nn.Linear(28, 1))
+        self.columns = len(categories)
+
+    def forward(self, x_categ: Tensor, x_numer: Tensor) -> Any:
+        assert x_categ.shape[-1] == self.columns, f"you must pass in {self.columns} values for your categories input"
+        return self.head(torch.cat((self.embed(x_categ).flatten(1), self.norm(x_numer)), -1))
+
+
+class ByKeyword(Forward):
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(9, 2), other=nn.Linear(5, 2))
+
+    def forward(self, *, features: Tensor, state: Tensor) -> Any:
+        return self.fc(features) + self.other(state)
+
+
+class OfTwoKeys(Forward):
+    """Looks up what it needs in the map that it gets, as forecasters do."""
+
+    def __init__(self) -> None:
+        super().__init__(first=nn.Linear(6, 3), second=nn.Linear(6, 3))
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Any:
+        return self.first(batch["history"]) + self.second(batch["future"])
+
+
+class Fields(TypedDict):
+    image: Tensor
+    scale: Tensor
+
+
+class Typed(Forward):
+    def __init__(self) -> None:
+        super().__init__(conv=nn.Conv2d(3, 4, 3, padding=1))
+
+    def forward(self, fields: Fields) -> Any:
+        return self.conv(fields["image"]) + fields["scale"].mean()
+
+
+class TwoStates(Forward):
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(5, 2))
+
+    def forward(self, pair: tuple[Tensor, Tensor]) -> Any:
+        first, second = pair
+        return self.fc(first) - self.fc(second)
+
+
+class NeedsAnOptional(Forward):
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(5, 4), gate=nn.Linear(3, 4))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Any:
+        if context is None:
+            raise ValueError("context must be given")
+        return self.fc(x) * self.gate(context)
+
+
+class Spectrum(Forward):
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(9, 2))
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(torch.view_as_real(x).flatten(-2)[..., :9])
+
+
+class LengthFirst(Forward):
+    """Projects first, so that no layer of sequences says what goes in."""
+
+    def __init__(self) -> None:
+        super().__init__(project=nn.Linear(6, 8), encode=nn.TransformerEncoderLayer(8, 2, 16))
+
+    def forward(self, x: Tensor) -> Any:
+        return self.encode(self.project(x))
+
+
+class Relations(Forward):
+    def __init__(self) -> None:
+        super().__init__(lin=nn.Linear(8, 4))
+        self.weight = nn.Parameter(torch.zeros(2, 4, 4))
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_type: Tensor) -> Any:
+        sent = torch.einsum("ei,eij->ej", self.lin(x)[edge_index[0]], self.weight[edge_type])
+        return torch.zeros(len(x), 4, dtype=x.dtype, device=x.device).index_add(0, edge_index[1], sent)
+
+
+class Lagged(Forward):
+    """Numbers that it keeps are all that says what goes in."""
+
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(24, 4))
+        self.lookback_len, self.num_variates = 24, 7
+
+    def forward(self, x: Tensor) -> Any:
+        assert tuple(x.shape[1:]) == (self.lookback_len, self.num_variates)
+        return self.fc(x.mT)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (Flow, [["B", 4], ["B", 3]]),
+        (Table, [ids("B", 3, below=3), ["B", 4]]),
+        (ByKeyword, {"features": ["B", 9], "state": ["B", 5]}),
+        (OfTwoKeys, [{"history": ["B", 6], "future": ["B", 6]}]),
+        (TwoStates, [{"tuple": [["B", 5], ["B", 5]]}]),
+        (NeedsAnOptional, {"x": ["B", 5], "context": ["B", 3]}),
+        (LengthFirst, [16, "B", 6]),
+        (Lagged, ["B", 24, 7]),
+    ],
+)
+def test_a_refused_input_is_changed_as_the_refusal_says(make: Callable[[], nn.Module], expected: Any) -> None:
+    found = search(make).assumption
+    assert found is not None
+    assert found.value == expected
+    assert not found.doubts
+
+
+def test_the_fields_of_a_typed_dict_are_what_goes_in() -> None:
+    found = search(Typed).assumption
+    assert found is not None
+    assert [*found.value[0]] == ["image", "scale"]
+    assert found.value[0]["image"] == ["B", 3, 32, 32]
+
+
+def test_complex_numbers_are_found_where_they_are_asked_for() -> None:
+    found = search(Spectrum).assumption
+    assert found is not None
+    assert found.value["dtype"] == "complex64"
+
+
+def test_a_graph_has_kinds_of_edges() -> None:
+    found = search(Relations).assumption
+    assert found is not None
+    edges, kinds = {"shape": [2, "E"], "dtype": "int64", "below": "N"}, ids("E", below=2)
+    assert found.value == [["N", 8], edges, kinds]
+    assert found.sizes == {"N": [6, 9], "E": [12, 20]}
+
+
+def test_an_error_of_the_network_s_own_stays_one() -> None:
+    """Whatever is changed: a forward that fails for every input is never found to run."""
+
+    class Broken(Forward):
+        def __init__(self) -> None:
+            super().__init__(fc=nn.Linear(5, 4), other=nn.Linear(3, 4))
+
+        def forward(self, x: Tensor, context: Tensor | None = None) -> Any:
+            return self.other(self.fc(x))
+
+    found = search(Broken)
+    assert found.assumption is None
+    assert found.closest is not None
+    assert "other: Linear takes 3 features, got 4" in found.closest
 
 
 @pytest.mark.parametrize(
@@ -244,4 +418,5 @@ def test_an_input_is_no_find_whose_values_an_embedding_refuses() -> None:
             return out
 
     found = search(Columns).assumption
-    assert found is None or found.value["below"] <= 7
+    assert found is not None
+    assert found.value["below"] <= 7

@@ -1,0 +1,26 @@
+"""What to write where no input was found: an example of `--input` for this network, or a function that makes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from archcheck.discovery.arguments import Argument
+
+_OF_AN_OBJECT: Final = re.compile(r"'(Tensor|dict|list|tuple)' object has no attribute|KeyError: ")
+
+
+def how_to_say(arguments: Sequence[Argument], example: str, closest: str | None) -> str:
+    """Return how to say what goes in. example: options that fit what is known. closest: how the best guess stopped."""
+    objects = [argument for argument in arguments if argument.kind == "object"]
+    if not objects and not _OF_AN_OBJECT.search(closest or ""):
+        return f"give its shape, such as {example}"
+    told = ", ".join(f"{argument.name} is a {argument.class_name.rpartition('.')[2]}" for argument in objects)
+    made = ", ".join(argument.name for argument in arguments)
+    return (
+        f"{told or 'no tensor seems to do'}; write a function that makes it, and give --inputs-from FILE.py:make:\n"
+        f"  def make(sizes, seed):\n"
+        f"      random = torch.Generator().manual_seed(seed)\n"
+        f'      return ({made},)  # made with sizes["B"] examples, from torch.randn(..., generator=random)'
+    )

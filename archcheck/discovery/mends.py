@@ -1,0 +1,252 @@
+"""An input that was refused, changed by what the refusal tells: other sizes, dimensions, values, names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations, product
+from typing import Any, Final
+
+from archcheck.discovery.hints import Hints
+from archcheck.discovery.layers import Intake
+from archcheck.discovery.refused_sizes import (
+    index_bound,
+    is_asked_by_name,
+    is_too_small,
+    missing_names,
+    refused_kinds,
+    refused_rank_changes,
+    refused_ranks,
+    refused_sizes,
+)
+from archcheck.discovery.value_tree import Leaf, tensors_in, with_part, with_tensor
+from archcheck.structure.records import Crash
+
+EMPTY_MAP: Final[dict[str, Any]] = {"literal": {}}  # as a spec has it
+_MAX_SPLITS: Final = 40
+_MAX_VALUES: Final = 12
+_FEW_IDS: Final = 3
+_LENGTH: Final = 16
+_MAX_RANK: Final = 5
+
+
+def mended(
+    value: Any, crash: Crash, intake: Intake | None, hints: Hints, values_of: Callable[[str], Sequence[Any]]
+) -> Iterator[Any]:
+    """Yield an input as it may be meant where a network refused it, the likeliest change first.
+
+    intake: what the layer takes that refused it, if it says so. values_of: what an input of a name may be.
+    """
+    leaves = sorted(tensors_in(value), key=lambda leaf: leaf.shape[-1:] == (3,))  # positions in space stay so
+    error = crash.error
+    yield from _named(value, error, values_of)
+    yield from _of_other_kinds(value, leaves, error, intake)
+    for rank in refused_ranks(error):
+        yield from _with_ranks(value, leaves, rank)
+    for change in refused_rank_changes(error):
+        yield from _with_ranks(value, leaves, change, is_relative=True)
+    if is_too_small(error):
+        yield from _enlarged(value, leaves)
+    for actual, expected in refused_sizes(error, intake):
+        yield from _with_size(value, leaves, actual, expected, hints)
+
+
+# ---------------------------------------------------------------------------------------------- names
+
+
+def _named(value: Any, error: str, values_of: Callable[[str], Sequence[Any]]) -> Iterator[Any]:
+    """Yield the input with what was looked up in a map that goes in, or with such a map in a tensor's place."""
+    names = missing_names(error)
+    for keys, name in product(_maps_in(value) if names else (), names):
+        found = _at(value, keys)
+        inside = {} if found == EMPTY_MAP else found
+        siblings = [item for item in inside.values() if item is not None]
+        for choice in _distinct([*siblings[-1:], *values_of(name)])[:_MAX_VALUES] if name not in inside else ():
+            yield with_part(value, keys, {**inside, name: choice})
+    if is_asked_by_name(error):
+        for leaf in tensors_in(value):
+            yield [EMPTY_MAP] if not leaf.keys else with_part(value, leaf.keys, EMPTY_MAP)
+
+
+def _maps_in(value: Any, keys: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the ways to the maps within an input, that of all arguments by name among them."""
+    if isinstance(value, dict) and "shape" not in value:
+        yield keys
+        for key, item in value.items() if value != EMPTY_MAP else ():
+            yield from _maps_in(item, (*keys, key))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _maps_in(item, (*keys, position))
+
+
+def num_named(value: Any) -> int:
+    """Return how much maps hold that go in: a name more is a step forward, though no layer was called."""
+    return sum(len(_at(value, keys)) for keys in _maps_in(value) if keys and _at(value, keys) != EMPTY_MAP)
+
+
+def _at(value: Any, keys: Sequence[Any]) -> Any:
+    for key in keys:
+        value = value[key]
+    return value
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    return list({repr(value): value for value in values}.values())
+
+
+# ---------------------------------------------------------------------------------------------- values
+
+
+def _of_other_kinds(value: Any, leaves: Sequence[Leaf], error: str, intake: Intake | None) -> Iterator[Any]:
+    """Yield the input with whole numbers for real ones, the other way round, smaller indices, complex numbers."""
+    bound = index_bound(error, intake)
+    if bound:
+        for leaf in leaves:
+            below = leaf.rest.get("below")
+            if leaf.is_whole and (type(below) is not int or below > bound):
+                yield with_tensor(value, replace(leaf, rest={**leaf.rest, "below": bound}))
+            elif not leaf.is_whole:  # columns of a table that hold numbers of categories
+                ids = [float(number) for number in range(min(bound, _FEW_IDS))]
+                yield with_tensor(value, replace(leaf, rest={"one_of": ids}))
+    for kind in refused_kinds(error):
+        for leaf in leaves:
+            if kind == "whole" and not leaf.is_whole:
+                below = intake.size if intake is not None and "Embedding" in intake.layer else 2
+                yield with_tensor(value, replace(leaf, rest={"dtype": "int64", "below": below}))
+            elif kind == "real" and leaf.is_whole:
+                yield with_tensor(value, replace(leaf, rest={}))
+            elif kind == "complex" and "dtype" not in leaf.rest:
+                yield with_tensor(value, replace(leaf, rest={"dtype": "complex64"}))
+
+
+# ---------------------------------------------------------------------------------------------- dimensions
+
+
+def _with_ranks(value: Any, leaves: Sequence[Leaf], number: int, *, is_relative: bool = False) -> Iterator[Any]:
+    """Yield the input with so many dimensions, or so many more, in one tensor after the other."""
+    for leaf in leaves:
+        rank = len(leaf.shape) + number if is_relative else number
+        if rank == len(leaf.shape) or not 0 < rank <= _MAX_RANK:
+            continue
+        shapes: list[tuple[int | str, ...]] = [leaf.shape]
+        while shapes and len(shapes[0]) != rank:
+            shapes = _distinct(
+                other
+                for shape in shapes
+                for other in (_longer(shape, leaf.is_whole) if len(shape) < rank else _shorter(shape))
+            )
+        yield from (with_tensor(value, replace(leaf, shape=tuple(shape))) for shape in shapes[:_MAX_VALUES])
+
+
+def _enlarged(value: Any, leaves: Sequence[Leaf]) -> Iterator[Any]:
+    """Yield the input with more of it: a longer sequence, a larger image."""
+    for factor in (4, 32):
+        for leaf in leaves:
+            sides = len(leaf.shape) - 2 if len(leaf.shape) >= 4 else 1
+            for last in range(len(leaf.shape), 1, -1) if len(leaf.shape) < 4 else (len(leaf.shape),):
+                shape = [
+                    size * factor if last - sides <= i < last and isinstance(size, int) else size
+                    for i, size in enumerate(leaf.shape)
+                ]
+                yield with_tensor(value, replace(leaf, shape=tuple(shape)))
+
+
+def _longer(shape: Sequence[int | str], is_whole: bool) -> Iterator[tuple[int | str, ...]]:
+    first, *others = shape or ["B"]
+    yield (first, _LENGTH, *others) if not is_whole else (first, *others, _LENGTH)
+    yield (first, *others, _LENGTH) if not is_whole else (first, _LENGTH, *others)
+    yield (first, 1, *others)
+    yield (first, *others, 1)
+
+
+def _shorter(shape: Sequence[int | str]) -> Iterator[tuple[int | str, ...]]:
+    if len(shape) > 2:
+        yield (shape[0], *shape[2:])
+        yield (*shape[:-1],)
+    elif len(shape) == 2:
+        yield (shape[0],)
+
+
+# ---------------------------------------------------------------------------------------------- sizes
+
+
+def _with_size(value: Any, leaves: Sequence[Leaf], actual: int | None, expected: int, hints: Hints) -> Iterator[Any]:
+    """Yield the input with sizes by which what came in would be what is taken."""
+    if actual is not None:
+        yield from _replaced(value, leaves, actual, expected)
+        yield from _split(value, leaves, actual, expected, hints)
+        yield from _scaled(value, leaves, actual, expected)
+        yield from _shifted(value, leaves, expected - actual)
+    for leaf in leaves:
+        for place in _places(leaf):
+            if leaf.shape[place] == expected and place != len(leaf.shape) - 1:
+                yield with_tensor(value, replace(leaf, shape=_swapped(leaf.shape, place)))
+    for leaf in leaves:
+        for place in reversed(_places(leaf)):
+            if actual is None or leaf.shape[place] != actual:
+                yield with_tensor(value, _resized(leaf, place, expected))
+
+
+def _places(leaf: Leaf) -> list[int]:
+    """Return which sizes of a tensor may be others: all numbers, but for the equal sides of an image."""
+    sizes = leaf.shape
+    is_image = len(sizes) >= 4
+    return [
+        i for i, size in enumerate(sizes) if type(size) is int and size > 0 and not (is_image and sizes.count(size) > 1)
+    ]
+
+
+def _resized(leaf: Leaf, place: int, size: int) -> Leaf:
+    return replace(leaf, shape=(*leaf.shape[:place], size, *leaf.shape[place + 1 :]))
+
+
+def _swapped(shape: Sequence[int | str], place: int) -> tuple[int | str, ...]:
+    changed = list(shape)
+    changed[place], changed[-1] = changed[-1], changed[place]
+    return tuple(changed)
+
+
+def _replaced(value: Any, leaves: Sequence[Leaf], actual: int, expected: int) -> Iterator[Any]:
+    """Yield the input with another size where it has the one that was refused: in one place, and in all of them."""
+    found = [(leaf, place) for leaf in leaves for place in reversed(_places(leaf)) if leaf.shape[place] == actual]
+    yield from (with_tensor(value, _resized(leaf, place, expected)) for leaf, place in found)
+    if len(found) > 1:
+        for leaf in leaves:
+            places = _places(leaf)
+            shape = [expected if i in places and size == actual else size for i, size in enumerate(leaf.shape)]
+            value = with_tensor(value, replace(leaf, shape=tuple(shape)))
+        yield value
+
+
+def _split(value: Any, leaves: Sequence[Leaf], actual: int, expected: int, hints: Hints) -> Iterator[Any]:
+    """Yield the input with the features that a layer takes divided among tensors that were put beside one another."""
+    wide = [leaf for leaf in leaves if leaf.shape and type(leaf.shape[-1]) is int and not leaf.is_whole]
+    for first, second in combinations(wide, 2):
+        if int(first.shape[-1]) + int(second.shape[-1]) != actual:
+            continue
+        told = [part for part in hints.smaller_than(expected) if part < expected]
+        parts = [
+            *told,
+            *(expected - part for part in told),
+            *sorted(range(1, expected), key=lambda i: abs(2 * i - expected)),
+        ]
+        for part in list(dict.fromkeys(parts))[:_MAX_SPLITS]:
+            changed = with_tensor(value, _resized(first, len(first.shape) - 1, part))
+            yield with_tensor(changed, _resized(second, len(second.shape) - 1, expected - part))
+
+
+def _shifted(value: Any, leaves: Sequence[Leaf], difference: int) -> Iterator[Any]:
+    """Yield the input with more or fewer features in one tensor, where something was put beside it."""
+    for leaf in leaves:
+        size = leaf.shape[-1] if leaf.shape else None
+        if type(size) is int and size + difference > 0 and len(leaf.shape) < 4:
+            yield with_tensor(value, _resized(leaf, len(leaf.shape) - 1, size + difference))
+
+
+def _scaled(value: Any, leaves: Sequence[Leaf], actual: int, expected: int) -> Iterator[Any]:
+    """Yield the input with sizes that are as much larger as what is taken is, where some were multiplied."""
+    for leaf in leaves:
+        for place in reversed(_places(leaf)) if len(leaf.shape) < 4 else ():
+            size = leaf.shape[place]
+            if type(size) is int and size < actual and actual % size == 0 and size * expected % actual == 0:
+                yield with_tensor(value, _resized(leaf, place, size * expected // actual))

@@ -122,6 +122,8 @@ def stream_batches(
         multiprocessing_context=_start_method() if num_workers else None,
         generator=torch.Generator(),  # the loader draws a seed, and must not draw it from the process's own generator
     )
+    if num_workers:
+        sys.audit("archcheck.unseen", "its data set is read in processes of its own")
     batches = _started(loader)
     try:
         for _ in requests:

@@ -157,6 +157,7 @@ def import_named(target: Target, base_dir: Path, rootdir: Path | None) -> Any:
             module = import_file(target.source, base_dir, rootdir)
         else:
             module = import_module(target.source, rootdir)
+        sys.audit("archcheck.imported", module)  # whoever wants to know what a result depends on
         return find_attribute(module, target, rootdir)
 
 

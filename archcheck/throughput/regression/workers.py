@@ -94,6 +94,7 @@ class Worker:
 
     def __init__(self, request: WorkerRequest) -> None:
         self._request = request
+        sys.audit("archcheck.unseen", "it is measured in processes of its own")  # what they read can't be watched here
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         environment = {**os.environ, **MALLOC_SETTINGS, "PYTHONPATH": os.pathsep.join(request.sys_path or sys.path)}
         for name in _COVERAGE_VARIABLES:

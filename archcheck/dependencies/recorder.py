@@ -1,0 +1,269 @@
+"""Gathers what the run of each spec has used, while modules are imported once and shared by all."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+from archcheck.dependencies.facts import Fact, Surroundings, file_fact, import_fact, submodule_fact
+from archcheck.dependencies.frames import Owners, callers
+from archcheck.dependencies.imports import ImportWatch
+from archcheck.dependencies.leftovers import Leftovers
+from archcheck.dependencies.reads import ReadWatch, source_of
+from archcheck.dependencies.used import Used
+from archcheck.network.exceptions import LIBRARIES
+from archcheck.network.imports import file_of
+
+# They open files in C, C++ or Rust, where nobody sees it.
+_UNSEEN_READERS = (
+    "av", "cv2", "decord", "h5py", "lmdb", "netCDF4", "pyarrow", "rasterio", "safetensors", "soundfile", "tables",
+    "tensorflow", "torchvision.io", "zarr",
+)  # fmt: skip
+
+
+class Recorder:
+    """What the specs of this process have used so far.
+
+    A spec's run is told by `watching`; whatever is read meanwhile is its own, and that of the modules that were being
+    executed. What a module has used counts for every spec that imports it.
+    """
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.surroundings = surroundings
+        self._owners = Owners()
+        self._specs: dict[str, Used] = {}
+        self._files: dict[str, Used] = {}
+        self._modules: dict[str, ModuleType] = {}
+        self._fresh: list[str] = []
+        self._window: Used | None = None
+        self._heard: set[tuple[Any, ...]] = set()
+        self._leftovers = Leftovers()
+        self._before: frozenset[str] = frozenset()
+        self._path: list[str] = []
+        self._names: dict[str, frozenset[str]] = {}
+        self._reads, self._imports = ReadWatch(self), ImportWatch(self)
+
+    def start(self) -> None:
+        """Begin to watch this process."""
+        self._before = frozenset(file for file in map(_file_of, list(sys.modules.values())) if self.is_users(file))
+        self._reads.start()
+        self._imports.start()
+
+    def stop(self) -> None:
+        """Stop watching it."""
+        self._imports.stop()
+        self._reads.stop()
+
+    @contextmanager
+    def watching(self, spec: str) -> Iterator[None]:
+        """Take what is used inside as used by a spec."""
+        window = self._window = Used()
+        self._heard.clear()
+        self._path = list(sys.path)
+        try:
+            yield
+        finally:
+            self._window = None
+            self._heard.clear()
+            self._specs.setdefault(spec, Used()).add(window)
+            self._keep_leftovers(window, spec)
+
+    def _keep_leftovers(self, window: Used, spec: str) -> None:
+        """Count what a run has used for the modules that it has left in another state."""
+        with self._reads.paused():
+            for file in self._leftovers.changed(self._closure(self._specs[spec].files)):
+                self._files.setdefault(file, Used()).add(window)
+
+    # --------------------------------------------------------------------------------------- what is told
+
+    def note_fact(self, fact: Fact, frame: FrameType | None) -> None:
+        """Something is read that can be looked up again."""
+        for used in self._users(frame):
+            if fact not in used.facts:
+                used.facts[fact] = self.surroundings.value(fact)
+
+    def note_unknown(self, reason: str, frame: FrameType | None, *, whoever: bool = False) -> None:
+        """Something is done that can't be followed, by the user's code or by `whoever`.
+
+        A library that asks for the processor's name or for GPUs starts processes and loads C libraries, too.
+        """
+        if whoever or callers(frame, self._owners).files:
+            for used in self._users(frame):
+                used.unknown[reason] = None
+
+    def note_module(self, module: Any) -> None:
+        """A build target's module is taken, whether it was imported now or before."""
+        file = _file_of(module)
+        if self.is_users(file):
+            self._remember(file, module)
+            self.note_imported()
+            if self._window is not None:
+                self._window.files.add(file)
+
+    def is_watched(self, path: str) -> bool:
+        """Whether a file counts by itself, rather than as a part of a distribution; metadata does, wherever it lies."""
+        return self._owners.owner(path) == "user" or ".dist-info" in path or ".egg-info" in path
+
+    def skips(self, importer: str) -> bool:
+        """Whether it doesn't matter what the top of this file imports: a distribution counts by its version."""
+        return self._owners.owner(importer) != "user"
+
+    def has_heard(self, key: tuple[Any, ...]) -> bool:
+        """Whether the same statement was told before, in the same run."""
+        if key in self._heard or self._window is None:
+            return True
+        self._heard.add(key)
+        return False
+
+    def note_import(self, names: Sequence[str], importer: str | None, frame: FrameType | None) -> None:
+        """Modules of these names were imported: by the top of the file `importer`, or by a function."""
+        if importer is not None:
+            users = [self._files.setdefault(os.path.abspath(source_of(importer)), Used())]
+        else:
+            users = self._users(frame)
+        is_users = importer is not None or self._is_called_by_user(frame)
+        with self._reads.paused():
+            for name in names if users else ():
+                self._note_name(name, users, is_users=is_users)
+
+    def note_imported(self) -> None:
+        """The outermost import is over: this is how its modules start."""
+        for file in self._fresh:
+            self._leftovers.remember(file, self._modules[file])
+        self._fresh.clear()
+
+    def _note_name(self, name: str, users: Sequence[Used], *, is_users: bool) -> None:
+        file = _file_of(sys.modules.get(name))
+        is_own = self.is_users(file)
+        if is_own:
+            self._remember(file, sys.modules[name])
+        for used in users:
+            if is_own:
+                used.files.add(file)
+            elif file.startswith(LIBRARIES):
+                used.libraries.add(name.partition(".")[0])
+            if is_users or is_own:
+                for fact in self._whereabouts(name):
+                    used.facts.setdefault(fact, self.surroundings.value(fact))
+            if is_users and any(f"{name}.".startswith(f"{reader}.") for reader in _UNSEEN_READERS):
+                used.unknown[f"{name} may read files unseen"] = None
+
+    def _whereabouts(self, name: str) -> Iterator[Fact]:
+        """Yield where a module is looked for, so that one that appears in front of it is noticed."""
+        parent, _, last = name.rpartition(".")
+        if not parent:
+            yield import_fact(name, *_around(list(sys.path), self.surroundings.path))
+            return
+        package = sys.modules.get(parent)
+        if self.is_users(_file_of(package)) or (package is not None and not _file_of(package)):
+            for folder in list(getattr(package, "__path__", ())):
+                yield submodule_fact(str(folder), last)
+
+    def _remember(self, file: str, module: Any) -> None:
+        if file not in self._modules:
+            self._modules[file] = module
+            self._fresh.append(file)
+            self.surroundings.value(file_fact(file))  # as it is now, not when the run is over
+
+    def _users(self, frame: FrameType | None) -> list[Used]:
+        """Return whoever uses what the caller does: the modules that are executed, and the spec that runs."""
+        found = callers(frame, self._owners)
+        if found.is_library_import:
+            return []
+        files = found.modules if self._window is not None else found.modules or found.files
+        users = [self._files.setdefault(file, Used()) for file in dict.fromkeys(files)]
+        return users if self._window is None else [*users, self._window]
+
+    def _is_called_by_user(self, frame: FrameType | None) -> bool:
+        return frame is not None and self._owners.owner(frame.f_code.co_filename) == "user"
+
+    def is_users(self, file: str) -> bool:
+        """Whether a file is the user's own, rather than a library's or archcheck's."""
+        return bool(file) and self._owners.owner(file) == "user"
+
+    # --------------------------------------------------------------------------------------- what comes of it
+
+    def used_by(self, spec: str, also: Iterable[str] = ()) -> Used:
+        """Return all that the runs of a spec have used, files that modules import among the facts.
+
+        also: files that count whatever the spec does, such as `conftest.py`.
+        """
+        found = Used()
+        own = self._specs.get(spec, Used())
+        found.add(own)
+        with self._reads.paused():
+            for file in self._closure([*own.files, *also]):
+                found.add(self._files.get(file, Used()))
+                found.facts.setdefault(file_fact(file), self.surroundings.value(file_fact(file)))
+                if file in self._before:
+                    found.unknown[f"{os.path.basename(file)} was imported before archcheck could watch"] = None
+        return found
+
+    def _closure(self, files: Iterable[str]) -> set[str]:
+        """Return files, the files that their modules import, and so on."""
+        found: set[str] = set()
+        waiting = list(files)
+        while waiting:
+            while waiting:
+                file = waiting.pop()
+                if file not in found:
+                    found.add(file)
+                    waiting += self._files.get(file, Used()).files
+            waiting = self._submodules_used(found)
+        return found
+
+    def _submodules_used(self, files: set[str]) -> list[str]:
+        """Return submodules that somebody else imported and code in these files names, as in `package.module.x`."""
+        candidates: dict[str, set[str]] = {}
+        for file in files:
+            package = self._modules.get(file)
+            if package is not None and hasattr(package, "__path__"):
+                for name, value in list(vars(package).items()):
+                    other = _file_of(value) if isinstance(value, ModuleType) else ""
+                    if other in self._modules and other not in files and value.__name__ == f"{package.__name__}.{name}":
+                        candidates.setdefault(name, set()).add(other)
+        if not candidates:
+            return []
+        named = frozenset[str]().union(*(self._names_in(file) for file in files))
+        return [other for name, others in candidates.items() if name in named for other in others]
+
+    def _names_in(self, file: str) -> frozenset[str]:
+        """Return the names that a module's code uses, attributes among them."""
+        if file not in self._names:
+            try:
+                with open(file, "rb") as source:
+                    code = compile(source.read(), file, "exec", dont_inherit=True)
+                self._names[file] = frozenset(_names_of(code))
+            except (OSError, SyntaxError, ValueError):  # a C extension
+                self._names[file] = frozenset()
+        return self._names[file]
+
+
+def _names_of(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_of(constant)
+        elif isinstance(constant, str):  # getattr, __all__
+            yield constant
+
+
+def _file_of(module: object) -> str:
+    """Return the source file of a module, empty where it has none."""
+    file = file_of(module)
+    return os.path.abspath(source_of(file)) if file is not None else ""
+
+
+def _around(path: Sequence[str], base: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return what stands before and behind `base` in a path; what is inserted between goes to the back."""
+    size = len(base)
+    for start in range(len(path) - size + 1):
+        if list(path[start : start + size]) == list(base):
+            return list(path[:start]), list(path[start + size :])
+    known = set(base)
+    first = next((place for place, entry in enumerate(path) if entry in known), len(path))
+    return list(path[:first]), [entry for entry in path[first:] if entry not in known]

@@ -89,10 +89,12 @@ class ImportWatch:
             self._note(_absolute(name, package, level), (), None, sys._getframe(1))
 
     def _note(self, name: str, fromlist: tuple[str, ...], importer: str | None, frame: FrameType) -> None:
-        names = [*_prefixes(name)]
+        known = vars(sys.modules[name]) if isinstance(sys.modules.get(name), ModuleType) else {}
         if "*" in fromlist:
-            fromlist = tuple(getattr(sys.modules.get(name), "__all__", ()))
-        names += [f"{name}.{one}" for one in fromlist if f"{name}.{one}" in sys.modules]
+            fromlist = tuple(one for one in known.get("__all__", ()) if isinstance(one, str))
+        # What is no attribute may be a module, or one that isn't there.
+        submodules = [one for one in fromlist if f"{name}.{one}" in sys.modules or one not in known]
+        names = [*_prefixes(name), *(f"{name}.{one}" for one in submodules)]
         self._listener.note_import(names, importer, frame)
         if not self._depth:
             self._listener.note_imported()

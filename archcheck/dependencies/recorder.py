@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from types import CodeType, FrameType, ModuleType
+from pathlib import Path
+from types import FrameType, ModuleType
 from typing import Any
 
 from archcheck.dependencies.facts import Fact, Surroundings, file_fact, import_fact, submodule_fact
@@ -232,24 +234,22 @@ class Recorder:
         return [other for name, others in candidates.items() if name in named for other in others]
 
     def _names_in(self, file: str) -> frozenset[str]:
-        """Return the names that a module's code uses, attributes among them."""
+        """Return the names of attributes that a module's code asks for, also by `getattr`."""
         if file not in self._names:
             try:
-                with open(file, "rb") as source:
-                    code = compile(source.read(), file, "exec", dont_inherit=True)
-                self._names[file] = frozenset(_names_of(code))
+                tree = ast.parse(Path(file).read_bytes())
             except (OSError, SyntaxError, ValueError):  # a C extension
-                self._names[file] = frozenset()
+                tree = ast.Module([], [])
+            self._names[file] = frozenset(_attributes_in(tree))
         return self._names[file]
 
 
-def _names_of(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names_of(constant)
-        elif isinstance(constant, str):  # getattr, __all__
-            yield constant
+def _attributes_in(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+            yield node.value
 
 
 def _file_of(module: object) -> str:

@@ -37,7 +37,7 @@ class ImportWatch:
 
     def __init__(self, listener: ImportListener) -> None:
         self._listener = listener
-        self._depth = 0
+        self.depth = 0  # of imports that are going on
         self._original: Any = None
         self._original_by_name: Any = None
 
@@ -68,24 +68,24 @@ class ImportWatch:
             return self._original(name, globals, locals, fromlist, level)  # type: ignore[no-any-return]
         package = (globals or {}).get("__package__") or (globals or {}).get("__name__") if level else None
         key = (name, package, level, tuple(fromlist or ()))
-        if not is_top and not self._depth and self._listener.has_heard(key):
+        if not is_top and not self.depth and self._listener.has_heard(key):
             return self._original(name, globals, locals, fromlist, level)  # type: ignore[no-any-return]
-        self._depth += 1
+        self.depth += 1
         try:
             return self._original(name, globals, locals, fromlist, level)  # type: ignore[no-any-return]
         finally:
-            self._depth -= 1
+            self.depth -= 1
             self._note(_absolute(name, package, level), tuple(fromlist or ()), importer, sys._getframe(1))
 
     def _import_by_name(self, name: str, package: str | None = None, level: int = 0) -> ModuleType:
         key = (name, package, level, "by name")
-        if not self._depth and self._listener.has_heard(key):
+        if not self.depth and self._listener.has_heard(key):
             return self._original_by_name(name, package, level)  # type: ignore[no-any-return]
-        self._depth += 1
+        self.depth += 1
         try:
             return self._original_by_name(name, package, level)  # type: ignore[no-any-return]
         finally:
-            self._depth -= 1
+            self.depth -= 1
             self._note(_absolute(name, package, level), (), None, sys._getframe(1))
 
     def _note(self, name: str, fromlist: tuple[str, ...], importer: str | None, frame: FrameType) -> None:
@@ -96,7 +96,7 @@ class ImportWatch:
         submodules = [one for one in fromlist if f"{name}.{one}" in sys.modules or one not in known]
         names = [*_prefixes(name), *(f"{name}.{one}" for one in submodules)]
         self._listener.note_import(names, importer, frame)
-        if not self._depth:
+        if not self.depth:
             self._listener.note_imported()
 
 

@@ -46,6 +46,12 @@ class Listener(Protocol):
     def note_module(self, module: Any) -> None:
         """A build target's module is taken, whether it was imported now or before."""
 
+    def is_running(self) -> bool:
+        """Whether a spec is verified, or something is imported."""
+
+    def is_users_call(self, frame: FrameType | None) -> bool:
+        """Whether the user's code calls, maybe by way of the standard library."""
+
     def is_watched(self, path: str) -> bool:
         """Whether a file counts by itself, rather than as a part of a distribution."""
 
@@ -93,7 +99,9 @@ class ReadWatch:
         original = getattr(os, name)
 
         def watched(path: Any, *args: Any, **options: Any) -> Any:
-            self.note_path(path, sys._getframe(1))
+            frame = sys._getframe(1)
+            if self._listener.is_running() or self._listener.is_users_call(frame):
+                self.note_path(path, frame)
             return original(path, *args, **options)
 
         watched.__wrapped__ = original  # type: ignore[attr-defined]

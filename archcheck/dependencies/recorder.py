@@ -25,6 +25,7 @@ _UNSEEN_READERS = (
     "av", "cv2", "decord", "h5py", "lmdb", "netCDF4", "pyarrow", "rasterio", "safetensors", "soundfile", "tables",
     "tensorflow", "torchvision.io", "zarr",
 )  # fmt: skip
+_NEAR = 4  # frames between the user's code and what it calls of the standard library
 
 
 class Recorder:
@@ -116,9 +117,21 @@ class Recorder:
 
     def has_heard(self, key: tuple[Any, ...]) -> bool:
         """Whether the same statement was told before, in the same run."""
-        if key in self._heard or self._window is None:
+        if key in self._heard:
             return True
         self._heard.add(key)
+        return False
+
+    def is_running(self) -> bool:
+        """Whether a spec is verified, or something is imported: else pytest looks at files by the thousand."""
+        return self._window is not None or self._imports.depth > 0
+
+    def is_users_call(self, frame: FrameType | None) -> bool:
+        """Whether the user's code calls, maybe by way of the standard library."""
+        for _ in range(_NEAR):
+            if frame is None or self._owners.owner(frame.f_code.co_filename) == "user":
+                return frame is not None
+            frame = frame.f_back
         return False
 
     def note_import(self, names: Sequence[str], importer: str | None, frame: FrameType | None) -> None:

@@ -19,6 +19,9 @@ LARGE_BYTES = 2**20  # from here on an unchanged signature stands for unchanged 
 _IGNORED = {"__pycache__", ".pytest_cache", ".git", ".mypy_cache", ".ruff_cache"}  # they change with every run
 
 
+KINDS = {"file": 2, "listing": 2, "variable": 2, "distribution": 2, "submodule": 3, "import": 4}  # and their lengths
+
+
 def file_fact(path: str) -> Fact:
     """Return the fact of what a file holds; also of a folder or of nothing being there."""
     return ("file", path)

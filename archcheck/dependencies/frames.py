@@ -24,13 +24,13 @@ class Owners:
     """Tells whose a file is."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Owner] = {}
+        self.known: dict[str, Owner] = {}
 
     def owner(self, file: str) -> Owner:
         """Return whose file it is. The zoo counts as anybody's: its files are what specs are about."""
-        found = self._known.get(file)
+        found = self.known.get(file)
         if found is None:
-            found = self._known[file] = self._look(file)
+            found = self.known[file] = self._look(file)
         return found
 
     def _look(self, file: str) -> Owner:
@@ -61,14 +61,16 @@ def callers(frame: FrameType | None, owners: Owners) -> Callers:
     while frame is not None:
         code = frame.f_code
         file = code.co_filename
-        owner = owners.owner(file)
+        owner = owners.known.get(file) or owners.owner(file)
         if owner == "user":
             file = os.path.abspath(file)
             found.files.append(file)
             if code.co_name == "<module>" or file.endswith(f"{os.sep}conftest.py"):
                 found.modules.append(file)
         elif owner == "library" and code.co_name == "<module>" and not found.files:
-            found.is_library_import |= frame.f_globals.get("__name__") != "__main__"
+            if frame.f_globals.get("__name__") != "__main__":
+                found.is_library_import = True
+                break
         elif owner == "archcheck" and f"{os.sep}pytest_plugin{os.sep}" in file:
             break
         frame = frame.f_back

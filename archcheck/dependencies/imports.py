@@ -28,6 +28,9 @@ class ImportListener(Protocol):
     def note_import(self, names: Sequence[str], importer: str | None, frame: FrameType | None) -> None:
         """Modules of these names were imported: by the top of the file `importer`, or by a function."""
 
+    def lose_track(self, error: Exception) -> None:
+        """Something was imported, and nobody knows what."""
+
     def note_imported(self) -> None:
         """The outermost import is over."""
 
@@ -75,7 +78,7 @@ class ImportWatch:
             return self._original(name, globals, locals, fromlist, level)  # type: ignore[no-any-return]
         finally:
             self.depth -= 1
-            self._note(_absolute(name, package, level), tuple(fromlist or ()), importer, sys._getframe(1))
+            self._note(name, package, level, tuple(fromlist or ()), importer, sys._getframe(1))
 
     def _import_by_name(self, name: str, package: str | None = None, level: int = 0) -> ModuleType:
         key = (name, package, level, "by name")
@@ -86,18 +89,29 @@ class ImportWatch:
             return self._original_by_name(name, package, level)  # type: ignore[no-any-return]
         finally:
             self.depth -= 1
-            self._note(_absolute(name, package, level), (), None, sys._getframe(1))
+            self._note(name, package, level, (), None, sys._getframe(1))
 
-    def _note(self, name: str, fromlist: tuple[str, ...], importer: str | None, frame: FrameType) -> None:
-        known = vars(sys.modules[name]) if isinstance(sys.modules.get(name), ModuleType) else {}
-        if "*" in fromlist:
-            fromlist = tuple(one for one in known.get("__all__", ()) if isinstance(one, str))
-        # What is no attribute may be a module, or one that isn't there.
-        submodules = [one for one in fromlist if f"{name}.{one}" in sys.modules or one not in known]
-        names = [*_prefixes(name), *(f"{name}.{one}" for one in submodules)]
-        self._listener.note_import(names, importer, frame)
-        if not self.depth:
-            self._listener.note_imported()
+    def _note(self, name: str, package: str | None, level: int, fromlist: tuple[str, ...], *who: Any) -> None:
+        try:
+            self._listener.note_import(_names(_absolute(name, package, level), fromlist), *who)
+            if not self.depth:
+                self._listener.note_imported()
+        except Exception as error:  # whatever goes wrong here, the code that imports must not notice
+            self._listener.lose_track(error)
+
+
+def _names(name: str, fromlist: tuple[str, ...]) -> list[str]:
+    """Return the modules that a statement may have imported: a name's parents, it, and what is imported from it."""
+    known = vars(sys.modules[name]) if isinstance(sys.modules.get(name), ModuleType) else {}
+    if "*" in fromlist:
+        fromlist = tuple(one for one in known.get("__all__", ()) if isinstance(one, str))
+    # What is no attribute may be a module, or one that isn't there.
+    submodules = [one for one in fromlist if f"{name}.{one}" in sys.modules or one not in known]
+    parts = name.split(".")
+    return [
+        *(".".join(parts[:length]) for length in range(1, len(parts) + 1)),
+        *(f"{name}.{one}" for one in submodules),
+    ]
 
 
 def _absolute(name: str, package: str | None, level: int) -> str:
@@ -105,8 +119,3 @@ def _absolute(name: str, package: str | None, level: int) -> str:
         return name
     base = package.rsplit(".", level - 1)[0] if level > 1 else package
     return f"{base}.{name}" if name else base
-
-
-def _prefixes(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[: length + 1]) for length in range(len(parts))]

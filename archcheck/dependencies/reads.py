@@ -24,11 +24,12 @@ _UNKNOWN = {
     "os.spawn": _PROCESS, "os.fork": _PROCESS, "os.forkpty": _PROCESS, "pty.spawn": _PROCESS,
     "socket.connect": _NETWORK, "socket.getaddrinfo": _NETWORK, "socket.gethostbyname": _NETWORK,
     "socket.gethostbyaddr": _NETWORK, "socket.sendto": _NETWORK, "urllib.Request": _NETWORK,
+    "ctypes.dlopen": "it loads a C library",
 }  # fmt: skip
-# Ours: `network.imports` tells of a build target's module, and whoever starts another interpreter of what it does there.
+# Ours: `network.imports` tells of a build target's module, and whoever starts another interpreter that it's unseen.
 _IMPORTED, _UNSEEN = "archcheck.imported", "archcheck.unseen"
 _EVENTS = {
-    *_UNKNOWN, _IMPORTED, _UNSEEN, "open", "os.listdir", "os.scandir", "import", "ctypes.dlopen", "sqlite3.connect",
+    *_UNKNOWN, _IMPORTED, _UNSEEN, "open", "os.listdir", "os.scandir", "import", "sqlite3.connect",
 }  # fmt: skip
 _SYSTEM = ("/proc/", "/sys/", "/dev/")
 _STATS = ("stat", "lstat", "access", "readlink")
@@ -45,6 +46,9 @@ class Listener(Protocol):
 
     def note_module(self, module: Any) -> None:
         """A build target's module is taken, whether it was imported now or before."""
+
+    def lose_track(self, error: Exception) -> None:
+        """Something was read, and nobody knows what."""
 
     def is_running(self) -> bool:
         """Whether a spec is verified, or something is imported."""
@@ -77,7 +81,7 @@ class ReadWatch:
         for environment in (os.environ, getattr(os, "environb", None)):
             if type(environment) is os._Environ:
                 self._environments.append((environment, type(environment)))
-                environment.__class__ = _WatchedVariables  # type: ignore[assignment]
+                environment.__class__ = _WatchedVariables
 
     def stop(self) -> None:
         """Leave everything as it was."""
@@ -101,7 +105,7 @@ class ReadWatch:
         def watched(path: Any, *args: Any, **options: Any) -> Any:
             frame = sys._getframe(1)
             if self._listener.is_running() or self._listener.is_users_call(frame):
-                self.note_path(path, frame)
+                self.note(self._file, path, frame)
             return original(path, *args, **options)
 
         watched.__wrapped__ = original  # type: ignore[attr-defined]
@@ -122,49 +126,45 @@ class ReadWatch:
         finally:
             self._paused.is_set = not was_watched
 
-    def note(self, event: str, args: tuple[Any, ...], frame: FrameType) -> None:
-        """Take an audit event."""
+    def note(self, take: Callable[..., None], *what: Any) -> None:
+        """Have one of the methods below take what was read, unless it was read on our own account.
+
+        Whatever goes wrong there, the code that reads must not notice.
+        """
         with self.paused() as was_watched:
             if was_watched:
-                self._take(event, args, frame)
+                try:
+                    take(*what)
+                except Exception as error:  # a user's path may be an object of any kind
+                    self._listener.lose_track(error)
 
-    def note_path(self, path: Any, frame: FrameType) -> None:
-        """Take a look at a path's status."""
-        with self.paused() as was_watched:
-            if was_watched:
-                self._file(path, frame)
-
-    def note_variable(self, name: Any, frame: FrameType) -> None:
+    def take_variable(self, name: Any, frame: FrameType) -> None:
         """Take a look at an environment variable; None stands for all of them."""
-        with self.paused() as was_watched:
-            if was_watched and name is None:
-                self._listener.note_unknown("it reads the whole environment", frame)
-            elif was_watched and isinstance(name, (str, bytes)):
-                self._listener.note_fact(variable_fact(os.fsdecode(name)), frame)
+        if name is None:
+            self._listener.note_unknown("it reads the whole environment", frame)
+        elif isinstance(name, (str, bytes)):
+            self._listener.note_fact(variable_fact(os.fsdecode(name)), frame)
 
-    def _take(self, event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+    def take(self, event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+        """Take an audit event."""
         if event == "open":
             if not _is_written(args):
                 self._file(args[0], frame)
         elif event in ("os.listdir", "os.scandir"):
             self._listing(args[0], frame)
         elif event == "import":
-            if args[1] is not None:  # a C extension's file; that of a module in Python is opened
-                self._file(args[1], frame)
+            self._file(args[1], frame)  # of a C extension; that of a module in Python is opened
         elif event == "sqlite3.connect":
             self._file(args[0], frame)
-        elif event == "ctypes.dlopen":
-            if args[0]:
-                self._listener.note_unknown("it loads a C library", frame)
         elif event == _IMPORTED:
             self._listener.note_module(args[0])
         elif event == _UNSEEN:
             self._listener.note_unknown(args[0], frame, whoever=True)
-        else:
+        elif event != "ctypes.dlopen" or args[0]:  # without a name it's the interpreter itself
             self._listener.note_unknown(_UNKNOWN[event], frame, whoever=_UNKNOWN[event] == _NETWORK)
 
     def _file(self, named: Any, frame: FrameType) -> None:
-        path = real_path(named)
+        path = None if named is None else real_path(named)
         if path is None or path.startswith(_SYSTEM):
             return
         path = source_of(path)
@@ -208,12 +208,12 @@ class _WatchedVariables(os._Environ):  # type: ignore[type-arg]
 
     def __getitem__(self, key: Any) -> Any:
         if _watch is not None:
-            _watch.note_variable(key, _reader())
+            _watch.note(_watch.take_variable, key, _reader())
         return super().__getitem__(key)
 
     def __iter__(self) -> Iterator[Any]:
         if _watch is not None:
-            _watch.note_variable(None, _reader())
+            _watch.note(_watch.take_variable, None, _reader())
         return super().__iter__()
 
 
@@ -227,4 +227,4 @@ _is_hooked = False
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     if _watch is not None and event in _EVENTS:
-        _watch.note(event, args, sys._getframe(1))
+        _watch.note(_watch.take, event, args, sys._getframe(1))

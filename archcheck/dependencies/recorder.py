@@ -42,6 +42,7 @@ class Recorder:
         self._files: dict[str, Used] = {}
         self._modules: dict[str, ModuleType] = {}
         self._fresh: list[str] = []
+        self._lost: dict[str, None] = {}
         self._window: Used | None = None
         self._heard: set[tuple[Any, ...]] = set()
         self._leftovers = Leftovers()
@@ -121,6 +122,10 @@ class Recorder:
             return True
         self._heard.add(key)
         return False
+
+    def lose_track(self, error: Exception) -> None:
+        """Something was read or imported, and nobody knows what: nothing of this process is known any more."""
+        self._lost[f"archcheck lost track of what it reads ({type(error).__name__})"] = None
 
     def is_running(self) -> bool:
         """Whether a spec is verified, or something is imported: else pytest looks at files by the thousand."""
@@ -210,8 +215,9 @@ class Recorder:
         found = Used()
         own = self._specs.get(spec, Used())
         found.add(own)
+        found.unknown |= self._lost
         with self._reads.paused():
-            for file in self._closure([*own.files, *also]):
+            for file in sorted(self._closure([*own.files, *also])):
                 found.add(self._files.get(file, Used()))
                 found.facts.setdefault(file_fact(file), self.surroundings.value(file_fact(file)))
                 if file in self._before:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from archcheck.dependencies.conditions import MACHINE, Conditions
-from archcheck.dependencies.facts import Fact, Signature, Surroundings, describe
+from archcheck.dependencies.facts import KINDS, Fact, Signature, Surroundings, describe
 from archcheck.errors import ArchcheckError
 from archcheck.system.files import written_at_once
 
@@ -80,6 +80,13 @@ class Store:
     def to_plain(self) -> dict[str, Any]:
         """Return plain values, in which what many checks depend on is written once."""
         facts, groups, conditions = _Table(), _Table(), _Table()
+        places: dict[int, int] = {}  # by the identity of what the checks of a spec share
+
+        def place(known: Known) -> int:
+            if id(known) not in places:
+                places[id(known)] = groups.place(tuple(facts.place((*fact, value)) for fact, value in known))
+            return places[id(known)]
+
         specs = {
             path: {
                 "content": record.content,
@@ -89,7 +96,7 @@ class Store:
                 "unknown": record.unknown,
                 "green": {
                     name: [
-                        groups.place(tuple(facts.place((*fact, value)) for fact, value in green.facts)),
+                        place(green.facts),
                         conditions.place(tuple(sorted(green.conditions.items()))),
                         green.passed_at,
                     ]
@@ -114,7 +121,7 @@ class Store:
             found = plain.get("format") if isinstance(plain, dict) else None
             raise StoreError(f"expected format {FORMAT}, found {'none' if found is None else found}")
         try:
-            facts = [(tuple(row[:-1]), row[-1]) for row in plain["facts"]]
+            facts = [_fact(row) for row in plain["facts"]]
             groups = [tuple(facts[place] for place in row) for row in plain["groups"]]
             conditions = [dict(row) for row in plain["conditions"]]
             specs = {path: _record(value, groups, conditions) for path, value in plain["specs"].items()}
@@ -136,6 +143,12 @@ class _Table:
     @property
     def rows(self) -> list[Any]:
         return list(self._places)
+
+
+def _fact(row: list[Any]) -> tuple[Fact, str]:
+    if len(row) != KINDS[row[0]] + 1 or not all(isinstance(one, str) for one in row):
+        raise ValueError(f"no fact: {row}")
+    return tuple(row[:-1]), row[-1]
 
 
 def _record(value: Mapping[str, Any], groups: Sequence[Known], conditions: Sequence[Conditions]) -> SpecRecord:

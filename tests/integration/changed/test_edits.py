@@ -74,7 +74,7 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a conftest": (writing("specs/conftest.py"), set(SPECS)),
     "its content": (editing("specs/conftest.py"), set(SPECS)),
     "the ini file": (editing("pytest.ini"), set(SPECS)),
-}  # fmt: skip
+}
 
 
 def test_exactly_what_an_edit_affects_is_verified(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

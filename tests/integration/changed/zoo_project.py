@@ -15,7 +15,11 @@ FILES = {
     "zoo/layers/__init__.py": "",
     "zoo/layers/helper.py": "def width(): return 4\n",
     "zoo/layers/base.py": "from torch import nn\nclass Base(nn.Module):\n    def forward(self, x): return self.fc(x)\n",
-    "zoo/blocks.py": "from torch import nn\nfrom .layers import helper\ndef block(): return nn.Linear(4, helper.width())\n",
+    "zoo/blocks.py": """
+        from torch import nn
+        from .layers import helper
+        def block(): return nn.Linear(4, helper.width())
+        """,
     "zoo/deep.py": "from zoo.blocks import block as make\n",
     "zoo/derived.py": """
         from torch import nn
@@ -63,7 +67,11 @@ FILES = {
         def make(): return nn.Linear(4, int(os.environ.get("ZOO_WIDTH", "4")))
         """,
     "zoo/flags.py": "import os\nFLAG = os.getenv('ZOO_FLAG', '')\n",
-    "zoo/flagged.py": "from torch import nn\nfrom zoo import flags\ndef make(): return nn.Linear(4, 4, bias=not flags.FLAG)\n",
+    "zoo/flagged.py": """
+        from torch import nn
+        from zoo import flags
+        def make(): return nn.Linear(4, 4, bias=not flags.FLAG)
+        """,
     "zoo/flagged_too.py": "from zoo.flagged import make\n",
     "zoo/lazily.py": """
         from torch import nn
@@ -129,7 +137,12 @@ FILES = {
                 return nn.Linear(4, 4)
         """,
     "zoo/optional.txt": "4",
-    "zoo/registry.py": "LAYERS = {}\ndef register(function):\n    LAYERS[function.__name__] = function\n    return function\n",
+    "zoo/registry.py": """
+        LAYERS = {}
+        def register(function):
+            LAYERS[function.__name__] = function
+            return function
+        """,
     "zoo/registered.py": """
         from torch import nn
         from zoo.registry import LAYERS
@@ -141,9 +154,18 @@ FILES = {
         for module in pkgutil.iter_modules(__path__):
             importlib.import_module(f"{__name__}.{module.name}")
         """,
-    "zoo/plugins/wide.py": "from torch import nn\nfrom zoo.registry import register\n@register\ndef wide(): return nn.Linear(4, 4)\n",
+    "zoo/plugins/wide.py": """
+        from torch import nn
+        from zoo.registry import register
+        @register
+        def wide(): return nn.Linear(4, 4)
+        """,
     "zoo/by_attribute.py": "import zoo\nimport zoo.lazy_package\ndef make(): return zoo.lazy_package.inner.layer()\n",
-    "zoo/by_attribute_too.py": "import zoo\nimport zoo.lazy_package\ndef make(): return zoo.lazy_package.inner.layer()\n",
+    "zoo/by_attribute_too.py": """
+        import zoo
+        import zoo.lazy_package
+        def make(): return zoo.lazy_package.inner.layer()
+        """,
     "zoo/lazy_package/__init__.py": """
         import importlib
         def __getattr__(name):
@@ -171,7 +193,7 @@ FILES = {
         """,
     "alone/net.py": "from torch import nn\nimport beside\ndef make(): return nn.Linear(4, beside.WIDTH)\n",
     "alone/beside.py": "WIDTH = 4\n",
-}  # fmt: skip
+}
 
 SPECS = {
     "helper": "zoo.deep:make",
@@ -218,13 +240,13 @@ def write_zoo(project: Project) -> None:
 
 
 def edit(path: Path) -> None:
-    """Add a line that changes nothing. Another size is what tells Python that its bytecode is stale, within a second."""
+    """Add a line that changes nothing. Within a second, only another size tells Python that its bytecode is stale."""
     with path.open("ab") as file:
         file.write(b"\n" if path.suffix in (".yaml", ".txt") else b"# edited\n")
 
 
 def run_changed(project: Project, *args: str) -> RunResult:
-    """Run `pytest --archcheck --archcheck-changed -v ARGS` in a process of its own, as modules are imported once in one."""
+    """Run `pytest --archcheck --archcheck-changed -v ARGS`, in a process of its own, as modules are imported once."""
     plugins = [option for plugin in project.plugins for option in ("-p", plugin)]
     return project.pytest_elsewhere(*plugins, "--archcheck", "--archcheck-changed", "-v", *args)
 

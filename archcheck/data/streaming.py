@@ -23,6 +23,7 @@ from archcheck.data.seeds import derive_seed
 from archcheck.errors import ArchcheckError, DataError
 from archcheck.network.exceptions import one_line, one_line_with_place
 from archcheck.network.torch_state import isolated_random_state
+from archcheck.system.audit import tell_unseen
 from archcheck.system.processors import num_cpus
 from archcheck.text.words import kind_of
 
@@ -123,7 +124,7 @@ def stream_batches(
         generator=torch.Generator(),  # the loader draws a seed, and must not draw it from the process's own generator
     )
     if num_workers:
-        sys.audit("archcheck.unseen", "its data set is read in processes of its own")
+        tell_unseen("its data set is read in processes of its own")
     batches = _started(loader)
     try:
         for _ in requests:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from archcheck.dependencies.facts import Fact, file_fact, listing_fact, real_path, variable_fact
 from archcheck.dependencies.frames import is_import_system, looks_for_metadata, shows_code
+from archcheck.system.audit import IMPORTED, SHARED, SHARING, UNSEEN
 
 _PROCESS, _NETWORK = "it starts another process", "it reads the network"
 _UNKNOWN = {
@@ -26,10 +27,9 @@ _UNKNOWN = {
     "socket.gethostbyaddr": _NETWORK, "socket.sendto": _NETWORK, "urllib.Request": _NETWORK,
     "ctypes.dlopen": "it loads a C library",
 }  # fmt: skip
-# Ours: `network.imports` tells of a build target's module, and whoever starts another interpreter that it's unseen.
-_IMPORTED, _UNSEEN = "archcheck.imported", "archcheck.unseen"
+_OURS = (IMPORTED, UNSEEN, SHARING, SHARED)
 _EVENTS = {
-    *_UNKNOWN, _IMPORTED, _UNSEEN, "open", "os.listdir", "os.scandir", "import", "sqlite3.connect",
+    *_UNKNOWN, *_OURS, "open", "os.listdir", "os.scandir", "import", "sqlite3.connect",
 }  # fmt: skip
 _SYSTEM = ("/proc/", "/sys/", "/dev/")
 _STATS = ("stat", "lstat", "access", "readlink")
@@ -55,6 +55,12 @@ class Listener(Protocol):
 
     def is_users_call(self, frame: FrameType | None) -> bool:
         """Whether the user's code calls, maybe by way of the standard library."""
+
+    def begin_sharing(self, key: str) -> None:
+        """What is used from now on counts for whoever asks for what a key stands for."""
+
+    def end_sharing(self, key: str) -> None:
+        """What a key stands for is there."""
 
     def is_watched(self, path: str) -> bool:
         """Whether a file counts by itself, rather than as a part of a distribution."""
@@ -156,12 +162,20 @@ class ReadWatch:
             self._file(args[1], frame)  # of a C extension; that of a module in Python is opened
         elif event == "sqlite3.connect":
             self._file(args[0], frame)
-        elif event == _IMPORTED:
-            self._listener.note_module(args[0])
-        elif event == _UNSEEN:
-            self._listener.note_unknown(args[0], frame, whoever=True)
+        elif event in _OURS:
+            self._take_ours(event, args[0], frame)
         elif event != "ctypes.dlopen" or args[0]:  # without a name it's the interpreter itself
             self._listener.note_unknown(_UNKNOWN[event], frame, whoever=_UNKNOWN[event] == _NETWORK)
+
+    def _take_ours(self, event: str, what: Any, frame: FrameType) -> None:
+        if event == IMPORTED:
+            self._listener.note_module(what)
+        elif event == UNSEEN:
+            self._listener.note_unknown(what, frame, whoever=True)
+        elif event == SHARING:
+            self._listener.begin_sharing(what)
+        else:
+            self._listener.end_sharing(what)
 
     def _file(self, named: Any, frame: FrameType) -> None:
         path = None if named is None else real_path(named)

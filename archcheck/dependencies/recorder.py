@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +13,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from archcheck.dependencies.facts import Fact, Surroundings, file_fact, import_fact, submodule_fact
-from archcheck.dependencies.frames import Owners, callers
+from archcheck.dependencies.frames import Owner, Owners, callers
 from archcheck.dependencies.imports import ImportWatch
 from archcheck.dependencies.leftovers import Leftovers
 from archcheck.dependencies.reads import ReadWatch, source_of
@@ -44,6 +45,8 @@ class Recorder:
         self._fresh: list[str] = []
         self._lost: dict[str, None] = {}
         self._window: Used | None = None
+        self._shared: dict[str, Used] = {}
+        self._sharing: list[Used] = []
         self._heard: set[tuple[Any, ...]] = set()
         self._leftovers = Leftovers()
         self._before: frozenset[str] = frozenset()
@@ -105,8 +108,19 @@ class Recorder:
         if self.is_users(file):
             self._remember(file, module)
             self.note_imported()
-            if self._window is not None:
-                self._window.files.add(file)
+            for used in [self._window, *self._sharing] if self._window is not None else []:
+                used.files.add(file)
+
+    def begin_sharing(self, key: str) -> None:
+        """What is used from now on counts for whoever asks for what a key stands for."""
+        self._sharing.append(self._shared.setdefault(key, Used()))
+        self._heard.clear()
+
+    def end_sharing(self, key: str) -> None:
+        """What a key stands for is there."""
+        self._sharing.pop()
+        for used in [self._window, *self._sharing] if self._window is not None else []:
+            used.add(self._shared[key])
 
     def is_watched(self, path: str) -> bool:
         """Whether a file counts by itself, rather than as a part of a distribution; metadata does, wherever it lies."""
@@ -145,10 +159,10 @@ class Recorder:
             users = [self._files.setdefault(os.path.abspath(source_of(importer)), Used())]
         else:
             users = self._users(frame)
-        is_users = importer is not None or self._is_called_by_user(frame)
+        caller = "user" if importer is not None else self._caller(frame)
         with self._reads.paused():
             for name in names if users else ():
-                self._note_name(name, users, is_users=is_users)
+                self._note_name(name, users, caller)
 
     def note_imported(self) -> None:
         """The outermost import is over: this is how its modules start."""
@@ -156,7 +170,7 @@ class Recorder:
             self._leftovers.remember(file, self._modules[file])
         self._fresh.clear()
 
-    def _note_name(self, name: str, users: Sequence[Used], *, is_users: bool) -> None:
+    def _note_name(self, name: str, users: Sequence[Used], caller: Owner) -> None:
         file = _file_of(sys.modules.get(name))
         is_own = self.is_users(file)
         if is_own:
@@ -166,10 +180,10 @@ class Recorder:
                 used.files.add(file)
             elif file.startswith(LIBRARIES):
                 used.libraries.add(name.partition(".")[0])
-            if is_users or is_own:
+            if caller != "library" or is_own:
                 for fact in self._whereabouts(name):
                     used.facts.setdefault(fact, self.surroundings.value(fact))
-            if is_users and any(f"{name}.".startswith(f"{reader}.") for reader in _UNSEEN_READERS):
+            if caller == "user" and any(f"{name}.".startswith(f"{reader}.") for reader in _UNSEEN_READERS):
                 used.unknown[f"{name} may read files unseen"] = None
 
     def _whereabouts(self, name: str) -> Iterator[Fact]:
@@ -196,10 +210,13 @@ class Recorder:
             return []
         files = found.modules if self._window is not None else found.modules or found.files
         users = [self._files.setdefault(file, Used()) for file in dict.fromkeys(files)]
-        return users if self._window is None else [*users, self._window]
+        return users if self._window is None else [*users, self._window, *self._sharing]
 
-    def _is_called_by_user(self, frame: FrameType | None) -> bool:
-        return frame is not None and self._owners.owner(frame.f_code.co_filename) == "user"
+    def _caller(self, frame: FrameType | None) -> Owner:
+        """Return whose an import is: of one by name, whoever calls `importlib.import_module`."""
+        if frame is not None and frame.f_code.co_filename == importlib.__file__:
+            frame = frame.f_back
+        return "nobody" if frame is None else self._owners.owner(frame.f_code.co_filename)
 
     def is_users(self, file: str) -> bool:
         """Whether a file is the user's own, rather than a library's or archcheck's."""

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from archcheck.dependencies.facts import Fact, file_fact, listing_fact, real_path, variable_fact
 from archcheck.dependencies.frames import is_import_system, looks_for_metadata, shows_code
-from archcheck.system.audit import IMPORTED, SHARED, SHARING, UNSEEN
+from archcheck.system.audit import BUILDING, BUILT, IMPORTED, SHARED, SHARING, UNSEEN
 
 _PROCESS, _NETWORK = "it starts another process", "it reads the network"
 _UNKNOWN = {
@@ -27,7 +27,7 @@ _UNKNOWN = {
     "socket.gethostbyaddr": _NETWORK, "socket.sendto": _NETWORK, "urllib.Request": _NETWORK,
     "ctypes.dlopen": "it loads a C library",
 }  # fmt: skip
-_OURS = (IMPORTED, UNSEEN, SHARING, SHARED)
+_OURS = (IMPORTED, UNSEEN, SHARING, SHARED, BUILDING, BUILT)
 _EVENTS = {
     *_UNKNOWN, *_OURS, "open", "os.listdir", "os.scandir", "import", "sqlite3.connect",
 }  # fmt: skip
@@ -55,6 +55,9 @@ class Listener(Protocol):
 
     def is_users_call(self, frame: FrameType | None) -> bool:
         """Whether the user's code calls, maybe by way of the standard library."""
+
+    def note_building(self, *, is_over: bool) -> None:
+        """A network is built from now on, or is there."""
 
     def begin_sharing(self, key: str) -> None:
         """What is used from now on counts for whoever asks for what a key stands for."""
@@ -163,7 +166,7 @@ class ReadWatch:
         elif event == "sqlite3.connect":
             self._file(args[0], frame)
         elif event in _OURS:
-            self._take_ours(event, args[0], frame)
+            self._take_ours(event, args[0] if args else None, frame)
         elif event != "ctypes.dlopen" or args[0]:  # without a name it's the interpreter itself
             self._listener.note_unknown(_UNKNOWN[event], frame, whoever=_UNKNOWN[event] == _NETWORK)
 
@@ -174,8 +177,10 @@ class ReadWatch:
             self._listener.note_unknown(what, frame, whoever=True)
         elif event == SHARING:
             self._listener.begin_sharing(what)
-        else:
+        elif event == SHARED:
             self._listener.end_sharing(what)
+        else:
+            self._listener.note_building(is_over=event == BUILT)
 
     def _file(self, named: Any, frame: FrameType) -> None:
         path = None if named is None else real_path(named)

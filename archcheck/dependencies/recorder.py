@@ -26,6 +26,8 @@ _UNSEEN_READERS = (
     "av", "cv2", "decord", "h5py", "lmdb", "netCDF4", "pyarrow", "rasterio", "safetensors", "soundfile", "tables",
     "tensorflow", "torchvision.io", "zarr",
 )  # fmt: skip
+# Imported when a process is started, without an audit event of its own.
+_OTHER_PROCESSES = {f"multiprocessing.popen_{how}" for how in ("spawn_posix", "spawn_win32", "forkserver")}
 _NEAR = 4  # frames between the user's code and what it calls of the standard library
 
 
@@ -111,6 +113,27 @@ class Recorder:
             for used in [self._window, *self._sharing] if self._window is not None else []:
                 used.files.add(file)
 
+    def note_building(self, *, is_over: bool) -> None:
+        """A network is built from now on, or is there: whatever of the user's code runs meanwhile counts.
+
+        Where somebody profiles the process already, only what is imported does.
+        """
+        if not is_over and sys.getprofile() is None and self._window is not None:
+            sys.setprofile(self._note_call)
+        elif is_over and sys.getprofile() == self._note_call:
+            sys.setprofile(None)
+
+    def _note_call(self, frame: FrameType, event: str, _: object) -> None:
+        if event != "call" or self._owners.owner(frame.f_code.co_filename) != "user" or self._window is None:
+            return
+        file = os.path.abspath(frame.f_code.co_filename)
+        if file in self._window.files and not self._sharing:
+            return
+        with self._reads.paused():
+            self.surroundings.value(file_fact(file))
+        for used in [self._window, *self._sharing]:
+            used.files.add(file)
+
     def begin_sharing(self, key: str) -> None:
         """What is used from now on counts for whoever asks for what a key stands for."""
         self._sharing.append(self._shared.setdefault(key, Used()))
@@ -183,6 +206,8 @@ class Recorder:
             if caller != "library" or is_own:
                 for fact in self._whereabouts(name):
                     used.facts.setdefault(fact, self.surroundings.value(fact))
+            if name in _OTHER_PROCESSES:
+                used.unknown["it starts another process"] = None
             if caller == "user" and any(f"{name}.".startswith(f"{reader}.") for reader in _UNSEEN_READERS):
                 used.unknown[f"{name} may read files unseen"] = None
 

@@ -253,6 +253,7 @@ def _conditions(config: pytest.Config, surroundings: Surroundings) -> Conditions
     others = {
         "the ini file": "none" if ini is None else surroundings.value(file_fact(str(ini))),
         "the rootdir": str(config.rootpath),
+        "the working directory": str(config.invocation_params.dir),
         "the plugins": " ".join(sorted({f"{dist.project_name}-{dist.version}" for _, dist in plugins})),
         "the threads": str(num_threads(config)),
     }

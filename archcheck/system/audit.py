@@ -9,6 +9,7 @@ from types import ModuleType
 
 IMPORTED, UNSEEN = "archcheck.imported", "archcheck.unseen"
 SHARING, SHARED = "archcheck.sharing", "archcheck.shared"
+BUILDING, BUILT = "archcheck.building", "archcheck.built"
 
 
 def tell_imported(module: ModuleType) -> None:
@@ -19,6 +20,16 @@ def tell_imported(module: ModuleType) -> None:
 def tell_unseen(reason: str) -> None:
     """Tell that something is read in another process, in words that follow the name of a spec."""
     sys.audit(UNSEEN, reason)
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Tell that a network is built inside: a library's registry may call code that nobody imports by name."""
+    sys.audit(BUILDING)
+    try:
+        yield
+    finally:
+        sys.audit(BUILT)
 
 
 @contextmanager

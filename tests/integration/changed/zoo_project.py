@@ -103,7 +103,7 @@ FILES = {
         """,
     "zoo/loose_file.py": "from torch import nn\ndef layer(): return nn.Linear(4, 4)\n",
     "zoo/by_library.py": "from torch import nn\nimport widelib\ndef make(): return nn.Linear(4, widelib.WIDTH)\n",
-    "site/widelib.py": "WIDTH = 4\n",
+    "site/widelib.py": "WIDTH = 4\nREGISTRY = {}\n",
     "site/widelib-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: widelib\nVersion: 1.0\n",
     "site/widelib-1.0.dist-info/RECORD": "widelib.py,,\nwidelib-1.0.dist-info/METADATA,,\n",
     "zoo/by_extension.py": "from torch import nn\nfrom zoo import _bisect\ndef make(): return nn.Linear(4, 4)\n",
@@ -191,6 +191,26 @@ FILES = {
             subprocess.run(["true"])
             return nn.Linear(4, 4)
         """,
+    "zoo/by_registry.py": """
+        import widelib
+        def make(): return widelib.REGISTRY["odd"]()
+        """,
+    "zoo/odd.py": """
+        import widelib
+        from torch import nn
+        def odd(): return nn.Linear(4, 4)
+        widelib.REGISTRY["odd"] = odd
+        """,
+    "zoo/imports_odd.py": "from zoo import odd\ndef make(): return odd.odd()\n",
+    "zoo/by_processes.py": """
+        import multiprocessing
+        from torch import nn
+        def make():
+            process = multiprocessing.get_context("spawn").Process(target=print)
+            process.start()
+            process.join()
+            return nn.Linear(4, 4)
+        """,
     "alone/net.py": "from torch import nn\nimport beside\ndef make(): return nn.Linear(4, beside.WIDTH)\n",
     "alone/beside.py": "WIDTH = 4\n",
 }
@@ -222,9 +242,11 @@ SPECS = {
     "registered": "zoo.registered:make",
     "attribute": "zoo.by_attribute:make",
     "attribute-too": "zoo.by_attribute_too:make",
+    "a-registered": "zoo.imports_odd:make",
+    "by-registry": "zoo.by_registry:make",
     "alone": "../alone/net.py:make",
 }
-UNKNOWN = {"network": "zoo.by_network:make", "process": "zoo.by_process:make"}
+UNKNOWN = {"network": "zoo.by_network:make", "process": "zoo.by_process:make", "processes": "zoo.by_processes:make"}
 SPEC = "build: {}\ninput: [B, 4]\noutput: [B, 4]\nhealth: off\n"
 OF_ZOO = set(SPECS) - {"alone"}
 

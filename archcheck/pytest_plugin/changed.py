@@ -52,6 +52,8 @@ class ChangedSession:
 
     def __init__(self, config: pytest.Config, session: ArchcheckSession) -> None:
         self._config, self._session = config, session
+        if WATCH_KEY not in config.stash:  # a `conftest.py` has loaded the plugin
+            start_watching(config)
         self._recorder = config.stash[WATCH_KEY]
         self._surroundings = self._recorder.surroundings
         self._is_worker = hasattr(config, "workerinput")

@@ -170,9 +170,13 @@ class Recorder:
 
     def is_users_call(self, frame: FrameType | None) -> bool:
         """Whether the user's code calls, maybe by way of the standard library."""
+        known = self._owners.known  # asked directly, as pytest looks at files a hundred thousand times
         for _ in range(_NEAR):
-            if frame is None or self._owners.owner(frame.f_code.co_filename) == "user":
-                return frame is not None
+            if frame is None:
+                return False
+            file = frame.f_code.co_filename
+            if (known.get(file) or self._owners.owner(file)) == "user":
+                return True
             frame = frame.f_back
         return False
 

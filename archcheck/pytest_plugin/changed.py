@@ -57,7 +57,7 @@ class ChangedSession:
         self._recorder = config.stash[WATCH_KEY]
         self._surroundings = self._recorder.surroundings
         self._is_worker = hasattr(config, "workerinput")
-        self._path = _store_path(config)
+        self._path: Path | None = None
         store, self._problem = self._read()
         self._surroundings.large = dict(store.large)
         update = config.getoption("archcheck_update")
@@ -77,11 +77,13 @@ class ChangedSession:
 
     def _read(self) -> tuple[Store, str]:
         """Return what earlier runs have kept, and why it can't be used; empty where it can."""
-        if self._path is None:
-            return (
-                Store(),
-                "what passes can't be kept without pytest's cache (-p no:cacheprovider): all specs are verified",
-            )
+        cannot = "what passes can't be kept"
+        if not self._config.pluginmanager.has_plugin("cacheprovider"):
+            return Store(), f"{cannot} without pytest's cache (-p no:cacheprovider): all specs are verified"
+        try:
+            self._path = self._config.cache.mkdir(_FOLDER) / _FILE
+        except OSError as error:
+            return Store(), f"{cannot} in pytest's cache: {error.strerror or error}: all specs are verified"
         try:
             return read_store(self._path), ""
         except StoreError as error:
@@ -235,11 +237,6 @@ class ChangedSession:
 def _checks_of(item: CheckItem) -> list[tuple[str, int]]:
     assert isinstance(item.parent, SpecModule)
     return list(item.parent.checks)
-
-
-def _store_path(config: pytest.Config) -> Path | None:
-    """Return where results are kept; None without pytest's cache."""
-    return config.cache.mkdir(_FOLDER) / _FILE if config.pluginmanager.has_plugin("cacheprovider") else None
 
 
 def _conditions(config: pytest.Config, surroundings: Surroundings) -> Conditions:

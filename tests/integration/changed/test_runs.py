@@ -160,6 +160,16 @@ def test_without_a_cache_everything_runs(three: Project) -> None:
         assert f"archcheck: {reason}" in result.outlines
 
 
+def test_a_cache_that_cannot_be_written_is_told(three: Project) -> None:
+    three.write("file", "")
+    for _ in range(2):
+        result = run_changed(three, "specs/small.arch.yaml", "-o", "cache_dir=file/cache")
+        assert verified(result) == {"small"}
+        result.stdout.fnmatch_lines(
+            ["archcheck: what passes can't be kept in pytest's cache: *: all specs are verified"]
+        )
+
+
 def test_without_archcheck_it_is_refused(three: Project) -> None:
     result = three.pytest("--archcheck-changed")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -103,5 +103,5 @@ def test_an_odd_path_is_not_this_processs_end(recorder: Recorder) -> None:
             raise RuntimeError("odd")
 
     with recorder.watching("a"), pytest.raises(RuntimeError, match="odd"):
-        os.stat(Odd())  # type: ignore[call-overload]
+        os.stat(Odd())
     assert list(recorder.used_by("a").unknown) == ["archcheck lost track of what it reads (RuntimeError)"]

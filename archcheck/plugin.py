@@ -127,8 +127,9 @@ def _spec_paths(config: pytest.Config) -> SpecPaths | None:
 
 
 def _refuse_what_needs_specs(config: pytest.Config) -> None:
+    typed = config.invocation_params.args  # in `addopts` it may stand for the runs that verify specs
     for option in ("update", "against", "changed"):
-        if config.getoption(f"archcheck_{option}"):
+        if config.getoption(f"archcheck_{option}") and (option != "changed" or "--archcheck-changed" in typed):
             raise pytest.UsageError(f"--archcheck-{option} does nothing without --archcheck")
     if any(SUFFIX in argument for argument in config.args):
         from archcheck.pytest_plugin.spec_paths import refuse_specs

@@ -176,6 +176,15 @@ def test_without_archcheck_it_is_refused(three: Project) -> None:
     result.stderr.fnmatch_lines(["ERROR: --archcheck-changed does nothing without --archcheck"])
 
 
+def test_in_addopts_it_stands_for_runs_that_verify_specs(three: Project) -> None:
+    three.write("pytest.ini", "[pytest]\narchcheck = specs/small.arch.yaml\naddopts = --archcheck-changed\n")
+    three.write("test_one.py", "def test_one(): pass\n")
+    plugins = [option for plugin in three.plugins for option in ("-p", plugin)]
+    for expected in ("4 passed", "1 passed, 3 deselected"):
+        three.pytest_elsewhere(*plugins).stdout.re_match_lines([f"=+ {expected}\\b.*"])
+    three.pytest_elsewhere(*plugins, "test_one.py").stdout.re_match_lines([r"=+ 1 passed\b.*"])
+
+
 def test_workers_share_what_they_find(three: Project) -> None:
     assert run_changed(three, "-n", "2").ret == 1
     again = run_changed(three, "-n", "2")

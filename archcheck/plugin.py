@@ -41,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="REV",
         help="hold `throughput` against this git revision, measured turn by turn with this tree",
     )
+    group.addoption(
+        "--archcheck-changed",
+        action="store_true",
+        help="leave out what has passed and would again: nothing that it depends on has changed since",
+    )
     group.addoption("--archcheck-strict", action="store_true", help="fail what could not be measured, not skip it")
     parser.addini(
         "archcheck", "where the spec files are that pytest verifies beside its tests", type="args", default=[]
@@ -75,6 +80,15 @@ def _add_training_options(group: pytest.OptionGroup) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Watch what results depend on, before anything of the user's is imported."""
+    if early_config.known_args_namespace.archcheck_changed:
+        from archcheck.pytest_plugin.changed import start_watching
+
+        start_watching(early_config)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
     """Keep whether the user said how pytest-xdist distributes, before it puts in what it does by default."""
@@ -98,6 +112,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     session = ArchcheckSession(config, paths, chose_dist=config.stash.get(CHOSE_DIST, True))
     config.pluginmanager.register(session, SESSION)
+    if config.getoption("archcheck_changed"):
+        from archcheck.pytest_plugin.changed import ChangedSession
+
+        config.pluginmanager.register(ChangedSession(config, session))
 
 
 def _spec_paths(config: pytest.Config) -> SpecPaths | None:
@@ -109,8 +127,9 @@ def _spec_paths(config: pytest.Config) -> SpecPaths | None:
 
 
 def _refuse_what_needs_specs(config: pytest.Config) -> None:
-    for option in ("update", "against"):
-        if config.getoption(f"archcheck_{option}"):
+    typed = config.invocation_params.args  # in `addopts` it may stand for the runs that verify specs
+    for option in ("update", "against", "changed"):
+        if config.getoption(f"archcheck_{option}") and (option != "changed" or "--archcheck-changed" in typed):
             raise pytest.UsageError(f"--archcheck-{option} does nothing without --archcheck")
     if any(SUFFIX in argument for argument in config.args):
         from archcheck.pytest_plugin.spec_paths import refuse_specs

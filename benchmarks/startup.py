@@ -49,7 +49,7 @@ assert status == 0, out.getvalue()
 assert "torch" not in sys.modules
 print(seconds)
 """
-_PLUGINS: Final = ("-p", "archcheck.plugin", "-p", "pytest_benchmark.plugin")
+PLUGINS: Final = ("-p", "archcheck.plugin", "-p", "pytest_benchmark.plugin")
 
 
 def measure_collection() -> str:
@@ -61,17 +61,17 @@ def measure_collection() -> str:
         for index in range(NUM_SPECS):
             text = SPEC.format(index=index, layers=layers)
             (specs / f"network{index:04}.arch.yaml").write_text(text)
-        command = [sys.executable, "-c", _COLLECT, *_PLUGINS]
+        command = [sys.executable, "-c", _COLLECT, *PLUGINS]
         seconds = [float(_run(command, folder).stdout) for _ in range(3)]
     lines = text.count("\n")
-    rows = [[f"{NUM_SPECS:,} specs of {lines} lines", *(f"{value:.2f}" for value in _spread(seconds)), "3.00"]]
+    rows = [[f"{NUM_SPECS:,} specs of {lines} lines", *(f"{value:.2f}" for value in spread(seconds)), "3.00"]]
     return tabulate(rows, ["collected, without torch", "min s", "median s", "max s", "limit s"], disable_numparse=True)
 
 
 def measure_cold_start() -> str:
     """One small spec from a cold start against the imports that it can't do without, turn by turn."""
     root = str(Path(__file__).parents[1])
-    ours = [sys.executable, "-m", "pytest", *_PLUGINS, "--archcheck", "specs/lenet5.arch.yaml", "-k", "shapes"]
+    ours = [sys.executable, "-m", "pytest", *PLUGINS, "--archcheck", "specs/lenet5.arch.yaml", "-k", "shapes"]
     peer = [sys.executable, "-c", "import torch, pytest"]
     ratio = _compare("pytest --archcheck specs/lenet5.arch.yaml -k shapes", ours, "import torch, pytest", peer, root)
     return ratio + "\nlimit 1.35"
@@ -95,15 +95,14 @@ def _compare(
             _run(command, folder, caches)
         pairs = [(_timed(ours, folder, caches), _timed(peer, folder, caches)) for _ in range(runs)]
     mine, theirs = (list(side) for side in zip(*pairs, strict=True))
-    rows = [
-        [name, *(f"{value:.3f}" for value in _spread(side))] for name, side in ((title, mine), (peer_title, theirs))
-    ]
-    rows.append(["ratio, pair by pair", *(f"{value:.3f}" for value in _spread([a / b for a, b in pairs]))])
-    rows.append(["difference in ms", *(f"{value * 1e3:.1f}" for value in _spread([a - b for a, b in pairs]))])
+    rows = [[name, *(f"{value:.3f}" for value in spread(side))] for name, side in ((title, mine), (peer_title, theirs))]
+    rows.append(["ratio, pair by pair", *(f"{value:.3f}" for value in spread([a / b for a, b in pairs]))])
+    rows.append(["difference in ms", *(f"{value * 1e3:.1f}" for value in spread([a - b for a, b in pairs]))])
     return tabulate(rows, [f"{runs} runs each, in turn", "min s", "median s", "max s"], disable_numparse=True)
 
 
-def _spread(values: Sequence[float]) -> tuple[float, float, float]:
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """The smallest of some values, their median, and the largest."""
     return min(values), statistics.median(values), max(values)
 
 
@@ -114,15 +113,16 @@ def _timed(command: Sequence[str], folder: str, caches: str) -> float:
 
 
 def _run(command: Sequence[str], folder: str, caches: str | None = None) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(command, cwd=folder, env=_environment(caches), capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=folder, env=environment(caches), capture_output=True, text=True, check=False)
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{result.stdout}{result.stderr}")
     return result
 
 
-def _environment(caches: str | None) -> Mapping[str, str]:
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+def environment(caches: str | None) -> Mapping[str, str]:
+    """The variables of a process that loads no other plugins, and keeps its bytecode in a folder of its own."""
+    variables = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     if caches is not None:
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        environment["PYTHONPYCACHEPREFIX"] = caches
-    return environment
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)
+        variables["PYTHONPYCACHEPREFIX"] = caches
+    return variables

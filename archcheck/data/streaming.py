@@ -23,6 +23,7 @@ from archcheck.data.seeds import derive_seed
 from archcheck.errors import ArchcheckError, DataError
 from archcheck.network.exceptions import one_line, one_line_with_place
 from archcheck.network.torch_state import isolated_random_state
+from archcheck.system.audit import tell_unseen
 from archcheck.system.processors import num_cpus
 from archcheck.text.words import kind_of
 
@@ -122,6 +123,8 @@ def stream_batches(
         multiprocessing_context=_start_method() if num_workers else None,
         generator=torch.Generator(),  # the loader draws a seed, and must not draw it from the process's own generator
     )
+    if num_workers:
+        tell_unseen("its data set is read in processes of its own")
     batches = _started(loader)
     try:
         for _ in requests:

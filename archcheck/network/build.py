@@ -26,6 +26,7 @@ from archcheck.network.imports import AbsentModuleError, build_error, import_nam
 from archcheck.network.schemes import resolve_scheme
 from archcheck.spec.schemes import no_such_scheme
 from archcheck.spec.target import Target, parse_target
+from archcheck.system.audit import building
 from archcheck.text.words import kind_of
 
 _UNEXPECTED = re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '([^']*)'")
@@ -121,7 +122,8 @@ def _built(
 
 def _called(target: Target, function: Callable[..., Any], args: Mapping[str, Any], rootdir: Path | None) -> Any:
     try:
-        return function(**args)
+        with building():
+            return function(**args)
     except TypeError as error:
         _raise_unexpected(target, args, error)
         raise build_error(f"building {target.text}", error, rootdir) from error

@@ -27,6 +27,7 @@ from typing import Any
 from archcheck.errors import BuildError
 from archcheck.network.exceptions import LIBRARIES, frames_of, one_line, raised_at
 from archcheck.spec.target import Target
+from archcheck.system.audit import tell_imported
 from archcheck.text.words import did_you_mean
 
 
@@ -157,6 +158,7 @@ def import_named(target: Target, base_dir: Path, rootdir: Path | None) -> Any:
             module = import_file(target.source, base_dir, rootdir)
         else:
             module = import_module(target.source, rootdir)
+        tell_imported(module)
         return find_attribute(module, target, rootdir)
 
 

@@ -15,6 +15,7 @@ from archcheck.checks.check import CannotCheck, Check, CheckContext
 from archcheck.checks.network_under_test import NetworkUnderTest, build_and_trace
 from archcheck.checks.outcome import CheckReport, NetworkCounts, Outcome, Unmeasured
 from archcheck.checks.registry import all_checks
+from archcheck.dependencies.selection import Selection
 from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError
 from archcheck.findings import Keys, Mismatch
 from archcheck.pytest_plugin.timing import BenchmarkStopwatch, has_benchmark
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 TRAINING_KEY = pytest.StashKey[TrainingSession]()
 SPEED_KEY = pytest.StashKey[SpeedSession]()
+SELECTION_KEY = pytest.StashKey[Selection]()
 
 
 class CheckFailure(Exception):  # noqa: N818 - a verdict, not a fault
@@ -50,11 +52,26 @@ class SpecModule(pytest.Module):
     # Being a Module makes a user's module-scoped fixtures work. An empty one stands behind it once it is collected:
     # with None for all of them, pytest-randomly would shuffle the checks of all specs together.
     obj: ModuleType | None = None
+    checks: Sequence[tuple[str, int]] = ()  # the items' names and lines, once the file is read
     _network: NetworkUnderTest | Mismatch | None = None
     _spec: Spec | None = None
 
-    def collect(self) -> Iterator[CheckItem]:
-        """Collect the items of the file, in the order of the registry: the spec itself first."""
+    def collect(self) -> Iterator[CheckItem | UnchangedItem]:
+        """Collect the items of the file, in the order of the registry: the spec itself first.
+
+        A file that need not be verified again need not be read.
+        """
+        selection = self.config.stash.get(SELECTION_KEY, None)
+        unchanged = selection.unchanged_checks(str(self.path)) if selection is not None else []
+        if unchanged:
+            yield from (UnchangedItem.of_check(self, name, line) for name, line in unchanged)
+            return
+        self.checks = []
+        for item in self._read_items():
+            self.checks.append((item.name, item.loc.line))
+            yield item
+
+    def _read_items(self) -> Iterator[CheckItem]:
         self.obj = ModuleType(self.nodeid)
         shown = path_from(self.path, self.config.invocation_params.dir)
         try:
@@ -88,8 +105,7 @@ class SpecModule(pytest.Module):
         item: CheckItem = CheckItem.from_parent(self, name=name, callobj=function)
         item.loc = loc
         item.found = CheckReport(loc.path, str(self.path), name, build)
-        item.add_marker("archcheck")
-        item.add_marker(f"archcheck_{name}")
+        _mark(item)
         return item
 
     def network(self, spec_file: SpecFile) -> NetworkUnderTest | Mismatch:
@@ -113,6 +129,33 @@ def checks_of(spec: Spec, update: str | None) -> Iterator[Check]:
     for check in all_checks():
         if check.place(spec) is not None or (update in ("new", "all") and check.may_be_added(spec)):
             yield check
+
+
+def _mark(item: pytest.Item) -> None:
+    item.add_marker("archcheck")
+    item.add_marker(f"archcheck_{item.name}")
+
+
+class UnchangedItem(pytest.Item):
+    """A check that has passed and would again, for `-k`, `-m` and counting; it is deselected before anything runs."""
+
+    line: int
+
+    @staticmethod
+    def of_check(module: SpecModule, name: str, line: int) -> UnchangedItem:
+        """Return the item of a check at a line of the spec."""
+        item: UnchangedItem = UnchangedItem.from_parent(module, name=name)
+        item.line = line
+        _mark(item)
+        return item
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """Return where the item stands, as that of a check that is run."""
+        return self.path, self.line - 1, f"{spec_name(self.path)}: {self.name}"
+
+    def runtest(self) -> None:
+        """Skip: whoever selects it again after all gets no verdict."""
+        pytest.skip("unchanged since it last passed (--archcheck-changed)")
 
 
 class CheckItem(pytest.Function):

@@ -34,13 +34,13 @@ def run_options(config: pytest.Config) -> RunOptions:
             checkpoints=_folder(config, option("archcheck_checkpoints")),
             data_budget_bytes=None if budget is None else parse_bytes(budget),
             spec_roots=tuple(spec_folders(config)),
-            num_threads=_num_threads(config),
+            num_threads=num_threads(config),
         )
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
 
 
-def _num_threads(config: pytest.Config) -> int | None:
+def num_threads(config: pytest.Config) -> int | None:
     """Return a worker's share of the processors: threads that share one spend their time waiting for each other."""
     if not hasattr(config, "workerinput"):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from archcheck.checks.outcome import CheckReport
+from archcheck.dependencies.store import SpecRecord
 from archcheck.errors import ArchcheckError
 from archcheck.findings import Change
 from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, SpecModule
@@ -136,6 +137,11 @@ class ArchcheckSession:
             update = self._updates.setdefault(found.path, _Update(found.spec))
             update.edits += found.outcome.edits
             update.additions |= found.outcome.additions
+
+    def add_unchanged(self, spec: str, record: SpecRecord, checks: Iterable[str]) -> None:
+        """Add checks that were left out, as they would come out as before, to the table."""
+        row = self._rows.setdefault(spec, Row(spec, record.build, record.num_params, record.macs))
+        row.verdicts |= dict.fromkeys(checks, "unchanged")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

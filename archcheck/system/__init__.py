@@ -1,1 +1,1 @@
-"""The operating system: `files` written at once, `processors`, and free `memory`."""
+"""The operating system: `files` written at once, `processors`, free `memory`, and `audit` events of ours."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from archcheck.errors import BuildError, DataError
 from archcheck.findings import Mismatch, build_failure
 from archcheck.spec.spec_file import SpecFile
+from archcheck.system.audit import shared
 from archcheck.training.early_stopping import cut_at_early_stop
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe
@@ -63,8 +64,9 @@ class TrainingSession:
         from archcheck.training.trainer import choose_recipe
 
         path = spec_file.path.resolve()
-        if path not in self._recipes:
-            self._recipes[path] = choose_recipe(spec_file.spec, self._options)
+        with shared(f"recipe of {path}"):
+            if path not in self._recipes:
+                self._recipes[path] = choose_recipe(spec_file.spec, self._options)
         wrong = self.recipe_problems(spec_file)
         if wrong:
             raise TrainingRefused(spec_file, wrong[0])
@@ -75,8 +77,9 @@ class TrainingSession:
         from archcheck.training.trainer import check_recipe
 
         path = spec_file.path.resolve()
-        if path not in self._problems:
-            self._problems[path] = check_recipe(spec_file, self._rootdir)
+        with shared(f"problems of {path}"):
+            if path not in self._problems:
+                self._problems[path] = check_recipe(spec_file, self._rootdir)
         return self._problems[path]
 
     def train(self, spec_file: SpecFile, recipe: Recipe, *, keep_best: bool = True) -> TrainingRecord:
@@ -87,9 +90,10 @@ class TrainingSession:
             TrainingRefused: the network can't be built, or the data is broken.
         """
         key = repr((spec_file.path.resolve(), recipe.to_the_end(), recipe.time_budget_sec))
-        known = self._done.get(key)
-        if known is None or (known.reached and not recipe.stop_at_accuracy):
-            known = self._done[key] = self._train(spec_file, recipe, keep_best)
+        with shared(key):
+            known = self._done.get(key)
+            if known is None or (known.reached and not recipe.stop_at_accuracy):
+                known = self._done[key] = self._train(spec_file, recipe, keep_best)
         return cut_at_early_stop(known, recipe)
 
     def _train(self, spec_file: SpecFile, recipe: Recipe, keep_best: bool) -> TrainingRecord:

@@ -26,6 +26,7 @@ from archcheck.spec.models import Named, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.spec.values import LIGHTNING
 from archcheck.structure.meta.module_tree import set_training
+from archcheck.system.audit import shared
 from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.checkpoints import BestCheckpoint
@@ -65,14 +66,15 @@ class DatasetCache:
     def load(self, dataset: Named, context: DataContext) -> LoadedDataset:
         """Load a data set, or return the one that is loaded already. Raises as `load_dataset` does."""
         key = repr((dataset, replace(context, budget_bytes=None)))  # free memory changes all the time
-        if key not in self._loaded:
-            pair = load_dataset(dataset, context)
-            if ":" in dataset.name:
-                return pair  # a user's own: its items and its code may differ each time
-            while len(self._loaded) >= self._capacity:
-                del self._loaded[next(iter(self._loaded))]
-            self._loaded[key] = pair
-        return self._loaded[key]
+        with shared(key):
+            if key not in self._loaded:
+                pair = load_dataset(dataset, context)
+                if ":" in dataset.name:
+                    return pair  # a user's own: its items and its code may differ each time
+                while len(self._loaded) >= self._capacity:
+                    del self._loaded[next(iter(self._loaded))]
+                self._loaded[key] = pair
+            return self._loaded[key]
 
 
 @dataclass(slots=True)

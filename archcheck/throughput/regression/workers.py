@@ -20,6 +20,7 @@ from typing import Any
 
 from archcheck.errors import ArchcheckError
 from archcheck.findings import Keys
+from archcheck.system.audit import tell_unseen
 from archcheck.training.recipe import RecipeKind
 
 PROTOCOL = 1
@@ -94,6 +95,7 @@ class Worker:
 
     def __init__(self, request: WorkerRequest) -> None:
         self._request = request
+        tell_unseen("it is measured in processes of its own")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         environment = {**os.environ, **MALLOC_SETTINGS, "PYTHONPATH": os.pathsep.join(request.sys_path or sys.path)}
         for name in _COVERAGE_VARIABLES:

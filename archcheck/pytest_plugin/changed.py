@@ -1,0 +1,263 @@
+"""`--archcheck-changed`: what was green and would be again is left out, counted, and told."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+
+from archcheck.dependencies.conditions import Conditions, conditions
+from archcheck.dependencies.facts import Surroundings, distribution_fact, file_fact
+from archcheck.dependencies.recorder import Recorder
+from archcheck.dependencies.selection import Selection
+from archcheck.dependencies.store import Green, SpecRecord, Store, StoreError, read_store, write_store
+from archcheck.dependencies.used import Used
+from archcheck.network.imports import file_of
+from archcheck.pytest_plugin.items import SELECTION_KEY, CheckItem, SpecModule, UnchangedItem
+from archcheck.pytest_plugin.options import num_threads
+from archcheck.pytest_plugin.session import ArchcheckSession
+from archcheck.spec.file_names import spec_name
+from archcheck.text.paths import path_from
+
+_FOLDER, _FILE = "archcheck", "unchanged.json"
+_LOCK = ".arch.lock"  # what a machine has recorded, beside a spec
+_OUTPUT = "archcheck_changed"  # what a worker sends
+_TIMED: Final = ("throughput", "claims")
+# Every check runs these, and what they require.
+_ALWAYS: Final = ("pytest_archcheck", "torch", "torchvision", "pytest", "numpy")
+_WITHOUT_EFFECT: Final = {"archcheck_changed", "archcheck_strict", "archcheck_update"}
+_OTHER_OPTIONS: Final = ("importmode", "override_ini", "pythonwarnings")
+_TOLD_AT_MOST = 10  # specs that run every time
+
+WATCH_KEY = pytest.StashKey[Recorder]()
+
+
+def start_watching(config: pytest.Config) -> None:
+    """Begin to watch what the code of this process reads and imports, until pytest is through."""
+    recorder = config.stash[WATCH_KEY] = Recorder(Surroundings(sys.path))
+    recorder.start()
+    config.add_cleanup(recorder.stop)
+
+
+class ChangedSession:
+    """The hooks of a run with `--archcheck-changed`, in a worker of pytest-xdist as well.
+
+    Workers choose alike, by the one file that nobody writes before they are through, and send what they have found.
+    """
+
+    def __init__(self, config: pytest.Config, session: ArchcheckSession) -> None:
+        self._config, self._session = config, session
+        if WATCH_KEY not in config.stash:  # a `conftest.py` has loaded the plugin
+            start_watching(config)
+        self._recorder = config.stash[WATCH_KEY]
+        self._surroundings = self._recorder.surroundings
+        self._is_worker = hasattr(config, "workerinput")
+        self._path: Path | None = None
+        store, self._problem = self._read()
+        self._surroundings.large = dict(store.large)
+        update = config.getoption("archcheck_update")
+        self._selection = config.stash[SELECTION_KEY] = Selection(
+            store,
+            self._surroundings,
+            _conditions(config, self._surroundings),
+            # What else the machine did while something was timed can't be known.
+            never=_TIMED if config.getoption("archcheck_strict") else (),
+            # A section that is to be added has no check yet that could have passed.
+            is_off=update in ("new", "all"),
+        )
+        self._phases: dict[str, bool] = {}
+        self._found = Store()
+        self._left_out: dict[str, list[str]] = {}
+        self._kept: list[str] = []
+
+    def _read(self) -> tuple[Store, str]:
+        """Return what earlier runs have kept, and why it can't be used; empty where it can."""
+        cannot = "what passes can't be kept"
+        if not self._config.pluginmanager.has_plugin("cacheprovider"):
+            return Store(), f"{cannot} without pytest's cache (-p no:cacheprovider): all specs are verified"
+        try:
+            self._path = self._config.cache.mkdir(_FOLDER) / _FILE
+        except OSError as error:
+            return Store(), f"{cannot} in pytest's cache: {error.strerror or error}: all specs are verified"
+        try:
+            return read_store(self._path), ""
+        except StoreError as error:
+            return Store(), f"{self._shown(self._path)}: {error}: all specs are verified"
+
+    def _shown(self, path: str | Path) -> str:
+        return path_from(Path(path), self._config.invocation_params.dir)
+
+    # --------------------------------------------------------------------------------------- what is left out
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Deselect what is unchanged, of what `-k` and `-m` have left."""
+        left_out = [item for item in items if self._is_unchanged(item)]
+        gone = set(map(id, left_out))
+        for item in items:
+            path = str(item.path)
+            if id(item) in gone:
+                self._left_out.setdefault(path, []).append(item.name)
+            elif isinstance(item, CheckItem) and path not in self._kept:
+                self._kept.append(path)
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if id(item) not in gone]
+
+    def _is_unchanged(self, item: pytest.Item) -> bool:
+        if isinstance(item, CheckItem):
+            return self._selection.is_unchanged(str(item.path), item.name)
+        return isinstance(item, UnchangedItem)
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Say under `-v` why a spec that was green is verified again."""
+        reasons = self._selection.reasons if self._config.get_verbosity() > 0 else {}
+        return [f"archcheck: {self._shown(path)}: {reasons[path]} differs" for path in self._kept if path in reasons]
+
+    def _count(self) -> str:
+        whole = [path for path in self._left_out if path not in self._kept]
+        records = self._selection.store.specs
+        dates = [records[path].green[name].passed_at for path in whole for name in self._left_out[path]]
+        since = f" since {min(dates)} UTC" if dates else ""
+        return f"{len(whole)} of {len({*self._left_out, *self._kept})} specs unchanged{since}"
+
+    # --------------------------------------------------------------------------------------- what runs
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Watch a check, and keep what its result depends on where it has passed."""
+        if not isinstance(item, CheckItem):
+            return (yield)
+        with self._recorder.watching(str(item.path)):
+            result = yield
+        self._keep(item)
+        return result
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note whether a check has passed; of several attempts the last one counts."""
+        has_passed = report.outcome == "passed" and not hasattr(report, "wasxfail")
+        before = report.when == "setup" or self._phases.get(report.nodeid, False)
+        self._phases[report.nodeid] = before and has_passed
+
+    def _keep(self, item: CheckItem) -> None:
+        """Keep what a check depended on, if it has passed; that it ran in any case."""
+        has_passed = self._phases.pop(item.nodeid, False)
+        if self._selection.is_off:
+            return
+        path, check = str(item.path), item.name
+        self._found.ran.append((path, check))
+        record = self._found.specs.setdefault(path, SpecRecord(build=item.found.build))
+        counts = item.found.outcome.counts
+        if counts is not None:
+            record.num_params, record.macs = counts.num_params, counts.macs
+        used = self._recorder.used_by(path, self._shared_files())
+        self._add_what_all_use(used, item.path)
+        record.content, record.checks = used.facts[file_fact(path)], _checks_of(item)
+        record.unknown = list(used.unknown)
+        if used.unknown:
+            record.green.clear()  # what the checks before have used is the spec's, too
+        elif has_passed and not item.found.outcome.is_update:
+            facts = tuple(sorted(used.facts.items()))
+            record.green[check] = Green(facts, self._selection.conditions, _now())
+
+    def _add_what_all_use(self, used: Used, spec: Path) -> None:
+        """Add what no reading shows: the spec, its lock and `conftest.py` files, there or not, and distributions."""
+        root = self._config.rootpath
+        folders = [folder for folder in spec.parents if folder == root or root in folder.parents]
+        files = [spec, spec.with_name(f"{spec_name(spec)}{_LOCK}"), *(folder / "conftest.py" for folder in folders)]
+        facts = [file_fact(str(file)) for file in files]
+        modules = {*used.libraries, *(fact[1] for fact in used.facts if fact[0] == "import")}
+        facts += map(distribution_fact, sorted(self._surroundings.distributions.behind(modules, _ALWAYS)))
+        for fact in facts:
+            used.facts.setdefault(fact, self._surroundings.value(fact))
+
+    def _shared_files(self) -> list[str]:
+        """Return the user's files among plugins, such as `conftest.py`: whatever they do, they may do to any spec."""
+        plugins = (plugin for plugin in self._config.pluginmanager.get_plugins() if isinstance(plugin, ModuleType))
+        files = (file_of(plugin) for plugin in plugins)
+        return [file for file in files if file is not None and self._recorder.is_users(file)]
+
+    # --------------------------------------------------------------------------------------- what is kept and told
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what a worker of pytest-xdist has found; of one that died nothing is known."""
+        sent = getattr(node, "workeroutput", {}).get(_OUTPUT)
+        if sent is not None:
+            self._found.merge(Store.from_plain(sent["found"]))
+            self._found.ran += [(path, check) for path, check in sent["found"]["ran"]]
+            self._left_out, self._kept = sent["left out"], sent["kept"]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write what was found, or send it to the process that does; nothing to verify is no failure."""
+        if self._is_worker:
+            sent = {"found": self._found.to_plain(), "left out": self._left_out, "kept": self._kept}
+            self._config.workeroutput[_OUTPUT] = sent  # type: ignore[attr-defined]
+            return
+        self._write()
+        for path, checks in self._left_out.items():
+            self._session.add_unchanged(self._shown(path), self._selection.store.specs[path], checks)
+        if self._left_out and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
+
+    def _write(self) -> None:
+        if self._path is None or not self._found.ran:
+            return
+        store = self._selection.store
+        store.merge(self._found)
+        store.large |= self._surroundings.large
+        store.forget_absent()
+        try:
+            write_store(self._path, store)
+        except OSError as error:
+            self._problem = f"{self._shown(self._path)} can't be written: {error.strerror or error}"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Count what is unchanged, and name what runs every time."""
+        if self._config.option.no_summary:
+            return
+        if self._left_out or self._kept:
+            terminalreporter.write_line(f"\narchcheck: {self._count()}")
+        unknown = {path: record.unknown for path, record in self._found.specs.items() if record.unknown}
+        for path in sorted(unknown)[:_TOLD_AT_MOST]:
+            terminalreporter.write_line(f"archcheck: {self._shown(path)} runs every time: {'; '.join(unknown[path])}")
+        if len(unknown) > _TOLD_AT_MOST:
+            terminalreporter.write_line(f"archcheck: and {len(unknown) - _TOLD_AT_MOST} more run every time")
+        if self._problem:
+            terminalreporter.write_line(f"archcheck: {self._problem}", yellow=True)
+
+
+def _checks_of(item: CheckItem) -> list[tuple[str, int]]:
+    assert isinstance(item.parent, SpecModule)
+    return list(item.parent.checks)
+
+
+def _conditions(config: pytest.Config, surroundings: Surroundings) -> Conditions:
+    """Return what every result of this run depends on."""
+    option, ini = config.option, config.inipath
+    ours = [name for name in vars(option) if name.startswith(("archcheck_", "benchmark_"))]
+    options = {
+        f"--{name.replace('_', '-')}": repr(getattr(option, name, None))
+        for name in sorted([*ours, *_OTHER_OPTIONS])
+        if name not in _WITHOUT_EFFECT
+    }
+    plugins = config.pluginmanager.list_plugin_distinfo()
+    others = {
+        "the ini file": "none" if ini is None else surroundings.value(file_fact(str(ini))),
+        "the rootdir": str(config.rootpath),
+        "the working directory": str(config.invocation_params.dir),
+        "the plugins": " ".join(sorted({f"{dist.project_name}-{dist.version}" for _, dist in plugins})),
+        "the threads": str(num_threads(config)),
+    }
+    return conditions(surroundings.distributions, surroundings.variables, options | others)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")

@@ -143,13 +143,14 @@ def _compare(original: _Snapshot | None, changed: _Snapshot | None) -> set[str]:
 def _record_spec(family: Family, folder: Path) -> tuple[Path, str]:
     """The spec, and what kept it from being recorded in full, if anything did."""
     from archcheck.cli.command_line import main as archcheck
+    from archcheck.spec.file_names import lock_path
 
     (folder / "net.py").write_text(family.source, encoding="utf-8")
     inputs = [word for text in family.inputs for word in ("--input", text)]
     with _quietly(folder) as printed:
         status = archcheck(["new", "net.py:build", *inputs, "--output", SPEC])
     spec = folder / SPEC
-    complete = status == 0 and "\nfunction:" in spec.read_text(encoding="utf-8")
+    complete = status == 0 and lock_path(spec).exists()
     return spec, "" if complete else f"archcheck new, status {status}: {' '.join(printed.getvalue().split())}"
 
 
@@ -165,21 +166,26 @@ class _Answer:
 def _ask_archcheck(source: str, spec: Path, *, is_rewrite: bool) -> _Answer:
     """What archcheck says of a changed network.
 
-    A rewrite may rename layers, and a spec that lists them then says so, as it should: what must stay silent is the
-    function.
+    A rewrite may rename layers, and a spec that lists them then says so, as it should; so may it draw its weights by
+    another initialiser, which isn't what these are about. What must stay silent is the function.
     """
     import archcheck
+    from archcheck.spec.file_names import lock_path
+    from archcheck.spec.lock import LOCK
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "net.py").write_text(source, encoding="utf-8")
-        shutil.copy(spec, folder / SPEC)
+        for path in (spec, lock_path(spec)):
+            shutil.copy(path, folder / path.name)
         try:
             with _quietly(folder):
                 result = archcheck.verify(folder / SPEC)
         except Exception as error:  # archcheck's own
             return _no_verdict(f"{type(error).__name__}: {error}", is_rewrite)
     outcomes, unmeasured = result.outcomes, "; ".join(result.unmeasured.values())
+    if is_rewrite:
+        outcomes["function"] = [one for one in outcomes.get("function", []) if one.keys[:2] != (LOCK, "initial")]
     structure = any(outcomes.get(check) for check in STRUCTURE)
     function = any(outcomes.get(check) for check in FUNCTION)
     alarms = {"per-layer shapes"} if structure else set()

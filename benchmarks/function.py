@@ -76,10 +76,14 @@ def measure(name: str) -> list[str]:
     import torchvision
 
     from archcheck.checks.health import check_health
+    from archcheck.findings import Edit
     from archcheck.function.comparison import compare_function
     from archcheck.function.fingerprint.config import CPU
     from archcheck.function.fingerprint.number_pool import pool
     from archcheck.function.measure import measure_function, network_factory, record_section
+    from archcheck.recording.lock_writer import changed_lock, format_lock
+    from archcheck.spec.file_names import lock_path
+    from archcheck.spec.lock import LOCK
     from archcheck.spec.spec_file import read_spec
     from archcheck.structure.trace import trace_structure
 
@@ -96,7 +100,8 @@ def measure(name: str) -> list[str]:
         start = time.perf_counter()
         section = record_section(spec_file, build, trace).section
         recording = time.perf_counter() - start
-        path.write_text(spec_file.document.text + _function_text(section), encoding="utf-8")
+        lock = changed_lock({}, spec_file.spec.build, [Edit((LOCK, "function"), section)])
+        lock_path(path).write_text(format_lock(lock), encoding="utf-8")
         spec_file = read_spec(path)
         start = time.perf_counter()
         _, record = measure_function(spec_file, build, trace)
@@ -124,12 +129,6 @@ def _row(
     step = verifying / step_seconds(name)
     figures = [f"{recording:.2f}", f"{verifying:.2f}", f"{step:.1f}", *more]
     return [name, f"{num_params:_}", at, side, *figures, budget or "-"]
-
-
-def _function_text(section: dict[str, Any]) -> str:
-    from archcheck.recording.spec_writer import format_function
-
-    return f"\n{format_function(section)}\n"
 
 
 def step_seconds(name: str) -> float:

@@ -27,6 +27,7 @@ import yaml
 from archcheck.checks.registry import CHECKS
 from archcheck.cli.command_line import make_parser
 from archcheck.plugin import pytest_addoption
+from archcheck.spec.lock import Lock
 from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import parse_spec
 from archcheck.throughput.plan import resolve_plan
@@ -68,7 +69,9 @@ class Models:
 
     def __init__(self) -> None:
         schema = Spec.model_json_schema(mode="validation")
-        self.by_name: dict[str, dict[str, Any]] = {**schema.get("$defs", {}), "Spec": schema}
+        lock = Lock.model_json_schema(mode="validation")
+        recorded = {name: lock["$defs"][name] for name in ("Digests", "RecordedFunction")}
+        self.by_name: dict[str, dict[str, Any]] = {**recorded, **schema.get("$defs", {}), "Spec": schema}
         example = parse_spec("build: a:b\ninput: [B, 1]\ntraining: {dataset: none}").spec
         self._recipe = resolve_recipe(example, "full")
         self._max_regression = resolve_plan(example, "full").max_regression

@@ -95,6 +95,15 @@ class Check(ABC):
             ArchcheckError: the check can't be made as the spec or the command line asks.
         """
 
+    def nothing_to_verify(self, spec_file: SpecFile) -> str | None:
+        """Return why there is nothing to hold the network against, as far as that is known without the network.
+
+        Raises:
+            SpecError: what would say so can't be read.
+        """
+        del spec_file  # a check may need it
+        return None
+
     def refuse_update(self, context: CheckContext, mismatches: Sequence[Mismatch]) -> list[Mismatch]:
         """Return the mismatches that an update can't accept."""
         del context  # a check may need it

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
 from archcheck.checks.network_under_test import NetworkUnderTest
-from archcheck.checks.outcome import Outcome
+from archcheck.checks.outcome import Outcome, Unmeasured
 from archcheck.errors import BuildError, NotMeasured
-from archcheck.findings import Keys, Mismatch, build_failure
+from archcheck.findings import Edit, Keys, Mismatch, build_failure
 from archcheck.function.comparison import FunctionDifference, compare_function
-from archcheck.recording.spec_writer import format_function
-from archcheck.spec.models import Function, Health, Spec
+from archcheck.function.section import outdated_key, recorded_otherwise
+from archcheck.spec.file_names import lock_path
+from archcheck.spec.lock import LOCK, Lock, moved_lock, update_command
+from archcheck.spec.models import Health, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
 
@@ -27,36 +31,64 @@ class FunctionCheck(Check):
 
     name = "function"
     needs = Needs.VALUES
-    recorded = ("function",)
 
     def place(self, spec: Spec) -> Keys | None:
-        """Return the place of `function`."""
-        return ("function",) if isinstance(spec.function, Function) else None
+        """Return the place of `function`, or of the whole spec where that says nothing of it."""
+        if spec.function == "off":
+            return None
+        return () if spec.function is None else ("function",)
+
+    def nothing_to_verify(self, spec_file: SpecFile) -> str | None:
+        """Say how the function is recorded where it isn't, or how its lock is found. Raises SpecError."""
+        lock, shown = spec_file.lock(), spec_file.document.path
+        if lock is not None and lock.lock.function is not None:
+            return None
+        moved = moved_lock(spec_file.path, spec_file.spec.build) if lock is None else None
+        if moved is not None:
+            return f"nothing is recorded; was the spec renamed? git mv {moved.name} {lock_path(Path(shown)).name}"
+        return f"nothing is recorded of the function: {update_command(shown, '=new')}"
 
     def run(self, context: CheckContext) -> Outcome:
         """Run the network with fixed weights and compare.
 
         Raises:
-            NotMeasured: it can't be run with fixed weights.
+            SpecError: the lock can't be read.
+            NotMeasured: the network can't be run with fixed weights.
         """
-        network = context.network
+        spec_file, network = context.spec_file, context.network
+        missing, lock = self.nothing_to_verify(spec_file), spec_file.lock()
+        if missing is not None or lock is None:
+            return Outcome(unmeasured=(Unmeasured(str(missing)),))
         try:
-            _, record = network.function_of(context.spec_file)
+            outdated = outdated_key(spec_file)
+            if outdated is not None:
+                mismatch = recorded_otherwise(spec_file, outdated)
+                section = record_function(spec_file, network).section
+                return Outcome((replace(mismatch, edits=(Edit((LOCK, "function"), section),)),))
+            _, record = network.function_of(spec_file)
+            difference = compare_function(spec_file, record, network.trace, is_live=network.is_live)
+            found = [] if difference is None else [_with_cause(difference, context)]
+            found = _with_other_starts(found, context, lock.lock)
         except BuildError as error:
             return Outcome((build_failure(context.spec.args, ("args",), error),))
-        difference = compare_function(context.spec_file, record, network.trace, is_live=network.is_live)
-        return Outcome(() if difference is None else (_with_cause(difference, context),))
+        untold = f"how its weights start isn't recorded: {update_command(spec_file.document.path, '=new')}"
+        return Outcome(tuple(found), notes=() if lock.lock.initial is not None else (untold,))
 
     def record(self, context: CheckContext) -> Recording:
-        """Record the function.
+        """Record the function, where it isn't.
 
         Raises:
             NotMeasured: the network can't be run such that it gives the same numbers twice.
         """
-        if not self.absent(context.spec):
-            return Recording()
-        recorded = record_function(context.spec_file, context.network)
-        return Recording({"function": "\n" + format_function(recorded.section)}, recorded.notes)
+        lock = context.spec_file.lock()
+        edits: list[Edit] = []
+        notes: tuple[str, ...] = ()
+        if lock is None or lock.lock.function is None:
+            recorded = record_function(context.spec_file, context.network)
+            edits, notes = [Edit((LOCK, "function"), recorded.section)], recorded.notes
+        if lock is None or lock.lock.initial is None:
+            edits.append(Edit((LOCK, "initial"), record_initial(context.network)))
+        return Recording(notes=notes, edits=edits)
 
 
 def record_function(
@@ -74,6 +106,45 @@ def record_function(
     if died is not None:
         raise NotMeasured(f"no function can be recorded: the forward stopped at {describe_crash(died[1])}")
     return record_section(spec_file, network.make, network.trace, depth, with_health=with_health)
+
+
+def record_initial(network: NetworkUnderTest) -> dict[str, Any]:
+    """Record what the drawn parameters of a network start from; nothing of one that is too large to be drawn.
+
+    Raises:
+        BuildError: it can't be built for real.
+    """
+    from archcheck.function.initial_values import MAX_PARAMS, record_starts
+
+    return record_starts(network.make) if network.trace.root.num_params <= MAX_PARAMS else {}
+
+
+def _with_other_starts(found: list[Mismatch], context: CheckContext, lock: Lock) -> list[Mismatch]:
+    """Add the parameters that start otherwise than they were recorded; a live network may be trained.
+
+    Where a layer has other sizes now, an update that accepts its function records how its weights start, too.
+    """
+    network = context.network
+    if lock.initial is None or network.is_live:
+        return found
+    from archcheck.function.initial_comparison import Start, compare_starts, difference, start_mismatches
+    from archcheck.function.initial_values import measure_starts
+
+    def start(numbers: Mapping[str, Any]) -> Start:
+        return Start(**{**numbers, "shape": tuple(numbers["shape"])})
+
+    plain = {name: one.model_dump() for name, one in lock.initial.items()}
+    recorded = {name: start(one) for name, one in plain.items()}
+    now = measure_starts(network.make, seed=0) if recorded or found else {}
+    others = compare_starts(recorded, now)
+    is_resized = {one.shape for one in recorded.values()} != {one.shape for one in now.values()}
+    if not others and not (found and is_resized):
+        return found
+    section = record_initial(network)
+    alike = [name for name in section.keys() & plain if difference(recorded[name], start(section[name])) is None]
+    edits = (Edit((LOCK, "initial"), {**section, **{name: plain[name] for name in alike}}),)
+    found = [replace(one, edits=(*one.edits, *edits)) if one.edits else one for one in found]
+    return found + start_mismatches(others, recorded, now, edits)
 
 
 def _with_cause(difference: FunctionDifference, context: CheckContext) -> Mismatch:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from archcheck.checks.renamed_layers import RenamedLayers
 from archcheck.findings import Edit
 from archcheck.spec.layer_keys import parse_layer_key
-from archcheck.spec.models import Function, Spec
+from archcheck.spec.lock import RecordedFunction
+from archcheck.spec.models import Spec
 from archcheck.structure.layer_groups import LayerRow, rows_of
 from archcheck.structure.layer_selection import matching_modules
 from archcheck.structure.records import StructureTrace
 
 
-def new_layer_edits(spec: Spec, trace: StructureTrace, renamed: RenamedLayers) -> list[Edit]:
+def new_layer_edits(
+    spec: Spec, recorded: RecordedFunction | None, trace: StructureTrace, renamed: RenamedLayers
+) -> list[Edit]:
     """Return the rows to add for new layers, each behind the one that runs before it; the last to run comes first.
 
     What isn't listed is free, so a layer without a row need not be new: it is where layers beside it are listed, and
@@ -26,7 +29,7 @@ def new_layer_edits(spec: Spec, trace: StructureTrace, renamed: RenamedLayers) -
     maybe_old = [key for several in renamed.ambiguous.values() for key in several]
     listed = {name for names in [*found.values(), *_matches(maybe_old, trace)] for name in names}
     edits = []
-    for row in reversed(rows_of(trace, _new_names(spec, entered, listed))):
+    for row in reversed(rows_of(trace, _new_names(recorded, entered, listed))):
         before = [text for text, place in places.items() if 0 <= place < entered[row.names[0]]]
         after = max(before, key=lambda text: places[text], default=None)
         edits.append(Edit(("layers", row.key), _as_written(row), after))
@@ -37,13 +40,13 @@ def _matches(keys: list[str], trace: StructureTrace) -> list[list[str]]:
     return [matching_modules(parse_layer_key(key), trace) for key in keys]
 
 
-def _new_names(spec: Spec, called: dict[str, int], listed: set[str]) -> list[str]:
-    if not isinstance(spec.function, Function):
+def _new_names(recorded: RecordedFunction | None, called: dict[str, int], listed: set[str]) -> list[str]:
+    if recorded is None:
         return []
-    recorded = {parse_layer_key(label).name for label in spec.function.layers}
-    known = {_parent(name) for name in listed} & {_parent(name) for name in recorded}
+    digested = {parse_layer_key(label).name for label in recorded.layers}
+    known = {_parent(name) for name in listed} & {_parent(name) for name in digested}
     around = {name[:end] for name in listed for end in range(len(name)) if name[end] == "."}
-    old = listed | around | recorded
+    old = listed | around | digested
     return [name for name in called if name and name not in old and _parent(name) in known]
 
 

@@ -19,7 +19,8 @@ from archcheck.spec.layer_keys import (
     format_prefixes,
     parse_layer_key,
 )
-from archcheck.spec.models import Function, Layer, Spec
+from archcheck.spec.lock import LOCK
+from archcheck.spec.models import Layer, Spec
 from archcheck.structure.layer_pairing import call_label
 from archcheck.structure.layer_selection import ROOT, matching_modules
 from archcheck.structure.records import StructureTrace
@@ -60,21 +61,25 @@ class _Candidate:
         return ".".join([*words[: self.kept], *self.parts, *words[num_parts:]])
 
 
-def find_renamed_layers(spec: Spec, trace: StructureTrace, fits: Fits, are_same: AreSame | None) -> RenamedLayers:
+def find_renamed_layers(
+    spec: Spec, labels: Sequence[str], trace: StructureTrace, fits: Fits, are_same: AreSame | None
+) -> RenamedLayers:
     """Find the listed layers that match nothing under the names that they have now.
 
-    `are_same` compares with the recorded function; None where there is none, or another.
+    `labels` are of the recorded layers, and `are_same` compares with them; None where there is no function, or another.
     """
-    return _Search(spec, trace, fits, are_same).run()
+    return _Search(spec, labels, trace, fits, are_same).run()
 
 
 class _Search:
     """The search, from the outermost parts of names to the innermost."""
 
-    def __init__(self, spec: Spec, trace: StructureTrace, fits: Fits, are_same: AreSame | None) -> None:
+    def __init__(
+        self, spec: Spec, labels: Sequence[str], trace: StructureTrace, fits: Fits, are_same: AreSame | None
+    ) -> None:
         self._spec, self._trace, self._fits, self._are_same = spec, trace, fits, are_same
         self._now = {text: self._as_read(text) for text in spec.layers}  # keys with what was found so far
-        self._labels = list(spec.function.layers) if isinstance(spec.function, Function) else []
+        self._labels = labels
         self._label_now = {label: label for label in self._labels}
         self._by_function: dict[str, bool] = {}
         self._recorded = {parse_layer_key(label).name for label in self._labels}  # names that are none of these are new
@@ -151,7 +156,7 @@ class _Search:
 
     def _score(self, gone: str, keys: Sequence[str], one: _Candidate) -> int:
         """Return how much of what the spec says fits another name; 0 where it can't be meant."""
-        if one.module in self._spoken_of or one.module in self._recorded:
+        if one.module in self._spoken_of or (one.module in self._recorded and self._is_recorded(gone)):
             return 0
         moved = {text: self._moved(self._now[text], gone, one) for text in keys}
         fitting = [text for text, now in moved.items() if self._fits(now, self._spec.layers[text])]
@@ -170,6 +175,10 @@ class _Search:
         if self._are_same is None:
             return []
         return [label for label in self._labels if _is_below(self._label_now[label], gone)]
+
+    def _is_recorded(self, gone: str) -> bool:
+        """Return whether what's gone was recorded; else the lock may be ahead of the spec, and has its new name."""
+        return any(_is_below(self._label_now[label], gone) for label in self._labels)
 
     def _computes_the_same(self, label: str, gone: str, one: _Candidate) -> bool:
         assert self._are_same is not None
@@ -233,7 +242,7 @@ class _Search:
         """Return the renames of recorded layers: of those below what has another name, and of those told by digest."""
         lost = [label for label, new in self._label_now.items() if not self._is_there(new)]
         found = {label: new for label, new in self._label_now.items() if label not in lost} | self._by_digest(lost)
-        return [Rename(("function", "layers", label), new) for label, new in found.items() if label != new]
+        return [Rename((LOCK, "function", "layers", label), new) for label, new in found.items() if label != new]
 
     def _is_there(self, label: str) -> bool:
         return bool(matching_modules(parse_layer_key(label), self._trace))

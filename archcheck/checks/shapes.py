@@ -16,7 +16,7 @@ from archcheck.findings import AFTER_ALL, Edit, Keys, Mismatch, Removal
 from archcheck.function.comparison import same_layers
 from archcheck.spec.dims import BATCH
 from archcheck.spec.layer_keys import LayerKey, format_layer_key, parse_layer_key
-from archcheck.spec.models import Function, Layer, Spec
+from archcheck.spec.models import Layer, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.spec.values import (
     ANY_NUMBER,
@@ -118,7 +118,9 @@ def find_renamed(context: CheckContext) -> RenamedLayers:
         is_counted = layer.parameters is None or counts == {layer.parameters}
         return bool(names) and is_counted and not _check_layer(text, layer, trace, calls)
 
-    return find_renamed_layers(spec, trace, fits, _recorded_layers(context))
+    recorded = context.spec_file.recorded
+    labels = [] if recorded is None else list(recorded.layers)
+    return find_renamed_layers(spec, labels, trace, fits, _recorded_layers(context))
 
 
 def _are_all_there(spec: Spec, trace: StructureTrace) -> bool:
@@ -127,7 +129,7 @@ def _are_all_there(spec: Spec, trace: StructureTrace) -> bool:
 
 def _recorded_layers(context: CheckContext) -> Callable[[str, str], bool] | None:
     """Return whether a recorded layer and one of now compute the same; None where that can't be told."""
-    if not isinstance(context.spec.function, Function):
+    if context.spec_file.recorded is None:
         return None
     try:
         _, record = context.network.function_of(context.spec_file)
@@ -468,7 +470,8 @@ class ShapesCheck(Check):
     def run(self, context: CheckContext) -> Outcome:
         """Compare the shapes."""
         renamed, trace = find_renamed(context), context.network.trace
-        edits = [] if _are_all_there(context.spec, trace) else new_layer_edits(context.spec, trace, renamed)
+        recorded = context.spec_file.recorded
+        edits = [] if _are_all_there(context.spec, trace) else new_layer_edits(context.spec, recorded, trace, renamed)
         new = [str(edit.keys[-1]) for edit in reversed(edits)]
         found = check_shapes(context.spec_file, trace, renamed, new)
         return Outcome(context.network.with_domain_hint(context.spec_file, found))
@@ -484,7 +487,8 @@ class ShapesCheck(Check):
         recording = record_structure(context, self.absent(context.spec))
         if context.network.trace.died is not None:
             return recording
-        edits = new_layer_edits(context.spec, context.network.trace, find_renamed(context))
+        recorded, trace = context.spec_file.recorded, context.network.trace
+        edits = new_layer_edits(context.spec, recorded, trace, find_renamed(context))
         return replace(recording, edits=edits)
 
 

@@ -26,7 +26,7 @@ from archcheck.cli.new_spec import NewSpec, make_spec
 from archcheck.cli.spec_names import distinct_names, spec_name_for
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.recording.edits import write_atomically
-from archcheck.spec.file_names import SUFFIX, spec_name
+from archcheck.spec.file_names import SUFFIX, lock_path, spec_name
 from archcheck.spec.manifest import Entry
 from archcheck.spec.target import TARGET_FORMS, parse_target
 from archcheck.text.tables import format_table
@@ -137,7 +137,7 @@ def _entry_result(entry: Entry, options: argparse.Namespace, folder: Path) -> Re
         spec = write_entry(entry, options, folder)
         if spec is None:
             return Result(entry.name, str(path), "up to date", is_written=True)
-        _deliver(spec.text, path)
+        _deliver(spec, spec.text, path)
     except ArchcheckError as error:
         report_error(UsageError(f"{entry.loc}: {error}"))
         return Result(entry.name, "-", clip(str(error), _MAX_REASON))
@@ -201,7 +201,7 @@ def _result(job: Job, path: Path | None, written: set[str], *, is_alone: bool) -
         return Result(job.label, "-", clip(str(error).removeprefix(f"{job.target}: "), _MAX_REASON))
     for note in spec.notes:
         say(f"{job.target}: {note}")
-    _deliver(spec.text if is_alone or path is not None else f"# {job.label}\n{spec.text}", path)
+    _deliver(spec, spec.text if is_alone or path is not None else f"# {job.label}\n{spec.text}", path)
     written.add(str(path).casefold())
     return Result(job.label, str(path or "-"), _told(spec), is_written=True)
 
@@ -220,11 +220,13 @@ def _summary(results: Sequence[Result], done: str = "written") -> str:
 def _refuse_overwriting(path: Path, written: set[str], force: bool) -> None:
     if str(path).casefold() in written:
         raise UsageError(f"{path}: two targets of one name; write them one by one with --output FILE")
-    if path.exists() and not force:
-        raise UsageError(f"{path}: exists; --force overwrites it")
+    for one in (path, lock_path(path)):
+        if one.exists() and not force:
+            raise UsageError(f"{one}: exists; --force overwrites it")
 
 
-def _deliver(text: str, path: Path | None) -> None:
+def _deliver(spec: NewSpec, text: str, path: Path | None) -> None:
+    """Print a spec, or write it and first its lock, which only a spec in a file has."""
     if path is None:
         print(text, end="")
         return
@@ -232,5 +234,9 @@ def _deliver(text: str, path: Path | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{path.parent}: can't be created: {error.strerror}") from None
+    if spec.lock is not None:
+        write_atomically(lock_path(path), spec.lock)
+    else:
+        lock_path(path).unlink(missing_ok=True)  # that of a spec that is overwritten
     write_atomically(path, text)
     print(f"{path}: written; verify it: pytest --archcheck {path}")

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archcheck.checks.check import Needs
-from archcheck.checks.function import record_function
+from archcheck.checks.function import record_function, record_initial
 from archcheck.checks.health import check_health, excuses
 from archcheck.checks.network_under_test import NetworkUnderTest
 from archcheck.checks.registry import all_checks
 from archcheck.cli.assumed_inputs import explain_refusal
 from archcheck.cli.networks import Network, measure_network, spec_from_head
 from archcheck.errors import NotMeasured, UsageError
-from archcheck.recording.spec_writer import format_function, format_spec
+from archcheck.findings import Edit
+from archcheck.recording.lock_writer import changed_lock, format_lock
+from archcheck.recording.spec_writer import format_spec
 from archcheck.report.mismatches import format_mismatches
 from archcheck.spec.file_names import SUFFIX
+from archcheck.spec.lock import LOCK
 from archcheck.spec.spec_file import SpecFile, parse_spec
 from archcheck.structure.records import StructureTrace
 from archcheck.text.words import listed
@@ -39,11 +42,12 @@ _WHY = {
 
 @dataclass(slots=True)
 class NewSpec:
-    """The text of a spec, and what its author should know of it."""
+    """The text of a spec, what its author should know of it, and what stands in its lock: None where nothing does."""
 
     text: str
     notes: list[str]
     is_partial: bool = False
+    lock: str | None = None
 
     def leave_out(self, reason: str) -> None:
         """Say in the spec itself that something couldn't be recorded, or not as a whole."""
@@ -97,9 +101,14 @@ def _add_function(
     try:
         recorded = record_function(spec_file, network, depth, with_health=True)
     except NotMeasured as error:
-        spec.leave_out(f"no function is recorded: {error}")
+        reason = f"no function is recorded: {' '.join(str(error).split())}"
+        spec.text += f"function: off  # {reason}\n"
+        spec.notes.append(reason)
+        spec.is_partial = True
         return None
-    spec.text += f"\n{format_function(recorded.section)}\n"
+    sections = {"function": recorded.section, "initial": record_initial(network)}
+    edits = [Edit((LOCK, name), section) for name, section in sections.items()]
+    spec.lock = format_lock(changed_lock({}, spec_file.spec.build, edits))
     for note in recorded.notes:
         spec.leave_out(note)
     return recorded.health

@@ -13,7 +13,7 @@ from archcheck.function.layer_matching import LayerPair, pair_layers
 from archcheck.function.records import DifferingCall, FunctionRecord
 from archcheck.function.section import recorded_numbers, rounded, section_update
 from archcheck.function.tolerances import TOLERANCE, inside_tolerance
-from archcheck.spec.models import Function
+from archcheck.spec.lock import LOCK, RecordedFunction
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
 from archcheck.structure.records import Crash, StructureTrace
@@ -45,8 +45,8 @@ def compare_function(
 
     What the parameters start from is not compared for a live network, which may be trained.
     """
-    function = spec_file.spec.function
-    assert isinstance(function, Function)
+    function = spec_file.recorded
+    assert function is not None
     if record.crash is not None:
         return FunctionDifference(_crash_mismatch(record.crash, record.stage))
     if function.inputs_from is not None and not _is_same(function.inputs_from, record.made_inputs):
@@ -74,9 +74,8 @@ def _other_inputs(recorded: float, made: float | None) -> Mismatch:
     """Say that the network wasn't given what it was recorded with, so that nothing else can be told."""
     notes = (("note", "change it back, or accept what it makes now: the function is recorded anew"),)
     found = "none" if made is None else f"check {made:.6g}"
-    return Mismatch(
-        ("function", "inputs_from"), "inputs_from", "makes other inputs", f"check {recorded:.6g}", found, notes=notes
-    )
+    keys: Keys = (LOCK, "function", "inputs_from")
+    return Mismatch(keys, "inputs_from", "makes other inputs", f"check {recorded:.6g}", found, notes=notes)
 
 
 def same_layers(spec_file: SpecFile, record: FunctionRecord) -> Callable[[str, str], bool] | None:
@@ -84,8 +83,8 @@ def same_layers(spec_file: SpecFile, record: FunctionRecord) -> Callable[[str, s
 
     None where the network as a whole doesn't compute what was recorded: then it's of no use to compare layers.
     """
-    function = spec_file.spec.function
-    if not isinstance(function, Function) or record.crash is not None:
+    function = spec_file.recorded
+    if function is None or record.crash is not None:
         return None
     comparison = _comparison_with(function, record, is_live=False)
     if comparison.differing_kinds(comparison.expected_output, record.root.numbers):
@@ -100,11 +99,11 @@ def same_layers(spec_file: SpecFile, record: FunctionRecord) -> Callable[[str, s
     return are_same
 
 
-def _comparison_with(function: Function, record: FunctionRecord, is_live: bool) -> Comparison:
+def _comparison_with(function: RecordedFunction, record: FunctionRecord, is_live: bool) -> Comparison:
     expected = {label: recorded_numbers(row) for label, row in function.layers.items()}
-    output = recorded_numbers(function.output) if function.output is not None else {}
+    output = recorded_numbers(function.output)
     expected_inside = {label: row.inside for label, row in function.layers.items()}
-    expected_inside[OUTPUT] = function.output.inside if function.output is not None else []
+    expected_inside[OUTPUT] = function.output.inside
     if is_live and output.get("initial") != rounded(record.root.numbers, function.precision).get("initial"):
         expected_inside = {}  # a trained network, whose parameters started from elsewhere
     return Comparison(
@@ -121,7 +120,8 @@ def _comparison_with(function: Function, record: FunctionRecord, is_live: bool) 
 def _crash_mismatch(crash: Crash, stage: str) -> Mismatch:
     mode = {"eval": "eval mode", "train": "train mode", "backward": "computing gradients"}[stage]
     subject = crash.module or "forward"
-    return Mismatch(("function",), subject, f"stopped in {mode}", "an output", describe_crash(crash), crash.module)
+    keys: Keys = (LOCK, "function", "layers", crash.module) if crash.module else (LOCK, "function")
+    return Mismatch(keys, subject, f"stopped in {mode}", "an output", describe_crash(crash), crash.module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +195,10 @@ class Comparison:
         summary = ", ".join(SHORT_KINDS[one] for one in kinds)
         notes = [("differs", f"in the network as a whole: {summary}"), *self.notes]
         if label is None or layer is None:
-            keys: Keys = ("function", OUTPUT, kind)
+            keys: Keys = (LOCK, "function", OUTPUT, kind)
             subject, module, expected, actual = OUTPUT, None, self.expected_output, self.record.root.numbers
         else:
-            keys = ("function", "layers", label, kind)
+            keys = (LOCK, "function", "layers", label, kind)
             subject, module, expected, actual = layer.label, layer.name, self.expected[label], layer.numbers
         if kind == "gradient" and kind not in actual:
             notes.append(("cause", "nothing comes back to it: detached, under no_grad, frozen or not used"))

@@ -21,13 +21,14 @@ from archcheck.function.fingerprint.fingerprint import HealthProbe, fingerprint,
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.health_probe import make_health_probe
 from archcheck.function.made_inputs import check_of_inputs, require_same_elsewhere
-from archcheck.function.planning import MEMORY_BYTES, FunctionPlan, needed_bytes, plans
+from archcheck.function.planning import MEMORY_BYTES, needed_bytes, plans
 from archcheck.function.records import FunctionRecord, HealthRecord
-from archcheck.function.section import PLANNED_KEYS, function_section, listed_names
+from archcheck.function.section import PLANNED_KEYS, function_section, listed_names, outdated_key
 from archcheck.network.build import prepare_network
 from archcheck.spec.dims import BATCH
 from archcheck.spec.domains import ANYTHING, INTEGER_DTYPES
 from archcheck.spec.inputs import InputTree, iter_input_patterns, make_forward_input
+from archcheck.spec.lock import RecordedFunction
 from archcheck.spec.models import Function, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
@@ -128,24 +129,26 @@ def measure_function(
     *,
     is_live: bool = False,
 ) -> tuple[FingerprintConfig, FunctionRecord]:
-    """Run the network as the spec's section says, or as it would be recorded; with its health.
+    """Run the network as it was recorded, or as it would be; with its health.
 
     Raises:
         BuildError: the network can't be built for real.
-        NotMeasured: it can't be filled, or needs more memory than the section grants.
+        NotMeasured: it can't be filled, or needs more memory than its budget grants.
     """
-    function = spec_file.spec.function
-    if not isinstance(function, Function):
+    function = spec_file.recorded
+    if function is None or outdated_key(spec_file) is not None:
         return _run_as_planned(spec_file, build, trace, device, with_health=True)[1:]
-    granted = function.budget.memory if function.budget is not None and function.budget.memory else MEMORY_BYTES
+    set_budget = spec_file.spec.function.budget if isinstance(spec_file.spec.function, Function) else None
+    budget = set_budget or function.budget
+    granted = budget.memory if budget is not None and budget.memory else MEMORY_BYTES
     needed = needed_bytes(trace, function.precision)
     _require_memory(needed)
     if needed > granted:
         raise NotMeasured(
             f"the function needs about {needed / 2**20:.0f} MiB, more than its budget of {granted / 2**20:.0f} MiB; "
-            f"grant it: budget: {{memory: {math.ceil(needed / 2**20)} MiB}}"
+            f"grant it: function: {{budget: {{memory: {math.ceil(needed / 2**20)} MiB}}}}"
         )
-    config = replace(_config_from_section(spec_file.spec, function, device), knows_initial_values=not is_live)
+    config = replace(_config_from_record(spec_file.spec, function, device), knows_initial_values=not is_live)
     return config, _run(build, config, _health_probe(spec_file, build, config))
 
 
@@ -159,21 +162,23 @@ def _health_probe(spec_file: SpecFile, build: NetworkFactory, config: Fingerprin
     if spec_file.spec.health == "off":
         return None
     sizes = config.inputs.sizes
-    pattern = spec_file.spec.function_input if config.input_pattern is None else config.input_pattern
+    pattern = spec_file.spec.input if config.input_pattern is None else config.input_pattern
     is_batched = sizes.get(BATCH, 1) > 1
     return make_health_probe(build, make_forward_input(pattern, {**sizes, BATCH: 1}) if is_batched else None)
 
 
-def _config_from_section(spec: Spec, function: Function, device: torch.device) -> FingerprintConfig:
-    """Return how a spec's section says that the network is run."""
+def _config_from_record(spec: Spec, function: RecordedFunction, device: torch.device) -> FingerprintConfig:
+    """Return how the network was run when its function was recorded."""
+    pattern = spec.input if function.input is None else function.input
     return FingerprintConfig(
-        make_forward_input(spec.function_input, function.at),
+        make_forward_input(pattern, function.at),
         getattr(torch, function.precision),
         function.gains,
         float(function.large),
         function.train,
-        function.output is not None and function.output.bounds is not None,
+        function.output.bounds is not None,
         device=device,
+        input_pattern=function.input,
         train_inputs=spec.train_inputs(function.at),
     )
 
@@ -193,9 +198,7 @@ def record_section(
     *,
     with_health: bool = False,
 ) -> RecordedSection:
-    """Record a `function` section for the network as it is.
-
-    Where the spec has one already, the network is run as that says.
+    """Record a `function` section for the network as it is, run as the spec's own `function` says as far as it does.
 
     Raises:
         NotMeasured: the network can't be run such that it gives the same numbers twice.
@@ -244,9 +247,13 @@ def _run_as_planned(
     def run(config: FingerprintConfig) -> FunctionRecord:
         return _run(build, config, _health_probe(spec_file, build, config) if with_health else None)
 
+    function = spec_file.spec.function
+    never_trained = isinstance(function, Function) and not function.train
     tried = []
     for plan, config in _planned_configs(spec_file, build, trace):
         config = replace(config, device=device)
+        if never_trained:
+            plan, config = {**plan, "train": False}, replace(config, train=False)
         _require_memory(needed_bytes(trace, config.precision))
         record = run(config)
         if record.stage == "eval" and config.dtype is torch.float64:  # some kernels know no double precision
@@ -267,25 +274,30 @@ def _run_as_planned(
 def _planned_configs(
     spec_file: SpecFile, build: NetworkFactory, trace: StructureTrace
 ) -> list[tuple[dict[str, Any], FingerprintConfig]]:
-    """Return the plans, best first, as first keys of a section and as configs; where there's a section, its own."""
-    spec = spec_file.spec
-    if isinstance(spec.function, Function):
-        written = spec_file.document.value["function"]
-        kept = {key: written[key] for key in PLANNED_KEYS if key in written}
-        config = _config_from_section(spec, spec.function, CPU)
-        return [(kept, replace(config, gains=None, large=None, bounds=None, train=True))]
+    """Return the plans, best first, as first keys of a section and as configs; with sizes of its own, the spec's."""
+    spec, function = spec_file.spec, spec_file.spec.function
+    written = spec_file.document.value["function"] if isinstance(function, Function) else {}
+    kept = {key: written[key] for key in PLANNED_KEYS if key in written}
+    if isinstance(function, Function) and not kept.keys().isdisjoint(("input", "at")):
+        pattern = spec.input if function.input is None else function.input
+        return [(kept, _config_at(pattern, function.at, function.precision, spec))]
 
     def retrace(pattern: InputTree, at: Mapping[str, int]) -> StructureTrace:
         return trace_structure(build, [make_forward_input(pattern, at)], only_meta=trace.device == "meta")
 
     planned = plans(spec.input, trace, retrace, may_be_smaller=spec.train_input is None)
-    return [(plan.as_section(), _config_from_plan(plan, spec)) for plan in planned]
+    chosen = [(plan.pattern, plan.at, {**plan.as_section(), **kept}) for plan in planned]
+    return [(plan, _config_at(pattern, at, plan.get("precision", "float64"), spec)) for pattern, at, plan in chosen]
 
 
-def _config_from_plan(plan: FunctionPlan, spec: Spec) -> FingerprintConfig:
-    inputs, train_inputs = make_forward_input(plan.pattern, plan.at), spec.train_inputs(plan.at)
-    precision = getattr(torch, plan.precision)
-    return FingerprintConfig(inputs, precision, input_pattern=plan.pattern, train_inputs=train_inputs)
+def _config_at(pattern: InputTree, at: Mapping[str, int], precision: str, spec: Spec) -> FingerprintConfig:
+    """Return how a network is run at some sizes, where nothing more is known."""
+    return FingerprintConfig(
+        make_forward_input(pattern, at),
+        getattr(torch, precision),
+        input_pattern=pattern,
+        train_inputs=spec.train_inputs(at),
+    )
 
 
 def fingerprint_as_planned(

@@ -21,11 +21,10 @@ from archcheck.network.imports import file_of
 from archcheck.pytest_plugin.items import SELECTION_KEY, CheckItem, SpecModule, UnchangedItem
 from archcheck.pytest_plugin.options import num_threads
 from archcheck.pytest_plugin.session import ArchcheckSession
-from archcheck.spec.file_names import spec_name
+from archcheck.spec.file_names import lock_path
 from archcheck.text.paths import path_from
 
 _FOLDER, _FILE = "archcheck", "unchanged.json"
-_LOCK = ".arch.lock"  # what a machine has recorded, beside a spec
 _OUTPUT = "archcheck_changed"  # what a worker sends
 _TIMED: Final = ("throughput", "claims")
 # Every check runs these, and what they require.
@@ -145,8 +144,8 @@ class ChangedSession:
         self._phases[report.nodeid] = before and has_passed
 
     def _keep(self, item: CheckItem) -> None:
-        """Keep what a check depended on, if it has passed; that it ran in any case."""
-        has_passed = self._phases.pop(item.nodeid, False)
+        """Keep what a check depended on, if it has passed or can't come out otherwise; that it ran in any case."""
+        has_passed = self._phases.pop(item.nodeid, False) or item.is_settled
         if self._selection.is_off:
             return
         path, check = str(item.path), item.name
@@ -169,7 +168,7 @@ class ChangedSession:
         """Add what no reading shows: the spec, its lock and `conftest.py` files, there or not, and distributions."""
         root = self._config.rootpath
         folders = [folder for folder in spec.parents if folder == root or root in folder.parents]
-        files = [spec, spec.with_name(f"{spec_name(spec)}{_LOCK}"), *(folder / "conftest.py" for folder in folders)]
+        files = [spec, lock_path(spec), *(folder / "conftest.py" for folder in folders)]
         facts = [file_fact(str(file)) for file in files]
         modules = {*used.libraries, *(fact[1] for fact in used.facts if fact[0] == "import")}
         facts += map(distribution_fact, sorted(self._surroundings.distributions.behind(modules, _ALWAYS)))

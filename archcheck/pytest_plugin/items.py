@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,9 +20,11 @@ from archcheck.dependencies.selection import Selection
 from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError
 from archcheck.findings import Keys, Mismatch
 from archcheck.pytest_plugin.timing import BenchmarkStopwatch, has_benchmark
+from archcheck.recording.inline_records import has_inline_record, move_inline_record
 from archcheck.report.mismatches import format_mismatches, gist
-from archcheck.spec.file_names import spec_name
+from archcheck.spec.file_names import SUFFIX, lock_path, spec_name, spec_path
 from archcheck.spec.inputs import InputSource
+from archcheck.spec.lock import build_of_lock
 from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.structure.records import StructureTrace
@@ -77,8 +80,11 @@ class SpecModule(pytest.Module):
         try:
             spec_file = read_spec(self.path, shown, self.config.rootpath)
         except SpecError as error:
-            problems = error.problems
-            yield self._item("spec", problems[0].loc, lambda _: raise_problems(problems))
+            problems, path = error.problems, self.path
+            if self.config.getoption("archcheck_update") and has_inline_record(path):
+                yield self._item("spec", problems[0].loc, lambda _: _move_inline_record(path, shown))
+            else:
+                yield self._item("spec", problems[0].loc, lambda _: raise_problems(problems))
             return
         self._spec = spec_file.spec
         for check in checks_of(spec_file.spec, self.config.getoption("archcheck_update")):
@@ -89,7 +95,8 @@ class SpecModule(pytest.Module):
         loc = spec_file.locate(place, key=True)
 
         def run(item: CheckItem) -> None:
-            run_item(item, check, spec_file, self.network(spec_file))
+            if not _is_skipped_unbuilt(item, check, spec_file):
+                run_item(item, check, spec_file, self.network(spec_file))
 
         return self._item(check.name, loc, run, spec_file.spec.build)
 
@@ -131,6 +138,31 @@ def checks_of(spec: Spec, update: str | None) -> Iterator[Check]:
             yield check
 
 
+class OrphanedLock(SpecModule):
+    """A lock whose spec isn't there: one failing item."""
+
+    def collect(self) -> Iterator[CheckItem]:
+        """Collect the item that says what to do with it."""
+        self.obj = ModuleType(self.nodeid)
+        loc = SourceLoc(path_from(self.path, self.config.invocation_params.dir), 1, 1)
+        yield self._item("spec", loc, lambda _: raise_problems([Problem(loc, self._what_to_do())]))
+
+    def _what_to_do(self) -> str:
+        missing = f"there is no {spec_path(self.path).name} beside this lock"
+        build = build_of_lock(self.path)
+        for path in sorted(self.path.parent.glob(f"*{SUFFIX}")):
+            if not lock_path(path).exists() and build is not None and _build_of(path) == build:
+                return f"{missing}; was it renamed? git mv {self.path.name} {lock_path(path).name}"
+        return f"{missing}: restore the spec, or delete the lock"
+
+
+def _build_of(path: Path) -> str | None:
+    try:
+        return read_spec(path).spec.build
+    except SpecError:
+        return None
+
+
 def _mark(item: pytest.Item) -> None:
     item.add_marker("archcheck")
     item.add_marker(f"archcheck_{item.name}")
@@ -161,9 +193,11 @@ class UnchangedItem(pytest.Item):
 class CheckItem(pytest.Function):
     """One check of one spec; an ordinary test function to pytest, so that fixtures, markers and plugins work.
 
-    `loc` is the line that the item speaks of, `found` what it found so far.
+    `loc` is the line that the item speaks of, `found` what it found so far; `is_settled` says that it has come out as
+    it will as long as the spec and its lock stay as they are.
     """
 
+    is_settled: bool = False
     loc: SourceLoc
     found: CheckReport
 
@@ -196,6 +230,12 @@ class CheckItem(pytest.Function):
         self.found = replace(self.found, outcome=outcome)
 
 
+def _move_inline_record(path: Path, shown: str) -> NoReturn:
+    """Convert a spec, and skip: nothing of it is verified."""
+    move_inline_record(path, shown)
+    pytest.skip(f"what was recorded is in {lock_path(Path(shown))} now; verify it: pytest --archcheck {shown}")
+
+
 def raise_problems(problems: Sequence[Problem]) -> NoReturn:
     """Fail with everything that is wrong with a spec file."""
     first = problems[0]
@@ -224,6 +264,20 @@ def run_item(item: CheckItem, check: Check, spec_file: SpecFile, network: Networ
         _fail(item, spec_file, outcome.mismatches, network.trace)
     if outcome.unmeasured:
         _not_measured(item, spec_file, outcome.unmeasured)
+
+
+def _is_skipped_unbuilt(item: CheckItem, check: Check, spec_file: SpecFile) -> bool:
+    """Skip a check that has nothing to verify, unless an update is to record that; False where it has something."""
+    if item.config.getoption("archcheck_update") in ("new", "all"):
+        return False
+    try:
+        reason = check.nothing_to_verify(spec_file)
+    except SpecError as error:
+        raise_problems(error.problems)
+    if reason is not None:
+        item.is_settled = not item.config.getoption("archcheck_strict")
+        _not_measured(item, spec_file, (Unmeasured(reason),))
+    return False
 
 
 def _context(item: CheckItem, spec_file: SpecFile, network: NetworkUnderTest) -> CheckContext:
@@ -257,6 +311,8 @@ def _run(item: CheckItem, check: Check, context: CheckContext) -> Outcome:
         outcome = _with_update(outcome, check, context, item.config.getoption("archcheck_update"))
     except NotMeasured as error:
         return replace(before, unmeasured=(Unmeasured(str(error), keys),))
+    except SpecError as error:
+        raise_problems(error.problems)
     except ArchcheckError as error:
         loc = context.spec_file.locate(error.keys if isinstance(error, CannotCheck) else keys, key=True)
         raise CheckFailure(f"{loc}: {error}", loc, str(error)) from None
@@ -269,6 +325,8 @@ def _with_update(outcome: Outcome, check: Check, context: CheckContext, update: 
         recording = check.record(context)
         notes = (*outcome.notes, *recording.notes)
         outcome = replace(outcome, additions=recording.sections, edits=tuple(recording.edits), notes=notes)
+        if outcome.is_update:  # what could not be measured for want of it is there now
+            outcome = replace(outcome, unmeasured=tuple(one for one in outcome.unmeasured if one.edits))
     if update is not None:
         edits = tuple(edit for one in outcome.unmeasured for edit in one.edits)
         unmeasured = tuple(one for one in outcome.unmeasured if not one.edits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ from archcheck.checks.outcome import CheckReport
 from archcheck.dependencies.store import SpecRecord
 from archcheck.errors import ArchcheckError
 from archcheck.findings import Change
-from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, SpecModule
+from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, OrphanedLock, SpecModule
 from archcheck.pytest_plugin.options import run_options
 from archcheck.pytest_plugin.progress import ToldWarnings, showing
 from archcheck.pytest_plugin.spec_paths import SpecPaths
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
+from archcheck.recording.lock_writer import changed_lock, describe_changes, format_lock, is_of_lock
 from archcheck.report.summary_tables import VERDICTS, Row, format_speeds, format_summary, format_trainings
+from archcheck.spec.file_names import lock_path, spec_path
+from archcheck.spec.lock import read_lock
+from archcheck.spec.spec_file import parse_spec
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
 
@@ -71,8 +75,12 @@ class ArchcheckSession:
                 gc.enable()
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SpecModule | None:
-        """Claim spec files, and no other YAML."""
-        return SpecModule.from_parent(parent, path=file_path) if self._paths.is_spec(file_path) else None
+        """Claim spec files, and no other YAML, and locks whose spec isn't there."""
+        if self._paths.is_spec(file_path):
+            return SpecModule.from_parent(parent, path=file_path)
+        if self._paths.is_lock(file_path) and not spec_path(file_path).exists():
+            return OrphanedLock.from_parent(parent, path=file_path)
+        return None
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Leave out tests that lie beside specs, in folders that are only looked into for those."""
@@ -155,10 +163,24 @@ class ArchcheckSession:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write(self, path: Path, update: _Update) -> None:
+        """Write a lock, and then its spec: of a crash between them the next run tells, and its update mends it."""
         old = path.read_bytes().decode("utf-8")
-        new = apply_edits(old, update.shown, update.edits, update.additions)
-        write_atomically(path, new)
-        self._diffs.append(format_diff(update.shown, old, new))
+        edits = [edit for edit in update.edits if not is_of_lock(edit)]
+        new = apply_edits(old, update.shown, edits, update.additions)
+        changes = [edit for edit in update.edits if is_of_lock(edit)]
+        if changes:
+            self._write_lock(path, update.shown, parse_spec(new, update.shown, path).spec.build, changes)
+        if new != old:
+            write_atomically(path, new)
+            self._diffs.append(format_diff(update.shown, old, new))
+
+    def _write_lock(self, path: Path, shown: str, build: str, changes: Sequence[Change]) -> None:
+        found = read_lock(path, shown)
+        old = {} if found is None else found.value
+        new = changed_lock(old, build, changes)
+        if new != old:
+            write_atomically(lock_path(path), format_lock(new))
+            self._diffs.append(f"{lock_path(Path(shown))}: {describe_changes(old, new)}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the tables, and under an update the diff."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from archcheck.errors import SpecError
-from archcheck.spec.file_names import SUFFIX
+from archcheck.spec.file_names import LOCK_SUFFIX, SUFFIX, spec_path
 from archcheck.text.paths import path_from
 from archcheck.text.words import did_you_mean, quoted
 
@@ -31,9 +31,14 @@ class SpecPaths:
         """Return whether a file is a spec to verify."""
         return path.name.endswith(SUFFIX) and (self.specs is None or _lies_in(path, self.specs))
 
+    def is_lock(self, path: Path) -> bool:
+        """Return whether a file is the lock of a spec to verify, be that there or not."""
+        return path.name.endswith(LOCK_SUFFIX) and self.is_spec(spec_path(path))
+
     def is_left_out(self, path: Path) -> bool:
         """Return whether something is a file that merely lies beside specs, where only those are wanted."""
-        return self.others is not None and not _lies_in(path, self.others) and not self.is_spec(path) and path.is_file()
+        is_ours = self.is_spec(path) or self.is_lock(path)
+        return self.others is not None and not _lies_in(path, self.others) and not is_ours and path.is_file()
 
 
 def choose_paths(config: pytest.Config) -> SpecPaths | None:

@@ -46,11 +46,6 @@ def format_sections(trace: StructureTrace, depth: int | None = None) -> dict[str
     return sections
 
 
-def format_function(section: Mapping[str, Any]) -> str:
-    """Return a recorded `function` as text, a layer a line."""
-    return "\n".join(["function:  # recorded by archcheck, not written by hand", *format_block(section, 2)])
-
-
 def format_block(value: Mapping[str, Any], indent: int) -> list[str]:
     """Return a map as the lines of a block; maps of plain values in it take a line each."""
     lines = []

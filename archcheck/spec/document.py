@@ -102,7 +102,7 @@ def parse_document(text: str, path: str, *, top: type[dict[str, Any]] | type[lis
         SpecError: the text is no YAML, or YAML that a spec may not use; all problems found, in file order.
     """
     if len(text) > MAX_BYTES:
-        raise _whole_file_error(path, f"too large: a spec has at most {MAX_BYTES:,} bytes")
+        raise _whole_file_error(path, f"too large: expected at most {MAX_BYTES:,} bytes")
     builder = DocumentBuilder(text, top)
     value, node = builder.build()
     document = Document(path, text, value, node)
@@ -115,20 +115,20 @@ def parse_document(text: str, path: str, *, top: type[dict[str, Any]] | type[lis
 # ---------------------------------------------------------------------------------------------- reading the file
 
 
-def read_text(path: Path, shown: str) -> str:
+def read_text(path: Path, shown: str, max_bytes: int = MAX_BYTES) -> str:
     """Return the text of a file; `shown` is how messages call it. Raises SpecError where it can't be read."""
     try:
         if path.exists() and not path.is_file():
             raise _whole_file_error(shown, "a directory, expected a file" if path.is_dir() else "not a regular file")
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(max_bytes + 1)
     except FileNotFoundError as error:
         raise _whole_file_error(shown, f"there is no such file{_nearest(path, shown)}") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _whole_file_error(shown, f"can't be read: {reason}") from error
-    if len(data) > MAX_BYTES:
-        raise _whole_file_error(shown, f"too large: a spec has at most {MAX_BYTES:,} bytes")
+    if len(data) > max_bytes:
+        raise _whole_file_error(shown, f"too large: expected at most {max_bytes:,} bytes")
     return _decode(data, shown)
 
 

@@ -26,7 +26,6 @@ from archcheck.spec.field_types import (
     InputsFrom,
     Loop,
     MacsField,
-    Number,
     Output,
     Percent,
     Positive,
@@ -78,23 +77,6 @@ class Parameters(Section):
 # ------------------------------------------------------------------------------------------- function and health
 
 
-class Digests(Section):
-    """A few numbers of what one layer computes; see "What is recorded" in docs/spec/function.md."""
-
-    mean: Number | None = _key("of the output in eval mode")
-    rms: Number | None = _key("the output's root mean square in eval mode")
-    eval: Number | None = _key("check of the output in eval mode")
-    train: Number | None = _key("check of the output in train mode")
-    large: Number | None = _key("check of the output in train mode with large biases and scales")
-    other: Number | None = _key("check of the output under other weights, where the network's output has one sign")
-    bounds: Number | None = _key("check of the output at very large and small inputs, where the network calls a clamp")
-    gradient: Number | None = _key("check of the gradients of the parameters in it")
-    buffers: Number | None = _key("check of the buffers in it that a step in train mode changes")
-    initial: Number | None = _key("check of the constants that the parameters in it start from")
-    inputs: Number | None = _key("check of the gradients of the network's inputs")
-    inside: list[Number] = Field(default=[], description="a number for each call before it that has no line of its own")
-
-
 class Budget(Section):
     """The time and memory that recording or verifying the function may take."""
 
@@ -102,25 +84,34 @@ class Budget(Section):
     memory: Bytes | None = _key("2 GiB by default")
 
 
-class Function(Section):
-    """The function that the network computes, by fixed inputs and weights; recorded, not written by hand."""
+class FunctionKeys(Section):
+    """How the network is run to tell its function from another: in a spec as far as its author decides that."""
 
     input: Input = _key("the input that it is recorded with, where the network's own would take too long")
     at: dict[str, PositiveInt] = Field(default={}, description="the size of each free dimension of the input")
     precision: Literal["float64", "float32"] = Field(
         default="float64", description="float32 for very large networks: half the memory, and a larger tolerance"
     )
-    inputs_from: Number | None = _key("check of the values that the spec's `inputs_from` makes")
     train: Flag = Field(default=True, description="false where the network can't be run in train mode")
     budget: Budget | None = _key("what recording or verifying may take: {time: 2 s, memory: 2 GiB} by default")
-    large: PositiveInt = Field(
-        default=32, description="by what biases and scales are multiplied for large values; less where 32 is too much"
-    )
-    gains: dict[str, Annotated[int, Field(strict=True)]] = Field(
-        default={}, description="of a weight, by sizes and number in the order of use: the power of 2 it's larger by"
-    )
-    layers: dict[str, Digests] = Field(default={}, description="module name, or name[k] of its k-th call")
-    output: Digests | None = _key("of the network as a whole")
+
+
+RECORDED = ("layers", "output", "gains", "large", "inputs_from")  # of a function; once these stood in the spec
+
+
+class Function(FunctionKeys):
+    """How the function that the network computes is recorded, as far as not archcheck decides; the rest is recorded."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_recorded(cls, value: Any) -> Any:
+        """Say how to move what was recorded to where it stands now."""
+        if isinstance(value, dict) and not value.keys().isdisjoint(RECORDED):
+            raise fail(
+                "what was recorded stands in a file of its own now, beside the spec, which ends in .arch.lock; "
+                "move it there: --archcheck-update"
+            )
+        return value
 
 
 class EquivalentTo(Section):
@@ -378,7 +369,9 @@ class Spec(Section):
         _key("the total, or {total, trainable, buffers}; shared parameters count once")
     )
     macs: MacsField | None = _key("multiply-adds of one example at the first size, equal to the digits written")
-    function: Literal["off"] | Function | None = _key("what the network computes, recorded by archcheck; or off")
+    function: Literal["off"] | Function | None = _key(
+        "how what the network computes is recorded, where that isn't left to archcheck; or off"
+    )
     state_dict: (
         Annotated[StateDict, BeforeValidator(_state_dict, json_schema_input_type=Literal["recorded"] | StateDict)]
         | None
@@ -419,12 +412,6 @@ class Spec(Section):
         zipped = [dict(zip(free, values, strict=True)) for values in zip(*free.values(), strict=True)] or [{}]
         batches: list[dict[str, int]] = [{BATCH: size} for size in self.batch_sizes] or [{}]
         return [{**batch, **sizes} for sizes, batch in product(zipped, batches)]
-
-    @property
-    def function_input(self) -> Any:
-        """The input that the function is recorded with: the network's, unless the section has one of its own."""
-        own = self.function.input if isinstance(self.function, Function) else None
-        return self.input if own is None else own
 
     def train_inputs(self, sizes: Mapping[str, int]) -> ForwardInput | None:
         """Return the arguments of a forward pass in train mode, where they are others than in eval mode."""

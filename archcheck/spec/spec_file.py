@@ -13,6 +13,8 @@ from archcheck.findings import Keys
 from archcheck.spec.document import Document, parse_document, read_document
 from archcheck.spec.file_names import spec_name
 from archcheck.spec.inputs import InputSource
+from archcheck.spec.layer_keys import parse_layer_key
+from archcheck.spec.lock import LOCK, LockFile, RecordedFunction, read_lock
 from archcheck.spec.messages import in_order, problems_of
 from archcheck.spec.models import Spec
 from archcheck.spec.validation import check_spec
@@ -32,9 +34,48 @@ class SpecFile:
         """The name written in the spec, or else the file's."""
         return self.spec.name or spec_name(self.path)
 
+    def lock(self) -> LockFile | None:
+        """Read what was recorded, which stands beside the spec; None where nothing was.
+
+        Raises:
+            SpecError: it can't be read, or isn't a lock that this version knows.
+        """
+        return read_lock(self.path, self.document.path)
+
+    @property
+    def recorded(self) -> RecordedFunction | None:
+        """What was recorded of the function, if that can be read; the check `function` tells where it can't."""
+        if self.spec.function == "off":
+            return None
+        try:
+            lock = self.lock()
+        except SpecError:
+            return None
+        return None if lock is None else lock.lock.function
+
     def locate(self, keys: Keys, *, key: bool = False) -> SourceLoc:
-        """Return where a value of the spec (or its key) is written, or the nearest section around it."""
-        return self.document.locate(self.written(keys), key=key)
+        """Return where a value of the spec (or its key) is written, or the nearest section around it.
+
+        What is recorded stands in the lock; a layer of it where the spec has a row of it, if it has.
+        """
+        if keys[:1] != (LOCK,):
+            return self.document.locate(self.written(keys), key=key)
+        row = self._row_of(keys)
+        lock = self.lock() if row is None else None
+        return self.document.locate(row or (), key=True) if lock is None else lock.locate(keys[1:])
+
+    def _row_of(self, keys: Keys) -> Keys | None:
+        """Return the place in the spec that speaks of what is recorded: a layer's row, or what comes out or goes in."""
+        if keys[1:2] == ("function",) and keys[2:3] in (("output",), ("inputs_from",)):
+            return keys[2:3] if keys[2] in self.document.value else None
+        is_start = keys[1:2] == ("initial",)
+        if not is_start and (keys[1:3] != ("function", "layers") or len(keys) < 4):
+            return None
+        label = str(keys[2]).rpartition(".")[0] if is_start else str(keys[3])
+        name = label if is_start else parse_layer_key(label).name
+        matching = (text for text in self.spec.layers if parse_layer_key(text).matches(name))
+        row = label if label in self.spec.layers else next(matching, None)
+        return None if row is None else ("layers", row)
 
     def written(self, keys: Keys) -> Keys:
         """Return the keys as the file has them: in a layer's short form the output is the layer's value itself."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -23,8 +22,6 @@ KEYS_OF_RECIPES: Final = (
     "compile",
 )  # fmt: skip
 KEYS_OF_BATCHES: Final = ("resize", "augment", "normalize", "batch_size")
-
-_WEIGHT: Final = re.compile(r"\d+(?:x\d+)*@\d+")
 
 
 def check_spec(spec: Spec) -> list[tuple[Keys, str]]:
@@ -165,21 +162,17 @@ def _out_of_place(training: Training, keys: TrainingKeys) -> Iterator[tuple[str,
 
 
 def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
-    """Check that `at` has a size for each dimension of the input and no other, and that gains go by weights."""
-    if not isinstance(spec.function, Function):
+    """Check that `at`, where the spec has it, has a size for each dimension of the input and no other."""
+    if not isinstance(spec.function, Function) or spec.function.model_fields_set.isdisjoint(("input", "at")):
         return
     trained = {} if spec.train_input is None else input_names(spec.train_input)
-    names = input_names(spec.function_input) | trained
+    names = input_names(spec.input if spec.function.input is None else spec.function.input) | trained
     for name in spec.function.at:
         if name not in names:
             yield ("function", "at", name), unknown("dimension", name, names) if names else f"no free dimension {name}"
     missing = [name for name in names if name not in spec.function.at]
     if missing:
-        yield ("function",), f"expected at: {{{missing[0]}: 2}}, the size that {missing[0]} had"
-    for weight in spec.function.gains:
-        if not _WEIGHT.fullmatch(weight):
-            expected = "expected a weight's sizes and its number, as 16x3x3x3@0"
-            yield ("function", "gains", weight), f"{expected}, found {shown(weight)}"
+        yield ("function",), f"expected at: {{{missing[0]}: 2}}, a size of {missing[0]}"
 
 
 def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:

@@ -57,13 +57,16 @@ def _record(arguments: list[str], spec: Path) -> Answer:
     message = errors.getvalue().strip()
     if status:
         return {"verdict": "not", "message": message}
-    return {"verdict": "full" if _is_full(spec.read_text()) else "part", "message": message}
+    return {"verdict": "full" if _is_full(spec) else "part", "message": message}
 
 
-def _is_full(text: str) -> bool:
+def _is_full(path: Path) -> bool:
     """Whether a spec promises all that one can: the output, the multiply-adds and the function in both modes."""
-    sections = ("\noutput:", "\nmacs:", "\nfunction:")
-    return all(section in text for section in sections) and "\n  train: false" not in text
+    from archcheck.spec.spec_file import read_spec
+
+    spec_file = read_spec(path)
+    spec, recorded = spec_file.spec, spec_file.recorded
+    return spec.output is not None and spec.macs is not None and recorded is not None and recorded.train
 
 
 def _verify(spec: Path) -> Answer:
@@ -101,7 +104,7 @@ def _verify_changed(path: Path, change: Mapping[str, Any]) -> Answer:
     spec_file = read_spec(path, rootdir=Path.cwd())
     args = laid_over(spec_file.spec.args, change)
     build_network(spec_file.spec.build, args, path.parent, Path.cwd())
-    for left_out in ({"function": None}, {}):
+    for left_out in ({"function": "off"}, {}):
         spec = spec_file.spec.model_copy(update={"args": args, **left_out})
         result = verify_spec(replace(spec_file, spec=spec), Path.cwd())
         red = {name: found for name, found in result.outcomes.items() if found and name != "health"}

@@ -47,6 +47,7 @@ layers:
 output: [B, 10]
 parameters: 11_926
 macs: 129_360
+function: off
 """
 
 
@@ -111,6 +112,11 @@ class Project:
         with PreloadedPopen(command, cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             output, _ = process.communicate()
         return RunResult(process.wait(), output.splitlines(), [], 0.0)
+
+
+def lock_of(path: Path) -> Path:
+    """Return the lock beside a spec."""
+    return path.with_name(path.name.replace(".arch.yaml", ".arch.lock"))
 
 
 def messages(result: pytest.RunResult, path: str) -> list[list[str]]:

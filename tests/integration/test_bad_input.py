@@ -12,7 +12,7 @@ from tests.integration.project import SMALL, Project
 MALFORMED: dict[str, tuple[bytes, int, str]] = {
     "syntax": (b"build: nets:small\ninput: [B, 1\nlayers: {}\n", 3, "."),
     "tab": (b"build: nets:small\n\tinput: [B]\n", 2, "tab"),
-    "duplicate": (SMALL.encode() + b"macs: 12\n", 10, "duplicate key 'macs', first on line 9"),
+    "duplicate": (SMALL.encode() + b"macs: 12\n", 11, "duplicate key 'macs', first on line 9"),
     "duplicate-layer": (SMALL.replace("  pool:", "  conv:").encode(), 5, "duplicate key 'conv', first on line 4"),
     "unknown": (SMALL.replace("macs:", "mac:").encode(), 9, "unknown key 'mac'; did you mean macs?"),
     "unknown-in-layer": (

@@ -11,7 +11,7 @@ import pytest
 
 from archcheck.cli.command_line import main, make_parser
 from archcheck.spec.input_option import parse_input_option
-from tests.integration.project import SMALL, Project
+from tests.integration.project import SMALL, Project, lock_of
 
 COMMANDS = ("new", "show", "diff", "calibrate", "bench", "history", "schema")
 WRITTEN = """\
@@ -36,14 +36,15 @@ def test_new_writes_a_spec_that_reads_well_and_passes(project: Project, capsys: 
     args = ["new", "nets.py:small", "--input", "B,1,28,28", "--args", '{"channels": 6}', "--output", "specs/"]
     assert main(args) == 0
     path = "specs/small-channels_6.arch.yaml"
-    assert (project.path / path).read_text().startswith(f"{WRITTEN}\nfunction:  # ")
+    assert (project.path / path).read_text() == WRITTEN
+    assert lock_of(project.path / path).exists()
     assert capsys.readouterr().out == f"{path}: written; verify it: pytest --archcheck {path}\n"
     assert project.run().ret == 0
 
 
 def test_new_prints_without_an_output(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "nets.py:small", "--input", "B,1,28,28", "--args", '{"channels": 6}']) == 0
-    assert capsys.readouterr().out.startswith(WRITTEN.replace("../nets.py", "nets.py"))
+    assert capsys.readouterr().out == WRITTEN.replace("../nets.py", "nets.py")
     assert not (project.path / "specs").exists()
 
 
@@ -100,7 +101,8 @@ def test_new_takes_several_targets_and_goes_on_past_a_bad_one(
     project.write("more.py", "from torch import nn\ndef other(): return nn.Conv2d(1, 2, 3)\n")
     args = ["new", "nets.py:small", "nets.py:raising", "more:other", "--input", "B,1,28,28", "--output", "specs"]
     assert main(args) == 2
-    assert sorted(path.name for path in Path("specs").iterdir()) == ["other.arch.yaml", "small.arch.yaml"]
+    names = ["other.arch.lock", "other.arch.yaml", "small.arch.lock", "small.arch.yaml"]
+    assert sorted(path.name for path in Path("specs").iterdir()) == names
     assert "archcheck: error: nets.py:raising: " in capsys.readouterr().err
 
 

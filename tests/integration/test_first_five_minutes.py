@@ -210,7 +210,7 @@ def test_tables_and_updates_are_shown_where_a_plugin_has_replaced_pytest_s_repor
     options = ("-p", "reporter", "--archcheck", "specs/Net.arch.yaml", "--archcheck-update", "-k", "compute")
     text = str(settled.pytest(*options).stdout)
     assert text.count("= archcheck =") == 1
-    assert "-macs: 19\n+macs: 18\n" in text
+    assert "-macs: 19\n+macs: 18" in text
 
 
 @pytest.mark.parametrize(

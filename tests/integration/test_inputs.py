@@ -8,7 +8,7 @@ import pytest
 
 from archcheck.cli.command_line import main
 from archcheck.network import input_source
-from tests.integration.project import Project, messages
+from tests.integration.project import Project, lock_of, messages
 
 NETS = """
 import dataclasses, os, time
@@ -209,7 +209,7 @@ def new(target: str, *options: str) -> Path:
 def test_a_spec_for_any_input_holds_at_once(nets: Project, target: str, options: list[str], line: str) -> None:
     path = new(target, *options)
     assert line in path.read_text().splitlines()
-    assert "\nfunction:" in path.read_text()
+    assert lock_of(path).exists()
     result = nets.run("specs", "--archcheck-strict")
     result.assert_outcomes(passed=6)
 

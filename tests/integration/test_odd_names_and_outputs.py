@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from archcheck.cli.command_line import main
-from tests.integration.project import Project, messages
+from tests.integration.project import Project, lock_of, messages
 
 NAMED = r"""
 from torch import nn
@@ -37,10 +37,10 @@ class Net(nn.Module):
 def test_modules_of_any_name_are_written_and_verified(project: Project, args: str) -> None:
     project.write("named.py", NAMED)
     assert main(["new", "named.py:Net", "--input", "B,4", "--args", args, "--output", "specs/"]) == 0
-    [path] = Path("specs").iterdir()
+    [path] = Path("specs").glob("*.yaml")
     text = path.read_text()
     assert "  'net.k\\[0]" in text  # single quotes, in which a backslash stands for itself
-    assert "\nfunction:" in text
+    assert lock_of(path).exists()
     assert project.run().ret == 0
 
 

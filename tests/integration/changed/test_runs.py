@@ -18,7 +18,7 @@ def lonely():
     socket.getaddrinfo("127.0.0.1", 80)
     return nn.Linear(4, 4)
 """
-SPEC = "build: networks:{}\ninput: [B, 4]\noutput: [B, {}]\nparameters: {}\nhealth: off\n"
+SPEC = "build: networks:{}\ninput: [B, 4]\noutput: [B, {}]\nparameters: {}\nhealth: off\nfunction: off\n"
 STORE = Path(".pytest_cache", "d", "archcheck", "unchanged.json")
 
 
@@ -212,3 +212,13 @@ def test_a_module_that_was_imported_too_early_is_told(three: Project) -> None:
         assert verified(result) == {"small"}
         reasons = "; ".join(f"{name} was imported before archcheck could watch" for name in ("early.py", "networks.py"))
         assert f"archcheck: specs/small.arch.yaml runs every time: {reasons}" in result.outlines
+
+
+def test_a_spec_of_which_nothing_is_recorded_is_left_out_until_something_is(three: Project) -> None:
+    path = three.spec("small", SPEC.format("small", 4, 20).replace("function: off\n", ""))
+    assert items(run_changed(three, str(path))) == [
+        f"specs/small.arch.yaml::{check}" for check in ("function", "parameters", "shapes", "spec")
+    ]
+    assert items(run_changed(three, str(path))) == []
+    assert three.run(str(path), "--archcheck-update=new", "-k", "function").ret == 0
+    assert "specs/small.arch.yaml::function" in items(run_changed(three, str(path)))

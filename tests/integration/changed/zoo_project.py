@@ -247,7 +247,7 @@ SPECS = {
     "alone": "../alone/net.py:make",
 }
 UNKNOWN = {"network": "zoo.by_network:make", "process": "zoo.by_process:make", "processes": "zoo.by_processes:make"}
-SPEC = "build: {}\ninput: [B, 4]\noutput: [B, 4]\nhealth: off\n"
+SPEC = "build: {}\ninput: [B, 4]\noutput: [B, 4]\nhealth: off\nfunction: off\n"
 OF_ZOO = set(SPECS) - {"alone"}
 
 

@@ -43,7 +43,7 @@ def test_without_pytest_benchmark_its_options_are_unknown(fast: TimedProject) ->
 def test_benchmarks_may_be_left_out(fast: TimedProject, pairs: FakePairs) -> None:
     fast.spec("net", SPEC)
     result = fast.run("--benchmark-skip", "-rs")
-    result.assert_outcomes(passed=2, skipped=1)
+    result.assert_outcomes(passed=2, skipped=2)
     result.stdout.fnmatch_lines(["SKIPPED *: Skipping benchmark (--benchmark-skip active)."])
     assert "examples/s" not in result.stdout.str()
 
@@ -51,7 +51,7 @@ def test_benchmarks_may_be_left_out(fast: TimedProject, pairs: FakePairs) -> Non
 def test_benchmarks_may_be_all_that_runs(fast: TimedProject, figures: FakeFigures) -> None:
     fast.spec("net", SPEC + "  min_examples_per_sec: 1\n")
     result = fast.run("--benchmark-only", "-rs")
-    result.assert_outcomes(passed=1, skipped=2)
+    result.assert_outcomes(passed=1, skipped=3)
     result.stdout.fnmatch_lines(["SKIPPED *: Skipping non-benchmark (--benchmark-only active)."])
 
 
@@ -67,14 +67,14 @@ def test_a_device_that_is_not_there_is_no_verdict(fast: TimedProject) -> None:
 def test_it_is_chosen_like_any_test(fast: TimedProject, figures: FakeFigures, options: list[str]) -> None:
     fast.spec("net", FLOORED + "output: [B, 2]\n")
     result = fast.run(*options, "-v")
-    result.assert_outcomes(passed=1, deselected=3)
+    result.assert_outcomes(passed=1, deselected=4)
     result.stdout.fnmatch_lines(["specs/net.arch.yaml::throughput PASSED*"])
 
 
 def test_last_failed_times_only_what_failed(fast: TimedProject, figures: FakeFigures) -> None:
     fast.spec("a", FLOORED)
     fast.spec("b", FLOORED.replace("1000", "2000"))
-    fast.run().assert_outcomes(passed=5, failed=1)
+    fast.run().assert_outcomes(passed=5, failed=1, skipped=2)
     result = fast.run("--lf")
     result.assert_outcomes(failed=1)
     assert figures_row(result, "specs/b.arch.yaml")[5] == "1_000"

@@ -167,7 +167,7 @@ def test_a_network_that_quick_arguments_do_not_build_is_told_there(toys: Project
 def test_a_network_that_cannot_be_built_says_so_in_every_item(toys: Project) -> None:
     toys.spec("toy", CLOUDS.replace("toys:linear", "nets:raising"))
     result = toys.run()
-    result.assert_outcomes(failed=3)
+    result.assert_outcomes(failed=3, skipped=1)
     result.stdout.fnmatch_lines(["FAILED specs/toy.arch.yaml::accuracy - *no such width*"])
 
 
@@ -178,7 +178,7 @@ def test_a_run_that_dies_leaves_the_others_alone(toys: Project) -> None:
     toys.spec("d", "build: [\n")
     toys.spec("e", CLOUDS)
     result = toys.run()
-    result.assert_outcomes(passed=10, failed=3)
+    result.assert_outcomes(passed=10, failed=3, skipped=4)
     result.stdout.fnmatch_lines([f"specs/{name}.arch.yaml * ok *ok *ok *" for name in "be"])
 
 

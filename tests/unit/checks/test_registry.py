@@ -17,7 +17,7 @@ layers: {fc: {type: Linear, parameters: 3}}
 output: [B, 1]
 parameters: 4
 macs: 3
-function: {at: {B: 2}, output: {eval: 1.0}}
+function: {at: {B: 2}}
 state_dict: recorded
 equivalent_to: nets:other
 training: {dataset: digits}
@@ -54,9 +54,9 @@ def test_a_spec_that_says_everything_is_asked_for_by_every_check(spec: Spec) -> 
     }  # fmt: skip
 
 
-def test_a_spec_that_says_nothing_is_asked_for_by_two() -> None:
+def test_a_spec_that_says_nothing_is_asked_for_by_three() -> None:
     spec = parse_spec("build: nets:small\ninput: [B, 3]").spec
-    assert [check.name for check in all_checks() if check.place(spec) is not None] == ["spec", "health"]
+    assert [check.name for check in all_checks() if check.place(spec) is not None] == ["spec", "health", "function"]
 
 
 def test_only_training_and_clocks_are_left_to_pytest() -> None:

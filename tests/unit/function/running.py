@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,11 +19,25 @@ from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.fingerprint.written_constants import prepare_network
 from archcheck.function.records import FunctionRecord
 from archcheck.function.section import rounded
+from archcheck.recording.lock_writer import format_lock
+from archcheck.spec.file_names import lock_path
 from archcheck.spec.inputs import ForwardInput, make_forward_input, parse_input
+from archcheck.spec.spec_file import SpecFile, parse_spec
 
 ROWS = [4, 8]  # four examples of eight features
 IMAGES = [4, 3, 8, 8]
 WORDS = [2, 5, 8]
+
+
+_FOLDER = tempfile.TemporaryDirectory()
+_NUMBERS = itertools.count()
+
+
+def locked(text: str, section: Mapping[str, Any]) -> SpecFile:
+    """A spec with the lock that has the section of its function."""
+    path = Path(_FOLDER.name, f"{next(_NUMBERS)}.arch.yaml")
+    lock_path(path).write_text(format_lock({"format": 1, "function": section}))
+    return parse_spec(text, "s.arch.yaml", path)
 
 
 def inputs_of(pattern: Any) -> ForwardInput:

@@ -9,11 +9,14 @@ import pytest
 
 from archcheck.function.comparison import FunctionDifference, compare_function
 from archcheck.function.records import CallDigest, DifferingCall, FunctionRecord
-from archcheck.spec.spec_file import parse_spec
+from archcheck.spec.document import parse_document
+from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.records import CallRecord, Crash, ForwardRecord, ModuleRecord, StructureTrace
+from tests.unit.function.running import locked
 
 Numbers = Mapping[str, float]
-HEAD = "build: nets:net\ninput: [B, 8]\nfunction:\n  at: {B: 4}\n  layers:\n"
+SPEC = "build: nets:net\ninput: [B, 8]\n"
+HEAD = "function:\n  at: {B: 4}\n  layers:\n"
 
 
 def record(*calls: tuple[str, Numbers], crash: Crash | None = None, stage: str = "") -> FunctionRecord:
@@ -37,13 +40,18 @@ def problems(expected: Mapping[str, Numbers], now: FunctionRecord, precision: st
     """`subject: problem` of a record against recorded layers, the network's own as `output`."""
     rows = "".join(f"    {name}: {dict(row)}\n" for name, row in expected.items() if name != "output")
     text = f"{HEAD}{rows}  output: {dict(expected['output'])}\n  precision: {precision}\n"
-    found = compare_function(parse_spec(text, "s.yaml"), now, trace_of(now))
+    found = compare_function(spec_of(text), now, trace_of(now))
     return [] if found is None else [f"{found.mismatch.subject}: {found.mismatch.problem}"]
 
 
+def spec_of(function: str) -> SpecFile:
+    """A spec of which a function is recorded, written as YAML."""
+    return locked(SPEC, parse_document(function, "s.yaml").value["function"])
+
+
 def difference(text: str, now: FunctionRecord) -> FunctionDifference:
-    """What differs between a spec and a record, which is something."""
-    found = compare_function(parse_spec(text, "s.yaml"), now, trace_of(now))
+    """What differs between a recorded function and a record, which is something."""
+    found = compare_function(spec_of(text), now, trace_of(now))
     assert found is not None
     return found
 
@@ -136,7 +144,7 @@ def test_the_message_has_mean_rms_and_check_and_what_else_differs() -> None:
     now = record(("a", {"eval": 1.0}), ("", {"mean": 0.25, "rms": 2.0, "eval": 9.5, "train": 1.0}))
     text = f"{HEAD}    a: {{eval: 1}}\n  output: {{mean: 0.5, rms: 1, eval: 4.25, train: 2}}\n"
     found = difference(text, now).mismatch
-    assert found.keys == ("function", "output", "eval")
+    assert found.keys == ("lock", "function", "output", "eval")
     assert found.expected == "mean 0.5, rms 1, check 4.25"
     assert found.actual == "mean 0.25, rms 2, check 9.5"
     assert found.notes[0] == ("differs", "in the network as a whole: output, train mode")

@@ -15,11 +15,9 @@ from archcheck.errors import NotMeasured
 from archcheck.function.comparison import compare_function
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.measure import measure_function, record_section
-from archcheck.recording.spec_writer import format_function
-from archcheck.spec.models import Function
 from archcheck.spec.spec_file import SpecFile, parse_spec
 from archcheck.structure.trace import trace_structure
-from tests.unit.function.running import Applied, clipped
+from tests.unit.function.running import Applied, clipped, locked
 
 HEAD = "build: nets:net\ninput: [B, 8]\n"
 
@@ -35,7 +33,7 @@ def section_of(make: NetworkFactory, text: str = HEAD) -> dict[str, Any]:
 
 def recorded(make: NetworkFactory, text: str = HEAD) -> SpecFile:
     """A spec with the function of a network."""
-    return parse_spec(f"{text}{format_function(section_of(make, text))}\n", "s.yaml")
+    return locked(text, section_of(make, text))
 
 
 def problems(spec_file: SpecFile, make: NetworkFactory) -> list[str]:
@@ -121,7 +119,7 @@ def test_what_has_no_line_of_its_own_is_named(changed: dict[str, Callable[[], nn
     trace = trace_structure(Nested, plain.spec.forward_inputs())
     section = record_section(plain, Nested, trace, depth=1).section
     assert list(section["layers"]) == ["first", "second"]
-    spec_file = parse_spec(f"{HEAD}{format_function(section)}\n", "s.yaml")
+    spec_file = locked(HEAD, section)
     assert problems(spec_file, Nested) == []
     assert problems(spec_file, lambda: Nested(**changed)) == [message]
 
@@ -129,9 +127,8 @@ def test_what_has_no_line_of_its_own_is_named(changed: dict[str, Callable[[], nn
 def test_less_large_values_where_rounding_errors_would_grow_are_in_the_section() -> None:
     head = "build: nets:net\ninput: [B, 8, 6, 6]\n"
     spec_file = recorded(lambda: clipped(40), head)
-    function = spec_file.spec.function
-    assert isinstance(function, Function)
-    assert function.large == 8
+    assert spec_file.recorded is not None
+    assert spec_file.recorded.large == 8
     assert problems(spec_file, lambda: clipped(40)) == []
     assert "large" not in section_of(lambda: clipped(3), head)
 
@@ -174,10 +171,10 @@ def test_the_sections_own_input_is_what_goes_in() -> None:
 def test_a_network_that_needs_more_than_its_budget_is_not_measured() -> None:
     # 400,000 parameters of 8 bytes, times 1.5: 4.6 MiB.
     make = lambda: nn.Sequential(nn.Linear(8, 20_000), nn.Linear(20_000, 11))  # noqa: E731
-    spec_file = parse_spec(HEAD + "function: {at: {B: 4}, budget: {memory: 1 MiB}, output: {eval: 1}}\n", "s.yaml")
+    spec_file = locked(HEAD + "function: {budget: {memory: 1 MiB}}\n", {"at": {"B": 4}, "output": {"eval": 1}})
     trace = trace_structure(make, spec_file.spec.forward_inputs())
     with pytest.raises(
-        NotMeasured, match=r"^the function needs about 5 MiB, more than its budget of 1 MiB; grant it: budget"
+        NotMeasured, match=r"^the function needs about 5 MiB, more than its budget of 1 MiB; grant it: function: "
     ):
         measure_function(spec_file, make, trace)
 

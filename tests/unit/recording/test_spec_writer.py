@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor, nn
 
 from archcheck.errors import UsageError
-from archcheck.recording.spec_writer import format_block, format_function, format_sections, format_spec
+from archcheck.recording.spec_writer import format_block, format_sections, format_spec
 from archcheck.spec.inputs import ForwardInput, TensorInput
 from archcheck.structure.records import StructureTrace
 from archcheck.structure.trace import trace_structure
@@ -96,4 +96,3 @@ def test_maps_of_maps_become_blocks_and_maps_of_values_lines() -> None:
         '      "act[1]": {mean: 1}',
         "    large: 8",
     ]
-    assert format_function({"at": {"B": 8}}) == "function:  # recorded by archcheck, not written by hand\n  at: {B: 8}"

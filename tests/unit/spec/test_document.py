@@ -162,9 +162,9 @@ def test_a_file_without_read_permission_is_a_problem(tmp_path: Path) -> None:
 
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"#" * (MAX_BYTES + 1))
-    assert read_problem(tmp_path / "a.yaml") == "shown.yaml:1: too large: a spec has at most 1,048,576 bytes"
+    assert read_problem(tmp_path / "a.yaml") == "shown.yaml:1: too large: expected at most 1,048,576 bytes"
 
 
 def test_more_than_a_mebibyte_is_refused_unread() -> None:
-    with pytest.raises(SpecError, match=r"^x\.yaml:1: too large: a spec has at most 1,048,576 bytes$"):
+    with pytest.raises(SpecError, match=r"^x\.yaml:1: too large: expected at most 1,048,576 bytes$"):
         parse("# " + "x" * MAX_BYTES)

@@ -36,11 +36,6 @@ def test_the_keys_of_a_place(place: Keys, keys: tuple[str, ...]) -> None:
     assert known_keys(place) == keys
 
 
-@pytest.mark.parametrize("place", [("function", "layers", "act[1]"), ("function", "output")])
-def test_the_numbers_of_a_layer_and_of_the_network_are_alike(place: Keys) -> None:
-    assert known_keys(place)[:3] == ("mean", "rms", "eval")
-
-
 def test_the_order_is_that_of_a_spec() -> None:
     recorded = ("layers", "output", "parameters", "macs", "function")
     assert tuple(key for key in known_keys(()) if key in recorded) == recorded

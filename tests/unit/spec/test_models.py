@@ -56,13 +56,6 @@ def test_one_example_has_the_first_size() -> None:
     assert one == ForwardInput((TensorInput((1, 32)),), sizes={"B": 1, "H": 32})
 
 
-def test_a_function_may_have_an_input_of_its_own() -> None:
-    own = spec_of("input: [B, 64]\nfunction: {input: [2, 8]}\n").function_input
-    assert own == spec_of("input: [2, 8]\n").input
-    shared = spec_of("input: [B, 64]\nfunction: {at: {B: 2}}\n")
-    assert shared.function_input == shared.input
-
-
 @pytest.mark.parametrize(
     ("short", "long"),
     [

@@ -31,8 +31,7 @@ output: {{y: [B, ceil(H/3)]}}
 parameters: {{total: 3, trainable: 2, buffers: 0}}
 macs: 1.5 G
 function:
-  {{at: {{B: 4, T: 3, H: 8}}, precision: float32, train: false, budget: {{time: 5 s, memory: 3 GiB}},
-   gains: {{8x3@2: -3}}, layers: {{a.b: {{mean: 0.5, rms: 1, eval: 2.5}}}}, output: {{eval: 1.5, inputs: 2}}}}
+  {{at: {{B: 4, T: 3, H: 8}}, precision: float32, train: false, budget: {{time: 5 s, memory: 3 GiB}}}}
 equivalent_to: {{build: m:f, args: {{}}}}
 health: {{allow_unused: ["aux.**"]}}
 training:

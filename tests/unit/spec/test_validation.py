@@ -58,12 +58,11 @@ def found(**keys: Any) -> list[tuple[Keys, str]]:
          "datamodule: expected a datamodule or a dataset, not both"),
         ({"training": {"loop": "lightning", "datamodule": "m:Data", "quick": {"dataset": "digits"}}},
          ("training", "quick", "dataset"), "dataset: expected a datamodule or a dataset, not both"),
-        ({"function": {"at": {"B": 2}}}, ("function",), "expected at: {H: 2}, the size that H had"),
+        ({"function": {"at": {"B": 2}}}, ("function",), "expected at: {H: 2}, a size of H"),
         ({"function": {"at": {"B": 2, "H": 8, "W": 8}}}, ("function", "at", "W"),
          "unknown dimension 'W'; expected one of B, H"),
         ({"function": {"input": [2], "at": {"W": 8}}}, ("function", "at", "W"), "no free dimension W"),
-        ({"function": {"at": {"B": 2, "H": 8}, "gains": {"first": 1}}}, ("function", "gains", "first"),
-         "expected a weight's sizes and its number, as 16x3x3x3@0, found 'first'"),
+        ({"function": {"input": ["B", 2]}}, ("function",), "expected at: {B: 2}, a size of B"),
     ],
 )  # fmt: skip
 def test_what_the_whole_tells(keys: dict[str, Any], place: Keys, message: str) -> None:

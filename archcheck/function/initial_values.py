@@ -1,0 +1,101 @@
+"""What the weights of a network start from, measured on networks that are built for real."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations, groupby
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.nn.parameter import is_lazy
+
+from archcheck.function.fingerprint.preparation import NetworkFactory
+from archcheck.function.initial_comparison import BUILDS, Start, difference
+from archcheck.network.torch_state import default_torch_settings
+from archcheck.structure.meta.building import build_seeded
+from archcheck.structure.meta.module_tree import named_network, named_params
+
+MAX_PARAMS: Final = 200_000_000  # that are drawn to see how they start
+_SAMPLE: Final = 1 << 16  # numbers of a parameter that are looked at
+_SMALL: Final = 64  # numbers: parameters of fewer are put together
+_AGREE: Final = 4.5  # standard errors that the recorded builds may be apart
+
+
+def measure_starts(build: NetworkFactory, seed: int) -> dict[str, Start]:
+    """Build a network, and return what its parameters start from, by name: small ones by the last part of theirs.
+
+    Raises:
+        BuildError: it can't be built.
+    """
+    return {name: _start(shape, values, len(values)) for name, (shape, values) in _samples(build, seed).items()}
+
+
+def record_starts(build: NetworkFactory) -> dict[str, dict[str, Any]]:
+    """Return what the drawn parameters of a network start from as plain values, by name: the mean of some builds.
+
+    Left out are those that aren't drawn, and those whose numbers hang together: their moments differ from build to
+    build by more than those of so many independent ones.
+
+    Raises:
+        BuildError: it can't be built.
+    """
+    samples = [_samples(build, seed) for seed in range(BUILDS)]
+    found = {}
+    for name, (shape, values) in samples[0].items():
+        others = [one[name][1] for one in samples[1:] if name in one and one[name][0] == shape]
+        if len(others) < BUILDS - 1 or any(torch.equal(values, one) for one in others):
+            continue
+        count = len(torch.unique(values))
+        starts = [_start(shape, one, count) for one in (values, *others)]
+        agree = all(
+            difference(a, b, builds=1, errors=_AGREE) is None and difference(b, a, builds=1, errors=_AGREE) is None
+            for a, b in combinations(starts, 2)
+        )
+        if agree and all(one.std for one in starts):
+            found[name] = _as_plain(starts)
+    return found
+
+
+def _as_plain(starts: list[Start]) -> dict[str, Any]:
+    def mean(name: str) -> float:
+        return float(f"{sum(getattr(one, name) for one in starts) / len(starts):.5g}")
+
+    count = min(one.count for one in starts)
+    moments = {name: mean(name) for name in ("mean", "std", "largest")}
+    return {"shape": list(starts[0].shape), "count": count, **moments}
+
+
+def _samples(build: NetworkFactory, seed: int) -> dict[str, tuple[tuple[int, ...], Tensor]]:
+    """Return shape and numbers of each parameter of a network that is built under a seed; large ones in part."""
+    with default_torch_settings(), torch.no_grad():
+        params = named_params(named_network(build_seeded(build, seed)).modules)
+        readable = {name: param for name, param in params.items() if _is_readable(param)}
+        found = {name: (tuple(one.shape), _sample(one)) for name, one in readable.items() if one.numel() >= _SMALL}
+        small = [(name.rpartition(".")[2], one) for name, one in readable.items() if one.numel() < _SMALL]
+        for kind, group in groupby(sorted(small, key=lambda item: item[0]), lambda item: item[0]):
+            values = torch.cat([one.detach().reshape(-1).double() for _, one in group])
+            found[f"*.{kind}"] = ((len(values),), values)
+    return found
+
+
+def _is_readable(param: Tensor) -> bool:
+    if is_lazy(param):
+        return False
+    is_plain = type(param.data) is Tensor and param.layout is torch.strided and not param.is_nested
+    return is_plain and not param.is_meta and param.is_floating_point() and param.numel() > 0
+
+
+def _sample(param: Tensor) -> Tensor:
+    step = -(-param.numel() // _SAMPLE)
+    return param.detach().reshape(-1)[:: step | 1].double()  # odd, so that it is no column of a matrix
+
+
+def _start(shape: tuple[int, ...], values: Tensor, count: int) -> Start:
+    mean = float(values.mean())
+    centred = values - mean
+    std = math.sqrt(float(centred.square().mean()))
+    if not std > 1e-12 * abs(mean):
+        return Start(shape, count, mean, 0.0, 0.0)
+    kurtosis = float(centred.pow(4).mean()) / std**4
+    return Start(shape, count, mean, std, float(centred.abs().max()) / std, kurtosis)

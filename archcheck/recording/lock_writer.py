@@ -1,0 +1,97 @@
+"""Locks written: what was recorded of a network, a layer a line."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from archcheck import __version__
+from archcheck.findings import Change, Edit, Rename
+from archcheck.spec.lock import FORMAT, LOCK
+from archcheck.text.words import listed
+
+_VERSIONS = ("torch", "torchvision")
+_NAMED = 6
+
+
+def changed_lock(old: Mapping[str, Any], build: str, changes: Iterable[Change]) -> dict[str, Any]:
+    """Return the plain value of a lock with sections replaced, and then entries renamed; `old` is {} where none is.
+
+    What it was recorded with is written anew where anything recorded is another.
+    """
+    new = {key: copy.deepcopy(old[key]) for key in old if key not in ("format", "recorded_with", "build")}
+    changes = list(changes)
+    for change in changes:
+        if isinstance(change, Edit):
+            new[str(change.keys[-1])] = change.value
+    for change in changes:
+        if isinstance(change, Rename):
+            _rename(new, change)
+    differs = any(old.get(key) != value for key, value in new.items())
+    recorded_with = _recorded_with() if differs else old.get("recorded_with", {})
+    return {"format": FORMAT, "recorded_with": recorded_with, "build": build, **new}
+
+
+def _rename(value: dict[str, Any], change: Rename) -> None:
+    """Rename an entry of a map and leave it in its place; one that isn't there any more is left out."""
+    holder: Any = value
+    for key in change.keys[1:-1]:
+        holder = holder.get(key, {})
+    old = str(change.keys[-1])
+    if old not in holder or change.new_key in holder:
+        return
+    entries = [(change.new_key if key == old else key, item) for key, item in holder.items()]
+    holder.clear()
+    holder.update(entries)
+
+
+def is_of_lock(change: Change) -> bool:
+    """Return whether a change is one of the lock, not of the spec."""
+    return not hasattr(change, "removed") and change.keys[:1] == (LOCK,)
+
+
+def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Say in a line what of a lock is another: the layers, and the parameters that start otherwise."""
+    if not old:
+        return f"recorded, {len(new.get('function', {}).get('layers', {}))} layers"
+    before, after = _numbers(old), _numbers(new)
+    names = [name for name in after if before.get(name) != after[name]]
+    gone = f", {len(before.keys() - after.keys())} gone" if before.keys() - after.keys() else ""
+    return f"recorded anew: {listed(names, _NAMED) or 'how it was recorded'}{gone}"
+
+
+def _numbers(lock: Mapping[str, Any]) -> dict[str, Any]:
+    function = lock.get("function", {})
+    return {**function.get("layers", {}), "output": function.get("output"), **lock.get("initial", {})}
+
+
+@functools.cache
+def _recorded_with() -> dict[str, str]:
+    """Return the versions of what records."""
+    found = {name: importlib.metadata.version(name) for name in _VERSIONS if _is_installed(name)}
+    return {"archcheck": __version__, "python": platform.python_version(), **found}
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def format_lock(value: Mapping[str, Any]) -> str:
+    """Return the text of a lock: maps of maps a line for each entry, everything else in one."""
+    return "\n".join(_lines(value, "")) + "\n"
+
+
+def _lines(value: Mapping[str, Any], indent: str) -> list[str]:
+    inner = f"{indent}  "
+    lines = ["{"]
+    for position, (key, item) in enumerate(value.items(), 1):
+        is_block = isinstance(item, Mapping) and any(isinstance(one, Mapping) for one in item.values())
+        first, *rest = _lines(item, inner) if is_block else [json.dumps(item, ensure_ascii=False)]
+        lines += [f"{inner}{json.dumps(str(key), ensure_ascii=False)}: {first}", *rest]
+        lines[-1] += "," if position < len(value) else ""
+    return [*lines, f"{indent}}}"]

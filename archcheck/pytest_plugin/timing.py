@@ -51,7 +51,8 @@ class BenchmarkStopwatch:
         """Return where pytest-benchmark saves its runs."""
         session: Any = self._config.pluginmanager.get_plugin(_SESSION)
         folder = getattr(session.storage, "path", None)
-        return SavedRuns(folder, self._benchmark.fullname, bool(session.save or session.autosave))
+        is_saving, is_reported = bool(session.save or session.autosave), bool(session.json or session.compare)
+        return SavedRuns(folder, self._benchmark.fullname, is_saving, is_reported)
 
     @contextmanager
     def measuring(self, name: str) -> Iterator[None]:

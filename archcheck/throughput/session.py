@@ -30,12 +30,13 @@ class SavedRuns:
     """The runs that pytest-benchmark saves.
 
     folder: where they lie, None where that is no folder. fullname: what it calls this item's. is_saving: whether it
-    will save this one.
+    will save this one. is_reported: whether its figures go elsewhere, too, such as into a JSON file.
     """
 
     folder: Path | None
     fullname: str
     is_saving: bool
+    is_reported: bool = False
 
 
 class Stopwatch(Protocol):
@@ -131,8 +132,8 @@ class SpeedSession:
             return resolve_plan(spec_file.spec, kind)
         return resolve_plan(spec_file.spec, "quick" if self.device().type == "cpu" else "full")
 
-    def figures(self, spec_file: SpecFile, plan: SpeedPlan, time_rounds: RoundTimer) -> SpeedRecord:
-        """Time a spec here and now. Raises SpeedRefused where that can't be done."""
+    def figures(self, spec_file: SpecFile, plan: SpeedPlan, time_rounds: RoundTimer, share: float = 1.0) -> SpeedRecord:
+        """Time a spec here and now, in a share of the usual time. Raises SpeedRefused where that can't be done."""
         from archcheck.throughput.speed_measurement import measure_speed
         from archcheck.training.components import check_components
         from archcheck.training.failures import RunFailed
@@ -140,7 +141,7 @@ class SpeedSession:
         for mismatch in check_components(plan.recipe):
             raise SpeedRefused(mismatch)
         try:
-            return measure_speed(spec_file, plan, self.device(), self._rootdir, time_rounds)
+            return measure_speed(spec_file, plan, self.device(), self._rootdir, time_rounds, share)
         except RunFailed as failed:
             fault = failed.fault
             raise SpeedRefused(Mismatch(plan.place(fault.key), fault.key, fault.message)) from None

@@ -55,16 +55,23 @@ def time_calls(function: Callable[[], object], number: int) -> list[float]:
 
 
 def measure_speed(
-    spec_file: SpecFile, plan: SpeedPlan, device: torch.device, rootdir: Path | None, time_rounds: RoundTimer
+    spec_file: SpecFile,
+    plan: SpeedPlan,
+    device: torch.device,
+    rootdir: Path | None,
+    time_rounds: RoundTimer,
+    share: float = 1.0,
 ) -> SpeedRecord:
     """Build a spec's network and time steps of it. Torch's settings and random generators are restored afterwards.
+
+    `share` is how much of the usual time is spent on it: less where the figures are only shown.
 
     Raises:
         RunFailed: network and plan don't go together, or memory runs out.
         BuildError: the network can't be built.
     """
     with seeded(plan.recipe.seed, device, num_timing_threads(device)):
-        times = _time_steps(Workload(spec_file, plan, device, rootdir), time_rounds, rootdir)
+        times = _time_steps(Workload(spec_file, plan, device, rootdir), time_rounds, rootdir, share)
     release(device)
     macs, examples_per_sec = _count_macs(spec_file, plan, rootdir), plan.recipe.batch_size / times.step_sec
     return SpeedRecord(
@@ -92,15 +99,15 @@ class _Times:
     peak_memory_bytes: int | None
 
 
-def _time_steps(workload: Workload, time_rounds: RoundTimer, rootdir: Path | None) -> _Times:
+def _time_steps(workload: Workload, time_rounds: RoundTimer, rootdir: Path | None, share: float) -> _Times:
     device, precision = workload.device, workload.plan.recipe.precision
-    first_step_sec, step_sec = workload.warm_up()
-    peak = measure_peak_macs_per_sec(device, precision, PEAK_SEC)
-    number = num_steps_lasting(ROUNDS_SEC, step_sec, least=MIN_ROUNDS, most=MAX_ROUNDS)
+    first_step_sec, step_sec = workload.warm_up(share)
+    peak = measure_peak_macs_per_sec(device, precision, share * PEAK_SEC)
+    number = num_steps_lasting(share * ROUNDS_SEC, step_sec, least=MIN_ROUNDS, most=MAX_ROUNDS)
     with errors_attributed_to("build", "a step", rootdir):
         rounds = time_rounds(lambda: workload.run(1), number)
         memory = measure_peak_memory_bytes(workload.step, device, workload.resident())
-    peak = max(peak, measure_peak_macs_per_sec(device, precision, PEAK_SEC))
+    peak = max(peak, measure_peak_macs_per_sec(device, precision, share * PEAK_SEC))
     return _Times(first_step_sec, median(rounds), peak, memory)
 
 

@@ -71,12 +71,15 @@ class Workload:
                 parameter.copy_(value)
         return seconds
 
-    def warm_up(self) -> tuple[float, float]:
-        """Take steps until they are at full speed; return the seconds of the first, and of the fastest after it."""
+    def warm_up(self, share: float = 1.0) -> tuple[float, float]:
+        """Take steps until they are at full speed; return the seconds of the first, and of the fastest after it.
+
+        `share` is how much of the usual time may be spent on it.
+        """
         with errors_attributed_to("build", "a step", self._rootdir):
             first = self.run(1)
             spent = [self.run(1) for _ in range(MIN_WARM_UP_STEPS)]
-            while sum(spent) < WARM_UP_SEC:
+            while sum(spent) < share * WARM_UP_SEC:
                 spent.append(self.run(1))
         return first, min(spent)
 

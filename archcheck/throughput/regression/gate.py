@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     pass
 
 VERDICT_TEXTS = {"over": "slower", "under": "not slower", "open": "can't tell"}
+SHOWN_SHARE = 0.2  # of the usual time, for figures that the table shows and nothing is held against
 TRIES = 3  # before a rate counts as too low: a minimum is meant for the machine, not for its busiest second
 
 
@@ -81,7 +82,8 @@ def measure_throughput(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan
     revision = (
         speed.revision(spec_file.path.resolve().parent) if speed.against else None
     )  # before minutes are spent on the rest
-    result = SpeedResult(speed.figures(spec_file, plan, stopwatch.time_rounds), speed.conditions(plan))
+    figures = speed.figures(spec_file, plan, stopwatch.time_rounds, _share(spec_file, stopwatch.saved_runs))
+    result = SpeedResult(figures, speed.conditions(plan))
     has_floor = _hold_against_floors(speed, spec_file, plan, result)
     if result.mismatches:
         return result
@@ -96,6 +98,13 @@ def measure_throughput(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan
     except WorkerFailed as failed:
         _refuse(failed)
     return result
+
+
+def _share(spec_file: SpecFile, runs: SavedRuns) -> float:
+    """Return how much of the usual time to spend on figures: little where they are neither held nor kept."""
+    throughput = spec_file.spec.throughput
+    has_floor = throughput is not None and (throughput.min_examples_per_sec or throughput.min_utilization)
+    return 1.0 if has_floor or runs.is_saving or runs.is_reported else SHOWN_SHARE
 
 
 def _measure_for_later(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, result: SpeedResult) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import pytest
+
 from tests.integration.throughput.timed_project import (
     CALLS,
     SPEC,
@@ -89,3 +91,21 @@ def test_junit_has_the_figures(fast: TimedProject, figures: FakeFigures, pairs: 
 def test_what_a_network_prints_is_captured(fast: TimedProject) -> None:
     result = fast.timed(CALLS.replace("WHAT", "speaks"))
     assert "a word from forward" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("section", "options", "share"),
+    [
+        ("throughput: {mode: inference}\n", [], 0.2),
+        ("throughput: {mode: inference}\n", ["--benchmark-json", "out.json"], 1.0),
+        ("throughput: {mode: inference}\n", ["--benchmark-autosave"], 1.0),
+        ("throughput: {mode: inference, min_examples_per_sec: 1}\n", [], 1.0),
+        ("throughput: {mode: inference, min_utilization: 0.001}\n", [], 1.0),
+    ],
+)
+def test_figures_that_are_only_shown_take_a_fifth_of_the_time(
+    fast: TimedProject, figures: FakeFigures, pairs: FakePairs, section: str, options: list[str], share: float
+) -> None:
+    fast.spec("net", f"build: fast:net\ninput: [B, 2]\n{section}")
+    fast.run("-k", "throughput", *options)
+    assert figures.shares[0] == share

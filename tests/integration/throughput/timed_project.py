@@ -138,10 +138,12 @@ class FakeFigures:
     def __init__(self) -> None:
         self.rates = [1000.0]
         self.macs_per_sec: float | None = 3e9
+        self.shares: list[float] = []
 
     def __call__(
-        self, spec_file: Any, plan: Any, device: Any, rootdir: Any, time_rounds: Callable[..., Sequence[float]]
+        self, _: Any, plan: Any, device: Any, rootdir: Any, time_rounds: Callable[..., Sequence[float]], share: float
     ) -> SpeedRecord:
+        self.shares.append(share)
         time_rounds(lambda: None, 5)
         rate = self.rates.pop(0) if len(self.rates) > 1 else self.rates[0]
         size = plan.recipe.batch_size

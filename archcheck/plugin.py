@@ -108,6 +108,10 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.getoption("archcheck_against") == "":
         raise pytest.UsageError("--archcheck-against: expected a revision, such as main or HEAD^, found nothing")
+    if config.getoption("archcheck"):
+        from archcheck.system.processors import let_waiting_threads_yield
+
+        let_waiting_threads_yield()
     from archcheck.pytest_plugin.session import ArchcheckSession
 
     session = ArchcheckSession(config, paths, chose_dist=config.stash.get(CHOSE_DIST, True))

@@ -12,6 +12,7 @@ from archcheck import __version__
 from archcheck.cli import bench, calibrate, diff, history, new, schema, show
 from archcheck.cli.networks import FAILED, report_error
 from archcheck.errors import ArchcheckError
+from archcheck.system.processors import let_waiting_threads_yield
 
 COMMANDS = (new, show, diff, calibrate, bench, history, schema)
 EXAMPLES = """\
@@ -24,6 +25,7 @@ archcheck new --help
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit status: 0; 1, `diff` found differences; 2, something could not be done."""
     options = make_parser().parse_args(argv)
+    let_waiting_threads_yield()
     try:
         return int(options.run(options))
     except ArchcheckError as error:

@@ -1,12 +1,60 @@
-"""The processors that a process may run on."""
+"""The processors of this process, and its threads, which sleep where archcheck starts torch and nobody has decided."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from archcheck.system.processors import num_cpus
+
+POLICIES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
+TELL = "import json, os, sys; print(json.dumps({k: v for k, v in os.environ.items() if k in sys.argv[1:]}))"
+SPEC = "build: torch.nn:ReLU\ninput: [B, 3]\nfunction: off\n"
+
+
+def policies_after(code: str, **given: str) -> dict[str, str]:
+    """Return what the environment says of waiting at the end of some code, in a process of its own."""
+    environment = {name: value for name, value in os.environ.items() if name not in POLICIES}
+    command = [sys.executable, "-c", f"{code}; {TELL}", *POLICIES]
+    done = subprocess.run(command, env=environment | given, capture_output=True, text=True, check=True)
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+YIELD = "from archcheck.system.processors import let_waiting_threads_yield as f; f()"
+ASLEEP = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+
+
+def test_waiting_threads_sleep() -> None:
+    assert policies_after(YIELD) == ASLEEP
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_who_has_decided_has_decided(name: str) -> None:
+    assert policies_after(YIELD, **{name: "5"}) == {name: "5"}
+
+
+def test_it_is_too_late_once_torch_is_loaded() -> None:
+    assert policies_after(f"import sys; sys.modules['torch'] = sys; {YIELD}") == {}
+
+
+@pytest.mark.parametrize(("options", "expected"), [(["--archcheck", "specs"], ASLEEP), (["test_one.py"], {})])
+def test_only_a_run_that_verifies_specs_decides(tmp_path: Path, options: list[str], expected: dict[str, str]) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "a.arch.yaml").write_text(SPEC)
+    (tmp_path / "test_one.py").write_text("def test_one(): pass\n")
+    code = f"import os, pytest; os.chdir({str(tmp_path)!r}); pytest.main(['-q', '--collect-only', *{options!r}])"
+    assert policies_after(code) == expected
+
+
+def test_the_command_line_decides() -> None:
+    code = "import contextlib, io; from archcheck.cli.command_line import main\n"
+    assert policies_after(f"{code}with contextlib.redirect_stdout(io.StringIO()): main(['schema'])\nprint()") == ASLEEP
 
 
 def test_processors_that_the_process_may_not_use_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,8 @@ def _add_health(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, r
         excused = f"health: off  # {' '.join(why.split())}\n"
     spec.text += excused
     told = "; ".join(f"{_WHY[key]}: {listed(patterns, 4)}" for key, patterns in allowed.items())
+    if "allow_batch_dependent" in allowed:
+        told += " (is B the batch in what goes in?)"
     spec.notes.append(f"health: switched off, as {why}" if left else f"health: excused: {told}")
 
 

@@ -30,8 +30,10 @@ def doubts_about(value: Any, attempt: Attempt, modules: Mapping[str, nn.Module])
         yield "nothing that comes out has a size that depends on the batch: the network may not take batches like this"
     for shape in degenerate_shapes(value, modules):
         yield f"a size of 1 in {shape} may hide what the network does along it: give a larger one"
+    tables = {one.num_embeddings for one in modules.values() if isinstance(one, nn.Embedding | nn.EmbeddingBag)}
     for leaf in tensors_in(value):
-        if not leaf.is_whole and "one_of" in leaf.rest:
+        is_of_smallest = len(tables) > 1 and leaf.rest.get("below") == min(tables) and len(leaf.shape) == 2
+        if is_of_smallest or (not leaf.is_whole and "one_of" in leaf.rest):
             shape = format_flow(list(leaf.shape))
             yield f"every column of {shape} is drawn as if it held ids: --inputs-from can give each its own values"
 

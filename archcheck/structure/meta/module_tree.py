@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
 
 from archcheck.structure.records import ModuleRecord
 
@@ -159,7 +160,8 @@ def _is_lazy(tensor: Tensor) -> bool:
 
 
 def _record(name: str, module: nn.Module, held: _Held) -> ModuleRecord:
-    kind = type(module)
+    is_parametrized = "parametrizations" in module._modules
+    kind: Any = parametrize.type_before_parametrizations(module) if is_parametrized else type(module)
     scripted = isinstance(module, torch.jit.ScriptModule)
     return ModuleRecord(
         name,

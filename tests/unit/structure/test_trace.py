@@ -102,7 +102,7 @@ def test_parametrization_counts_the_real_parameters() -> None:
     trace = trace_structure(lambda: nn.utils.parametrizations.weight_norm(linear()), TWO)
 
     assert trace.root.num_params == 16 + 4 + 4  # direction, length, bias
-    assert trace.root.type_name == "ParametrizedLinear"
+    assert trace.root.type_name == "Linear"
 
 
 def test_lazy_modules_become_what_they_are_by_the_first_forward() -> None:

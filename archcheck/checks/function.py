@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
 from archcheck.checks.network_under_test import NetworkUnderTest
 from archcheck.checks.outcome import Outcome, Unmeasured
-from archcheck.errors import BuildError, NotMeasured
+from archcheck.errors import BuildError, NotMeasured, UsageError
 from archcheck.findings import Edit, Keys, Mismatch, build_failure
 from archcheck.function.comparison import FunctionDifference, compare_function
 from archcheck.function.section import outdated_key, recorded_otherwise
@@ -79,8 +79,14 @@ class FunctionCheck(Check):
 
         Raises:
             NotMeasured: the network can't be run such that it gives the same numbers twice.
+            UsageError: there is a lock of the same build whose spec isn't there.
         """
-        lock = context.spec_file.lock()
+        lock, spec_file = context.spec_file.lock(), context.spec_file
+        moved = moved_lock(spec_file.path, spec_file.spec.build) if lock is None else None
+        if moved is not None:
+            new_name = lock_path(Path(spec_file.document.path)).name
+            told = f"{moved.name} beside it is of the same build: git mv {moved.name} {new_name}, or delete it"
+            raise UsageError(f"nothing was recorded, as this would be a new baseline; {told}")
         edits: list[Edit] = []
         notes: tuple[str, ...] = ()
         if lock is None or lock.lock.function is None:

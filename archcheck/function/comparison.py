@@ -265,7 +265,8 @@ def _modules_around(name: str) -> Iterator[str]:
 def _shown(numbers: Mapping[str, float], kind: str) -> str:
     """Return the digest of a layer as a message has it."""
     check = numbers.get(kind)
-    text = "none" if check is None else f"check {check:.7g}"
+    nothing = "zeros, or drawn" if kind == "initial" else "none"
+    text = nothing if check is None else f"check {check:.7g}"
     if kind == "eval" and "mean" in numbers:
         return f"mean {numbers['mean']:.4g}, rms {numbers['rms']:.4g}, {text}"
     return text

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median, pvariance
 from typing import Final
 
 from archcheck.findings import Edit, Keys, Mismatch
@@ -133,6 +134,18 @@ def difference(recorded: Start, now: Start, builds: int = BUILDS, errors: float 
     if abs(math.log(now.std / recorded.std)) > apart * std_error:
         return "standard deviation"
     return None if _largest_fits(recorded, now, count, apart * std_error) else "largest"
+
+
+def are_of_chance(starts: Sequence[Start]) -> bool:
+    """Return whether the moments of several builds differ as those of so many independent numbers do."""
+    first, degrees = starts[0], len(starts) - 1
+    if median(_expected_beyond(one.largest, one.count) for one in starts) < _SURE:
+        return False  # heavy tails, of which no moment tells
+    std_error = _std_error(first, replace(first, kurtosis=median(one.kurtosis for one in starts)), first.count)
+    means = pvariance([one.mean for one in starts]) / (max(one.std for one in starts) ** 2 / first.count)
+    stds = pvariance([math.log(one.std) for one in starts]) / std_error**2
+    limit = degrees + 3.1 * math.sqrt(2 * degrees) + 6.4  # over the 99.9 % point of chi-squared, for 2 to 7 degrees
+    return len(starts) * max(means, stds) <= limit
 
 
 def _std_error(recorded: Start, now: Start, count: int) -> float:

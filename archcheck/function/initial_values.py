@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations, groupby
+from itertools import groupby
 from typing import Any, Final
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from archcheck.function.fingerprint.preparation import NetworkFactory
-from archcheck.function.initial_comparison import BUILDS, Start, difference
+from archcheck.function.initial_comparison import BUILDS, Start, are_of_chance
 from archcheck.network.torch_state import default_torch_settings
 from archcheck.structure.meta.building import build_seeded
 from archcheck.structure.meta.module_tree import named_network, named_params
@@ -19,7 +19,6 @@ from archcheck.structure.meta.module_tree import named_network, named_params
 MAX_PARAMS: Final = 200_000_000  # that are drawn to see how they start
 _SAMPLE: Final = 1 << 16  # numbers of a parameter that are looked at
 _SMALL: Final = 64  # numbers: parameters of fewer are put together
-_AGREE: Final = 4.5  # standard errors that the recorded builds may be apart
 
 
 def measure_starts(build: NetworkFactory, seed: int) -> dict[str, Start]:
@@ -32,29 +31,30 @@ def measure_starts(build: NetworkFactory, seed: int) -> dict[str, Start]:
 
 
 def record_starts(build: NetworkFactory) -> dict[str, dict[str, Any]]:
-    """Return what the drawn parameters of a network start from as plain values, by name: the mean of some builds.
+    """Return what the parameters of a network start from as plain values, by name: the mean of some builds.
 
-    Left out are those that aren't drawn, and those whose numbers hang together: their moments differ from build to
-    build by more than those of so many independent ones.
+    Left out are those that start from one value; those with heavy tails; and those whose numbers hang together, so that
+    their moments differ from build to build by more than those of so many independent ones.
 
     Raises:
         BuildError: it can't be built.
     """
-    samples = [_samples(build, seed) for seed in range(BUILDS)]
+    samples = [_samples(build, 0)]
+    num_params = sum(math.prod(shape) for shape, _ in samples[0].values())
+    samples += [_samples(build, seed) for seed in range(1, _num_builds(num_params))]
     found = {}
     for name, (shape, values) in samples[0].items():
-        others = [one[name][1] for one in samples[1:] if name in one and one[name][0] == shape]
-        if len(others) < BUILDS - 1 or any(torch.equal(values, one) for one in others):
-            continue
+        drawn = [one[name][1] for one in samples if name in one and one[name][0] == shape]
         count = len(torch.unique(values))
-        starts = [_start(shape, one, count) for one in (values, *others)]
-        agree = all(
-            difference(a, b, builds=1, errors=_AGREE) is None and difference(b, a, builds=1, errors=_AGREE) is None
-            for a, b in combinations(starts, 2)
-        )
-        if agree and all(one.std for one in starts):
+        starts = [_start(shape, one, count) for one in drawn]
+        if len(starts) == len(samples) and all(one.std for one in starts) and are_of_chance(starts):
             found[name] = _as_plain(starts)
     return found
+
+
+def _num_builds(num_params: int) -> int:
+    """Return how many builds to record: the more, the surer it is that numbers don't hang together."""
+    return 8 if num_params < 5_000_000 else 5 if num_params < 30_000_000 else BUILDS
 
 
 def _as_plain(starts: list[Start]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _samples(build: NetworkFactory, seed: int) -> dict[str, tuple[tuple[int, ...
         found = {name: (tuple(one.shape), _sample(one)) for name, one in readable.items() if one.numel() >= _SMALL}
         small = [(name.rpartition(".")[2], one) for name, one in readable.items() if one.numel() < _SMALL]
         for kind, group in groupby(sorted(small, key=lambda item: item[0]), lambda item: item[0]):
-            values = torch.cat([one.detach().reshape(-1).double() for _, one in group])
+            values = torch.cat([_numbers(one).double() for _, one in group])
             found[f"*.{kind}"] = ((len(values),), values)
     return found
 
@@ -83,12 +83,20 @@ def _is_readable(param: Tensor) -> bool:
     if is_lazy(param):
         return False
     is_plain = type(param.data) is Tensor and param.layout is torch.strided and not param.is_nested
-    return is_plain and not param.is_meta and param.is_floating_point() and param.numel() > 0
+    has_numbers = param.is_floating_point() or param.is_complex()
+    return is_plain and has_numbers and not param.is_meta and param.numel() > 0
+
+
+def _numbers(param: Tensor) -> Tensor:
+    """Return the numbers of a parameter in a row, real and imaginary parts of complex ones."""
+    param = param.detach()
+    return (torch.view_as_real(param.resolve_conj()) if param.is_complex() else param).reshape(-1)
 
 
 def _sample(param: Tensor) -> Tensor:
-    step = -(-param.numel() // _SAMPLE)
-    return param.detach().reshape(-1)[:: step | 1].double()  # odd, so that it is no column of a matrix
+    values = _numbers(param)
+    step = -(-len(values) // _SAMPLE)
+    return values[:: step | 1].double()  # odd, so that it is no column of a matrix
 
 
 def _start(shape: tuple[int, ...], values: Tensor, count: int) -> Start:

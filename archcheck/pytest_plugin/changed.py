@@ -253,7 +253,7 @@ def _conditions(config: pytest.Config, surroundings: Surroundings) -> Conditions
         "the rootdir": str(config.rootpath),
         "the working directory": str(config.invocation_params.dir),
         "the plugins": " ".join(sorted({f"{dist.project_name}-{dist.version}" for _, dist in plugins})),
-        "the threads": str(num_threads(config)),
+        "the number of threads": str(num_threads(config)),
     }
     return conditions(surroundings.distributions, surroundings.variables, options | others)
 

@@ -388,3 +388,42 @@ def test_what_could_not_be_measured_is_not_ok(project: Project) -> None:
     assert "function" not in result.outcomes
     assert "the function needs about" in result.unmeasured["function"]
     assert "function not measured (the function needs about" in str(result)
+
+
+DRAWN = """
+import random
+import numpy
+import torch
+from torch import nn
+
+def net(before=0):
+    network = nn.Linear(16, 32)
+    for _ in range(before):
+        random.random(), numpy.random.rand()
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor({draw}))
+    return network
+"""
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        "numpy.random.default_rng().normal(0, 0.05, (32, 16))",
+        "numpy.random.normal(0, 0.05, (32, 16))",
+        "[[random.gauss(0, 0.05) for _ in range(16)] for _ in range(32)]",
+    ],
+)
+def test_what_others_than_torch_draw_is_no_constant(project: Project, draw: str) -> None:
+    path = recorded(project, source=DRAWN.format(draw=draw), shape="B,16")
+    for _ in range(3):
+        project.run("-k", "function").assert_outcomes(passed=1)
+    path.write_text(path.read_text().replace("\ninput", "\nargs: {before: 1}\ninput", 1))
+    project.run("-k", "function").assert_outcomes(passed=1)
+    project.write(
+        "changed.py",
+        DRAWN.format(draw=draw).replace("tensor(", "tensor(numpy.asarray(").replace("))\n", ")) * 3)\n", 1),
+    )
+    path.write_text(path.read_text().replace("build: nets:net", "build: changed:net"))
+    result = project.run("-k", "function")
+    result.stdout.fnmatch_lines([f"{LOCK}:*: weight: starts with another standard deviation"])

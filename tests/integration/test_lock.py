@@ -77,6 +77,9 @@ def test_a_renamed_spec_is_told_to_take_its_lock_along(project: Project, spec: P
     moved = "was the spec renamed? git mv net.arch.lock other.arch.lock"
     result.stdout.fnmatch_lines([f"SKIPPED * nothing is recorded; {moved}"])
     assert told(result, f"{LOCK}:1: there is no net.arch.yaml beside this lock; was it renamed? git mv net.arch.lock")
+    result = project.run("--archcheck-update=new", "-k", "function")
+    assert told(result, "specs/other.arch.yaml:1: nothing was recorded, as this would be a new baseline; net.arch.lock")
+    assert not spec.with_name("other.arch.lock").exists()
     lock_of(spec).rename(spec.with_name("other.arch.lock"))
     project.run().assert_outcomes(passed=6)
 

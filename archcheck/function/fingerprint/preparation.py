@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import torch
@@ -141,6 +141,9 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
             )
     params = named_params(modules)
     undrawn = {name: one for name, one in params.items() if not random.is_drawn(one) or _has_one_value(one)}
+    if is_known:
+        for name in _drawn_by_others(undrawn, build, config, salt):
+            del undrawn[name]
     constant = {id(one) for one in undrawn.values() if (is_known or GIVEN in vars(one)) and not one.requires_grad}
     initial_values = {  # of what is to be trained: a frozen constant is what it is in every pass, as a buffer is
         name: _initial_value(param, is_known and not random.is_foreign(param))
@@ -172,6 +175,32 @@ def _built(build: NetworkFactory, config: FingerprintConfig, salt: str) -> tuple
     except Exception:
         with DeterministicRandom(DrawSequence(salt), traces_draws=True) as random:
             return build_seeded(build, config.seed), random
+
+
+def _drawn_by_others(
+    undrawn: Mapping[str, Tensor], build: NetworkFactory, config: FingerprintConfig, salt: str
+) -> list[str]:
+    """Return the parameters that NumPy or Python has drawn: what is to be trained and differs under another seed."""
+    unsure = {name: one for name, one in undrawn.items() if one.requires_grad and _has_several_values(one)}
+    if not unsure:
+        return []
+    again, _ = _built(build, replace(config, seed=config.seed + 1), salt)
+    others = named_params(named_network(again).modules)
+    return [name for name, one in unsure.items() if name in others and not _are_equal(one, others[name])]
+
+
+def _has_several_values(param: Tensor) -> bool:
+    return not param.is_meta and param.numel() > 0 and _constant_of(param) is None
+
+
+def _are_equal(a: Tensor, b: Tensor) -> bool:
+    return (
+        not is_lazy(b)
+        and a.shape == b.shape
+        and a.dtype == b.dtype
+        and not b.is_meta
+        and torch.equal(a.detach(), b.detach())
+    )
 
 
 def _is_new(model: nn.Module, random: DeterministicRandom) -> bool:

@@ -116,6 +116,45 @@ def test_what_has_no_numbers_is_left_out() -> None:
     assert record_starts(lambda: nn.ReLU()) == {}
 
 
-def test_an_instance_that_is_there_already_is_not_drawn() -> None:
-    there = nn.Linear(100, 5)
-    assert record_starts(lambda: there) == {}
+def seeded() -> nn.Linear:
+    torch.manual_seed(5)
+    return nn.Linear(40, 30)
+
+
+def wrong() -> nn.Module:
+    network = seeded()
+    nn.init.normal_(network.weight, std=1.0)
+    return network
+
+
+def test_what_seeds_itself_is_held_too() -> None:
+    assert differences(seeded, seeded, seed=9) == []
+    assert differences(seeded, wrong) == ["standard deviation"]
+
+
+def filters(factor: float = 1.0) -> nn.Module:
+    network = nn.Module()
+    network.weight = nn.Parameter(torch.randn(14, 8, 16, dtype=torch.cfloat) * factor)
+    return network
+
+
+def test_complex_numbers_have_two_parts() -> None:
+    assert differences(filters, filters, seed=9) == []
+    assert differences(filters, lambda: filters(1.2)) == ["standard deviation"]
+
+
+class OfRankOne(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(16, 1) @ torch.randn(1, 16))
+
+
+class Cauchy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(16, 16).cauchy_())
+
+
+@pytest.mark.parametrize("make", [OfRankOne, Cauchy, Scaled])
+def test_what_no_moment_tells_is_left_out(make: Callable[[], nn.Module]) -> None:
+    assert record_starts(make) == {}

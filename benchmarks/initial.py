@@ -108,7 +108,6 @@ MISTAKES: Final[dict[str, tuple[str, Callable[[Callable[..., Any]], Callable[...
     "kaiming_normal_ by the other fan": ("kaiming_normal_", _fan_out),
     "kaiming_normal_ without its gain": ("kaiming_normal_", lambda function: _scaled(function, 1 / math.sqrt(2))),
     "trunc_normal_ no longer runs": ("trunc_normal_", lambda _: _nothing),
-    "xavier_uniform_ of a tenth more": ("xavier_uniform_", lambda function: _scaled(function, 1.1)),
     "normal_ of a tenth more": ("normal_", lambda function: _scaled(function, 1.1)),
 }
 

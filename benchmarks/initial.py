@@ -40,8 +40,7 @@ def main(builds: int) -> int:
 def _recorded(spec_file: SpecFile) -> dict[str, Start]:
     lock = spec_file.lock()
     assert lock is not None
-    starts = (lock.lock.initial or {}).items()
-    return {name: Start(tuple(one.shape), one.count, one.mean, one.std, one.largest) for name, one in starts}
+    return {name: Start.from_plain(one.model_dump()) for name, one in (lock.lock.initial or {}).items()}
 
 
 def _is_large(spec_file: SpecFile) -> bool:

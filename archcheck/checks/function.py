@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
@@ -43,9 +41,9 @@ class FunctionCheck(Check):
         lock, shown = spec_file.lock(), spec_file.document.path
         if lock is not None and lock.lock.function is not None:
             return None
-        moved = moved_lock(spec_file.path, spec_file.spec.build) if lock is None else None
+        moved = _lock_left_behind(spec_file) if lock is None else None
         if moved is not None:
-            return f"nothing is recorded; was the spec renamed? git mv {moved.name} {lock_path(Path(shown)).name}"
+            return f"nothing is recorded; was the spec renamed? {moved[1]}"
         return f"nothing is recorded of the function: {update_command(shown, '=new')}"
 
     def run(self, context: CheckContext) -> Outcome:
@@ -81,11 +79,10 @@ class FunctionCheck(Check):
             NotMeasured: the network can't be run such that it gives the same numbers twice.
             UsageError: there is a lock of the same build whose spec isn't there.
         """
-        lock, spec_file = context.spec_file.lock(), context.spec_file
-        moved = moved_lock(spec_file.path, spec_file.spec.build) if lock is None else None
+        lock = context.spec_file.lock()
+        moved = _lock_left_behind(context.spec_file) if lock is None else None
         if moved is not None:
-            new_name = lock_path(Path(spec_file.document.path)).name
-            told = f"{moved.name} beside it is of the same build: git mv {moved.name} {new_name}, or delete it"
+            told = f"{moved[0]} beside it is of the same build: {moved[1]}, or delete it"
             raise UsageError(f"nothing was recorded, as this would be a new baseline; {told}")
         edits: list[Edit] = []
         notes: tuple[str, ...] = ()
@@ -95,6 +92,12 @@ class FunctionCheck(Check):
         if lock is None or lock.lock.initial is None:
             edits.append(Edit((LOCK, "initial"), record_initial(context.network)))
         return Recording(notes=notes, edits=edits)
+
+
+def _lock_left_behind(spec_file: SpecFile) -> tuple[str, str] | None:
+    """Return the lock of a spec that was renamed, and the command by which it follows; None where there is none."""
+    moved = moved_lock(spec_file.path, spec_file.spec.build)
+    return None if moved is None else (moved.name, f"git mv {moved.name} {lock_path(spec_file.path).name}")
 
 
 def record_function(
@@ -136,18 +139,16 @@ def _with_other_starts(found: list[Mismatch], context: CheckContext, lock: Lock)
     from archcheck.function.initial_comparison import Start, compare_starts, difference, start_mismatches
     from archcheck.function.initial_values import measure_starts
 
-    def start(numbers: Mapping[str, Any]) -> Start:
-        return Start(**{**numbers, "shape": tuple(numbers["shape"])})
-
     plain = {name: one.model_dump() for name, one in lock.initial.items()}
-    recorded = {name: start(one) for name, one in plain.items()}
+    recorded = {name: Start.from_plain(one) for name, one in plain.items()}
     now = measure_starts(network.make, seed=0) if recorded or found else {}
     others = compare_starts(recorded, now)
     is_resized = {one.shape for one in recorded.values()} != {one.shape for one in now.values()}
     if not others and not (found and is_resized):
         return found
     section = record_initial(network)
-    alike = [name for name in section.keys() & plain if difference(recorded[name], start(section[name])) is None]
+    now_recorded = {name: Start.from_plain(one) for name, one in section.items()}
+    alike = [name for name in section.keys() & plain if difference(recorded[name], now_recorded[name]) is None]
     edits = (Edit((LOCK, "initial"), {**section, **{name: plain[name] for name in alike}}),)
     found = [replace(one, edits=(*one.edits, *edits)) if one.edits else one for one in found]
     return found + start_mismatches(others, recorded, now, edits)

@@ -49,10 +49,10 @@ class NewSpec:
     is_partial: bool = False
     lock: str | None = None
 
-    def leave_out(self, reason: str) -> None:
-        """Say in the spec itself that something couldn't be recorded, or not as a whole."""
+    def leave_out(self, reason: str, instead: str = "") -> None:
+        """Say in the spec itself that something couldn't be recorded, or not as a whole, behind what stands instead."""
         line = " ".join(reason.split())
-        self.text += f"# {line}\n"
+        self.text += f"{instead}# {line}\n"
         self.notes.append(line)
         self.is_partial = True
 
@@ -101,10 +101,7 @@ def _add_function(
     try:
         recorded = record_function(spec_file, network, depth, with_health=True)
     except NotMeasured as error:
-        reason = f"no function is recorded: {' '.join(str(error).split())}"
-        spec.text += f"function: off  # {reason}\n"
-        spec.notes.append(reason)
-        spec.is_partial = True
+        spec.leave_out(f"no function is recorded: {error}", instead="function: off  ")
         return None
     sections = {"function": recorded.section, "initial": record_initial(network)}
     edits = [Edit((LOCK, name), section) for name, section in sections.items()]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median, pvariance
-from typing import Final
+from typing import Any, Final
 
 from archcheck.findings import Edit, Keys, Mismatch
 from archcheck.spec.lock import LOCK
@@ -53,6 +53,11 @@ class Start:
     std: float
     largest: float
     kurtosis: float = 3.0
+
+    @staticmethod
+    def from_plain(numbers: Mapping[str, Any]) -> Start:
+        """Return what a lock has of a parameter."""
+        return Start(**{**numbers, "shape": tuple(numbers["shape"])})
 
     def __str__(self) -> str:
         if not self.std:

@@ -95,8 +95,8 @@ class SpecModule(pytest.Module):
         loc = spec_file.locate(place, key=True)
 
         def run(item: CheckItem) -> None:
-            if not _is_skipped_unbuilt(item, check, spec_file):
-                run_item(item, check, spec_file, self.network(spec_file))
+            _skip_what_has_nothing_to_verify(item, check, spec_file)
+            run_item(item, check, spec_file, self.network(spec_file))
 
         return self._item(check.name, loc, run, spec_file.spec.build)
 
@@ -266,10 +266,10 @@ def run_item(item: CheckItem, check: Check, spec_file: SpecFile, network: Networ
         _not_measured(item, spec_file, outcome.unmeasured)
 
 
-def _is_skipped_unbuilt(item: CheckItem, check: Check, spec_file: SpecFile) -> bool:
-    """Skip a check that has nothing to verify, unless an update is to record that; False where it has something."""
+def _skip_what_has_nothing_to_verify(item: CheckItem, check: Check, spec_file: SpecFile) -> None:
+    """Skip such a check before its network is built, unless an update is to record what it verifies."""
     if item.config.getoption("archcheck_update") in ("new", "all"):
-        return False
+        return
     try:
         reason = check.nothing_to_verify(spec_file)
     except SpecError as error:
@@ -277,7 +277,6 @@ def _is_skipped_unbuilt(item: CheckItem, check: Check, spec_file: SpecFile) -> b
     if reason is not None:
         item.is_settled = not item.config.getoption("archcheck_strict")
         _not_measured(item, spec_file, (Unmeasured(reason),))
-    return False
 
 
 def _context(item: CheckItem, spec_file: SpecFile, network: NetworkUnderTest) -> CheckContext:

@@ -24,7 +24,7 @@ class Net(nn.Module):
 
 
 def starts(record: dict[str, dict[str, Any]]) -> dict[str, Start]:
-    return {name: Start(**{**one, "shape": tuple(one["shape"])}) for name, one in record.items()}
+    return {name: Start.from_plain(one) for name, one in record.items()}
 
 
 def differences(recorded: Callable[[], nn.Module], now: Callable[[], nn.Module], seed: int = 0) -> list[str]:

@@ -15,8 +15,8 @@ RecipeKind: TypeAlias = Literal["quick", "full"]
 class Recipe:
     """The instructions for one training run, with every choice made.
 
-    The fields are the keys of `training`; `accuracy`, `time_budget_sec` and `steps_per_epoch` are None where there is no bound. `args` and
-    `input` are those of the network to train. quick_keys: the keys that `quick` gives in this recipe.
+    The fields are the keys of `training`; `accuracy`, `time_budget_sec` and `steps_per_epoch` are None where there is
+    no bound. `args` and `input` are those of the network to train. quick_keys: the keys that `quick` gives.
     gives_epochs: the spec says how many; a loop may have a number of its own.
     loop: what trains the network instead, `module:callable` or `lightning`; it may have data of its own, so that there
     is no `dataset`.

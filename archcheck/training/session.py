@@ -100,7 +100,8 @@ class TrainingSession:
         """Return what a run is the same by: specs of one folder may train the same network by the same recipe."""
         path = spec_file.path.resolve()
         place = path.parent if self._options.checkpoints is None else path
-        anywhere = replace(recipe.to_the_end(), quick_keys=frozenset())
+        args = dict(sorted(recipe.args.items()))
+        anywhere = replace(recipe.to_the_end(), args=args, quick_keys=frozenset())
         return repr((place, spec_file.spec.build, anywhere, recipe.time_budget_sec))
 
     def _train(self, spec_file: SpecFile, recipe: Recipe, keep_best: bool) -> TrainingRecord:

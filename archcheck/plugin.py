@@ -89,6 +89,15 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         start_watching(early_config)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Decide how torch's threads wait before a conftest.py imports torch."""
+    if early_config.known_args_namespace.archcheck:
+        from archcheck.system.processors import let_waiting_threads_yield
+
+        let_waiting_threads_yield()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
     """Keep whether the user said how pytest-xdist distributes, before it puts in what it does by default."""
@@ -108,10 +117,6 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.getoption("archcheck_against") == "":
         raise pytest.UsageError("--archcheck-against: expected a revision, such as main or HEAD^, found nothing")
-    if config.getoption("archcheck"):
-        from archcheck.system.processors import let_waiting_threads_yield
-
-        let_waiting_threads_yield()
     from archcheck.pytest_plugin.session import ArchcheckSession
 
     session = ArchcheckSession(config, paths, chose_dist=config.stash.get(CHOSE_DIST, True))

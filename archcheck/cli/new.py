@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +17,15 @@ from archcheck.cli.networks import (
     INTERRUPTED,
     add_build_options,
     add_depth_option,
+    given_inputs,
+    given_train_input,
     json_map,
     make_head,
     report_error,
     say,
+    seen_from,
 )
-from archcheck.cli.new_spec import NewSpec, make_spec
+from archcheck.cli.new_spec import NewSpec, make_assumed_spec, make_spec
 from archcheck.cli.spec_names import distinct_names, spec_name_for
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.recording.edits import write_atomically
@@ -192,10 +195,9 @@ def _result(job: Job, path: Path | None, written: set[str], *, is_alone: bool) -
         if path is not None:
             _refuse_overwriting(path, written, job.options.force)
         folder = path.parent if path is not None else Path.cwd()
-        head = make_head(job.target, job.options, folder)
-        if job.is_named and (path is None or spec_name(path) == job.name):  # else whoever named the file has named it
-            head = {"name": job.name, **head}
-        spec = make_spec(head, job.target, folder, job.options.depth)
+        # Whoever named the file has named the spec.
+        is_named = job.is_named and (path is None or spec_name(path) == job.name)
+        spec = _make_spec(job, folder, {"name": job.name} if is_named else {})
     except ArchcheckError as error:
         report_error(error)
         return Result(job.label, "-", clip(str(error).removeprefix(f"{job.target}: "), _MAX_REASON))
@@ -204,6 +206,14 @@ def _result(job: Job, path: Path | None, written: set[str], *, is_alone: bool) -
     _deliver(spec, spec.text if is_alone or path is not None else f"# {job.label}\n{spec.text}", path)
     written.add(str(path).casefold())
     return Result(job.label, str(path or "-"), _told(spec), is_written=True)
+
+
+def _make_spec(job: Job, folder: Path, name: Mapping[str, str]) -> NewSpec:
+    options = job.options
+    if options.interactive or given_inputs(options, folder) is not None:
+        return make_spec({**name, **make_head(job.target, options, folder)}, job.target, folder, options.depth)
+    values = {"args": json_map(options.args), **given_train_input(options)}
+    return make_assumed_spec(job.target, seen_from(job.target, folder), values, folder, options.depth, name)
 
 
 def _told(spec: NewSpec) -> str:

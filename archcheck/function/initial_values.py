@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
+from archcheck.function.fingerprint.late_values import ValuesBeforeExposing
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.initial_comparison import BUILDS, Start, are_of_chance
+from archcheck.function.late_draws import LateDraws
 from archcheck.network.torch_state import default_torch_settings
 from archcheck.structure.meta.building import build_seeded
 from archcheck.structure.meta.module_tree import named_network, named_params
@@ -69,9 +71,12 @@ def _as_plain(starts: list[Start]) -> dict[str, Any]:
 def _samples(build: NetworkFactory, seed: int) -> dict[str, tuple[tuple[int, ...], Tensor]]:
     """Return shape and numbers of each parameter of a network that is built under a seed; large ones in part."""
     with default_torch_settings(), torch.no_grad():
-        params = named_params(named_network(build_seeded(build, seed)).modules)
+        with LateDraws() as draws, ValuesBeforeExposing(draws.late):
+            params = named_params(named_network(build_seeded(build, seed)).modules)
         readable = {name: param for name, param in params.items() if _is_readable(param)}
-        found = {name: (tuple(one.shape), _sample(one)) for name, one in readable.items() if one.numel() >= _SMALL}
+        found = {
+            name: (tuple(one.shape), _sample(one, draws)) for name, one in readable.items() if one.numel() >= _SMALL
+        }
         small = [(name.rpartition(".")[2], one) for name, one in readable.items() if one.numel() < _SMALL]
         for kind, group in groupby(sorted(small, key=lambda item: item[0]), lambda item: item[0]):
             values = torch.cat([_numbers(one).double() for _, one in group])
@@ -93,10 +98,12 @@ def _numbers(param: Tensor) -> Tensor:
     return (torch.view_as_real(param.resolve_conj()) if param.is_complex() else param).reshape(-1)
 
 
-def _sample(param: Tensor) -> Tensor:
+def _sample(param: Tensor, draws: LateDraws) -> Tensor:
+    """Return some of a parameter's numbers; of one that nothing has read, no others are drawn."""
     values = _numbers(param)
-    step = -(-len(values) // _SAMPLE)
-    return values[:: step | 1].double()  # odd, so that it is no column of a matrix
+    step = -(-len(values) // _SAMPLE) | 1  # odd, so that it is no column of a matrix
+    drawn = draws.draw_some(param, len(values[::step]))
+    return (values[::step] if drawn is None else drawn).double()
 
 
 def _start(shape: tuple[int, ...], values: Tensor, count: int) -> Start:

@@ -19,6 +19,8 @@ aten = torch.ops.aten
 
 _DRAWS: Final = frozenset({aten.normal_.default, aten.uniform_.default, aten.exponential_.default})
 _OVERWRITING: Final = frozenset({aten.fill_.Scalar, aten.fill_.Tensor, aten.zero_.default, aten.copy_.default})
+_COMPARISONS: Final = (aten.lt.Scalar, aten.gt.Scalar)
+_FAR: Final = 9.0  # standard deviations, which a normal number is beyond once in 10**18 times
 _ARITHMETIC: Final = frozenset(
     [
         *(aten.mul_.Tensor, aten.mul_.Scalar, aten.div_.Tensor, aten.div_.Scalar, aten.add_.Tensor, aten.add_.Scalar),
@@ -33,6 +35,15 @@ class _Steps:
     """What is done to a weight, one after the other: a draw, and arithmetic."""
 
     calls: list[tuple[Any, Any, Any]] = field(default_factory=list)
+
+    def are_never_beyond(self, func: Any, bound: Any) -> bool:
+        """Return whether normal numbers are all on one side of a bound that is far out, as trunc_normal_ asks."""
+        draw, numbers, _ = self.calls[0]
+        if draw is not aten.normal_.default or len(self.calls) > 1 or not isinstance(bound, int | float):
+            return False
+        mean, std = (*numbers, *(0.0, 1.0)[len(numbers) :])
+        distance = mean - bound if func is aten.lt.Scalar else bound - mean
+        return bool(distance > _FAR * std)
 
     def __call__(self, tensor: Tensor) -> None:
         for func, args, kwargs in self.calls:
@@ -69,6 +80,8 @@ class LateDraws(TorchDispatchMode):
         if isinstance(steps, _Steps) and func in _ARITHMETIC and not any(isinstance(one, Tensor) for one in args[1:]):
             steps.calls.append((func, args[1:], kwargs))
             return first
+        if isinstance(steps, _Steps) and func in _COMPARISONS and steps.are_never_beyond(func, args[1]):
+            return first.new_zeros((), dtype=torch.bool).expand(first.shape)
         if steps is not None and func in _OVERWRITING:
             self.late.give_up(args[0])
         if self.late and (not isinstance(func, torch._ops.OpOverload) or reads_values(func)):

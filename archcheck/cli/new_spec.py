@@ -24,7 +24,7 @@ from archcheck.cli.networks import (
     spec_from_head,
     tell_assumption,
 )
-from archcheck.errors import NotMeasured, UsageError
+from archcheck.errors import LackOfMemory, NotMeasured, UsageError
 from archcheck.findings import Edit
 from archcheck.recording.lock_writer import changed_lock, format_lock
 from archcheck.recording.spec_writer import format_spec
@@ -53,7 +53,7 @@ _WHY = {
 class NewSpec:
     """The text of a spec, what its author should know of it, and what stands in its lock: None where nothing does.
 
-    has_function: whether the network could be run with fixed weights.
+    has_function: whether the network could be run with fixed weights. lacks_memory: whether that was for want of it.
     """
 
     text: str
@@ -61,6 +61,7 @@ class NewSpec:
     is_partial: bool = False
     lock: str | None = None
     has_function: bool = True
+    lacks_memory: bool = False
 
     def leave_out(self, reason: str, instead: str = "") -> None:
         """Say in the spec itself that something couldn't be recorded, or not as a whole, behind what stands instead."""
@@ -144,7 +145,7 @@ def _add_function(
         recorded = record_function(spec_file, network, depth, with_health=True)
     except NotMeasured as error:
         spec.leave_out(f"no function is recorded: {error}", instead="function: off  ")
-        spec.has_function = False
+        spec.has_function, spec.lacks_memory = False, isinstance(error, LackOfMemory)
         return None
     sections = {"function": recorded.section, "initial": record_initial(network)}
     edits = [Edit((LOCK, name), section) for name, section in sections.items()]

@@ -6,6 +6,7 @@ of them say what all would. Where anything else reads or writes to a weight mean
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,14 +35,14 @@ _ARITHMETIC: Final = frozenset(
 class _Steps:
     """What is done to a weight, one after the other: a draw, and arithmetic."""
 
-    calls: list[tuple[Any, Any, Any]] = field(default_factory=list)
+    calls: list[tuple[Any, Sequence[Any], Any]] = field(default_factory=list)
 
     def are_never_beyond(self, func: Any, bound: Any) -> bool:
         """Return whether normal numbers are all on one side of a bound that is far out, as trunc_normal_ asks."""
-        draw, numbers, _ = self.calls[0]
+        draw, given, _ = self.calls[0]
         if draw is not aten.normal_.default or len(self.calls) > 1 or not isinstance(bound, int | float):
             return False
-        mean, std = (*numbers, *(0.0, 1.0)[len(numbers) :])
+        mean, std = given[0] if given else 0.0, given[1] if len(given) > 1 else 1.0
         distance = mean - bound if func is aten.lt.Scalar else bound - mean
         return bool(distance > _FAR * std)
 
@@ -81,7 +82,7 @@ class LateDraws(TorchDispatchMode):
             steps.calls.append((func, args[1:], kwargs))
             return first
         if isinstance(steps, _Steps) and func in _COMPARISONS and steps.are_never_beyond(func, args[1]):
-            return first.new_zeros((), dtype=torch.bool).expand(first.shape)
+            return torch.zeros((), dtype=torch.bool).expand(args[0].shape)
         if steps is not None and func in _OVERWRITING:
             self.late.give_up(args[0])
         if self.late and (not isinstance(func, torch._ops.OpOverload) or reads_values(func)):

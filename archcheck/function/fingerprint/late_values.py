@@ -8,7 +8,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from archcheck.function.fingerprint.storages import storage_key
 
@@ -44,11 +43,14 @@ class LateValues:
 
     def make(self, values: Any) -> None:
         """Give the tensors among some values theirs."""
-        for one in tree_leaves(values) if self._waiting else ():
-            found = self._waiting.pop(storage_key(one), None) if isinstance(one, Tensor) else None
+        if isinstance(values, Tensor):
+            found = self._waiting.pop(storage_key(values), None)
             if found is not None:
                 with torch._C._DisableTorchDispatch(), torch.no_grad():
                     found[1](found[0])
+        elif self._waiting and isinstance(values, list | tuple | dict):
+            for one in values.values() if isinstance(values, dict) else values:
+                self.make(one)
 
 
 def reads_values(func: Any) -> bool:

@@ -94,7 +94,7 @@ def _write_all(
         results += interrupted.results
         status = INTERRUPTED
     if len(results) > 1 or options.manifest:
-        print(_summary(results, done), file=out)
+        print(_summary(results, done), file=out, flush=True)
     return status
 
 

@@ -22,10 +22,10 @@ from archcheck.findings import Keys, Mismatch
 from archcheck.pytest_plugin.timing import BenchmarkStopwatch, has_benchmark
 from archcheck.recording.inline_records import has_inline_record, move_inline_record
 from archcheck.report.mismatches import format_mismatches, gist
-from archcheck.spec.file_names import SUFFIX, lock_path, spec_name, spec_path
+from archcheck.spec.file_names import lock_path, spec_name
 from archcheck.spec.inputs import InputSource
-from archcheck.spec.lock import build_of_lock
 from archcheck.spec.models import Spec
+from archcheck.spec.orphaned_lock import what_to_do_with_lock
 from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.structure.records import StructureTrace
 from archcheck.text.paths import path_from
@@ -145,22 +145,7 @@ class OrphanedLock(SpecModule):
         """Collect the item that says what to do with it."""
         self.obj = ModuleType(self.nodeid)
         loc = SourceLoc(path_from(self.path, self.config.invocation_params.dir), 1, 1)
-        yield self._item("spec", loc, lambda _: raise_problems([Problem(loc, self._what_to_do())]))
-
-    def _what_to_do(self) -> str:
-        missing = f"there is no {spec_path(self.path).name} beside this lock"
-        build = build_of_lock(self.path)
-        for path in sorted(self.path.parent.glob(f"*{SUFFIX}")):
-            if not lock_path(path).exists() and build is not None and _build_of(path) == build:
-                return f"{missing}; was it renamed? git mv {self.path.name} {lock_path(path).name}"
-        return f"{missing}: restore the spec, or delete the lock"
-
-
-def _build_of(path: Path) -> str | None:
-    try:
-        return read_spec(path).spec.build
-    except SpecError:
-        return None
+        yield self._item("spec", loc, lambda _: raise_problems([Problem(loc, what_to_do_with_lock(self.path))]))
 
 
 def _mark(item: pytest.Item) -> None:

@@ -21,7 +21,7 @@ from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, Sp
 from archcheck.findings import Keys, Mismatch
 from archcheck.pytest_plugin.timing import BenchmarkStopwatch, has_benchmark
 from archcheck.recording.inline_records import has_inline_record, move_inline_record
-from archcheck.report.mismatches import format_mismatches, gist
+from archcheck.report.mismatches import format_mismatches, gist, independent
 from archcheck.spec.file_names import lock_path, spec_name
 from archcheck.spec.inputs import InputSource
 from archcheck.spec.models import Spec
@@ -338,8 +338,11 @@ def _not_measured(item: CheckItem, spec_file: SpecFile, unmeasured: Sequence[Unm
 def _fail(
     item: CheckItem, spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None
 ) -> NoReturn:
-    text = format_mismatches(spec_file, mismatches, trace, _accept_command(item, spec_file, mismatches))
-    raise CheckFailure(text, spec_file.locate(mismatches[0].keys), f"{gist(mismatches[0])}{_and_more(mismatches)}")
+    tells_all = item.config.get_verbosity() >= 2
+    accept = _accept_command(item, spec_file, mismatches)
+    text = format_mismatches(spec_file, mismatches, trace, accept, tells_all=tells_all)
+    summary = f"{gist(mismatches[0])}{_and_more(independent(mismatches))}"
+    raise CheckFailure(text, spec_file.locate(mismatches[0].keys), summary)
 
 
 def _accept_command(item: CheckItem, spec_file: SpecFile, mismatches: Sequence[Mismatch]) -> str | None:

@@ -332,7 +332,7 @@ def test_a_long_table_that_is_wrong_throughout_stays_readable(project: Project) 
     )
     rows = "".join(f"  {i}: [B, 5]\n" for i in range(300))
     project.spec(text=f"build: many:net\ninput: [B, 4]\nlayers:\n{rows}")
-    output = project.run("-k", "shapes").stdout.str()
+    output = project.run("-k", "shapes", "-vv").stdout.str()
     assert output.count("expected  [B, 5]") == 20
     assert "specs/small.arch.yaml:53: 49: output shape differs" in output
     assert "specs/small.arch.yaml: and 100 more" in output

@@ -20,6 +20,7 @@ CHECKS = {
     "health": "what no sound network violates",
     "function": "the function that the network computes",
     "state_dict": "what a checkpoint holds, and that published ones load",
+    "cost": "memory, traffic, operations and waits of a step",
     "equivalence": "two builds of one function",
     "accuracy": "a short training run",
     "throughput": "examples per second",

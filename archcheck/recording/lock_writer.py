@@ -58,7 +58,8 @@ def is_of_lock(change: Change) -> bool:
 def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Say in a line what of a lock is another: the layers, and the parameters that start otherwise."""
     if not old:
-        return f"recorded, {len(new.get('function', {}).get('layers', {}))} layers"
+        layers = new.get("function", new.get("cost", {})).get("layers", {})
+        return f"recorded, {len(layers)} layers"
     before, after = _numbers(old), _numbers(new)
     names = [name for name in after if before.get(name) != after[name]]
     gone = f", {len(before.keys() - after.keys())} gone" if before.keys() - after.keys() else ""
@@ -67,7 +68,8 @@ def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 def _numbers(lock: Mapping[str, Any]) -> dict[str, Any]:
     function = lock.get("function", {})
-    return {**function.get("layers", {}), "output": function.get("output"), **lock.get("initial", {})}
+    costs = {f"cost of {name}": cost for name, cost in lock.get("cost", {}).get("layers", {}).items()}
+    return {**function.get("layers", {}), "output": function.get("output"), **lock.get("initial", {}), **costs}
 
 
 @functools.cache

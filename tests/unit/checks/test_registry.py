@@ -19,6 +19,7 @@ parameters: 4
 macs: 3
 function: {at: {B: 2}}
 state_dict: recorded
+cost: {}
 equivalent_to: nets:other
 training: {dataset: digits}
 throughput: {}
@@ -49,7 +50,7 @@ def test_a_spec_that_says_everything_is_asked_for_by_every_check(spec: Spec) -> 
     assert places == {
         "spec": ("build",), "shapes": ("layers",), "parameters": ("parameters",), "compute": ("macs",),
         "health": ("build",), "function": ("function",), "state_dict": ("state_dict",),
-        "equivalence": ("equivalent_to",), "accuracy": ("training",), "throughput": ("throughput",),
+        "cost": ("cost",), "equivalence": ("equivalent_to",), "accuracy": ("training",), "throughput": ("throughput",),
         "claims": ("claims",),
     }  # fmt: skip
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
+from archcheck.checks.network_under_test import NetworkUnderTest
 from archcheck.checks.outcome import Outcome, Unmeasured
 from archcheck.errors import BuildError
 from archcheck.findings import Edit, Keys, Mismatch, build_failure
@@ -152,22 +154,27 @@ class CostCheck(Check):
 
 
 def _measured(context: CheckContext) -> tuple[CostPlan, CostRecord] | Mismatch:
-    """Measure a step of a spec's network; the mismatch says why that can't be done."""
+    return measure_spec_cost(context.spec, context.network, context.rootdir)
+
+
+def measure_spec_cost(
+    spec: Spec, network: NetworkUnderTest, rootdir: Path | None, *, with_macs: bool = False
+) -> tuple[CostPlan, CostRecord] | Mismatch:
+    """Measure a step of a network as a spec says; the mismatch says why that can't be done."""
     from archcheck.cost.measure import measure_cost
     from archcheck.cost.plan import resolve_cost_plan
     from archcheck.training.component_kinds import check_component
     from archcheck.training.failures import RunFailed
 
-    plan = resolve_cost_plan(context.spec)
+    plan = resolve_cost_plan(spec)
     for mismatch in check_component("optimizer", plan.place("optimizer"), plan.recipe.optimizer):
         return mismatch
-    network = context.network
     try:
-        return plan, measure_cost(network.make, network.trace, plan, context.rootdir)
+        return plan, measure_cost(network.make, network.trace, plan, rootdir, with_macs=with_macs)
     except RunFailed as failed:
         return Mismatch(plan.place(failed.fault.key), failed.fault.key, failed.fault.message)
     except BuildError as error:
-        return build_failure(context.spec.args, ("args",), error)
+        return build_failure(spec.args, ("args",), error)
 
 
 def as_written(record: CostRecord) -> dict[str, Any]:

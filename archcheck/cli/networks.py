@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archcheck.checks.network_under_test import NetworkUnderTest, build_and_trace
 from archcheck.cli.assumed_inputs import ask_for_input, assume_input
@@ -22,6 +22,10 @@ from archcheck.spec.spec_file import SpecFile, parse_spec, read_spec
 from archcheck.spec.target import parse_target
 from archcheck.structure.records import StructureTrace
 from archcheck.text.yaml_flow import format_flow
+
+if TYPE_CHECKING:
+    from archcheck.cost.plan import CostPlan
+    from archcheck.cost.records import CostRecord
 
 DIFFERENT, FAILED, INTERRUPTED = 1, 2, 130  # exit statuses
 
@@ -180,6 +184,20 @@ def load_network(name: str, options: argparse.Namespace, like: SpecFile | None =
         return measure_network(read_spec(Path(name), rootdir=Path.cwd()), name)
     folder = Path.cwd()
     return measure_network(spec_from_head(make_head(name, options, folder, like), name, folder), name)
+
+
+def measure_network_cost(
+    network: Network, like: SpecFile | None = None, *, with_macs: bool = False
+) -> tuple[CostPlan, CostRecord]:
+    """Measure what a step of a network costs, as its spec says, or that of another. Raises UsageError."""
+    from archcheck.checks.cost import measure_spec_cost
+
+    spec_file = network.spec_file if like is None else like
+    with contextlib.redirect_stdout(sys.stderr):
+        measured = measure_spec_cost(spec_file.spec, network.built, Path.cwd(), with_macs=with_macs)
+    if isinstance(measured, Mismatch):
+        raise UsageError(f"{network.label}: {measured.problem}")
+    return measured
 
 
 def is_spec(name: str) -> bool:

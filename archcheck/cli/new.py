@@ -34,6 +34,7 @@ from archcheck.text.words import clip
 
 EXAMPLES = """\
 archcheck new nets.py:LeNet --output specs/
+archcheck new nets.py:LeNet --cost --output specs/
 archcheck new "timm:resnet1*" "mypackage.nets:*" --output specs/
 archcheck new mypackage.nets:resnet --input B,3,H,W --size H=224,96 --size W=224,96 --args '{"num_classes": 10}'
 archcheck new nets.py:Tagger --input "ids=B,T:int64<100" --input mask=B,T:bool --size T=12,7
@@ -76,6 +77,7 @@ def add_parser(commands: Any) -> None:
     command.add_argument("--manifest", metavar="FILE", help="a list of networks; a spec is written for each, or kept")
     command.add_argument("--force", action="store_true", help="overwrite files that exist")
     command.add_argument("--yes", action="store_true", help=f"write a pattern's networks even if they're over {MANY}")
+    command.add_argument("--cost", action="store_true", help="record what a step costs, too, by SGD on one example")
     command.add_argument("--interactive", action="store_true", help="ask on the terminal what goes in")
     add_build_options(command, several=True)
     add_depth_option(command)
@@ -195,7 +197,7 @@ def _result(job: Job, path: Path | None, written: set[str], *, is_alone: bool) -
         head = make_head(job.target, job.options, folder)
         if job.is_named and (path is None or spec_name(path) == job.name):  # else whoever named the file has named it
             head = {"name": job.name, **head}
-        spec = make_spec(head, job.target, folder, job.options.depth)
+        spec = make_spec(head, job.target, folder, job.options.depth, with_cost=job.options.cost)
     except ArchcheckError as error:
         report_error(error)
         return Result(job.label, "-", clip(str(error).removeprefix(f"{job.target}: "), _MAX_REASON))

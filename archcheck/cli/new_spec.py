@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from archcheck.checks.registry import all_checks
 from archcheck.cli.assumed_inputs import explain_refusal
 from archcheck.cli.networks import Network, measure_network, spec_from_head
 from archcheck.errors import NotMeasured, UsageError
-from archcheck.findings import Edit
+from archcheck.findings import Edit, Mismatch
 from archcheck.recording.lock_writer import changed_lock, format_lock
 from archcheck.recording.spec_writer import format_spec
 from archcheck.report.mismatches import format_mismatches
@@ -57,8 +57,12 @@ class NewSpec:
         self.is_partial = True
 
 
-def make_spec(head: Mapping[str, str], target: str, folder: Path, depth: int | None) -> NewSpec:
+def make_spec(
+    head: Mapping[str, str], target: str, folder: Path, depth: int | None, *, with_cost: bool = False
+) -> NewSpec:
     """Write a spec for a target; `head` is its first keys as text, and `folder` where it'll stand.
+
+    with_cost: record what a step costs, too.
 
     Raises:
         UsageError: the network can't be built, or what goes in doesn't get through.
@@ -75,7 +79,8 @@ def make_spec(head: Mapping[str, str], target: str, folder: Path, depth: int | N
     _require_passing(spec_file, network.built)
     spec = NewSpec(text, [])
     with contextlib.redirect_stdout(sys.stderr):
-        health = _add_function(spec, spec_file, network.built, depth)
+        edits = _add_cost(spec, spec_file, network.built) if with_cost else []
+        health = _add_function(spec, spec_file, network.built, depth, edits)
         _add_health(spec, parse_spec(spec.text, target, folder / SUFFIX, Path.cwd()), network.built, health)
     for reason in _gaps(network.trace, text):
         spec.leave_out(reason)
@@ -95,20 +100,36 @@ def _require_output(network: Network, target: str) -> None:
 
 
 def _add_function(
-    spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, depth: int | None
+    spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, depth: int | None, others: Sequence[Edit]
 ) -> HealthRecord | None:
-    """Record the function. Returns the network's health, which the same run shows."""
+    """Record the function, and others in the same lock. Returns the network's health, which the same run shows."""
     try:
         recorded = record_function(spec_file, network, depth, with_health=True)
     except NotMeasured as error:
         spec.leave_out(f"no function is recorded: {error}", instead="function: off  ")
+        if others:
+            spec.lock = format_lock(changed_lock({}, spec_file.spec.build, others))
         return None
     sections = {"function": recorded.section, "initial": record_initial(network)}
-    edits = [Edit((LOCK, name), section) for name, section in sections.items()]
+    edits = [*(Edit((LOCK, name), section) for name, section in sections.items()), *others]
     spec.lock = format_lock(changed_lock({}, spec_file.spec.build, edits))
     for note in recorded.notes:
         spec.leave_out(note)
     return recorded.health
+
+
+def _add_cost(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest) -> list[Edit]:
+    """Record what a step costs. Returns what goes into the lock; a step that can't be taken is told instead."""
+    from archcheck.checks.cost import as_written, measure_spec_cost, recorded_section
+
+    measured = measure_spec_cost(spec_file.spec, network, Path.cwd())
+    if isinstance(measured, Mismatch):
+        spec.leave_out(f"no cost is recorded: {measured.problem}")
+        return []
+    plan, record = measured
+    figures = ", ".join(f"{figure}: {value}" for figure, value in as_written(record).items())
+    spec.text += f"cost: {{{figures}}}\n"
+    return [Edit((LOCK, "cost"), recorded_section(plan, record))]
 
 
 def _add_health(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, record: HealthRecord | None) -> None:

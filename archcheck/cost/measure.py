@@ -38,11 +38,18 @@ def measure_cost(
     reason = trace.fallback_reason or ("it starts threads" if "other threads" in trace.uncounted else None)
     if reason is None:
         try:
-            return _measure(make, plan, rootdir, has_values=False, with_macs=with_macs)
+            return measure_without_values(make, plan, rootdir, with_macs=with_macs)
         except Exception as error:
             reason = failures.fallback_reason(error)
     record = _measure(make, plan, rootdir, has_values=True, with_macs=with_macs)
     return replace(record, fallback_reason=reason)
+
+
+def measure_without_values(
+    make: Callable[[], nn.Module], plan: CostPlan, rootdir: Path | None = None, *, with_macs: bool = False
+) -> CostRecord:
+    """Measure a step without values. Raises whatever the network does where it needs some."""
+    return _measure(make, plan, rootdir, has_values=False, with_macs=with_macs)
 
 
 def _measure(

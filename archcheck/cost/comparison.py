@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Final
 
@@ -43,13 +44,17 @@ def compare_layers(old: Mapping[str, LayerCost], new: Mapping[str, LayerCost], b
 def _paired(
     old: Mapping[str, LayerCost], new: Mapping[str, LayerCost]
 ) -> Iterator[tuple[str, LayerCost | None, LayerCost | None]]:
-    """Pair layers by name, or where most have other names in order of execution."""
+    """Pair layers by name, or where most have other names those that do the same in the same order."""
     if have_same_names(len(old.keys() & new.keys()), max(len(old), len(new))):
         for name in dict.fromkeys([*new, *old]):
             yield name, old.get(name), new.get(name)
         return
-    for before, now in zip_longest(old.items(), new.items()):
-        yield (now or before)[0], before and before[1], now and now[1]
+    left, right = list(old.items()), list(new.items())
+    done = [[layer.num_operations and sorted(layer.operations.items()) for _, layer in side] for side in (left, right)]
+    matcher = SequenceMatcher(a=[*map(str, done[0])], b=[*map(str, done[1])], autojunk=False)
+    for _, start, end, other_start, other_end in matcher.get_opcodes():
+        for before, now in zip_longest(left[start:end], right[other_start:other_end]):
+            yield (now or before)[0], before and before[1], now and now[1]
 
 
 def _difference(layer: str, old: LayerCost | None, new: LayerCost | None) -> LayerDifference | None:

@@ -29,6 +29,7 @@ from archcheck.structure.meta.module_tree import (
     set_training,
     uninitialized_modules,
 )
+from archcheck.structure.meta.network_snapshot import NetworkSnapshot
 from archcheck.throughput.workload import give_targets, make_batch
 from archcheck.training.forward_pass import ForwardPass
 from archcheck.training.step import TrainingStep
@@ -44,9 +45,9 @@ def measure_step(
         BuildError: the network can't be built.
     """
     kernels = None if has_values else StandInKernels()
-    network = _build(make, plan, has_values=has_values)
+    network = build(make, plan, has_values=has_values)
     modules = named_network(network).modules
-    owners = {id(one): name.rpartition(".")[0] for name, one in named_params(modules).items()}
+    owners: dict[int, str] = {}
     places = Places(owners)
     with ExitStack() as stack:
         stack.enter_context(raised_recursion_limit(modules))
@@ -55,9 +56,12 @@ def measure_step(
         stack.enter_context(_without_fused_layers())
         batch = make_batch(plan.inputs, "cpu" if has_values else "meta")
         if not has_values:
+            stack.callback(NetworkSnapshot(modules.values(), values=False).restore)  # others may hold it, too
+            put_stand_ins(modules.values())
             batch = map_leaves(lambda leaf: stand_in_for(leaf) if isinstance(leaf, Tensor) else leaf, batch)
+        owners.update({id(one): name.rpartition(".")[0] for name, one in named_params(modules).items()})
         with _metered(CostMeter(places, kernels)):
-            step = (_Training if plan.speed.mode == "train" else _Inference)(network, plan, batch, rootdir)
+            step = (Training if plan.speed.mode == "train" else Inference)(network, plan, batch, rootdir)
             step.run()
         places.begin_step()
         meter = CostMeter(places, kernels)
@@ -91,11 +95,12 @@ def _without_fused_layers() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(before)
 
 
-def _build(make: Callable[[], nn.Module], plan: CostPlan, *, has_values: bool) -> nn.Module:
-    """Build a network that nothing else refers to, with stand-ins for weights or with weights."""
-    network = build_seeded(make) if has_values else build_on_meta(make)
-    with suppress(Exception):  # it may hold something that can't be copied
-        network = copy.deepcopy(network)  # a build may return the same instance each time
+def build(make: Callable[[], nn.Module], plan: CostPlan, *, has_values: bool) -> nn.Module:
+    """Build a network, with weights or on the meta device, in the memory format of its recipe."""
+    network = build_on_meta(make) if not has_values else build_seeded(make)
+    if has_values:
+        with suppress(Exception):  # it may hold something that can't be copied
+            network = copy.deepcopy(network)  # a build may return the same instance each time
     modules = named_network(network).modules
     if next(uninitialized_modules(modules), None) is not None:
         args, kwargs = make_inputs(plan.inputs, "cpu" if has_values else "meta")
@@ -104,17 +109,17 @@ def _build(make: Callable[[], nn.Module], plan: CostPlan, *, has_values: bool) -
             network(*args, **kwargs)
     if plan.recipe.memory_format == "channels_last":
         network.to(memory_format=torch.channels_last)
-    if not has_values:
-        put_stand_ins(modules.values())
     return network
 
 
-class _Training:
+class Training:
     """A step of training on one batch."""
 
-    def __init__(self, network: nn.Module, plan: CostPlan, batch: Any, rootdir: Path | None) -> None:
+    def __init__(
+        self, network: nn.Module, plan: CostPlan, batch: Any, rootdir: Path | None, device: torch.device = CPU
+    ) -> None:
         self._batch = batch
-        self._step = TrainingStep(network, plan.recipe, CPU, batch, rootdir, fused=False)
+        self._step = TrainingStep(network, plan.recipe, device, batch, rootdir, fused=False)
         set_training(network, False)
         with torch.no_grad():
             outputs = self._step.predict(batch)
@@ -122,34 +127,45 @@ class _Training:
         self._targets = give_targets(self._step, outputs, has_recipe=plan.speed.has_training)
 
     def run(self) -> None:
+        """Take a step."""
         with torch.enable_grad():
             self._step(self._batch, self._targets)
 
     def hold_state(self, meter: CostMeter, owners: dict[int, str]) -> None:
-        meter.hold(_tensors([self._batch, self._targets]), INPUT_KIND, INPUTS)
+        """Tell a meter what is there before the step besides the network."""
+        meter.hold(self.held(), INPUT_KIND, INPUTS)
         for parameter, state in self._step.optimizer.state.items():
             meter.hold(_tensors(state), OPTIMIZER_STATE, owners.get(id(parameter), ""))
         self._step.optimizer.register_step_pre_hook(meter.begin_update)
         self._step.optimizer.register_step_post_hook(meter.end_update)
 
+    def held(self) -> Iterator[Tensor]:
+        """Yield what stays there from step to step: the batch and its targets."""
+        return _tensors([self._batch, self._targets])
+
     def call_gradients(self, meter: CostMeter, owners: dict[int, str]) -> None:
+        """Tell a meter which of what it saw are gradients."""
         parameters = self._step.parameters
         meter.call_gradients((owners.get(id(one), ""), one.grad) for one in parameters if one.grad is not None)
 
 
-class _Inference:
+class Inference:
     """A forward pass in eval mode on one batch."""
 
-    def __init__(self, network: nn.Module, plan: CostPlan, batch: Any, rootdir: Path | None) -> None:
+    def __init__(
+        self, network: nn.Module, plan: CostPlan, batch: Any, rootdir: Path | None, device: torch.device = CPU
+    ) -> None:
         self._batch = batch
-        self._forward = ForwardPass(network, plan.recipe, CPU, batch, rootdir)
+        self._forward = ForwardPass(network, plan.recipe, device, batch, rootdir)
         set_training(network, False)
 
     def run(self) -> None:
+        """Take a step."""
         with torch.no_grad():
             self._forward(self._batch)
 
     def hold_state(self, meter: CostMeter, owners: dict[int, str]) -> None:
+        """Tell a meter what is there before the step besides the network."""
         del owners  # no optimizer has any state
         meter.hold(_tensors(self._batch), INPUT_KIND, INPUTS)
 

@@ -7,13 +7,14 @@ the same, and has the sizes, strides and dtype that the CPU would have given it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from archcheck.cost.operations import Operation, operation_of, tensors_in
+from archcheck.structure.meta.tensors import standard_strides
 
 CPU: Final = torch.device("cpu")
 META: Final = torch.device("meta")
@@ -113,22 +114,41 @@ class StandInKernels:
 
 
 _TRAINING: Final = {"native_batch_norm": 5, "_native_batch_norm_legit": 5, "_native_batch_norm_legit_no_training": None}
-_GIVES_STANDARD_LAYOUT: Final = ("native_layer_norm", "native_layer_norm_backward")
+_LAYER_NORMS: Final = ("native_layer_norm", "native_layer_norm_backward")
 
 
 def _as_on_devices(operation: Operation, args: Any, out: Any) -> Any:
     """Return a result as a CPU or a GPU gives it, where the meta device gives another.
 
     A batch norm that normalises by its running statistics has none of the batch to hand to the backward pass. Layer
-    norms lay their results out as a new tensor, whatever they are given.
+    norms lay their results out as a new tensor, whatever they are given; convolutions keep the channels last. Group
+    norms have statistics in the dtype of their weights, and gradients in that of their input.
     """
     if operation.name in _TRAINING:
         position = _TRAINING[operation.name]
         if position is None or not args[position]:
             return (out[0], *(one.new_empty(0) for one in out[1:]))
-    if operation.name in _GIVES_STANDARD_LAYOUT:
-        return tuple(one if one is None else one.contiguous() for one in out)
+    if operation.name in _LAYER_NORMS:
+        return tuple(one if one is None else one.new_empty(one.shape) for one in out)
+    if operation.name in ("convolution", "convolution_backward"):
+        tensors = args[operation.name == "convolution_backward" :][:2]
+        return _in_layout_of(tensors, out)
+    if operation.name == "native_group_norm" and args[1] is not None:
+        return (out[0], *(one.to(args[1].dtype) for one in out[1:]))
+    if operation.name == "native_group_norm_backward" and out[0] is not None:
+        return (out[0].to(args[1].dtype), *out[1:])
     return out
+
+
+def _in_layout_of(tensors: Sequence[Tensor], out: Any) -> Any:
+    """Return images with channels last where an input or a weight has them last."""
+    if isinstance(out, tuple):
+        return tuple(one if one is None or one.ndim < 4 else _in_layout_of(tensors, one) for one in out)
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(out.ndim)
+    is_last = last is not None and any(
+        one.is_contiguous(memory_format=last) and one.stride() != standard_strides(one.shape) for one in tensors
+    )
+    return out.to(memory_format=last) if is_last else out
 
 
 def _on_meta(tensor: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -130,6 +131,9 @@ class CostCheck(Check):
         plan, record = measured
         accepted = recorded_section(plan, record)
         found = check_cost(section, record, _recorded_layers(context, plan), accepted)
+        other = _other_torch(context)
+        if found and other is not None:
+            found[0] = replace(found[0], notes=(*found[0].notes, ("note", other)))
         return Outcome(tuple(found), notes=_notes(record))
 
     def record(self, context: CheckContext) -> Recording:
@@ -190,6 +194,16 @@ def as_written(record: CostRecord) -> dict[str, Any]:
 def recorded_section(plan: CostPlan, record: CostRecord) -> dict[str, Any]:
     """Return what a lock has of a step, layer by layer."""
     return {"step": plan.describe(), "layers": {name: layer.to_plain() for name, layer in record.layers.items()}}
+
+
+def _other_torch(context: CheckContext) -> str | None:
+    """Say that a cost was recorded with another release of torch, whose operations may be others."""
+    lock = context.spec_file.lock()
+    recorded = None if lock is None or lock.lock.cost is None else lock.lock.recorded_with.get("torch")
+    current = importlib.metadata.version("torch")
+    if recorded in (None, current):
+        return None
+    return f"recorded with torch {recorded}, this is {current}: it may do the same by other operations"
 
 
 def _recorded_layers(context: CheckContext, plan: CostPlan) -> dict[str, LayerCost] | None:

@@ -62,14 +62,22 @@ def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         return f"recorded, {len(layers)} layers"
     before, after = _numbers(old), _numbers(new)
     names = [name for name in after if before.get(name) != after[name]]
+    costs = _costs(new)
+    if costs != _costs(old):
+        number = sum(_costs(old).get(name) != cost for name, cost in costs.items())
+        names.append(f"what {number} layers cost")
     gone = f", {len(before.keys() - after.keys())} gone" if before.keys() - after.keys() else ""
     return f"recorded anew: {listed(names, _NAMED) or 'how it was recorded'}{gone}"
 
 
 def _numbers(lock: Mapping[str, Any]) -> dict[str, Any]:
     function = lock.get("function", {})
-    costs = {f"cost of {name}": cost for name, cost in lock.get("cost", {}).get("layers", {}).items()}
-    return {**function.get("layers", {}), "output": function.get("output"), **lock.get("initial", {}), **costs}
+    return {**function.get("layers", {}), "output": function.get("output"), **lock.get("initial", {})}
+
+
+def _costs(lock: Mapping[str, Any]) -> dict[str, Any]:
+    layers: dict[str, Any] = lock.get("cost", {}).get("layers", {})
+    return layers
 
 
 @functools.cache

@@ -225,3 +225,12 @@ def test_diff_tells_which_layers_cost_more(
     out = capsys.readouterr().out
     assert "cost of training on [4, 3, 8, 8] by SGD and the mean square of the outputs:" in out
     assert re.search(r"^2 +- +\+16.00 KiB +\+1 +nets.py:15 +copy \(clone\)$", out, re.M)
+
+
+def test_another_release_of_torch_is_told_with_a_difference(project: Project, recorded: Path) -> None:
+    lock = lock_of(recorded)
+    lock.write_text(re.sub(r'"torch": "[^"]*"', '"torch": "1.13.1"', lock.read_text()))
+    project.run("-k", "cost").assert_outcomes(passed=1)
+    with_bug(recorded, "copy")
+    result = project.run("-k", "cost")
+    result.stdout.fnmatch_lines(["  note      recorded with torch 1.13.1, this is *: it may do the same by other *"])

@@ -15,6 +15,7 @@ from archcheck.cost.table import layer_label
 from archcheck.structure.layer_pairing import have_same_names
 from archcheck.text.tables import format_table
 from archcheck.text.units import format_amount
+from archcheck.text.words import counted
 
 _ROWS_AT_MOST: Final = 10
 _COPIES: Final = ("clone", "copy_", "contiguous")
@@ -78,7 +79,7 @@ def _causes(old: LayerCost, new: LayerCost) -> Iterator[str]:
     """Yield what a layer does that it didn't do before, and what it does no longer."""
     is_as_often = new.calls == old.calls
     if not is_as_often:
-        yield f"runs {new.calls} times, before {old.calls}"  # which says why there are more operations
+        yield f"runs {counted(new.calls, 'time')}, before {old.calls}"  # which says why there are more operations
     gained = Counter(new.operations) - Counter(old.operations)
     lost = Counter(old.operations) - Counter(new.operations)
     for name, number in gained.items():

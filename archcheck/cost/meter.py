@@ -125,6 +125,11 @@ class CostMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # ------------------------------------------------------------------------------------------ operations
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Tell torch that no compiler has to be kept off, as none runs: for that it would import one."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is ASKS_FOR_DEVICE:
             return CPU if type(args[0]) is StandIn else func(*args)

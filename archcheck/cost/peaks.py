@@ -96,12 +96,13 @@ def find_peaks(name: str) -> Peaks:
     if name.lower() in exact:
         return PUBLISHED[exact[name.lower()]]
     words = name.lower().replace("-", " ").split()
-    found = [one for one in PUBLISHED if all(word in one.lower().replace("-", " ").split() for word in words)]
+    found = [one for one in PUBLISHED if words and all(word in one.lower().replace("-", " ").split() for word in words)]
     if len(found) == 1:
         return PUBLISHED[found[0]]
-    told = f"{name!r} may be {', '.join(found)}" if found else f"no peaks are known of {name!r}"
-    hint = "" if found else did_you_mean(name, PUBLISHED)
-    raise UsageError(f"--on: {told}{hint}; known are {', '.join(PUBLISHED)}, and `{HERE}`, which is measured")
+    if found:
+        raise UsageError(f"--on: {name!r} may be {', '.join(found)}")
+    told = f"no peaks are known of {name!r}{did_you_mean(name, PUBLISHED)}"
+    raise UsageError(f"--on: {told}; known are {', '.join(PUBLISHED)}, and `{HERE}`, which is measured")
 
 
 def measure_peaks(device: torch.device) -> Peaks:

@@ -40,7 +40,7 @@ def measure_cost(
         try:
             return measure_without_values(make, plan, rootdir, with_macs=with_macs)
         except Exception as error:
-            reason = failures.fallback_reason(error)
+            reason = failures.fallback_reason(error.__cause__ or error)
     record = _measure(make, plan, rootdir, has_values=True, with_macs=with_macs)
     return replace(record, fallback_reason=reason)
 

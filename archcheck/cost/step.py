@@ -31,6 +31,7 @@ from archcheck.structure.meta.module_tree import (
 )
 from archcheck.structure.meta.network_snapshot import NetworkSnapshot
 from archcheck.throughput.workload import give_targets, make_batch
+from archcheck.training.failures import errors_attributed_to
 from archcheck.training.forward_pass import ForwardPass
 from archcheck.training.step import TrainingStep
 
@@ -50,6 +51,7 @@ def measure_step(
     owners: dict[int, str] = {}
     places = Places(owners)
     with ExitStack() as stack:
+        stack.enter_context(errors_attributed_to("build", "a step", rootdir))
         stack.enter_context(raised_recursion_limit(modules))
         stack.enter_context(unchanged_function_caches(modules.values()))
         stack.enter_context(places.watching(modules))
@@ -103,9 +105,9 @@ def build(make: Callable[[], nn.Module], plan: CostPlan, *, has_values: bool) ->
             network = copy.deepcopy(network)  # a build may return the same instance each time
     modules = named_network(network).modules
     if next(uninitialized_modules(modules), None) is not None:
-        args, kwargs = make_inputs(plan.inputs, "cpu" if has_values else "meta")
-        set_training(network, False)
-        with torch.no_grad():
+        with errors_attributed_to("build", "the forward pass"), torch.no_grad():
+            args, kwargs = make_inputs(plan.inputs, "cpu" if has_values else "meta")
+            set_training(network, False)
             network(*args, **kwargs)
     if plan.recipe.memory_format == "channels_last":
         network.to(memory_format=torch.channels_last)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -228,3 +230,53 @@ def test_stand_ins_left_over_refuse_to_be_used() -> None:
     cost_of(Leaking, "{batch_size: 2, mode: inference}")
     with pytest.raises(NotImplementedError, match="a tensor without values, left over from a measurement of cost"):
         kept[-1] + 1
+
+
+def looked_up() -> nn.Module:
+    return nn.Sequential(nn.Embedding(50, 8, sparse=True), nn.Flatten())
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "optimizer", "reason"),
+    [
+        (mlp, "[B, 8]", "LBFGS", r"needs values: Tensor.item\(\)"),
+        (looked_up, "{shape: [B, 5], dtype: int64, below: 50}", "SparseAdam", "SparseTensorImpl"),
+    ],
+)
+def test_an_optimizer_that_needs_values_is_run_with_them(
+    make: Callable[[], nn.Module], shape: str, optimizer: str, reason: str
+) -> None:
+    record = cost_of(make, f"{{batch_size: 2, optimizer: {optimizer}}}", shape)
+    assert record.fallback_reason is not None
+    assert re.search(reason, record.fallback_reason)
+    assert record.operations > 0
+
+
+class Moving(nn.Module):
+    """A network that writes to a view, of which the gradient takes two more operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.fc(x).view(-1, 4).relu_() * 2
+        return out
+
+
+def test_a_view_that_is_written_to_costs_what_it_does_on_a_cpu() -> None:
+    spec_file = spec_of("tests.unit.cost.test_measure:Moving", cost="{batch_size: 2}")
+    record = measured(spec_file)
+    assert record.fallback_reason is None
+    assert record.layers[""].operations["new_zeros"] == 1
+    assert figures(record) == figures(measured_with_values(spec_file))
+
+
+def test_a_network_that_others_hold_is_as_it_was_afterwards() -> None:
+    network = mlp()
+    before = {name: (id(value), value.clone()) for name, value in network.state_dict(keep_vars=True).items()}
+    cost_of(lambda: network, "{batch_size: 2, optimizer: Adam}")
+    after = network.state_dict(keep_vars=True)
+    assert {name: id(value) for name, value in after.items()} == {name: one for name, (one, _) in before.items()}
+    assert all(torch.equal(after[name], value) for name, (_, value) in before.items())
+    assert all("forward" not in vars(module) for module in network.modules())

@@ -6,6 +6,7 @@
     ├── BuildError     a build target that can't be imported, called, or that returns no network
     ├── DataError      a data set that is there and broken, or asked for in a way that can't be met
     ├── NotMeasured    what a gate needs isn't there (data, a device, a baseline): skipped, never green
+    │   └── LackOfMemory  more memory is needed than is free just now
     └── UsageError     a command line or a call from Python that asks for something impossible
 
 A forward pass that dies is no exception but a finding: `structure.records.Crash`.
@@ -90,6 +91,10 @@ class DataError(ArchcheckError):
 
 class NotMeasured(ArchcheckError):  # noqa: N818 - a verdict, not a fault
     """Something that a gate needs isn't there; the message says what, and the way to get it."""
+
+
+class LackOfMemory(NotMeasured):
+    """Something needs more memory than is free just now."""
 
 
 class UsageError(ArchcheckError):

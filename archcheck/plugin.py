@@ -82,8 +82,13 @@ def _add_training_options(group: pytest.OptionGroup) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Watch what results depend on, before anything of the user's is imported."""
-    if early_config.known_args_namespace.archcheck_changed:
+    """Decide how torch's threads wait, and watch what results depend on, before a conftest.py imports anything."""
+    options = early_config.known_args_namespace
+    if options.archcheck:
+        from archcheck.system.processors import let_waiting_threads_yield
+
+        let_waiting_threads_yield()
+    if options.archcheck_changed:
         from archcheck.pytest_plugin.changed import start_watching
 
         start_watching(early_config)
@@ -108,10 +113,6 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.getoption("archcheck_against") == "":
         raise pytest.UsageError("--archcheck-against: expected a revision, such as main or HEAD^, found nothing")
-    if config.getoption("archcheck"):
-        from archcheck.system.processors import let_waiting_threads_yield
-
-        let_waiting_threads_yield()
     from archcheck.pytest_plugin.session import ArchcheckSession
 
     session = ArchcheckSession(config, paths, chose_dist=config.stash.get(CHOSE_DIST, True))

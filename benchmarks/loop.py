@@ -6,14 +6,16 @@ depend on who else uses the machine, seconds of the processor hardly do; ratios 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,6 +27,19 @@ NUM_SPECS: Final = 1000
 NUM_MODULES: Final = 100
 RUNS: Final = 3
 LIMIT_SEC: Final = 4.0
+COLLECTION_LIMIT_SEC: Final = 1.2
+JOB_LIMIT_SEC: Final = 75.0
+NEW_LIMIT_SEC: Final = 90.0
+ROOT: Final = Path(__file__).resolve().parents[1]
+SPECS: Final = ROOT / "specs"
+
+_COLLECT: Final = """
+import sys
+import pytest
+status = pytest.main(sys.argv[1:])
+assert "torch" not in sys.modules
+sys.exit(status)
+"""
 
 _SPEC: Final = (
     "build: package.module{module}:make\nargs: {{width: {width}}}\ninput: [B, {width}]\noutput: [B, {width}]\n"
@@ -127,7 +142,129 @@ def _cost(command: list[str], folder: Path) -> Cost:
     return Cost(wall_sec, cpu_sec, items_sec)
 
 
-SECTIONS: Final[Mapping[str, Callable[[], str]]] = {"changed": measure_changed}
+# ---------------------------------------------------------------------------------------------- collection
+
+
+def measure_collection() -> str:
+    """Collect 1,000 specs with locks, without torch, against a start of pytest that collects one."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "specs").mkdir()
+        own = sorted(SPECS.glob("*.arch.yaml"))
+        for index in range(NUM_SPECS):
+            spec = own[index % len(own)]
+            stem = spec.name.removesuffix(".arch.yaml")
+            for suffix in (".arch.yaml", ".arch.lock"):
+                shutil.copy(spec.with_name(stem + suffix), folder / "specs" / f"{stem}-{index:04}{suffix}")
+        command = [sys.executable, "-c", _COLLECT, *PLUGINS, "--archcheck", "--collect-only", "-q"]
+        one = f"specs/{own[0].name.removesuffix('.arch.yaml')}-0000.arch.yaml"
+        runs = {"one of them": [*command, one], f"{NUM_SPECS:,} specs with locks": command}
+        found = {what: [_cost(run, folder) for _ in range(RUNS + 1)][1:] for what, run in runs.items()}
+    medians = {what: Cost(*map(statistics.median, zip(*costs, strict=True))) for what, costs in found.items()}
+    rows = [[what, f"{cost.wall_sec:.2f}", f"{cost.cpu_sec:.2f}"] for what, cost in medians.items()]
+    ours, bare = medians[f"{NUM_SPECS:,} specs with locks"], medians["one of them"]
+    rows.append(["difference", f"{ours.wall_sec - bare.wall_sec:.2f}", f"{ours.cpu_sec - bare.cpu_sec:.2f}"])
+    table = tabulate(rows, [f"median of {RUNS} runs", "clock s", "processor s"], disable_numparse=True)
+    return f"{table}\nlimit for the difference: {COLLECTION_LIMIT_SEC:.2f} s"
+
+
+# ---------------------------------------------------------------------------------------------- the main job
+
+
+def measure_job() -> str:
+    """`pytest --archcheck` of this repository, and where its time goes, check by check."""
+    seconds, by_check = _run_job()
+    rows = [[check, f"{sec:.1f}"] for check, sec in sorted(by_check.items(), key=lambda entry: -entry[1])]
+    rows.append(["start, collection, tables", f"{seconds - sum(by_check.values()):.1f}"])
+    rows.append(["all", f"{seconds:.1f}"])
+    return f"{tabulate(rows, ['items', 'clock s'], disable_numparse=True)}\nlimit {JOB_LIMIT_SEC:.0f} s"
+
+
+def measure_job_beside_a_neighbour() -> str:
+    """The same beside one busy process of one thread that everybody else goes before."""
+    alone, _ = _run_job()
+    with _neighbour():
+        beside, _ = _run_job()
+    rows = [["alone", f"{alone:.1f}"], ["beside one", f"{beside:.1f}"], ["ratio", f"{beside / alone:.2f}"]]
+    return f"{tabulate(rows, ['pytest --archcheck', 'clock s'], disable_numparse=True)}\nlimit of the ratio 2.50"
+
+
+def measure_rates_beside_a_neighbour() -> str:
+    """Examples per second of every quick training, alone and beside one busy process, in turns."""
+    names = sorted(path.name for path in SPECS.glob("*.arch.yaml") if "\n  quick:" in path.read_text())
+    rows, worst = [], 1.0
+    for name in names:
+        alone = [_rate(name)]
+        with _neighbour():
+            beside = _rate(name)
+        alone.append(_rate(name))
+        quiet = statistics.mean(alone)
+        worst = min(worst, beside / quiet)
+        rows.append([name.removesuffix(".arch.yaml"), f"{quiet:,.0f}", f"{beside:,.0f}", f"{beside / quiet:.2f}"])
+    table = tabulate(rows, ["spec", "alone", "beside one", "ratio"], disable_numparse=True)
+    return f"{table}\nlimit of every ratio 0.40; the smallest is {worst:.2f}"
+
+
+def _run_job() -> tuple[float, dict[str, float]]:
+    """Return the seconds of the whole run, and those of the items of each check."""
+    command = [sys.executable, "-m", "pytest", *PLUGINS, "--archcheck", "--durations=0", "--durations-min=0"]
+    start = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    by_check: dict[str, float] = {}
+    for sec, check in re.findall(r"^([\d.]+)s (?:call|setup|teardown) +\S+::(\w+)$", done.stdout, re.M):
+        by_check[check] = by_check.get(check, 0.0) + float(sec)
+    return seconds, by_check
+
+
+def _rate(name: str) -> float:
+    command = [sys.executable, "-m", "pytest", *PLUGINS, "--archcheck", f"specs/{name}", "-k", "accuracy"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    row = re.search(rf"^specs/{re.escape(name)} +quick .* ([\d_]+)$", done.stdout, re.M)
+    if row is None:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    return float(row[1].replace("_", ""))
+
+
+@contextlib.contextmanager
+def _neighbour() -> Iterator[None]:
+    """Keep a processor busy by a process that everybody else goes before."""
+    with subprocess.Popen(["nice", "-n", "19", sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+# ---------------------------------------------------------------------------------------------- many new specs
+
+
+def measure_new() -> str:
+    """`archcheck new` on all of torchvision's classifiers, in as many processes as there are processors."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        target = "torchvision:*"
+        bare = _cost([sys.executable, "-c", "import torch, torchvision"], folder)
+        cost = _cost([sys.executable, "-m", "archcheck.cli", "new", target, "--output", "specs"], folder)
+        number = len(list(folder.glob("specs/*.arch.yaml")))
+    rows = [
+        ["import torch, torchvision", f"{bare.wall_sec:.1f}", f"{bare.cpu_sec:.1f}"],
+        [f"archcheck new '{target}', {number} specs", f"{cost.wall_sec:.1f}", f"{cost.cpu_sec:.1f}"],
+    ]
+    table = tabulate(rows, ["", "clock s", "processor s"], disable_numparse=True)
+    return f"{table}\nlimit {NEW_LIMIT_SEC:.0f} s"
+
+
+SECTIONS: Final[Mapping[str, Callable[[], str]]] = {
+    "collection": measure_collection,
+    "changed": measure_changed,
+    "job": measure_job,
+    "neighbour-job": measure_job_beside_a_neighbour,
+    "neighbour-rates": measure_rates_beside_a_neighbour,
+    "new": measure_new,
+}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -12,8 +13,10 @@ import pytest
 from tests.preloaded import PreloadedPopen
 
 # Before torch is imported, here and in the processes that tests start. Networks as small as those here gain
-# nothing from more threads, and wait for long where two of them share a busy processor.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# nothing from more threads, and wait for long where two of them share a busy processor. `pytest --archcheck` loads
+# this file, too, and trains larger ones.
+if "--archcheck" not in sys.argv:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +144,8 @@ def _with_other_starts(found: list[Mismatch], context: CheckContext, lock: Lock)
     recorded = {name: Start.from_plain(one) for name, one in plain.items()}
     now = measure_starts(network.make, seed=0) if recorded or found else {}
     others = compare_starts(recorded, now)
-    is_resized = {one.shape for one in recorded.values()} != {one.shape for one in now.values()}
+    drawn = Counter(one.shape for one in now.values() if one.std)
+    is_resized = drawn != Counter(one.shape for one in recorded.values())
     if not others and not (found and is_resized):
         return found
     section = record_initial(network)

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from archcheck.structure.records import Crash
 
 
-def assume_input(target: str, build: str, args: Mapping[str, Any], folder: Path) -> Assumption:
+def assume_input(target: str, build: str, args: Mapping[str, Any], folder: Path, *, is_run: bool = True) -> Assumption:
     """Find out from the network itself what goes into it.
 
-    `build` is the target as a spec in `folder` names it.
+    `build` is the target as a spec in `folder` names it. `is_run` says to run the network with values, too, as it may
+    stop for some; `assume_values` does that later.
 
     Raises:
         BuildError: it can't be built.
@@ -36,7 +37,8 @@ def assume_input(target: str, build: str, args: Mapping[str, Any], folder: Path)
         found = find_input(make, arguments)
         candidate = found.assumption or found.nearest
         stopped = None if found.assumption is not None else found.closest
-        other = None if candidate is None else with_values_that_run(make, found.modules[""], candidate, stopped)
+        is_tried = candidate is not None and (is_run or stopped is not None)
+        other = with_values_that_run(make, found.modules[""], candidate, stopped) if is_tried and candidate else None
     if other is not None:
         return other
     if found.assumption is None:
@@ -44,6 +46,19 @@ def assume_input(target: str, build: str, args: Mapping[str, Any], folder: Path)
         tried = f"Nothing that was tried gets through{closest}"
         raise UsageError(f"{target}: what goes in? {tried}; {found.advice}")
     return found.assumption
+
+
+def assume_values(found: Assumption, build: str, args: Mapping[str, Any], folder: Path) -> Assumption | None:
+    """Return an input with values for which a network runs that doesn't with others; None where none are found.
+
+    Raises:
+        BuildError: it can't be built.
+    """
+    from archcheck.discovery.trial import Trials
+    from archcheck.discovery.values import with_values_that_run
+
+    with _looking_into(build, args, folder) as (make, _):
+        return with_values_that_run(make, Trials(make).model, found)
 
 
 def explain_refusal(spec_file: SpecFile, crash: Crash) -> str | None:

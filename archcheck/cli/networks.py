@@ -7,7 +7,7 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from archcheck.text.yaml_flow import format_flow
 if TYPE_CHECKING:
     from archcheck.cost.plan import CostPlan
     from archcheck.cost.records import CostRecord
+    from archcheck.discovery.assumption import Assumption
 
 DIFFERENT, FAILED, INTERRUPTED = 1, 2, 130  # exit statuses
 
@@ -86,21 +87,29 @@ def make_head(target: str, options: argparse.Namespace, folder: Path, like: Spec
     Without `--input` the target takes the inputs and sizes of `like`, or what is found out from the network itself.
     """
     args, build = json_map(options.args), seen_from(target, folder)
-    inputs: dict[str, Any] = {}
+    inputs = given_inputs(options, folder, like)
+    if inputs is None:
+        inputs = assumed_inputs(target, build, args, folder, ask=getattr(options, "interactive", False))
+    return head_of(build, {"args": args, **inputs, **given_train_input(options)})
+
+
+def given_inputs(options: argparse.Namespace, folder: Path, like: SpecFile | None = None) -> dict[str, Any] | None:
+    """Return the inputs and sizes that options give, or else those of `like`; None where neither is there."""
     sizes = {"sizes": dict(map(parse_size_option, options.size))}
     if options.inputs_from and options.input:
         raise UsageError("--inputs-from makes what goes in, as --input says: leave out one of the two")
     if options.inputs_from:
-        inputs = {"inputs_from": seen_from(options.inputs_from, folder), **sizes}
-    elif options.input:
-        inputs = {"input": parse_input_option(options.input), **sizes}
-    elif like is not None:
-        inputs = {key: like.document.value.get(key) for key in ("input", "inputs_from", "train_input", "sizes")}
-    else:
-        inputs = assumed_inputs(target, build, args, folder, ask=getattr(options, "interactive", False))
-    if options.train_input:
-        inputs["train_input"] = parse_input_option(options.train_input)
-    return head_of(build, {"args": args, **inputs})
+        return {"inputs_from": seen_from(options.inputs_from, folder), **sizes}
+    if options.input:
+        return {"input": parse_input_option(options.input), **sizes}
+    if like is not None:
+        return {key: like.document.value.get(key) for key in ("input", "inputs_from", "train_input", "sizes")}
+    return None
+
+
+def given_train_input(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the input of train mode that an option gives, by its key in a spec."""
+    return {"train_input": parse_input_option(options.train_input)} if options.train_input else {}
 
 
 def head_of(build: str, values: Mapping[str, Any]) -> dict[str, str]:
@@ -114,15 +123,32 @@ def assumed_inputs(
     target: str, build: str, args: Mapping[str, Any], folder: Path, *, ask: bool = False
 ) -> dict[str, Any]:
     """Return the inputs and sizes that were found out, and say so, or ask. Raises UsageError where there are none."""
-    try:
+    with build_errors_told(target):
         if ask:
             return ask_for_input(target, build, args, folder)
         found = assume_input(target, build, args, folder)
+    return tell_assumption(target, found)
+
+
+@contextlib.contextmanager
+def build_errors_told(target: str) -> Iterator[None]:
+    """Raise UsageError where the network can't be built that is looked into."""
+    try:
+        yield
     except BuildError as error:
         raise _build_usage_error(target, str(error), f" (raised {error.where})" if error.where else "") from None
+
+
+def tell_assumption(target: str, found: Assumption) -> dict[str, Any]:
+    """Say what was found out about what goes in. Returns it as the inputs and sizes of a spec."""
     say(f"{target}: assumed {found.options} from {found.source}")
     for doubt in found.doubts:
         say(f"{target}: in doubt: {doubt}")
+    return inputs_of(found)
+
+
+def inputs_of(found: Assumption) -> dict[str, Any]:
+    """Return what was found out as the inputs and sizes of a spec."""
     return {"input": found.value, "sizes": found.sizes}
 
 

@@ -7,27 +7,18 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
-from archcheck.cli.manifest import read_entries, tell_surplus, write_entry
-from archcheck.cli.networks import (
-    FAILED,
-    INTERRUPTED,
-    add_build_options,
-    add_depth_option,
-    json_map,
-    make_head,
-    report_error,
-    say,
-)
-from archcheck.cli.new_spec import NewSpec, make_spec
+from archcheck.cli.manifest import read_entries, tell_surplus
+from archcheck.cli.networks import FAILED, INTERRUPTED, add_build_options, add_depth_option, json_map, report_error
+from archcheck.cli.new_pool import default_num_jobs
+from archcheck.cli.new_run import Interrupted, write_specs
+from archcheck.cli.new_tasks import EntryTask, Result, TargetTask, Task
 from archcheck.cli.spec_names import distinct_names, spec_name_for
 from archcheck.errors import ArchcheckError, UsageError
-from archcheck.recording.edits import write_atomically
-from archcheck.spec.file_names import SUFFIX, lock_path, spec_name
-from archcheck.spec.manifest import Entry
+from archcheck.spec.file_names import SUFFIX
 from archcheck.spec.target import TARGET_FORMS, parse_target
 from archcheck.text.tables import format_table
 from archcheck.text.words import clip
@@ -44,31 +35,6 @@ MANY: Final = 50  # networks of one pattern, from which on it has to be meant
 _MAX_REASON: Final = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One spec to write: its target and how it's built, and what to call it; `is_named` says so in the spec, too."""
-
-    target: str
-    options: argparse.Namespace
-    name: str
-    is_named: bool
-
-    @property
-    def label(self) -> str:
-        """Return what messages call it: the target, with its arguments if there are any."""
-        return f"{self.target} {self.options.args}" if self.is_named else self.target
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one target: where its spec was written, or why it wasn't."""
-
-    label: str
-    path: str
-    told: str
-    is_written: bool = False
-
-
 def add_parser(commands: Any) -> None:
     """Add the command to the command line."""
     command: argparse.ArgumentParser = commands.add_parser("new", help="write specs from live models")
@@ -78,14 +44,25 @@ def add_parser(commands: Any) -> None:
     command.add_argument("--force", action="store_true", help="overwrite files that exist")
     command.add_argument("--yes", action="store_true", help=f"write a pattern's networks even if they're over {MANY}")
     command.add_argument("--cost", action="store_true", help="record what a step costs, too, by SGD on one example")
+    command.add_argument(
+        "-j", "--jobs", type=_num_jobs, metavar="N", help="processes that make the specs (default: one per processor)"
+    )
     command.add_argument("--interactive", action="store_true", help="ask on the terminal what goes in")
     add_build_options(command, several=True)
     add_depth_option(command)
     command.set_defaults(run=run)
 
 
+def _num_jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
+
+
 def run(options: argparse.Namespace) -> int:
     """Write a spec for every target; one that can't be written doesn't keep the others from it."""
+    if options.interactive and (options.jobs or 1) > 1:
+        raise UsageError("--interactive asks for one network after the other: leave out --jobs")
     if options.manifest:
         return _run_manifest(options)
     if not options.targets:
@@ -98,54 +75,38 @@ def run(options: argparse.Namespace) -> int:
     jobs = _jobs(targets, options)
     if output is not None and not is_folder and len(jobs) > 1:
         raise UsageError(f"{output}: several targets need a folder: --output {output.parent}{os.sep}")
-    written: set[str] = set()
-    to_do = list(jobs)
+    tasks = [_with_output(one, output, is_folder=is_folder, is_alone=len(jobs) == 1) for one in jobs]
+    return _write_all(tasks, options, results, sys.stderr if output is None else sys.stdout)
+
+
+def _with_output(task: TargetTask, output: Path | None, *, is_folder: bool, is_alone: bool) -> TargetTask:
+    path = output / f"{task.name}{SUFFIX}" if output is not None and is_folder else output
+    return replace(task, output=path, is_alone=is_alone)
+
+
+def _write_all(
+    tasks: Sequence[Task], options: argparse.Namespace, results: list[Result], out: TextIO, done: str = "written"
+) -> int:
+    """Write all specs, and a table of them if there are several; an interrupt keeps what is written."""
+    num_jobs = 1 if options.interactive else options.jobs or default_num_jobs(len(tasks))
     try:
-        while to_do:
-            job = to_do[0]
-            path = output / f"{job.name}{SUFFIX}" if output is not None and is_folder else output
-            results.append(_result(job, path, written, is_alone=len(jobs) == 1))
-            del to_do[0]
-    except KeyboardInterrupt:
-        results += [Result(job.label, "-", "not tried: interrupted") for job in to_do]
-    if len(results) > 1:
-        print(_summary(results), file=sys.stderr if output is None else sys.stdout)
-    if to_do:
-        return INTERRUPTED
-    return 0 if all(result.is_written for result in results) else FAILED
+        results += write_specs(tasks, num_jobs)
+        status = 0 if all(result.is_written for result in results) else FAILED
+    except Interrupted as interrupted:
+        results += interrupted.results
+        status = INTERRUPTED
+    if len(results) > 1 or options.manifest:
+        print(_summary(results, done), file=out, flush=True)
+    return status
 
 
 def _run_manifest(options: argparse.Namespace) -> int:
     """Write a spec for every network of a manifest that has none yet."""
     entries, folder = read_entries(options)
-    results: list[Result] = []
-    to_do = list(entries)
-    try:
-        while to_do:
-            results.append(_entry_result(to_do[0], options, folder))
-            del to_do[0]
-    except KeyboardInterrupt:
-        results += [Result(entry.name, "-", "not tried: interrupted") for entry in to_do]
-    print(_summary(results, "have their spec"))
+    tasks = [EntryTask(entry, options, folder) for entry in entries]
+    status = _write_all(tasks, options, [], sys.stdout, "have their spec")
     tell_surplus(entries, folder, options.manifest)
-    if to_do:
-        return INTERRUPTED
-    return 0 if all(result.is_written for result in results) else FAILED
-
-
-def _entry_result(entry: Entry, options: argparse.Namespace, folder: Path) -> Result:
-    path = folder / f"{entry.name}{SUFFIX}"
-    try:
-        spec = write_entry(entry, options, folder)
-        if spec is None:
-            return Result(entry.name, str(path), "up to date", is_written=True)
-        _deliver(spec, spec.text, path)
-    except ArchcheckError as error:
-        report_error(UsageError(f"{entry.loc}: {error}"))
-        return Result(entry.name, "-", clip(str(error), _MAX_REASON))
-    for note in spec.notes:
-        say(f"{entry.name}: {note}")
-    return Result(entry.name, str(path), _told(spec), is_written=True)
+    return status
 
 
 def _expanded(options: argparse.Namespace) -> tuple[list[str], list[Result]]:
@@ -175,41 +136,17 @@ def _expanded(options: argparse.Namespace) -> tuple[list[str], list[Result]]:
     return list(dict.fromkeys(targets)), failed
 
 
-def _jobs(targets: Sequence[str], options: argparse.Namespace) -> list[Job]:
+def _jobs(targets: Sequence[str], options: argparse.Namespace) -> list[TargetTask]:
     """Return the specs to write: of every target with every map of arguments, each with a name of its own."""
     jobs = []
     for target in targets:
         for text in options.args or ["{}"]:
             args = json_map(text)
             name = spec_name_for(parse_target(target), args)
-            jobs.append(Job(target, argparse.Namespace(**{**vars(options), "args": text}), name, bool(args)))
+            jobs.append(TargetTask(target, argparse.Namespace(**{**vars(options), "args": text}), name, bool(args)))
     targets_of_jobs = [parse_target(job.target) for job in jobs]
     names = distinct_names([job.name for job in jobs], targets_of_jobs, [json_map(job.options.args) for job in jobs])
     return [replace(job, name=name) for job, name in zip(jobs, names, strict=True)]
-
-
-def _result(job: Job, path: Path | None, written: set[str], *, is_alone: bool) -> Result:
-    """Write one spec, and tell of it."""
-    try:
-        if path is not None:
-            _refuse_overwriting(path, written, job.options.force)
-        folder = path.parent if path is not None else Path.cwd()
-        head = make_head(job.target, job.options, folder)
-        if job.is_named and (path is None or spec_name(path) == job.name):  # else whoever named the file has named it
-            head = {"name": job.name, **head}
-        spec = make_spec(head, job.target, folder, job.options.depth, with_cost=job.options.cost)
-    except ArchcheckError as error:
-        report_error(error)
-        return Result(job.label, "-", clip(str(error).removeprefix(f"{job.target}: "), _MAX_REASON))
-    for note in spec.notes:
-        say(f"{job.target}: {note}")
-    _deliver(spec, spec.text if is_alone or path is not None else f"# {job.label}\n{spec.text}", path)
-    written.add(str(path).casefold())
-    return Result(job.label, str(path or "-"), _told(spec), is_written=True)
-
-
-def _told(spec: NewSpec) -> str:
-    return clip("; ".join(["written in part" if spec.is_partial else "written", *spec.notes]), _MAX_REASON)
 
 
 def _summary(results: Sequence[Result], done: str = "written") -> str:
@@ -217,28 +154,3 @@ def _summary(results: Sequence[Result], done: str = "written") -> str:
     rows = [(result.label, result.path, result.told.partition("\n")[0]) for result in results]
     number = sum(result.is_written for result in results)
     return f"\n{format_table(rows, ('target', 'spec', ''), ('left',) * 3, 'simple')}\n{number} of {len(results)} {done}"
-
-
-def _refuse_overwriting(path: Path, written: set[str], force: bool) -> None:
-    if str(path).casefold() in written:
-        raise UsageError(f"{path}: two targets of one name; write them one by one with --output FILE")
-    for one in (path, lock_path(path)):
-        if one.exists() and not force:
-            raise UsageError(f"{one}: exists; --force overwrites it")
-
-
-def _deliver(spec: NewSpec, text: str, path: Path | None) -> None:
-    """Print a spec, or write it and first its lock, which only a spec in a file has."""
-    if path is None:
-        print(text, end="")
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{path.parent}: can't be created: {error.strerror}") from None
-    if spec.lock is not None:
-        write_atomically(lock_path(path), spec.lock)
-    else:
-        lock_path(path).unlink(missing_ok=True)  # that of a spec that is overwritten
-    write_atomically(path, text)
-    print(f"{path}: written; verify it: pytest --archcheck {path}")

@@ -7,16 +7,24 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archcheck.checks.check import Needs
 from archcheck.checks.function import record_function, record_initial
 from archcheck.checks.health import check_health, excuses
 from archcheck.checks.network_under_test import NetworkUnderTest
 from archcheck.checks.registry import all_checks
-from archcheck.cli.assumed_inputs import explain_refusal
-from archcheck.cli.networks import Network, measure_network, spec_from_head
-from archcheck.errors import NotMeasured, UsageError
+from archcheck.cli.assumed_inputs import assume_input, assume_values, explain_refusal
+from archcheck.cli.networks import (
+    Network,
+    build_errors_told,
+    head_of,
+    inputs_of,
+    measure_network,
+    spec_from_head,
+    tell_assumption,
+)
+from archcheck.errors import LackOfMemory, NotMeasured, UsageError
 from archcheck.findings import Edit, Mismatch
 from archcheck.recording.lock_writer import changed_lock, format_lock
 from archcheck.recording.spec_writer import format_spec
@@ -30,6 +38,7 @@ from archcheck.text.yaml_flow import format_flow
 from archcheck.verification import context_without_clock
 
 if TYPE_CHECKING:
+    from archcheck.discovery.assumption import Assumption
     from archcheck.function.records import HealthRecord
 
 _WHY = {
@@ -42,12 +51,17 @@ _WHY = {
 
 @dataclass(slots=True)
 class NewSpec:
-    """The text of a spec, what its author should know of it, and what stands in its lock: None where nothing does."""
+    """The text of a spec, what its author should know of it, and what stands in its lock: None where nothing does.
+
+    has_function: whether the network could be run with fixed weights. lacks_memory: whether that was for want of it.
+    """
 
     text: str
     notes: list[str]
     is_partial: bool = False
     lock: str | None = None
+    has_function: bool = True
+    lacks_memory: bool = False
 
     def leave_out(self, reason: str, instead: str = "") -> None:
         """Say in the spec itself that something couldn't be recorded, or not as a whole, behind what stands instead."""
@@ -55,6 +69,42 @@ class NewSpec:
         self.text += f"{instead}# {line}\n"
         self.notes.append(line)
         self.is_partial = True
+
+
+def make_assumed_spec(
+    target: str,
+    build: str,
+    values: Mapping[str, Any],
+    folder: Path,
+    depth: int | None,
+    name: Mapping[str, str],
+    *,
+    with_cost: bool = False,
+) -> NewSpec:
+    """Write a spec for a target of which nobody says what goes in: find out, and say so.
+
+    With which values it runs is looked for only where it doesn't with any. `values` are the keys of the head besides
+    `build` and what goes in, `name` what stands before them.
+
+    Raises:
+        UsageError: as `make_spec`, or nothing that was tried gets through.
+    """
+
+    def make(found: Assumption) -> NewSpec:
+        inputs = {"args": values.get("args", {}), **inputs_of(found), **values}
+        return make_spec({**name, **head_of(build, inputs)}, target, folder, depth, with_cost=with_cost)
+
+    args = values.get("args", {})
+    with build_errors_told(target):
+        found = assume_input(target, build, args, folder, is_run=False)
+    try:
+        spec = make(found)
+        other = None if spec.has_function else assume_values(found, build, args, folder)
+        if other is not None:
+            found, spec = other, make(other)
+    finally:
+        tell_assumption(target, found)
+    return spec
 
 
 def make_spec(
@@ -107,6 +157,7 @@ def _add_function(
         recorded = record_function(spec_file, network, depth, with_health=True)
     except NotMeasured as error:
         spec.leave_out(f"no function is recorded: {error}", instead="function: off  ")
+        spec.has_function, spec.lacks_memory = False, isinstance(error, LackOfMemory)
         if others:
             spec.lock = format_lock(changed_lock({}, spec_file.spec.build, others))
         return None

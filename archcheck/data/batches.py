@@ -31,9 +31,10 @@ class Batches:
     budget_bytes: the most that may be resident; None: a quarter of the device's free memory. It doesn't apply to an
     `ArraySplit` on the CPU, which is in its memory already.
     num_workers: processes that fetch a map-style data set; None: up to 4.
+    steps_per_epoch: how many batches of a shuffled split an epoch has; None: all.
 
     Raises:
-        DataError: the split has less than a batch of examples.
+        DataError: the split has less than a batch of examples, or fewer batches than an epoch is to have.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Batches:
         seed: int,
         budget_bytes: int | None = None,
         num_workers: int | None = None,
+        steps_per_epoch: int | None = None,
     ) -> None:
         length = len(split)  # type: ignore[arg-type]  # map-style: it has a length
         self.batch_size = batch_size
@@ -57,6 +59,8 @@ class Batches:
         self.num_examples = self.num_batches * batch_size if drop_last else length
         if not self.num_batches:
             raise DataError(f"the data set has {length} examples, less than a batch of {batch_size}", arg="batch_size")
+        if steps_per_epoch is not None:
+            self._shorten(steps_per_epoch)
         self._length = length
         self._shuffle = shuffle
         self._seed = seed
@@ -67,6 +71,12 @@ class Batches:
         if num_workers is None:
             num_workers = 0 if isinstance(split, ArraySplit) else choose_num_workers(split, self.num_batches)
         self._num_workers = num_workers
+
+    def _shorten(self, steps_per_epoch: int) -> None:
+        if steps_per_epoch > self.num_batches:
+            problem = f"the training set has {self.num_batches} batches of {self.batch_size}, fewer than these"
+            raise DataError(problem, arg="steps_per_epoch")
+        self.num_batches, self.num_examples = steps_per_epoch, steps_per_epoch * self.batch_size
 
     def __len__(self) -> int:
         return self.num_batches

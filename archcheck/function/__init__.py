@@ -7,6 +7,7 @@
   `layer_matching`; `equivalence` compares two builds, whose weights match by `weight_matching` as a spec says, or by
   `renaming`; `matching_search` finds what a spec should say, and `weight_lines` writes it. `diagnosis` looks for the
   mistake behind a difference.
-- `initial_values` measures what drawn weights start from, and `initial_comparison` tells chance from a difference.
+- `initial_values` measures what drawn weights start from, by `late_draws` with no more numbers than it looks at, and
+  `initial_comparison` tells chance from a difference.
 - `health_probe` looks for defects while a network is run, `object_equality` helps it to compare outputs.
 """

@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
+from archcheck.function.fingerprint.late_values import ValuesBeforeExposing
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.initial_comparison import BUILDS, Start, are_of_chance
+from archcheck.function.late_draws import LateDraws
 from archcheck.network.torch_state import default_torch_settings
 from archcheck.structure.meta.building import build_seeded
 from archcheck.structure.meta.module_tree import named_network, named_params
 
 MAX_PARAMS: Final = 200_000_000  # that are drawn to see how they start
 _SAMPLE: Final = 1 << 16  # numbers of a parameter that are looked at
+_PART: Final = 1 << 11  # numbers, of which it's cheap to say how many are different
 _SMALL: Final = 64  # numbers: parameters of fewer are put together
 
 
@@ -45,7 +48,7 @@ def record_starts(build: NetworkFactory) -> dict[str, dict[str, Any]]:
     found = {}
     for name, (shape, values) in samples[0].items():
         drawn = [one[name][1] for one in samples if name in one and one[name][0] == shape]
-        count = len(torch.unique(values))
+        count = _num_different(values)
         starts = [_start(shape, one, count) for one in drawn]
         if len(starts) == len(samples) and all(one.std for one in starts) and are_of_chance(starts):
             found[name] = _as_plain(starts)
@@ -69,9 +72,12 @@ def _as_plain(starts: list[Start]) -> dict[str, Any]:
 def _samples(build: NetworkFactory, seed: int) -> dict[str, tuple[tuple[int, ...], Tensor]]:
     """Return shape and numbers of each parameter of a network that is built under a seed; large ones in part."""
     with default_torch_settings(), torch.no_grad():
-        params = named_params(named_network(build_seeded(build, seed)).modules)
+        with LateDraws() as draws, ValuesBeforeExposing(draws.late):
+            params = named_params(named_network(build_seeded(build, seed)).modules)
         readable = {name: param for name, param in params.items() if _is_readable(param)}
-        found = {name: (tuple(one.shape), _sample(one)) for name, one in readable.items() if one.numel() >= _SMALL}
+        found = {
+            name: (tuple(one.shape), _sample(one, draws)) for name, one in readable.items() if one.numel() >= _SMALL
+        }
         small = [(name.rpartition(".")[2], one) for name, one in readable.items() if one.numel() < _SMALL]
         for kind, group in groupby(sorted(small, key=lambda item: item[0]), lambda item: item[0]):
             values = torch.cat([_numbers(one).double() for _, one in group])
@@ -93,10 +99,19 @@ def _numbers(param: Tensor) -> Tensor:
     return (torch.view_as_real(param.resolve_conj()) if param.is_complex() else param).reshape(-1)
 
 
-def _sample(param: Tensor) -> Tensor:
+def _sample(param: Tensor, draws: LateDraws) -> Tensor:
+    """Return some of a parameter's numbers; of one that nothing has read, no others are drawn."""
     values = _numbers(param)
-    step = -(-len(values) // _SAMPLE)
-    return values[:: step | 1].double()  # odd, so that it is no column of a matrix
+    step = -(-len(values) // _SAMPLE) | 1  # odd, so that it is no column of a matrix
+    drawn = draws.draw_some(param, len(values[::step]))
+    return (values[::step] if drawn is None else drawn).double()
+
+
+def _num_different(values: Tensor) -> int:
+    """Return how many different numbers there are; where a part has hardly two alike, it's as many as there are."""
+    part = values[:_PART]
+    are_different = len(values) > _PART and len(torch.unique(part)) > 0.99 * _PART
+    return len(values) if are_different else len(torch.unique(values))
 
 
 def _start(shape: tuple[int, ...], values: Tensor, count: int) -> Start:

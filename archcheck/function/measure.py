@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from archcheck.errors import NotMeasured, UsageError
+from archcheck.errors import LackOfMemory, NotMeasured, UsageError
 from archcheck.function.comparison import Comparison
 from archcheck.function.digested_layers import layers_of
 from archcheck.function.domain_search import likely_domain
@@ -184,10 +184,10 @@ def _config_from_record(spec: Spec, function: RecordedFunction, device: torch.de
 
 
 def _require_memory(needed: int) -> None:
-    """Raise NotMeasured where more memory is needed than is free."""
+    """Raise LackOfMemory where more memory is needed than is free."""
     free = available_bytes()
     if free is not None and needed > free:
-        raise NotMeasured(f"running it takes about {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free")
+        raise LackOfMemory(f"running it takes about {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free")
 
 
 def record_section(

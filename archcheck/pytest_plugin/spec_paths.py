@@ -50,6 +50,7 @@ def choose_paths(config: pytest.Config) -> SpecPaths | None:
     Raises:
         pytest.UsageError: there is no spec file where one has to be, or no check of the name that is given.
     """
+    _take_locks_for_specs(config)
     is_alone = "--archcheck" in map(str, config.invocation_params.args)
     paths = _specs_alone(config) if is_alone else _specs_beside_tests(config)
     _require_checks(config)
@@ -59,6 +60,14 @@ def choose_paths(config: pytest.Config) -> SpecPaths | None:
 def spec_folders(config: pytest.Config) -> list[Path]:
     """Return where `--archcheck` looks for specs."""
     return _configured(config, "archcheck_paths", "archcheck")[1]
+
+
+def _take_locks_for_specs(config: pytest.Config) -> None:
+    """Put specs in the place of their locks, which a shell's `specs/resnet*` names too."""
+    start = config.invocation_params.dir
+    locked = {name: spec_path(Path(name)) for name in config.args if name.endswith(LOCK_SUFFIX)}
+    specs = {name: str(spec) for name, spec in locked.items() if (start / spec).exists()}
+    config.args[:] = dict.fromkeys(specs.get(name, name) for name in config.args)
 
 
 def _specs_alone(config: pytest.Config) -> SpecPaths:

@@ -196,6 +196,7 @@ class TrainingKeys(Section):
     init: NamedField | None = _key("xavier_uniform, kaiming_normal, ... of linear and convolutional layers' weights")
     batch_size: PositiveInt | None = _key("examples of a step; 128 by default. The last incomplete batch is left out")
     epochs: PositiveInt | None = _key("passes over the training set; 10 by default")
+    steps_per_epoch: PositiveInt | None = _key("batches of an epoch, other ones each time; all of them by default")
     precision: Literal["fp32", "bf16"] | None = _key("fp32 by default; bf16: autocast, with weights in float32")
     memory_format: Literal["contiguous", "channels_last"] | None = _key("of images and weights; contiguous by default")
     compile: Flag | None = _key("true: the training step goes through torch.compile")

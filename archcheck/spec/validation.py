@@ -21,7 +21,7 @@ KEYS_OF_RECIPES: Final = (
     "loss", "label_smoothing", "optimizer", "scheduler", "clip_grad_norm", "init", "precision", "memory_format",
     "compile",
 )  # fmt: skip
-KEYS_OF_BATCHES: Final = ("resize", "augment", "normalize", "batch_size")
+KEYS_OF_BATCHES: Final = ("resize", "augment", "normalize", "batch_size", "steps_per_epoch")
 
 
 def check_spec(spec: Spec) -> list[tuple[Keys, str]]:

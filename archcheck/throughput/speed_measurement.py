@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -103,7 +104,7 @@ def _time_steps(workload: Workload, time_rounds: RoundTimer, rootdir: Path | Non
     device, precision = workload.device, workload.plan.recipe.precision
     first_step_sec, step_sec = workload.warm_up(share)
     peak = measure_peak_macs_per_sec(device, precision, share * PEAK_SEC)
-    number = num_steps_lasting(share * ROUNDS_SEC, step_sec, least=MIN_ROUNDS, most=MAX_ROUNDS)
+    number = num_steps_lasting(share * ROUNDS_SEC, step_sec, least=math.ceil(share * MIN_ROUNDS), most=MAX_ROUNDS)
     with errors_attributed_to("build", "a step", rootdir):
         rounds = time_rounds(lambda: workload.run(1), number)
         memory = measure_peak_memory_bytes(workload.step, device, workload.resident())

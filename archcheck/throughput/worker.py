@@ -10,20 +10,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from archcheck.system.processes import take_pipes
 from archcheck.throughput.regression.workers import PROTOCOL
 
 
 def main() -> None:
     """Serve the parent process until it closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
-    requests, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a network that reads its input would read ours
+    requests, answers = take_pipes()
     _send(answers, {"protocol": PROTOCOL})
     request = json.loads(requests.readline())
     with contextlib.suppress(BrokenPipeError):  # the parent is gone

@@ -80,7 +80,7 @@ class Workload:
         """
         with errors_attributed_to("build", "a step", self._rootdir):
             first = self.run(1)
-            spent = [self.run(1) for _ in range(MIN_WARM_UP_STEPS)]
+            spent = [self.run(1) for _ in range(math.ceil(share * MIN_WARM_UP_STEPS))]
             while sum(spent) < share * WARM_UP_SEC:
                 spent.append(self.run(1))
         return first, min(spent)

@@ -15,8 +15,8 @@ RecipeKind: TypeAlias = Literal["quick", "full"]
 class Recipe:
     """The instructions for one training run, with every choice made.
 
-    The fields are the keys of `training`; `accuracy` and `time_budget_sec` are None where there is no bound. `args` and
-    `input` are those of the network to train. quick_keys: the keys that `quick` gives in this recipe.
+    The fields are the keys of `training`; `accuracy`, `time_budget_sec` and `steps_per_epoch` are None where there is
+    no bound. `args` and `input` are those of the network to train. quick_keys: the keys that `quick` gives.
     gives_epochs: the spec says how many; a loop may have a number of its own.
     loop: what trains the network instead, `module:callable` or `lightning`; it may have data of its own, so that there
     is no `dataset`.
@@ -39,6 +39,7 @@ class Recipe:
     init: Named | None
     batch_size: int
     epochs: int
+    steps_per_epoch: int | None
     precision: Literal["fp32", "bf16"]
     memory_format: Literal["contiguous", "channels_last"]
     compile: bool
@@ -88,6 +89,7 @@ def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:
         init=None if init is None or init.name == "default" else init,
         batch_size=given.get("batch_size", 128),
         epochs=given.get("epochs", 10),
+        steps_per_epoch=given.get("steps_per_epoch"),
         precision=given.get("precision", "fp32"),
         memory_format=given.get("memory_format", "contiguous"),
         compile=given.get("compile", False),

@@ -89,12 +89,20 @@ class TrainingSession:
             NotMeasured: the device or the data isn't there.
             TrainingRefused: the network can't be built, or the data is broken.
         """
-        key = repr((spec_file.path.resolve(), recipe.to_the_end(), recipe.time_budget_sec))
+        key = self._key_of_run(spec_file, recipe)
         with shared(key):
             known = self._done.get(key)
             if known is None or (known.reached and not recipe.stop_at_accuracy):
                 known = self._done[key] = self._train(spec_file, recipe, keep_best)
         return cut_at_early_stop(known, recipe)
+
+    def _key_of_run(self, spec_file: SpecFile, recipe: Recipe) -> str:
+        """Return what a run is the same by: specs of one folder may train the same network by the same recipe."""
+        path = spec_file.path.resolve()
+        place = path.parent if self._options.checkpoints is None else path
+        args = dict(sorted(recipe.args.items()))
+        anywhere = replace(recipe.to_the_end(), args=args, quick_keys=frozenset())
+        return repr((place, spec_file.spec.build, anywhere, recipe.time_budget_sec))
 
     def _train(self, spec_file: SpecFile, recipe: Recipe, keep_best: bool) -> TrainingRecord:
         from archcheck.training.trainer import data_mismatch

@@ -201,6 +201,7 @@ class Trainer:
             drop_last=train,
             seed=recipe.seed,
             budget_bytes=self.options.data_budget_bytes,
+            steps_per_epoch=recipe.steps_per_epoch if train else None,
         )
 
     def _best_checkpoint(self) -> BestCheckpoint | None:

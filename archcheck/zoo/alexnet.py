@@ -40,20 +40,22 @@ def alexnet(in_channels: int = 3, num_classes: int = 1000, dropout: float = 0.5)
 
 
 def alexnet_d2l(
-    in_channels: int = 1, num_classes: int = 10, image_size: int = 224, dropout: float = 0.5
+    in_channels: int = 1, num_classes: int = 10, image_size: int = 224, dropout: float = 0.5, hidden_size: int = 4096
 ) -> nn.Sequential:
     """AlexNet with the paper's channel numbers in one column, dropout after each hidden activation.
 
     Forward: (B, in_channels, image_size, image_size) -> (B, num_classes) logits.
-    Size: 46,764,746 parameters at in_channels=1, num_classes=10, image_size=224.
+    Size: 46,764,746 parameters at the defaults; 3,820,682 at image_size=65, hidden_size=128.
 
     Raises:
-        ValueError: in_channels or num_classes < 1, image_size < 65, or dropout outside [0, 1].
+        ValueError: in_channels, num_classes or hidden_size < 1, image_size < 65, or dropout outside [0, 1].
 
     Source: Krizhevsky, Sutskever and Hinton 2012; d2l section 8.1.
     """
     if image_size < 65:
         raise ValueError(f"image_size must be at least 65, or the last pooling has nothing left, got {image_size}")
+    if hidden_size < 1:
+        raise ValueError(f"hidden_size must be positive, got {hidden_size}")
     side = (image_size + 2 - 11) // 4 + 1  # after the stem
     for _ in range(3):
         side = (side - 3) // 2 + 1  # after each pooling; the other convolutions keep it
@@ -61,13 +63,13 @@ def alexnet_d2l(
         OrderedDict(
             features=_features(in_channels, _D2L_CHANNELS, num_classes, stem_padding=1),  # (B, 256, side, side)
             flatten=nn.Flatten(),  # (B, 256 * side * side), 6400 at 224
-            fc1=nn.Linear(256 * side * side, 4096),  # (B, 4096)
+            fc1=nn.Linear(256 * side * side, hidden_size),  # (B, hidden_size)
             relu1=nn.ReLU(),
             drop1=nn.Dropout(dropout),
-            fc2=nn.Linear(4096, 4096),  # (B, 4096)
+            fc2=nn.Linear(hidden_size, hidden_size),  # (B, hidden_size)
             relu2=nn.ReLU(),
             drop2=nn.Dropout(dropout),
-            fc3=nn.Linear(4096, num_classes),  # (B, num_classes)
+            fc3=nn.Linear(hidden_size, num_classes),  # (B, num_classes)
         )
     )
 

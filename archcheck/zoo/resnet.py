@@ -101,64 +101,66 @@ class FlattenLayer(nn.Module):
         return x.flatten(1)  # (B, C * H * W)
 
 
-def resnet18_d2l(in_channels: int = 1, num_classes: int = 10) -> nn.Sequential:
+def resnet18_d2l(in_channels: int = 1, num_classes: int = 10, *, width_divisor: int = 1) -> nn.Sequential:
     """ResNet-18 as in d2l: convolutions with biases, shortcuts without batch norm.
 
     Forward: (B, in_channels, H, W), H and W from 1, made for 224 or 96 -> (B, num_classes) logits.
-    Size: 11,178,378 parameters at in_channels=1, num_classes=10.
+    Size: 11,178,378 parameters at in_channels=1, num_classes=10; all layers are `width_divisor` times narrower.
 
     Children: `b1` (stem), `b2` to `b5` (two `Residual` each), `pool`, `flatten`, `fc`.
 
     Raises:
-        ValueError: in_channels or num_classes < 1.
+        ValueError: in_channels or num_classes < 1, or a width_divisor that does not divide 64.
 
     Source: He et al. 2015, arXiv:1512.03385, table 1; d2l section 8.6.
     """
     _require_positive(in_channels=in_channels, num_classes=num_classes)
+    w1, w2, w3, w4 = _stage_widths(width_divisor)
     return nn.Sequential(
         OrderedDict(
-            b1=nn.Sequential(*_d2l_stem(in_channels)),  # (B, 64, H/4, W/4)
-            b2=_d2l_stage(64, 64),  # (B, 64, H/4, W/4)
-            b3=_d2l_stage(64, 128),  # (B, 128, H/8, W/8)
-            b4=_d2l_stage(128, 256),  # (B, 256, H/16, W/16)
-            b5=_d2l_stage(256, 512),  # (B, 512, H/32, W/32)
-            pool=nn.AdaptiveAvgPool2d(1),  # (B, 512, 1, 1)
-            flatten=nn.Flatten(),  # (B, 512)
-            fc=nn.Linear(512, num_classes),  # (B, num_classes)
+            b1=nn.Sequential(*_d2l_stem(in_channels, w1)),  # (B, w1, H/4, W/4)
+            b2=_d2l_stage(w1, w1),  # (B, w1, H/4, W/4)
+            b3=_d2l_stage(w1, w2),  # (B, w2, H/8, W/8)
+            b4=_d2l_stage(w2, w3),  # (B, w3, H/16, W/16)
+            b5=_d2l_stage(w3, w4),  # (B, w4, H/32, W/32)
+            pool=nn.AdaptiveAvgPool2d(1),  # (B, w4, 1, 1)
+            flatten=nn.Flatten(),  # (B, w4)
+            fc=nn.Linear(w4, num_classes),  # (B, num_classes)
         )
     )
 
 
-def resnet18_add_module(in_channels: int = 1, num_classes: int = 10) -> nn.Sequential:
+def resnet18_add_module(in_channels: int = 1, num_classes: int = 10, *, width_divisor: int = 1) -> nn.Sequential:
     """`resnet18_d2l` assembled child by child: the same function under other names.
 
     Forward: (B, in_channels, H, W), H and W from 1, made for 224 or 96 -> (B, num_classes) logits.
-    Size: 11,178,378 parameters at in_channels=1, num_classes=10.
+    Size: 11,178,378 parameters at in_channels=1, num_classes=10; all layers are `width_divisor` times narrower.
 
     Children: `0` to `3` (stem), `resnet_block1` to `resnet_block4`, `global_avg_pool`, `fc` (flatten and linear).
 
     Raises:
-        ValueError: in_channels or num_classes < 1.
+        ValueError: in_channels or num_classes < 1, or a width_divisor that does not divide 64.
 
     Source: course notes on ResNet; after d2l section 8.6.
     """
     _require_positive(in_channels=in_channels, num_classes=num_classes)
-    net = nn.Sequential(*_d2l_stem(in_channels))  # (B, 64, H/4, W/4)
-    net.add_module("resnet_block1", _d2l_stage(64, 64))  # (B, 64, H/4, W/4)
-    net.add_module("resnet_block2", _d2l_stage(64, 128))  # (B, 128, H/8, W/8)
-    net.add_module("resnet_block3", _d2l_stage(128, 256))  # (B, 256, H/16, W/16)
-    net.add_module("resnet_block4", _d2l_stage(256, 512))  # (B, 512, H/32, W/32)
-    net.add_module("global_avg_pool", GlobalAvgPool2d())  # (B, 512, 1, 1)
-    net.add_module("fc", nn.Sequential(FlattenLayer(), nn.Linear(512, num_classes)))  # (B, num_classes)
+    w1, w2, w3, w4 = _stage_widths(width_divisor)
+    net = nn.Sequential(*_d2l_stem(in_channels, w1))  # (B, w1, H/4, W/4)
+    net.add_module("resnet_block1", _d2l_stage(w1, w1))  # (B, w1, H/4, W/4)
+    net.add_module("resnet_block2", _d2l_stage(w1, w2))  # (B, w2, H/8, W/8)
+    net.add_module("resnet_block3", _d2l_stage(w2, w3))  # (B, w3, H/16, W/16)
+    net.add_module("resnet_block4", _d2l_stage(w3, w4))  # (B, w4, H/32, W/32)
+    net.add_module("global_avg_pool", GlobalAvgPool2d())  # (B, w4, 1, 1)
+    net.add_module("fc", nn.Sequential(FlattenLayer(), nn.Linear(w4, num_classes)))  # (B, num_classes)
     return net
 
 
-def _d2l_stem(in_channels: int) -> list[nn.Module]:
+def _d2l_stem(in_channels: int, width: int) -> list[nn.Module]:
     return [
-        nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3),  # (B, 64, H/2, W/2)
-        nn.BatchNorm2d(64),
+        nn.Conv2d(in_channels, width, kernel_size=7, stride=2, padding=3),  # (B, width, H/2, W/2)
+        nn.BatchNorm2d(width),
         nn.ReLU(),
-        nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # (B, 64, H/4, W/4)
+        nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # (B, width, H/4, W/4)
     ]
 
 
@@ -263,6 +265,7 @@ def resnet(
     *,
     shortcut: str = "projection",
     preactivation: bool = False,
+    width_divisor: int = 1,
 ) -> nn.Sequential:
     """Residual network of 18, 34 (two 3x3 convolutions a block), 50, 101 or 152 layers (bottleneck blocks).
 
@@ -272,18 +275,20 @@ def resnet(
 
     Where a block changes the shape, `shortcut` is a 1x1 convolution ("projection"), subsampling with channels of zeros
     ("parameter_free"), or nothing, there and everywhere ("none", the plain network). In the "projection" form without
-    preactivation, parameters come in torchvision's order.
+    preactivation, parameters come in torchvision's order. Layers are `width_divisor` times narrower than the paper's.
 
     Raises:
-        ValueError: an unknown depth or shortcut; in_channels or num_classes < 1.
+        ValueError: an unknown depth or shortcut; in_channels or num_classes < 1; or a width_divisor that
+            does not divide 64.
 
     Source: He et al. 2015, arXiv:1512.03385, table 1; preactivation after He et al. 2016, arXiv:1603.05027.
     """
     _check_form(depth, shortcut)
     _require_positive(in_channels=in_channels, num_classes=num_classes)
-    layers = _build_stem(in_channels)  # (B, 64, H/4, W/4)
-    layers.update(_build_stages(depth, shortcut, preactivation))  # (B, 512 or 2048, H/32, W/32)
-    num_features = _STAGE_WIDTHS[-1] * (4 if depth >= 50 else 1)
+    widths = _stage_widths(width_divisor)
+    layers = _build_stem(in_channels, widths[0])  # (B, 64, H/4, W/4)
+    layers.update(_build_stages(depth, widths, shortcut, preactivation))  # (B, 512 or 2048, H/32, W/32)
+    num_features = widths[-1] * (4 if depth >= 50 else 1)
     if preactivation:
         layers["last_bn"], layers["last_relu"] = nn.BatchNorm2d(num_features), nn.ReLU()
     layers["avgpool"], layers["flatten"] = nn.AdaptiveAvgPool2d(1), nn.Flatten()  # (B, num_features)
@@ -295,18 +300,18 @@ def resnet(
     return net
 
 
-def plain(depth: int = 18, in_channels: int = 3, num_classes: int = 1000) -> nn.Sequential:
+def plain(depth: int = 18, in_channels: int = 3, num_classes: int = 1000, *, width_divisor: int = 1) -> nn.Sequential:
     """`resnet` without shortcuts, the paper's plain network.
 
     Forward: (B, in_channels, H, W), H and W from 1, made for 224 -> (B, num_classes) logits.
     Size: 11,515,688 parameters at depth=18, 21,623,848 at depth=34 (in_channels=3, num_classes=1000).
 
     Raises:
-        ValueError: an unknown depth; in_channels or num_classes < 1.
+        ValueError: an unknown depth; in_channels or num_classes < 1; a width_divisor that does not divide 64.
 
     Source: He et al. 2015, arXiv:1512.03385, fig. 3.
     """
-    return resnet(depth, in_channels, num_classes, shortcut="none")
+    return resnet(depth, in_channels, num_classes, shortcut="none", width_divisor=width_divisor)
 
 
 def _check_form(depth: int, shortcut: str) -> None:
@@ -316,20 +321,22 @@ def _check_form(depth: int, shortcut: str) -> None:
         raise ValueError(f"shortcut must be one of {', '.join(SHORTCUTS)}, got {shortcut!r}")
 
 
-def _build_stem(in_channels: int) -> OrderedDict[str, nn.Module]:
+def _build_stem(in_channels: int, width: int) -> OrderedDict[str, nn.Module]:
     return OrderedDict(
-        conv1=nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False),  # (B, 64, H/2, W/2)
-        bn1=nn.BatchNorm2d(64),
+        conv1=nn.Conv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=False),  # (B, width, H/2, W/2)
+        bn1=nn.BatchNorm2d(width),
         relu=nn.ReLU(),
-        maxpool=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # (B, 64, H/4, W/4)
+        maxpool=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # (B, width, H/4, W/4)
     )
 
 
-def _build_stages(depth: int, shortcut: str, preactivation: bool) -> OrderedDict[str, nn.Module]:
+def _build_stages(
+    depth: int, widths: tuple[int, ...], shortcut: str, preactivation: bool
+) -> OrderedDict[str, nn.Module]:
     bottleneck = depth >= 50
-    in_channels = 64
+    in_channels = widths[0]
     stages: OrderedDict[str, nn.Module] = OrderedDict()
-    for stage, (num_blocks, width) in enumerate(zip(DEPTHS[depth], _STAGE_WIDTHS, strict=True), start=1):
+    for stage, (num_blocks, width) in enumerate(zip(DEPTHS[depth], widths, strict=True), start=1):
         blocks = nn.Sequential()
         for index in range(num_blocks):
             stride = 2 if stage > 1 and index == 0 else 1
@@ -370,6 +377,12 @@ def _build_shortcut(kind: str, in_channels: int, out_channels: int, stride: int)
     if kind == "parameter_free":
         return ZeroPadShortcut(in_channels, out_channels, stride)
     return nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False)
+
+
+def _stage_widths(width_divisor: int) -> tuple[int, ...]:
+    if width_divisor < 1 or 64 % width_divisor:
+        raise ValueError(f"width_divisor must divide 64, got {width_divisor}")
+    return tuple(width // width_divisor for width in _STAGE_WIDTHS)
 
 
 def _require_positive(**values: int) -> None:

@@ -22,10 +22,13 @@ def vgg(
     *,
     image_size: int = 224,
     width_divisor: int = 1,
+    hidden_size: int = 4096,
     dropout: float = 0.5,
     softmax: bool = False,
 ) -> nn.Sequential:
     """VGG of 11, 13, 16 or 19 weight layers, its convolutions `width_divisor` times narrower than the paper's.
+
+    `hidden_size` is the width of the first two fully connected layers.
 
     Forward: (B, in_channels, image_size, image_size) -> (B, num_classes) logits, or probabilities with `softmax`.
     Size: 138,357,544 parameters at the defaults; 43,093,322 at depth=11, in_channels=1, num_classes=10,
@@ -35,18 +38,22 @@ def vgg(
 
     Raises:
         ValueError: an unknown depth, in_channels or num_classes < 1, image_size < 32, a width_divisor that does not
-            divide 64, or dropout outside [0, 1].
+            divide 64, hidden_size < 1, or dropout outside [0, 1].
 
     Source: Simonyan and Zisserman 2014, arXiv:1409.1556, table 1, columns A, B, D, E; d2l section 8.2.
     """
-    _check_arguments(depth, in_channels, num_classes, image_size, width_divisor)
+    _check_arguments(depth, image_size, width_divisor)
+    if min(in_channels, num_classes, hidden_size) < 1:
+        sizes = f"{in_channels}, {num_classes} and {hidden_size}"
+        raise ValueError(f"in_channels, num_classes and hidden_size must be positive, got {sizes}")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for index, (num_convs, width) in enumerate(zip(DEPTHS[depth], _CHANNELS, strict=True), start=1):
         out_channels = width // width_divisor
         layers[f"block{index}"] = vgg_block(num_convs, in_channels, out_channels)  # (B, out_channels, H/2^i, W/2^i)
         in_channels = out_channels
     layers["flatten"] = nn.Flatten()  # (B, 512 / width_divisor * (image_size // 32)^2)
-    layers.update(_classifier(in_channels * (image_size // 32) ** 2, num_classes, dropout))  # (B, num_classes)
+    in_features = in_channels * (image_size // 32) ** 2
+    layers.update(_classifier(in_features, hidden_size, num_classes, dropout))  # (B, num_classes)
     if softmax:
         layers["softmax"] = nn.Softmax(dim=1)
     return nn.Sequential(layers)
@@ -72,24 +79,22 @@ def vgg_block(num_convs: int, in_channels: int, out_channels: int) -> nn.Sequent
     return nn.Sequential(layers)
 
 
-def _check_arguments(depth: int, in_channels: int, num_classes: int, image_size: int, width_divisor: int) -> None:
+def _check_arguments(depth: int, image_size: int, width_divisor: int) -> None:
     if depth not in DEPTHS:
         raise ValueError(f"depth must be one of {', '.join(map(str, DEPTHS))}, got {depth}")
     if image_size < 32:
         raise ValueError(f"image_size must be at least 32, as five blocks halve it, got {image_size}")
     if width_divisor < 1 or 64 % width_divisor:
         raise ValueError(f"width_divisor must divide 64, got {width_divisor}")
-    if in_channels < 1 or num_classes < 1:
-        raise ValueError(f"in_channels and num_classes must be positive, got {in_channels} and {num_classes}")
 
 
-def _classifier(in_features: int, num_classes: int, dropout: float) -> OrderedDict[str, nn.Module]:
+def _classifier(in_features: int, hidden_size: int, num_classes: int, dropout: float) -> OrderedDict[str, nn.Module]:
     return OrderedDict(
-        fc1=nn.Linear(in_features, 4096),  # (B, 4096)
+        fc1=nn.Linear(in_features, hidden_size),  # (B, hidden_size)
         relu1=nn.ReLU(),
         drop1=nn.Dropout(dropout),
-        fc2=nn.Linear(4096, 4096),  # (B, 4096)
+        fc2=nn.Linear(hidden_size, hidden_size),  # (B, hidden_size)
         relu2=nn.ReLU(),
         drop2=nn.Dropout(dropout),
-        fc3=nn.Linear(4096, num_classes),  # (B, num_classes)
+        fc3=nn.Linear(hidden_size, num_classes),  # (B, num_classes)
     )

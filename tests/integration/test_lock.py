@@ -257,3 +257,8 @@ def test_an_inline_record_is_refused_and_moved_by_an_update(project: Project, sp
     assert spec.read_text() == f"{text}\ntraining: {{dataset: digits}}  # mine\n"
     assert json.loads(lock_of(spec).read_text())["function"] == function
     project.run("-k", "function", "--archcheck-strict").assert_outcomes(passed=1)
+
+
+def test_a_lock_named_by_a_shells_pattern_stands_for_its_spec(project: Project, spec: Path) -> None:
+    project.run(PATH, LOCK, "-k", "shapes").assert_outcomes(passed=1)
+    project.run(LOCK, "-k", "shapes").assert_outcomes(passed=1)

@@ -1,8 +1,8 @@
 """A network run with fixed weights on a fixed input, and summed up in a few numbers of each layer.
 
 - `number_pool` has the fixed numbers: `fixed_inputs` and, by `weight_filler` in the order of their first use, weights
-  are made of them, and `deterministic_random` replaces random draws by them. `spectral_norm` has vectors that go with
-  a weight.
+  are made of them, and `deterministic_random` replaces random draws by them; `late_values` are made only when they are
+  read. `spectral_norm` has vectors that go with a weight.
 - `given_weights` are those that a network gets from another one, of which `derived_weights` are computed.
 - `config` says how a network is run, `preparation` builds one to be filled, `written_constants` finds which
   of its constants are state, `exact_computation` sets torch, and `double_precision` what a network asks of it.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from archcheck.function.fingerprint.late_values import CONSTANT, LARGE, UNINITIALIZED, LateValues, reads_values
 from archcheck.function.fingerprint.number_pool import fill_from_pool, squeezed_shape, uniform
 from archcheck.function.fingerprint.storages import StorageSet, storage_key
 
@@ -238,8 +239,6 @@ def _rules() -> Mapping[Any, _Rule]:
 # ------------------------------------------------------------------------------------------- the mode
 
 _WRITING: Final = (aten.fill_.Scalar, aten.fill_.Tensor, aten.zero_.default, aten.copy_.default)
-_UNINITIALIZED: Final = frozenset({"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"})
-_CONSTANT: Final = frozenset({"ones_like", "zeros_like", "full_like", "new_ones", "new_zeros", "new_full"})
 _LIFTS: Final = frozenset({"lift", "lift_fresh", "lift_fresh_copy"})  # what torch.tensor() ends with
 _MAX_DRAWS: Final = 3  # of one parameter: code that draws more often waits for certain values
 
@@ -248,12 +247,15 @@ class DeterministicRandom(TorchDispatchMode):
     """Replaces the random numbers that any function below autograd draws.
 
     Parameters aren't drawn, since they get other values later: they keep fixed ones until something is written over
-    them.
+    them. Large ones get these only when something reads them, as touching so much memory takes longer than all else.
 
     Args:
         note: is called with the name of each function that draws.
         use: is called with every function and its arguments, before it runs.
         traces_draws: whether to follow which tensors are made, and which are computed from draws.
+
+    Attributes:
+        late: the parameters that nothing has read so far, and which have no values yet.
     """
 
     supports_higher_order_operators = True  # such as cond and flex_attention, which run what they are given
@@ -276,9 +278,11 @@ class DeterministicRandom(TorchDispatchMode):
         self._random = StorageSet()  # what was computed from draws
         self._foreign = StorageSet()  # what was computed from tensors that were there before, drawn or not
         self._undrawn = StorageSet()  # parameters
+        self.late = LateValues()  # of large ones among them that nothing has read
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not isinstance(func, torch._ops.OpOverload):
+            self.late.make((args, kwargs))
             return func(*args, **(kwargs or {}))
         if self._use is not None:
             self._use(func, args, kwargs or {})
@@ -302,8 +306,8 @@ class DeterministicRandom(TorchDispatchMode):
     def _trace(self, func: Any, args: Any, out: Any) -> None:
         """Mark results computed from draws as random, and unmark others."""
         inputs = [one for one in tree_leaves(args) if isinstance(one, Tensor)]
-        sources = inputs[1:] if func in _WRITING else [] if func.overloadpacket.__name__ in _CONSTANT else inputs
-        is_random = func in self._rules or func.overloadpacket.__name__ in _UNINITIALIZED
+        sources = inputs[1:] if func in _WRITING else [] if func.overloadpacket.__name__ in CONSTANT else inputs
+        is_random = func in self._rules or func.overloadpacket.__name__ in UNINITIALIZED
         is_random = is_random or any(map(self.is_drawn, sources))
         is_lift = func.overloadpacket.__name__ in _LIFTS
         is_foreign = not is_lift and any(one in self._foreign or one not in self._made for one in sources)
@@ -317,6 +321,8 @@ class DeterministicRandom(TorchDispatchMode):
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> Any:
         rule = self._rules.get(func)
+        if self.late and reads_values(func) and not self._is_left_out(func, args, rule):
+            self.late.make((args, kwargs))
         if args and isinstance(args[0], Tensor) and self._undrawn and args[0] in self._undrawn:
             if func in _WRITING:  # all of it, or a part, such as an embedding's row of zeros
                 self._undrawn.discard(args[0])
@@ -331,9 +337,27 @@ class DeterministicRandom(TorchDispatchMode):
             return func(*args, **kwargs)
         if args and isinstance(args[0], nn.Parameter) and _is_in_place(func) and self._is_rarely_drawn(args[0], 1):
             self._undrawn.add(args[0])
-            return _fill_undrawn(args[0], self._draws.salt)
+            return self._with_fixed_values(args[0])
         self._report(func, args)
         return rule(self._draws, *args, **kwargs)
+
+    def _with_fixed_values(self, param: Tensor) -> Tensor:
+        if not self._traces_draws or param.numel() < LARGE or param.ndim < 2:
+            return _fill_undrawn(param, self._draws.salt)
+        self.late.put_off(param, lambda one: _fill_undrawn(one, self._draws.salt))
+        return param
+
+    def _is_left_out(self, func: Any, args: Any, rule: _Rule | None) -> bool:
+        """Return whether a function isn't run for an undrawn parameter; note where it writes over all of it."""
+        first = args[0] if args else None
+        if first is None or self.late.waiting(first) is None:
+            return False
+        is_param = isinstance(first, nn.Parameter)
+        if func in _WRITING or (rule is not None and _is_in_place(func) and not is_param):
+            self.late.give_up(first)
+            return False
+        is_arithmetic = _is_in_place(func) and self._num_draws.get(id(first), 0) <= _MAX_DRAWS
+        return is_param and (is_arithmetic or _is_beyond(func, args))
 
     def _is_rarely_drawn(self, param: Tensor, more: int = 0) -> bool:
         """Count `more` draws of a parameter, and check that it isn't drawn again and again until its values fit."""

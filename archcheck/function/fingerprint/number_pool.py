@@ -32,9 +32,9 @@ def start_of(key: str) -> int:
     return zlib.crc32(key.encode()) % LENGTH
 
 
-def fill_from_pool(flat: Tensor, key: str) -> None:
-    """Fill a flat tensor with the numbers for `key`."""
-    numbers, start, filled = pool(flat.device), start_of(key), 0
+def fill_from_pool(flat: Tensor, key: str, offset: int = 0) -> None:
+    """Fill a flat tensor with the numbers for `key`, from the one with number `offset` on."""
+    numbers, start, filled = pool(flat.device), (start_of(key) + offset) % LENGTH, 0
     while filled < flat.numel():
         piece = numbers[start : start + flat.numel() - filled]
         flat[filled : filled + len(piece)].copy_(piece)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from archcheck.function.fingerprint.digests import digest
 from archcheck.function.fingerprint.double_precision import built_in
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs
 from archcheck.function.fingerprint.given_weights import GivenWeights, KeySupply
+from archcheck.function.fingerprint.late_values import ValuesBeforeExposing
 from archcheck.function.fingerprint.spectral_norm import SpectralVectors, find_spectral_vectors
 from archcheck.function.fingerprint.storages import storage_key
 from archcheck.function.fingerprint.weight_filler import WeightFiller
@@ -128,6 +130,7 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
     model, random = _built(build, config, salt)
     is_known = config.knows_initial_values
     if not _is_new(model, random):  # shared with somebody: an attribute of a module, a cached one
+        random.late.make(list(parameters_of(model)))
         model, is_known = _copied(model), False
     modules = named_network(model).modules
     _refuse_unfillable(modules)
@@ -140,7 +143,7 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
                 f"the forward never reaches {', '.join(lazy)}, which therefore have no shape to be filled"
             )
     params = named_params(modules)
-    undrawn = {name: one for name, one in params.items() if not random.is_drawn(one) or _has_one_value(one)}
+    undrawn = {name: one for name, one in params.items() if not _is_drawn(one, random)}
     if is_known:
         for name in _drawn_by_others(undrawn, build, config, salt):
             del undrawn[name]
@@ -170,11 +173,21 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
 def _built(build: NetworkFactory, config: FingerprintConfig, salt: str) -> tuple[nn.Module, DeterministicRandom]:
     """Build in the precision of the run; as it is where the constructor doesn't bear that."""
     try:
-        with DeterministicRandom(DrawSequence(salt), traces_draws=True) as random, built_in(config.dtype):
-            return build_seeded(build, config.seed), random
+        return _built_with(config.dtype, build, config, salt)
     except Exception:
-        with DeterministicRandom(DrawSequence(salt), traces_draws=True) as random:
-            return build_seeded(build, config.seed), random
+        return _built_with(None, build, config, salt)
+
+
+def _built_with(
+    dtype: torch.dtype | None, build: NetworkFactory, config: FingerprintConfig, salt: str
+) -> tuple[nn.Module, DeterministicRandom]:
+    precision = nullcontext() if dtype is None else built_in(dtype)
+    with (
+        DeterministicRandom(DrawSequence(salt), traces_draws=True) as random,
+        precision,
+        ValuesBeforeExposing(random.late),
+    ):
+        return build_seeded(build, config.seed), random
 
 
 def _drawn_by_others(
@@ -241,6 +254,10 @@ def _initialize_lazy_modules(model: nn.Module, config: FingerprintConfig, random
         model(*args, **kwargs)
     for module in all_modules(model):
         module.training = training.get(module, module.training)
+
+
+def _is_drawn(param: Tensor, random: DeterministicRandom) -> bool:
+    return random.late.waiting(param) is not None or (random.is_drawn(param) and not _has_one_value(param))
 
 
 def _has_one_value(param: Tensor) -> bool:

@@ -425,17 +425,25 @@ def fill_weight(flat: Tensor, shape: Sequence[int], key: str, gain: int = 0, *, 
     the number of inputs: with centred rows a ReLU hands on a third of its variance. `of_rows` says of a weight with one
     size only that it's a matrix all the same, the weight of a layer with a single output or a single input.
     """
-    fill_from_pool(flat, key)
     sizes = squeezed_shape(shape)
     if len(sizes) < 2 and not of_rows:
+        fill_from_pool(flat, key)
         low, high = VECTOR
         flat.mul_((high - low) / 2).add_((high + low) / 2)
         return
     rows = flat.view(shape[0] if of_rows else sizes[0], -1)
     num_inputs = rows.shape[1]
-    if num_inputs >= _MIN_CENTRED:
-        rows.sub_(rows.mean(1, keepdim=True), alpha=_CENTRED_SHARE)
-    rows.mul_(_GAIN * math.sqrt(3 / num_inputs) * 2.0**gain)  # the pool's own variance is 1/3
+    scale = _GAIN * math.sqrt(3 / num_inputs) * 2.0**gain  # the pool's own variance is 1/3
+    num_rows = max(_IN_CACHE // num_inputs, 2)
+    for first in range(0, len(rows), num_rows):
+        some = rows[first : first + num_rows]
+        fill_from_pool(some.view(-1), key, first * num_inputs)
+        if num_inputs >= _MIN_CENTRED:
+            some.sub_(some.mean(1, keepdim=True), alpha=_CENTRED_SHARE)
+        some.mul_(scale)
+
+
+_IN_CACHE: Final = 2**16  # numbers that are worked on at a time: memory is what filling large weights waits for
 
 
 _CENTRED_SHARE: Final = 0.98  # of the mean of a row's weights, which is taken away

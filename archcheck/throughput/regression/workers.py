@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 from archcheck.errors import ArchcheckError
 from archcheck.findings import Keys
 from archcheck.system.audit import tell_unseen
+from archcheck.system.processes import describe_signal, end_process, environment_of
 from archcheck.training.recipe import RecipeKind
 
 PROTOCOL = 1
@@ -38,7 +38,6 @@ MALLOC_SETTINGS = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
-_COVERAGE_VARIABLES = ("COV_CORE_SOURCE", "COV_CORE_CONFIG", "COV_CORE_DATAFILE", "COVERAGE_PROCESS_START")
 
 
 class WorkerFailed(ArchcheckError):  # noqa: N818 - a finding about what was to be measured
@@ -97,9 +96,8 @@ class Worker:
         self._request = request
         tell_unseen("it is measured in processes of its own")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        environment = {**os.environ, **MALLOC_SETTINGS, "PYTHONPATH": os.pathsep.join(request.sys_path or sys.path)}
-        for name in _COVERAGE_VARIABLES:
-            environment.pop(name, None)
+        paths = os.pathsep.join(request.sys_path or sys.path)
+        environment = environment_of({**MALLOC_SETTINGS, "PYTHONPATH": paths})
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _WORKER_CODE],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
@@ -118,7 +116,7 @@ class Worker:
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
-        _kill(self._process)
+        end_process(self._process)
         self._listener.join(LISTENER_SEC)
         pipes = [self._process.stdin, self._errors]
         if not self._listener.is_alive():  # else a process that the network started still holds the other end
@@ -200,16 +198,8 @@ class Worker:
         lines = [line.strip() for line in self._errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
         last = f": {lines[-1]}" if lines else ""
         if status < 0:
-            hint = "; was memory short?" if status == -9 else ""
-            return f"{self._name} was killed by signal {-status}{hint}"
+            return f"{self._name} {describe_signal(status)}"
         return f"{self._name} ended with status {status}{last}"
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    """Kill a process and, where it leads a session of its own, the processes that it started."""
-    with suppress(OSError):  # it has ended
-        os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
-    process.wait()
 
 
 @contextmanager

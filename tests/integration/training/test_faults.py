@@ -30,6 +30,8 @@ FAULTS = [
      "dataset: label [56] is out of range: the network has 2 outputs, for labels 0 to 1"),
     ("sets:clouds", "sets:empty", 4, "dataset: sets:empty: train has no examples"),
     ("batch_size: 64", "batch_size: 300", 6, "batch_size: the data set has 256 examples, less than a batch of 300"),
+    ("  epochs: 2\n", "  epochs: 2\n  steps_per_epoch: 5\n", 8,
+     "steps_per_epoch: the training set has 4 batches of 64, fewer than these"),
     ("sets:clouds", "sets:positions", 4,
      r"dataset: the training's inputs are \[B, 1\], the spec's `input` is \[B, 2\]"),
     ("sets:clouds", "sets:cluods", 4, "dataset: .*did you mean 'clouds'.*"),

@@ -89,6 +89,20 @@ def test_the_last_batch_is_dropped_where_asked() -> None:
 
 
 @pytest.mark.parametrize("split", [arrays(), TensorDataset(arrays().inputs, arrays().targets)])
+def test_a_short_epoch_has_other_examples_each_time(split: Split) -> None:
+    batches = make(split, drop_last=True, steps_per_epoch=2)
+    assert (batches.num_examples, batches.num_batches, len(batches)) == (10, 2, 2)
+    epochs = [targets(batches.epoch(epoch)) for epoch in range(8)]
+    assert all(len(set(epoch)) == 10 for epoch in epochs)
+    assert set().union(*epochs) == set(range(NUM))
+
+
+def test_an_epoch_cannot_be_longer_than_the_training_set() -> None:
+    with pytest.raises(DataError, match=r"the training set has 4 batches of 5, fewer than these"):
+        make(arrays(), drop_last=True, steps_per_epoch=5)
+
+
+@pytest.mark.parametrize("split", [arrays(), TensorDataset(arrays().inputs, arrays().targets)])
 def test_in_order_without_shuffling(split: Split) -> None:
     assert targets(make(split, shuffle=False)) == list(range(NUM))
 

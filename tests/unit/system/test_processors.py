@@ -52,6 +52,14 @@ def test_only_a_run_that_verifies_specs_decides(tmp_path: Path, options: list[st
     assert policies_after(code) == expected
 
 
+def test_it_is_decided_before_a_conftest_imports_torch(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "a.arch.yaml").write_text(SPEC)
+    (tmp_path / "conftest.py").write_text("import sys\nsys.modules['torch'] = sys\n")
+    code = f"import os, pytest; os.chdir({str(tmp_path)!r}); pytest.main(['-q', '--collect-only', '--archcheck'])"
+    assert policies_after(code) == ASLEEP
+
+
 def test_the_command_line_decides() -> None:
     code = "import contextlib, io; from archcheck.cli.command_line import main\n"
     assert policies_after(f"{code}with contextlib.redirect_stdout(io.StringIO()): main(['schema'])\nprint()") == ASLEEP

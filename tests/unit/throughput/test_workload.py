@@ -315,6 +315,14 @@ def test_the_warm_up_tells_the_first_step_and_the_best_of_the_others(monkeypatch
     assert workload.warm_up() == (5.0, 1.0)
 
 
+def test_a_short_warm_up_of_a_slow_network_is_a_step_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Slow, "left", (5.0, 2.0, 1.0))
+    monkeypatch.setattr(Slow, "now", 0.0)
+    monkeypatch.setattr("archcheck.throughput.device_clock.DeviceClock.now", lambda clock: Slow.now)
+    workload = trained("", LINEAR.replace("torch.nn:Linear", f"{HERE}:Slow"))
+    assert workload.warm_up(share=0.2) == (5.0, 2.0)
+
+
 @pytest.mark.parametrize(
     ("seconds", "step_sec", "expected"),
     [(1.0, 0.25, 4), (1.0, 0.3, 4), (1.0, 30.0, 2), (1.0, 1e-12, 50), (1.0, 0.0, 50)],

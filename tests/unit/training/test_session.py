@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,3 +61,28 @@ def test_training_that_is_off_is_not_measured() -> None:
     session = TrainingSession(RunOptions(kind="off"), Path.cwd())
     with pytest.raises(NotMeasured, match=r"^training is off"):
         session.recipe_of(spec("{dataset: digits}"))
+
+
+@pytest.mark.parametrize(("other", "checkpoints", "runs"), [
+    ("specs/other.arch.yaml", None, 1), ("elsewhere/net.arch.yaml", None, 2), ("specs/other.arch.yaml", "saved", 2),
+])  # fmt: skip
+def test_the_same_recipe_of_the_same_network_is_trained_once_in_a_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, other: str, checkpoints: str | None, runs: int
+) -> None:
+    trained: list[Path] = []
+    train = trainer.Trainer.train
+
+    def counted(self: trainer.Trainer, *args: Any, **kwargs: Any) -> Any:
+        trained.append(self.spec_file.path)
+        return train(self, *args, **kwargs)
+
+    monkeypatch.setattr(trainer.Trainer, "train", counted)
+    options = RunOptions(device="cpu", checkpoints=tmp_path / checkpoints if checkpoints else None)
+    session = TrainingSession(options, Path.cwd())
+    specs = [
+        spec("{dataset: fashion-mnist-mini, batch_size: 20, epochs: 1, steps_per_epoch: 1}", path)
+        for path in ("specs/net.arch.yaml", other)
+    ]
+    first, second = (session.train(one, session.recipe_of(one)) for one in specs)
+    assert first.final_accuracy == second.final_accuracy
+    assert len(trained) == runs

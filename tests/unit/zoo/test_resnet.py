@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import timm
 import torch
@@ -172,6 +174,15 @@ def test_every_form_takes_images_of_any_size(depth: int, shortcut: str, preactiv
         assert net(torch.empty(2, 1, 65, 33)).shape == (2, 10)
 
 
+@pytest.mark.parametrize("build", [resnet, plain, resnet18_d2l, resnet18_add_module])
+def test_a_narrower_network_has_a_share_of_the_weights(build: Callable[..., nn.Module]) -> None:
+    with torch.device("meta"):
+        narrow, wide = (dict(build(width_divisor=divisor).named_parameters()) for divisor in (2, 1))
+    convs = [name for name, weight in wide.items() if weight.ndim == 4 and weight.shape[1] > 3]
+    assert all(4 * narrow[name].numel() == wide[name].numel() for name in convs)
+    assert len(convs) > 10
+
+
 def test_impossible_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="depth must be one of 18, 34, 50, 101, 152, got 20"):
         resnet(20)
@@ -181,3 +192,5 @@ def test_impossible_arguments_are_refused() -> None:
         resnet18_d2l(num_classes=0)
     with pytest.raises(ValueError, match="in_channels must be positive, got -1"):
         resnet18_add_module(in_channels=-1)
+    with pytest.raises(ValueError, match="width_divisor must divide 64, got 3"):
+        plain(width_divisor=3)

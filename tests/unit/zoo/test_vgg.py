@@ -75,7 +75,8 @@ def test_softmax_is_an_option_that_turns_logits_into_probabilities() -> None:
         ({"depth": 12}, "depth must be one of 11, 13, 16, 19, got 12"),
         ({"image_size": 31}, "image_size must be at least 32"),
         ({"width_divisor": 3}, "width_divisor must divide 64, got 3"),
-        ({"in_channels": 0}, "must be positive, got 0 and 1000"),
+        ({"in_channels": 0}, "must be positive, got 0, 1000 and 4096"),
+        ({"hidden_size": 0}, "must be positive, got 3, 1000 and 0"),
     ],
 )
 def test_impossible_arguments_are_refused(kwargs: dict[str, int], message: str) -> None:

@@ -1,0 +1,42 @@
+"""Processes of our own that answer lines on a pipe: their end of it, and how they are ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO, Final
+
+_COVERAGE_VARIABLES: Final = ("COV_CORE_SOURCE", "COV_CORE_CONFIG", "COV_CORE_DATAFILE", "COVERAGE_PROCESS_START")
+
+
+def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process of ours: this one's with some variables, and without coverage's."""
+    kept = {name: value for name, value in os.environ.items() if name not in _COVERAGE_VARIABLES}
+    return {**kept, **variables}
+
+
+def take_pipes() -> tuple[IO[str], IO[str]]:
+    """Take standard input and output for requests and answers, in a process that was started to give these.
+
+    What a network prints goes to standard error from then on, and what it reads is empty. Ctrl-C is left to the parent.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    return requests, answers
+
+
+def end_process(process: subprocess.Popen[str]) -> None:
+    """Kill a process and, where it leads a session of its own, the processes that it started."""
+    with suppress(OSError):  # it has ended
+        os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+    process.wait()
+
+
+def describe_signal(status: int) -> str:
+    """Say which signal has killed a process that ended with a status below 0."""
+    return f"was killed by signal {-status}{'; was memory short?' if status == -9 else ''}"

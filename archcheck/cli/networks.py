@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from archcheck.checks.network_under_test import NetworkUnderTest, build_and_trace
 from archcheck.cli.assumed_inputs import ask_for_input, assume_input
-from archcheck.errors import ArchcheckError, BuildError, SpecError, UsageError
+from archcheck.errors import ArchcheckError, BuildError, NotMeasured, SpecError, UsageError
 from archcheck.findings import Mismatch
 from archcheck.spec.file_names import SUFFIX
 from archcheck.spec.input_option import parse_input_option, parse_size_option
@@ -219,8 +219,11 @@ def measure_network_cost(
     from archcheck.checks.cost import measure_spec_cost
 
     spec_file = network.spec_file if like is None else like
-    with contextlib.redirect_stdout(sys.stderr):
-        measured = measure_spec_cost(spec_file.spec, network.built, Path.cwd(), with_macs=with_macs)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            measured = measure_spec_cost(spec_file.spec, network.built, Path.cwd(), with_macs=with_macs)
+    except NotMeasured as error:
+        raise UsageError(f"{network.label}: {error}") from None
     if isinstance(measured, Mismatch):
         raise UsageError(f"{network.label}: {measured.problem}")
     return measured

@@ -173,7 +173,11 @@ def _add_cost(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest) -> 
     """Record what a step costs. Returns what goes into the lock; a step that can't be taken is told instead."""
     from archcheck.checks.cost import as_written, measure_spec_cost, recorded_section
 
-    measured = measure_spec_cost(spec_file.spec, network, Path.cwd())
+    try:
+        measured = measure_spec_cost(spec_file.spec, network, Path.cwd())
+    except NotMeasured as error:
+        spec.leave_out(f"no cost is recorded: {error}")
+        return []
     if isinstance(measured, Mismatch):
         spec.leave_out(f"no cost is recorded: {measured.problem}")
         return []

@@ -12,11 +12,13 @@ from torch import nn
 from archcheck.cost.plan import CostPlan
 from archcheck.cost.records import CostRecord
 from archcheck.cost.step import measure_step
+from archcheck.errors import NotMeasured
 from archcheck.network.isolation import gc_paused, isolated_user_code
 from archcheck.network.torch_state import seed_generators
 from archcheck.network.warning_places import warnings_where_caused
 from archcheck.structure.meta import failures
 from archcheck.structure.records import StructureTrace
+from archcheck.structure.trace import MAX_REAL_BYTES
 
 
 def measure_cost(
@@ -34,6 +36,7 @@ def measure_cost(
     Raises:
         RunFailed: network and plan don't go together.
         BuildError: the network can't be built.
+        NotMeasured: it needs values, and is too large to have any.
     """
     reason = trace.fallback_reason or ("it starts threads" if "other threads" in trace.uncounted else None)
     if reason is None:
@@ -41,6 +44,9 @@ def measure_cost(
             return measure_without_values(make, plan, rootdir, with_macs=with_macs)
         except Exception as error:
             reason = failures.fallback_reason(error.__cause__ or error)
+    num_bytes = 4 * trace.root.num_params
+    if num_bytes > MAX_REAL_BYTES:
+        raise NotMeasured(f"{reason}: with values, its parameters would take {num_bytes / 2**30:.0f} GiB")
     record = _measure(make, plan, rootdir, has_values=True, with_macs=with_macs)
     return replace(record, fallback_reason=reason)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,10 @@ from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils.checkpoint import checkpoint
 
+from archcheck.cost.measure import measure_cost
+from archcheck.cost.plan import resolve_cost_plan
+from archcheck.errors import NotMeasured
+from archcheck.structure.trace import trace_structure
 from tests.unit.cost.measuring import cost_of, figures, measured, measured_with_values, spec_of
 
 SGD_WITH_MOMENTUM = "{name: SGD, lr: 0.1, momentum: 0.9}"
@@ -280,3 +285,11 @@ def test_a_network_that_others_hold_is_as_it_was_afterwards() -> None:
     assert {name: id(value) for name, value in after.items()} == {name: one for name, (one, _) in before.items()}
     assert all(torch.equal(after[name], value) for name, (_, value) in before.items())
     assert all("forward" not in vars(module) for module in network.modules())
+
+
+def test_a_network_too_large_for_values_is_not_measured() -> None:
+    plan = resolve_cost_plan(spec_of("nets:net", cost="{batch_size: 2}").spec)
+    trace = trace_structure(Deciding, [plan.inputs])
+    root = replace(trace.root, num_params=3 * 2**30)
+    with pytest.raises(NotMeasured, match=r"Tensor\.item\(\).*: with values, its parameters would take 12 GiB"):
+        measure_cost(Deciding, replace(trace, modules={**trace.modules, "": root}), plan)

@@ -37,6 +37,7 @@ _WHY = {
     "allow_random": "random numbers in eval mode",
     "allow_batch_dependent": "mixes the examples of a batch",
     "allow_updates": "written to in eval mode",
+    "allow_device": "mixes devices",
 }
 
 
@@ -115,13 +116,14 @@ def _add_health(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, r
     """Excuse what the network's health check finds, exactly; where no excuse speaks of it, switch the check off."""
     if record is None:
         record = _measure_health(spec, spec_file, network)
-    names = [*network.trace.modules, *network.trace.aliases]
-    if record is None or not check_health(spec_file, record, names):
+    names, device = [*network.trace.modules, *network.trace.aliases], network.device_of(spec_file)
+    if not check_health(spec_file, record, device, names):
         return
-    allowed = excuses(record)
+    allowed = excuses(record, device)
     why = ", ".join(_WHY[key] for key in allowed)
     excused = f"health: {format_flow(allowed)}  # {why}\n"
-    left = check_health(parse_spec(spec.text + excused, path=spec_file.path, rootdir=spec_file.rootdir), record, names)
+    excusing = parse_spec(spec.text + excused, path=spec_file.path, rootdir=spec_file.rootdir)
+    left = check_health(excusing, record, device, names)
     if left:
         why = "; ".join(f"{found.subject} {found.problem}" for found in left)
         excused = f"health: off  # {' '.join(why.split())}\n"

@@ -21,6 +21,8 @@ CHECKS = {
     "function": "the function that the network computes",
     "state_dict": "what a checkpoint holds, and that published ones load",
     "equivalence": "two builds of one function",
+    "compile": "the graphs that torch.compile makes",
+    "export": "what torch.export and ONNX make of it",
     "accuracy": "a short training run",
     "throughput": "examples per second",
     "claims": "what must hold between specs",

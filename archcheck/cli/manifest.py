@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archcheck.cli.networks import assumed_inputs, head_of, say, seen_from
-from archcheck.cli.new_spec import NewSpec, make_spec
+from archcheck.cli.new_spec import NewSpec, also_recorded, make_spec
 from archcheck.errors import UsageError
 from archcheck.spec.file_names import SUFFIX, spec_name
 from archcheck.spec.manifest import KEYS, Entry, read_manifest
@@ -53,7 +53,7 @@ def write_entry(entry: Entry, options: argparse.Namespace, folder: Path) -> NewS
         return None
     if not values.keys() & {"input", "inputs_from"}:
         values |= assumed_inputs(target, build, values.get("args", {}), folder)
-    return make_spec(head_of(build, values), target, folder, options.depth)
+    return make_spec(head_of(build, values), target, folder, options.depth, also_recorded(options))
 
 
 def _from_here(target: str, folder: Path) -> str:

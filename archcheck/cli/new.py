@@ -22,7 +22,7 @@ from archcheck.cli.networks import (
     report_error,
     say,
 )
-from archcheck.cli.new_spec import NewSpec, make_spec
+from archcheck.cli.new_spec import NewSpec, also_recorded, make_spec
 from archcheck.cli.spec_names import distinct_names, spec_name_for
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.recording.edits import write_atomically
@@ -77,6 +77,8 @@ def add_parser(commands: Any) -> None:
     command.add_argument("--force", action="store_true", help="overwrite files that exist")
     command.add_argument("--yes", action="store_true", help=f"write a pattern's networks even if they're over {MANY}")
     command.add_argument("--interactive", action="store_true", help="ask on the terminal what goes in")
+    command.add_argument("--compile", action="store_true", help="record the graphs that torch.compile makes, too")
+    command.add_argument("--export", action="store_true", help="record which dimensions torch.export keeps free, too")
     add_build_options(command, several=True)
     add_depth_option(command)
     command.set_defaults(run=run)
@@ -195,7 +197,7 @@ def _result(job: Job, path: Path | None, written: set[str], *, is_alone: bool) -
         head = make_head(job.target, job.options, folder)
         if job.is_named and (path is None or spec_name(path) == job.name):  # else whoever named the file has named it
             head = {"name": job.name, **head}
-        spec = make_spec(head, job.target, folder, job.options.depth)
+        spec = make_spec(head, job.target, folder, job.options.depth, also_recorded(job.options))
     except ArchcheckError as error:
         report_error(error)
         return Result(job.label, "-", clip(str(error).removeprefix(f"{job.target}: "), _MAX_REASON))

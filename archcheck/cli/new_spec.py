@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,14 @@ _WHY = {
 }
 
 
+ALSO = ("compile", "export")  # sections that are recorded only if asked for, by an option of the same name
+
+
+def also_recorded(options: argparse.Namespace) -> list[str]:
+    """Return those of `ALSO` that the command line asks for."""
+    return [name for name in ALSO if getattr(options, name)]
+
+
 @dataclass(slots=True)
 class NewSpec:
     """The text of a spec, what its author should know of it, and what stands in its lock: None where nothing does."""
@@ -58,8 +67,12 @@ class NewSpec:
         self.is_partial = True
 
 
-def make_spec(head: Mapping[str, str], target: str, folder: Path, depth: int | None) -> NewSpec:
+def make_spec(
+    head: Mapping[str, str], target: str, folder: Path, depth: int | None, also: Collection[str] = ()
+) -> NewSpec:
     """Write a spec for a target; `head` is its first keys as text, and `folder` where it'll stand.
+
+    also: the sections to record that are recorded only if asked for.
 
     Raises:
         UsageError: the network can't be built, or what goes in doesn't get through.
@@ -78,6 +91,7 @@ def make_spec(head: Mapping[str, str], target: str, folder: Path, depth: int | N
     with contextlib.redirect_stdout(sys.stderr):
         health = _add_function(spec, spec_file, network.built, depth)
         _add_health(spec, parse_spec(spec.text, target, folder / SUFFIX, Path.cwd()), network.built, health)
+        _add_deployment(spec, spec_file, network.built, also)
     for reason in _gaps(network.trace, text):
         spec.leave_out(reason)
     if network.trace.fallback_reason:
@@ -132,6 +146,20 @@ def _add_health(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, r
     if "allow_batch_dependent" in allowed:
         told += " (is B the batch in what goes in?)"
     spec.notes.append(f"health: switched off, as {why}" if left else f"health: excused: {told}")
+
+
+def _add_deployment(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, also: Collection[str]) -> None:
+    """Record what torch makes of the network when it compiles or exports it, as far as that is asked for."""
+    from archcheck.checks.compile import record_compile
+    from archcheck.checks.export import record_export
+
+    context = context_without_clock(spec_file, network, Path.cwd())
+    for name, record in (("compile", record_compile), ("export", record_export)):
+        if name in also:
+            try:
+                spec.text += f"{name}: {format_flow(record(context))}\n"
+            except NotMeasured as error:
+                spec.leave_out(f"no {name} is recorded: {error}")
 
 
 def _measure_health(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest) -> HealthRecord | None:

@@ -17,12 +17,12 @@ from torch.utils._pytree import tree_leaves
 from archcheck.deployment.agreement import difference, gradients_of, outputs_of
 from archcheck.deployment.dynamo_state import in_a_line, line_of, own_dynamo, refusal_of
 from archcheck.deployment.free_sizes import arguments_at, free_axes
+from archcheck.deployment.own_networks import own_pair
 from archcheck.deployment.records import CompileRecord, Recompile, Refusal
 from archcheck.errors import NotMeasured
 from archcheck.network.exceptions import one_line_with_place
 from archcheck.network.torch_state import default_torch_settings, seed_generators
 from archcheck.spec.models import Spec
-from archcheck.structure.meta.building import build_seeded
 from archcheck.structure.meta.module_tree import set_training
 from archcheck.text.words import clip
 
@@ -73,8 +73,7 @@ class _Comparison:
 
         torch.compiler.reset()
         self._spec, self._train = spec, train
-        self._plain, self._network = build_seeded(make), build_seeded(make)
-        self._network.load_state_dict(self._plain.state_dict(), strict=False)
+        self._plain, self._network = own_pair(make)
         self._backend = ExplainWithBackend("eager")
         self._compiled = torch.compile(self._network, backend=self._backend, fullgraph=fullgraph)
         self._axes = free_axes(spec, spec.bindings()[0], free, train=train)

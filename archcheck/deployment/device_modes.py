@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
@@ -34,6 +35,7 @@ from archcheck.deployment.records import DeviceMix
 from archcheck.deployment.shadow_values import ShadowValues
 from archcheck.network.exceptions import is_ours, is_torchs_or_pythons
 from archcheck.network.forward_watcher import ForwardWatcher, uncompiled_forward
+from archcheck.structure.meta.module_tree import buffers_of, parameters_of
 
 _IS_CUDA: Final = Tensor.is_cuda.__get__  # type: ignore[attr-defined]
 _DEVICE: Final = Tensor.device.__get__
@@ -100,6 +102,11 @@ class MixingWatch:
         """Watch what is called inside."""
         with _OperationMode(self), _FunctionMode(self):
             yield
+
+    def has_made(self, network: nn.Module) -> bool:
+        """Return whether a network's weights and buffers were all made while this watched."""
+        held = (one for one in (*parameters_of(network), *buffers_of(network)) if not is_lazy(one) and one.numel())
+        return all(one.device.type != "cpu" or self.origins.get(one) is not None for one in held)
 
     def note(self, op: str, culprits: Sequence[Tensor]) -> None:
         """Note that an operation would be refused for tensors on the CPU; not where they may be elsewhere on a GPU."""

@@ -15,6 +15,7 @@ from archcheck.deployment.device_modes import CallStack, MixingWatch
 from archcheck.deployment.placed_network import build_with_values, is_on_cpu, place, placed_inputs
 from archcheck.deployment.records import DeviceMix, DeviceRecord
 from archcheck.deployment.shadow_values import ShadowValues
+from archcheck.errors import UsageError
 from archcheck.function.fingerprint.digests import tensors_in
 from archcheck.network.exceptions import one_line, one_line_with_place, raised_outside_torch
 from archcheck.network.isolation import gc_paused, isolated_user_code
@@ -22,7 +23,7 @@ from archcheck.network.warning_places import warnings_where_caused
 from archcheck.spec.inputs import ForwardInput
 from archcheck.spec.models import Spec
 from archcheck.structure.meta.failures import fallback_reason, needs_values
-from archcheck.structure.meta.model_copy import is_scripted
+from archcheck.structure.meta.model_copy import copy_to_cpu, is_scripted
 from archcheck.structure.meta.module_tree import all_modules, named_network, set_training
 
 
@@ -53,8 +54,10 @@ def _probe(
     """Run both modes once. Returns what was found, and the error that stopped either."""
     calls = CallStack()
     watch = MixingWatch(calls, values)
-    with watch.watching():
-        network = build_with_values(make, drawn=values is not None)
+    try:
+        network = _own_network(make, watch)
+    except UsageError as refused:
+        return DeviceRecord(unseen=(f"not known on another device: {refused}",)), None
     if is_scripted(all_modules(network)):
         return DeviceRecord(unseen=("not known on another device: TorchScript runs where it is",)), None
     if not is_on_cpu(network):
@@ -77,6 +80,17 @@ def _probe(
         f"{text}, where a variable says so: taken to be the network's device elsewhere" for text in watch.assumed
     ]
     return DeviceRecord(tuple(watch.mixes.values()), tuple(unseen)), next(iter(errors.values()), None)
+
+
+def _own_network(make: Callable[[], nn.Module], watch: MixingWatch) -> nn.Module:
+    """Build a network that may be moved: a copy of one that is somebody else's, such as an attribute of a module.
+
+    Raises:
+        UsageError: it can't be copied.
+    """
+    with watch.watching():
+        network = build_with_values(make, drawn=watch.values is not None)
+        return network if is_scripted(all_modules(network)) or watch.has_made(network) else copy_to_cpu(network)
 
 
 def _reason(error: BaseException) -> str:

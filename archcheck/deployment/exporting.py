@@ -18,12 +18,12 @@ from archcheck.deployment.agreement import difference, outputs_of
 from archcheck.deployment.dynamo_state import GuardedLines, quiet_torch, refusal_of
 from archcheck.deployment.free_sizes import arguments_at, free_axes, other_sizes
 from archcheck.deployment.onnx_file import OnnxFile
+from archcheck.deployment.own_networks import own_pair
 from archcheck.deployment.records import ExportRecord
 from archcheck.errors import NotMeasured
 from archcheck.network.exceptions import one_line_with_place
 from archcheck.network.torch_state import default_torch_settings, seed_generators
 from archcheck.spec.models import Spec
-from archcheck.structure.meta.building import build_seeded
 from archcheck.structure.meta.module_tree import set_training
 
 _TOLERANCES: Final = {"float64": 1e-10, "float32": 1e-4}  # of the largest number
@@ -54,7 +54,7 @@ class _Case:
 
     def __init__(self, make: Callable[[], nn.Module], spec: Spec, free: Sequence[str], precision: str) -> None:
         self._spec, self._free, self._precision = spec, free, precision
-        self._network = build_seeded(make)
+        self._network, _ = own_pair(make)
         if precision == "float64":
             self._network.double()
         set_training(self._network, False)

@@ -137,3 +137,26 @@ def test_the_users_own_dynamo_is_left_as_it_was(project: Project) -> None:
     run(project, "Branching", "compile: {graph_breaks: 1}").assert_outcomes(passed=1)
     assert {name: dict(one) for name, one in counters.items()} == before
     assert torch._dynamo.config.suppress_errors is disabled
+
+
+def test_a_network_that_a_module_holds_stays_as_it_is(project: Project) -> None:
+    nets = (
+        NETS
+        + """
+HELD = Net()
+
+def held():
+    return HELD
+
+def untouched():
+    assert HELD.fc.weight.dtype is torch.float32 and HELD.fc.weight.grad is None
+    assert int(HELD.norm.num_batches_tracked) == 0 and HELD.training
+    return HELD
+"""
+    )
+    project.write("nets.py", nets)
+    project.spec("a", spec_of("held", "compile: fullgraph\nexport: {}"))
+    project.spec("b", spec_of("untouched", "output: [B, 4]"))
+    result = project.run()
+    result.stdout.fnmatch_lines(["specs/a.arch.yaml*ok*ok*", "specs/b.arch.yaml*ok*"])
+    assert result.ret == 0

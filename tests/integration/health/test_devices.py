@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+import archcheck
 from tests.integration.health.device_bugs import BUGS, RUNS_ANYWHERE
 from tests.integration.health.networks import PATH, Network, Verdict, labelled, plant, verify_health
 from tests.integration.project import Once, Project, messages
@@ -115,3 +116,13 @@ def test_what_cant_be_run_as_on_a_gpu_is_said_and_fails_nothing(project: Project
     result = project.run("-k", "health")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*not known on another device: .to(device) raised RuntimeError: I stay where I am*"])
+
+
+def test_a_network_that_a_module_holds_stays_where_it_is(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write("held_nets.py", "from torch import nn\nNET = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4))\n")
+    project.spec("net", "build: held_nets:NET\ninput: [B, 8]\nfunction: off\n")
+    monkeypatch.syspath_prepend(project.path)
+    import held_nets  # type: ignore[import-not-found]
+
+    assert not archcheck.verify(project.path / PATH).outcomes["health"]
+    assert {one.device.type for one in (*held_nets.NET.parameters(), *held_nets.NET.buffers())} == {"cpu"}

@@ -41,6 +41,7 @@ _IS_CUDA: Final = Tensor.is_cuda.__get__  # type: ignore[attr-defined]
 _DEVICE: Final = Tensor.device.__get__
 _META: Final = torch.device("meta")
 _HOOKING: Final = (Tensor.register_hook, Tensor.register_post_accumulate_grad_hook)
+_INDEXING: Final = (Tensor.__getitem__, Tensor.__setitem__)
 _READING_LISTS: Final = (torch.tensor, torch.as_tensor, torch.asarray, Tensor.new_tensor)
 
 
@@ -242,6 +243,7 @@ class _FunctionMode(TorchFunctionMode):
             Tensor.__format__: self._formatted,
             **dict.fromkeys(_HOOKING, self._hooked),
             **dict.fromkeys(_READING_LISTS, self._read),
+            **dict.fromkeys(_INDEXING, self._indexed),
         }
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -285,6 +287,14 @@ class _FunctionMode(TorchFunctionMode):
             return NotImplemented
         return func(*args, **{**kwargs, "device": "cpu"}).to(_META)
 
+    def _indexed(self, func: Any, args: Any, _: Any) -> Any:
+        """Read lists in an index to tensors on the CPU, as torch would make them where no mode sees their values."""
+        index = args[1] if isinstance(args[1], tuple) else (args[1],)
+        if self._watch.values is None or not any(map(_is_list_of_numbers, index)):
+            return NotImplemented
+        read = tuple(torch.tensor(one) if _is_list_of_numbers(one) else one for one in index)
+        return func(args[0], read, *args[2:])
+
     def _is_meant(self, asked: Any) -> bool:
         """Return whether the CPU is asked for by name, in this line, or by another tensor that is there."""
         if id(asked) in self._read_from_tensors:
@@ -295,6 +305,10 @@ class _FunctionMode(TorchFunctionMode):
         if caller is None or is_torchs_or_pythons(caller.f_code.co_filename):
             return True
         return "cpu" in source_line(caller)
+
+
+def _is_list_of_numbers(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, int) for one in value)
 
 
 def _asked_device(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int | None, Any]:

@@ -143,6 +143,17 @@ MADE_IN_FORWARD = {
         "x = x + torch.zeros", "torch.add at {line} takes what torch.zeros made on the CPU at {line}",
         "torch.zeros(..., device=x.device), or torch.zeros_like(x)",
     ),
+    "behind-a-list-that-is-an-index": DeviceBug(
+        """
+        class Net(Base):
+            def forward(self, x):
+                if x.abs().sum() > 0:
+                    x = x[:, [7, 6, 5, 4, 3, 2, 1, 0]]
+                return super().forward(x * torch.ones(8))
+        """,
+        "x * torch.ones", "torch.mul at {line} takes what torch.ones made on the CPU at {line}",
+        "torch.ones(..., device=x.device), or torch.ones_like(x)",
+    ),
     "indexed-on-the-cpu": DeviceBug(
         """
         class Net(Base):

@@ -18,9 +18,8 @@ _ACTIVATIONS: Final = (
 )  # fmt: skip
 
 
-def _batch_norm(x: Tensor, *rest: Any) -> Any:
-    num_channels = x.shape[1] if rest[4] else 0  # in train mode
-    return torch.empty_like(x), x.new_empty(num_channels), x.new_empty(num_channels)
+def _batch_norm(x: Tensor, *_: Any) -> Any:
+    return torch.empty_like(x), x.new_empty(x.shape[1]), x.new_empty(x.shape[1])
 
 
 def _layer_norm(x: Tensor, shape: Any, *_: Any) -> Any:

@@ -108,7 +108,7 @@ def measure(name: str) -> list[str]:
         verifying = time.perf_counter() - start
     assert record.health is not None
     differs = compare_function(spec_file, record, trace) is not None
-    findings = differs + len(check_health(spec_file, record.health, trace.modules))
+    findings = differs + len(check_health(spec_file, record.health, DeviceRecord(), trace.modules))
     gib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
     figures = [f"{gib:.2f}", str(findings)]
     return _row(name, trace.root.num_params, section, (recording, verifying), figures)

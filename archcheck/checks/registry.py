@@ -22,6 +22,8 @@ CHECKS = {
     "state_dict": "what a checkpoint holds, and that published ones load",
     "cost": "memory, traffic, operations and waits of a step",
     "equivalence": "two builds of one function",
+    "compile": "the graphs that torch.compile makes",
+    "export": "what torch.export and ONNX make of it",
     "accuracy": "a short training run",
     "throughput": "examples per second",
     "claims": "what must hold between specs",

@@ -48,6 +48,8 @@ def add_parser(commands: Any) -> None:
         "-j", "--jobs", type=_num_jobs, metavar="N", help="processes that make the specs (default: one per processor)"
     )
     command.add_argument("--interactive", action="store_true", help="ask on the terminal what goes in")
+    command.add_argument("--compile", action="store_true", help="record the graphs that torch.compile makes, too")
+    command.add_argument("--export", action="store_true", help="record which dimensions torch.export keeps free, too")
     add_build_options(command, several=True)
     add_depth_option(command)
     command.set_defaults(run=run)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,16 @@ _WHY = {
     "allow_random": "random numbers in eval mode",
     "allow_batch_dependent": "mixes the examples of a batch",
     "allow_updates": "written to in eval mode",
+    "allow_device": "mixes devices",
 }
+
+
+ALSO = ("cost", "compile", "export")  # sections that are recorded only if asked for, by an option of the same name
+
+
+def also_recorded(options: argparse.Namespace) -> list[str]:
+    """Return those of `ALSO` that the command line asks for."""
+    return [name for name in ALSO if getattr(options, name)]
 
 
 @dataclass(slots=True)
@@ -78,8 +88,7 @@ def make_assumed_spec(
     folder: Path,
     depth: int | None,
     name: Mapping[str, str],
-    *,
-    with_cost: bool = False,
+    also: Collection[str] = (),
 ) -> NewSpec:
     """Write a spec for a target of which nobody says what goes in: find out, and say so.
 
@@ -92,7 +101,7 @@ def make_assumed_spec(
 
     def make(found: Assumption) -> NewSpec:
         inputs = {"args": values.get("args", {}), **inputs_of(found), **values}
-        return make_spec({**name, **head_of(build, inputs)}, target, folder, depth, with_cost=with_cost)
+        return make_spec({**name, **head_of(build, inputs)}, target, folder, depth, also)
 
     args = values.get("args", {})
     with build_errors_told(target):
@@ -108,11 +117,11 @@ def make_assumed_spec(
 
 
 def make_spec(
-    head: Mapping[str, str], target: str, folder: Path, depth: int | None, *, with_cost: bool = False
+    head: Mapping[str, str], target: str, folder: Path, depth: int | None, also: Collection[str] = ()
 ) -> NewSpec:
     """Write a spec for a target; `head` is its first keys as text, and `folder` where it'll stand.
 
-    with_cost: record what a step costs, too.
+    also: the sections to record that are recorded only if asked for.
 
     Raises:
         UsageError: the network can't be built, or what goes in doesn't get through.
@@ -129,9 +138,10 @@ def make_spec(
     _require_passing(spec_file, network.built)
     spec = NewSpec(text, [])
     with contextlib.redirect_stdout(sys.stderr):
-        edits = _add_cost(spec, spec_file, network.built) if with_cost else []
+        edits = _add_cost(spec, spec_file, network.built) if "cost" in also else []
         health = _add_function(spec, spec_file, network.built, depth, edits)
         _add_health(spec, parse_spec(spec.text, target, folder / SUFFIX, Path.cwd()), network.built, health)
+        _add_deployment(spec, spec_file, network.built, also)
     for reason in _gaps(network.trace, text):
         spec.leave_out(reason)
     if network.trace.fallback_reason:
@@ -191,13 +201,14 @@ def _add_health(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, r
     """Excuse what the network's health check finds, exactly; where no excuse speaks of it, switch the check off."""
     if record is None:
         record = _measure_health(spec, spec_file, network)
-    names = [*network.trace.modules, *network.trace.aliases]
-    if record is None or not check_health(spec_file, record, names):
+    names, device = [*network.trace.modules, *network.trace.aliases], network.device_of(spec_file)
+    if not check_health(spec_file, record, device, names):
         return
-    allowed = excuses(record)
+    allowed = excuses(record, device)
     why = ", ".join(_WHY[key] for key in allowed)
     excused = f"health: {format_flow(allowed)}  # {why}\n"
-    left = check_health(parse_spec(spec.text + excused, path=spec_file.path, rootdir=spec_file.rootdir), record, names)
+    excusing = parse_spec(spec.text + excused, path=spec_file.path, rootdir=spec_file.rootdir)
+    left = check_health(excusing, record, device, names)
     if left:
         why = "; ".join(f"{found.subject} {found.problem}" for found in left)
         excused = f"health: off  # {' '.join(why.split())}\n"
@@ -206,6 +217,20 @@ def _add_health(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, r
     if "allow_batch_dependent" in allowed:
         told += " (is B the batch in what goes in?)"
     spec.notes.append(f"health: switched off, as {why}" if left else f"health: excused: {told}")
+
+
+def _add_deployment(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, also: Collection[str]) -> None:
+    """Record what torch makes of the network when it compiles or exports it, as far as that is asked for."""
+    from archcheck.checks.compile import record_compile
+    from archcheck.checks.export import record_export
+
+    context = context_without_clock(spec_file, network, Path.cwd())
+    for name, record in (("compile", record_compile), ("export", record_export)):
+        if name in also:
+            try:
+                spec.text += f"{name}: {format_flow(record(context))}\n"
+            except NotMeasured as error:
+                spec.leave_out(f"no {name} is recorded: {error}")
 
 
 def _measure_health(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest) -> HealthRecord | None:

@@ -97,6 +97,7 @@ class FunctionKeys(Section):
     budget: Budget | None = _key("what recording or verifying may take: {time: 2 s, memory: 2 GiB} by default")
 
 
+FULLGRAPH = "fullgraph"
 RECORDED = ("layers", "output", "gains", "large", "inputs_from")  # of a function; once these stood in the spec
 
 
@@ -132,6 +133,34 @@ class Health(Section):
     allow_random: list[Text] = Field(default=[], description="may draw random numbers in eval mode")
     allow_batch_dependent: list[Text] = Field(default=[], description="may mix the examples of a batch in eval mode")
     allow_updates: list[Text] = Field(default=[], description="buffers and parameters that eval mode may write to")
+    allow_device: list[Text] = Field(default=[], description="may put tensors of the CPU and of a GPU together")
+
+
+# ------------------------------------------------------------------------------------------- deployment
+
+
+class Compile(Section):
+    """The graphs that torch.compile makes of the network; as many as written."""
+
+    graph_breaks: Count | None = _key("places at which a graph ends before the forward does; 0 is one graph")
+    recompiles: Count | None = _key("forward passes at further sizes that have something compiled again")
+    dynamic: list[Text] = Field(default=[], description="free dimensions that are marked as dynamic beforehand")
+
+
+class Export(Section):
+    """What torch.export makes of the network."""
+
+    dynamic: list[Text] = Field(default=[], description="free dimensions that stay free in what is exported")
+    onnx: Flag = Field(default=False, description="true: it goes into an ONNX file, which computes the same")
+
+
+def _compile(value: Any) -> Any:
+    """Read `fullgraph` as no graph breaks."""
+    if value == FULLGRAPH:
+        return {"graph_breaks": 0}
+    if not isinstance(value, dict) or value.keys() <= {"dynamic"}:
+        raise fail(f"expected {FULLGRAPH}, or a map with graph_breaks or recompiles, found {shown(value)}")
+    return value
 
 
 # ------------------------------------------------------------------------------------------- training and speed
@@ -432,6 +461,10 @@ class Spec(Section):
         Annotated[EquivalentTo, BeforeValidator(_equivalent_to, json_schema_input_type=str | EquivalentTo)] | None
     ) = _key("another build that computes the same: its target, or {build, args, weights}")
     health: Literal["off"] | Health | None = _key("what no sound network does is looked for unasked: excuses, or off")
+    compile: (
+        Annotated[Compile, BeforeValidator(_compile, json_schema_input_type=Literal["fullgraph"] | Compile)] | None
+    ) = _key("the graphs that torch.compile makes: fullgraph, or {graph_breaks, recompiles, dynamic}")
+    export: Export | None = _key("what torch.export makes: {dynamic, onnx}")
     training: Training | None = _key("how the network is trained, and the least accuracy that it must reach")
     throughput: Throughput | None = _key("how fast a step is, and how much slower it may become")
     claims: Claims | None = _key("what must hold between this spec and another")
@@ -457,6 +490,10 @@ class Spec(Section):
         if BATCH not in self.dimensions:
             return ()
         return self.sizes.get(BATCH, DEFAULT_BATCH_SIZES)
+
+    def tried_dimensions(self) -> list[str]:
+        """Return the free dimensions that are tried at two sizes at least."""
+        return [name for name in self.dimensions if len({sizes.get(name) for sizes in self.bindings()}) > 1]
 
     def bindings(self) -> list[dict[str, int]]:
         """Return every assignment of the free dimensions to verify: the sizes in order, each at every batch size."""

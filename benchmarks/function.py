@@ -76,6 +76,7 @@ def measure(name: str) -> list[str]:
     import torchvision
 
     from archcheck.checks.health import check_health
+    from archcheck.deployment.records import DeviceRecord
     from archcheck.findings import Edit
     from archcheck.function.comparison import compare_function
     from archcheck.function.fingerprint.config import CPU

@@ -82,16 +82,16 @@ def _add_training_options(group: pytest.OptionGroup) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Watch what results depend on, and decide how torch's threads wait, before anything of the user's is imported."""
-    known = early_config.known_args_namespace
-    if known.archcheck_changed:
-        from archcheck.pytest_plugin.changed import start_watching
-
-        start_watching(early_config)
-    if known.archcheck:
+    """Decide how torch's threads wait, and watch what results depend on, before a conftest.py imports anything."""
+    options = early_config.known_args_namespace
+    if options.archcheck:
         from archcheck.system.processors import let_waiting_threads_yield
 
         let_waiting_threads_yield()
+    if options.archcheck_changed:
+        from archcheck.pytest_plugin.changed import start_watching
+
+        start_watching(early_config)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,5 +6,6 @@
   `renamed_layers`, `new_layers`: listed layers under other names, and layers to list. `consequences`: which outputs
   only follow from others.
 - `health`, `function`, `state_dict`, `equivalence`: by running the network with values.
+- `cost`: by a step without values. `compile`, `export`: by having torch capture it.
 - `accuracy`: by training it. `throughput`, `claims`: by timing it.
 """

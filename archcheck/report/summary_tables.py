@@ -258,6 +258,7 @@ def format_speed_table(timed: Sequence[tuple[str, SpeedFigures]], room: Room) ->
         Column("examples/s", [format_rate(one.examples_per_sec) for one in speeds], is_right=True),
         Column("MACs", [format_macs_rate(one.macs_per_sec) for one in speeds], is_right=True, goes=1),
         Column("of peak", [_format_share(one.utilization) for one in speeds], is_right=True, goes=3),
+        Column("of bound", [_format_share(one.share_of_bound) for one in speeds], is_right=True, goes=3),
         Column("memory", [format_bytes(one.peak_memory_bytes) for one in speeds], is_right=True, goes=4),
         Column("compile", [_format_compile(one) for one in speeds], is_right=True, goes=0),
     ]
@@ -270,8 +271,8 @@ def _format_device(speed: SpeedRecord) -> str:
     return f"{speed.device}, {speed.num_threads} thread" if speed.num_threads else speed.device
 
 
-def _format_share(utilization: float | None) -> str:
-    return "-" if utilization is None else f"{utilization:.0%}"
+def _format_share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
 
 
 def _format_compile(speed: SpeedRecord) -> str:

@@ -104,10 +104,13 @@ def _place(mismatch: Mismatch) -> tuple[object, ...]:
 
 def _is_seen(mismatch: Mismatch, before: ForwardRecord, after: ForwardRecord) -> bool:
     """Return whether a layer was run as often as before, so that not being wrong says something."""
-    if mismatch.module is None:
+    key = _output_key(mismatch)
+    if mismatch.module is None or key is None:
         return after.output is not None
+    name, index = mismatch.module, key.call
     ran = [
-        sum(call.name == mismatch.module and call.output is not None for call in one.calls) for one in (before, after)
+        sum(call.name == name and index in (None, call.index) and call.output is not None for call in one.calls)
+        for one in (before, after)
     ]
     return 0 < ran[0] <= ran[1]
 

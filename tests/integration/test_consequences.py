@@ -100,6 +100,29 @@ def test_an_output_that_is_wrong_by_itself_is_told(project: Project) -> None:
     assert told(verified(project, "padding: 0", spec=spec)) == ["conv1", "output"]
 
 
+def test_of_a_layer_that_is_called_again_behind_a_stop_the_calls_before_it_follow(project: Project) -> None:
+    """With only one of two branches put right, the sum of both stops, before `act` is called a second time."""
+    project.write(
+        "both.py",
+        """
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.left, self.right, self.act = nn.Conv1d(1, 2, 3), nn.Conv1d(1, 2, 3), nn.ReLU()
+
+            def forward(self, x):
+                return self.act(self.act(self.left(x)) + self.right(x))
+        """,
+    )
+    rows = "".join(f"  {name}: [B, 2, 9]\n" for name in ("left", "act[0]", "right", "act[1]"))
+    spec = f"build: both:Net\ninput: [B, 1, 9]\nlayers:\n{rows}output: [B, 2, 9]\nfunction: off\nhealth: off\n"
+    result = verified(project, "", spec=spec)
+    assert told(result) == ["left", "right"]
+    assert line(result, "follows") == "3 more: act[0], act[1], output (-vv tells each)"
+
+
 @pytest.mark.parametrize(("args", "expected"), [("", ["conv1"]), (", stride: 2", ["conv1", "conv2"])])
 def test_layers_of_a_glob_follow_where_all_of_them_do(project: Project, args: str, expected: list[str]) -> None:
     spec = SPEC.replace("  conv1: [B, 4, 16, 16]\n", "  conv*: [B, 6, 16, 16]\n").replace(

@@ -36,7 +36,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(MODULES)
 # The process that forks listens in this folder, which is chosen once: later a test may have a temporary folder of its
 # own, whose name is too long for a socket.
-multiprocessing.util.get_temp_dir()  # type: ignore[no-untyped-call]
+multiprocessing.util.get_temp_dir()
 
 
 class PreloadedPopen:

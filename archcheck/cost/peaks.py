@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
 import torch
 
 from archcheck.errors import UsageError
+from archcheck.network.torch_state import seeded
 from archcheck.text.words import did_you_mean
 from archcheck.throughput.peak_macs import measure_peak_macs_per_sec
+from archcheck.throughput.speed_measurement import num_timing_threads
 from archcheck.training.devices import device_name, synchronize
 
 HERE: Final = "here"
@@ -118,8 +121,15 @@ def peaks_of(device: torch.device, fp32_macs_per_sec: float) -> Peaks:
     published = PUBLISHED.get(device_name(device))
     if published is not None:
         return published
-    bandwidth, cache = _measure_bandwidth(device), _cache_bytes(device)
+    bandwidth, cache = _bandwidth_when_timed(device), _cache_bytes(device)
     return Peaks(device_name(device), bandwidth, cache, fp32_macs_per_sec, None, fp32_macs_per_sec, "measured")
+
+
+@cache
+def _bandwidth_when_timed(device: torch.device) -> float:
+    """Measure the best rate of copying once, with as many threads as steps are timed with."""
+    with seeded(0, device, num_timing_threads(device)):
+        return _measure_bandwidth(device)
 
 
 def _measure_bandwidth(device: torch.device, seconds: float = 0.1) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
@@ -19,14 +20,21 @@ from tests.integration.throughput.timed_project import (
 )
 
 
+@pytest.fixture
+def bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let half the time of a step be the least that it can take."""
+    monkeypatch.setattr("archcheck.cost.bound.with_bound", lambda record, *_: replace(record, bound_sec=0.002))
+
+
 def test_without_a_saved_run_it_is_measured_and_there_is_no_verdict(fast: TimedProject) -> None:
     result = fast.timed()  # all of it real
     assert reason(result) == ("specs/net.arch.yaml:3: no saved run of this spec; save one with --benchmark-autosave")
-    spec, mode, device, precision, batch, rate, macs, of_peak, memory, compile_sec = figures_row(result)
+    spec, mode, device, precision, batch, rate, macs, of_peak, of_bound, memory, compile_sec = figures_row(result)
     assert (spec, mode, device, precision, batch) == ("specs/net.arch.yaml", "train", "cpu, 1 thread", "fp32", "4")
     assert float(rate) > 0
     assert macs.endswith("MAC/s")
     assert of_peak.endswith("%")
+    assert of_bound.endswith("%")
     assert memory.endswith(" B")
     assert compile_sec == "-"
 
@@ -40,10 +48,10 @@ def test_strict_fails_what_has_no_verdict(fast: TimedProject) -> None:
     assert figures_row(result)[1] == "train"
 
 
-def test_the_table_has_what_was_measured(fast: TimedProject, figures: FakeFigures) -> None:
+def test_the_table_has_what_was_measured(fast: TimedProject, figures: FakeFigures, bound: None) -> None:
     result = fast.timed(SPEC + "  mode: inference\n")
     assert figures_row(result)[1:] == [
-        "inference", "cpu, 1 thread", "fp32", "4", "1_000", "3 GMAC/s", "30%", "2.5 kB", "-",
+        "inference", "cpu, 1 thread", "fp32", "4", "1_000", "3 GMAC/s", "30%", "50%", "2.5 kB", "-",
     ]  # fmt: skip
 
 
@@ -71,7 +79,7 @@ def test_pytest_benchmark_is_found_by_its_modules_name_too(fast: TimedProject) -
     assert reason(result).startswith("specs/net.arch.yaml:3: no saved run")
 
 
-def test_junit_has_the_figures(fast: TimedProject, figures: FakeFigures, pairs: FakePairs) -> None:
+def test_junit_has_the_figures(fast: TimedProject, figures: FakeFigures, pairs: FakePairs, bound: None) -> None:
     pairs.found = [1.25]
     _, label = against(fast, SPEC, "--junitxml", "junit.xml")
     (case,) = ET.parse(fast.path / "junit.xml").getroot().iter("testcase")
@@ -81,7 +89,8 @@ def test_junit_has_the_figures(fast: TimedProject, figures: FakeFigures, pairs: 
         "archcheck_precision": "fp32", "archcheck_batch_size": "4", "archcheck_examples_per_sec": "1000.0",
         "archcheck_step_sec": "0.004", "archcheck_macs_per_sec": "3000000000.0",
         "archcheck_peak_macs_per_sec": "10000000000.0", "archcheck_peak_memory_bytes": "2500",
-        "archcheck_compile_sec": "0.0", "archcheck_utilization": "0.3", "archcheck_speedup": "0.8",
+        "archcheck_compile_sec": "0.0", "archcheck_utilization": "0.3", "archcheck_bound_sec": "0.002",
+        "archcheck_share_of_bound": "0.5", "archcheck_speedup": "0.8",
         "archcheck_against": label, "archcheck_verdict": "slower",
     }  # fmt: skip
     (failure,) = case.iter("failure")

@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         metavar="FILE",
         default=[],
-        help="write the whole result to FILE.md or FILE.json; auto: to the summary of a job of GitHub "
+        help="write the whole result to FILE.html, FILE.md or FILE.json; auto: to the summary of a job of GitHub "
         "Actions, where there is one; may be given several times",
     )
     parser.addini(

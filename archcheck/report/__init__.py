@@ -4,6 +4,6 @@
 tables that a run ends with, and `calibration` those of `archcheck calibrate`.
 
 Of `--archcheck-report`: `run_record` is the record of a run, and JSON. `spec_record` makes what it has of a spec
-where the checks run, `joining` puts parts together. `markdown` makes a summary of it, and `files` knows which name asks
-for which format.
+where the checks run, `joining` puts parts together. `markdown` makes a summary of it, `page` HTML with `templates`,
+`layer_tree` and `charts`; `files` knows which name asks for which format.
 """

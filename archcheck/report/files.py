@@ -9,22 +9,26 @@ from archcheck.errors import UsageError
 from archcheck.report.run_record import RunRecord
 from archcheck.system.files import written_at_once
 
-SUFFIXES: Final = (".md", ".json")
+SUFFIXES: Final = (".html", ".md", ".json")
 
 
 def require_report_name(path: Path, shown: str, also: str = "") -> None:
     """Raise UsageError for a file whose name says no format."""
     if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{shown}: expected a file that ends with .md or .json{also}")
+        raise UsageError(f"{shown}: expected a file that ends with .html, .md or .json{also}")
 
 
 def format_report(record: RunRecord, suffix: str) -> str:
     """Return a report in the format of a suffix."""
     if suffix == ".json":
         return record.to_json(indent=1) + "\n"
-    from archcheck.report.markdown import format_markdown
+    if suffix == ".md":
+        from archcheck.report.markdown import format_markdown
 
-    return format_markdown(record)
+        return format_markdown(record)
+    from archcheck.report.page import format_page
+
+    return format_page(record)
 
 
 def write_report(record: RunRecord, path: Path) -> None:

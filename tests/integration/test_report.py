@@ -189,7 +189,7 @@ def test_a_path_counts_from_where_pytest_was_started(project: Project) -> None:
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("run.txt", "--archcheck-report run.txt: expected a file that ends with .md or .json, or auto"),
+        ("run.txt", "--archcheck-report run.txt: expected a file that ends with .html, .md or .json, or auto"),
         ("nets.py/run.json", "--archcheck-report nets.py/run.json: can't be written: "),
         ("folder.json", "--archcheck-report folder.json: is a folder"),
     ],

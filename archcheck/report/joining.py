@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from archcheck.report.run_record import (
+    CheckOutcome,
+    CheckResult,
     RunRecord,
     SpecResult,
     Verdict,
@@ -14,21 +16,40 @@ from archcheck.report.run_record import (
 )
 
 _GRAVEST: tuple[Verdict, ...] = ("error", "interrupted", "failed", "passed", "skipped")
+# Of two runs of a check, one that failed isn't hidden by one that passed, nor one that measured by one that didn't.
+_TELLING: tuple[CheckOutcome, ...] = ("error", "failed", "updated", "passed", "unchanged", "skipped")
 
 
-def join_specs(parts: Iterable[SpecResult], order: Sequence[str] = ()) -> tuple[SpecResult, ...]:
+def _later(_: CheckResult, later: CheckResult) -> CheckResult:
+    return later
+
+
+def _more_telling(a: CheckResult, b: CheckResult) -> CheckResult:
+    return min(a, b, key=lambda one: _TELLING.index(one.outcome))
+
+
+def join_specs(
+    parts: Iterable[SpecResult],
+    order: Sequence[str] = (),
+    choose: Callable[[CheckResult, CheckResult], CheckResult] = _later,
+) -> tuple[SpecResult, ...]:
     """Return what is known of each spec, of which several parts may be given; the checks in a given order.
 
-    Of two results of one check the later one counts, as after a rerun.
+    `choose` chooses between two results of one check: the later one unless told otherwise, as after a rerun.
     """
     found: dict[str, list[SpecResult]] = {}
     for part in parts:
         found.setdefault(part.spec, []).append(part)
-    return failing_first([_joined(some, order) for some in found.values()])
+    return failing_first([_joined(some, order, choose) for some in found.values()])
 
 
-def _joined(parts: Sequence[SpecResult], order: Sequence[str]) -> SpecResult:
-    checks = {check.check: check for part in parts for check in part.checks}
+def _joined(
+    parts: Sequence[SpecResult], order: Sequence[str], choose: Callable[[CheckResult, CheckResult], CheckResult]
+) -> SpecResult:
+    checks: dict[str, CheckResult] = {}
+    for check in (check for part in parts for check in part.checks):
+        known = checks.get(check.check)
+        checks[check.check] = check if known is None else choose(known, check)
     places = {name: place for place, name in enumerate(order)}
     ordered = sorted(checks.values(), key=lambda check: places.get(check.check, len(places)))
     first = parts[0]
@@ -51,8 +72,11 @@ def _joined(parts: Sequence[SpecResult], order: Sequence[str]) -> SpecResult:
 
 
 def merge_runs(records: Sequence[RunRecord], order: Sequence[str] = ()) -> RunRecord:
-    """Return one record of several shards, as if it had been one run; its verdict is the gravest of theirs."""
-    specs = join_specs((spec for record in records for spec in record.specs), order)
+    """Return one record of several shards, as if it had been one run; its verdict is the gravest of theirs.
+
+    Where a check ran in several of them, a failure counts.
+    """
+    specs = join_specs((spec for record in records for spec in record.specs), order, _more_telling)
     verdicts = {record.verdict for record in records}
     return RunRecord(
         verdict=next(one for one in _GRAVEST if one in verdicts),

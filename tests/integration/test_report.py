@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from archcheck.cli.command_line import main
 from archcheck.report.run_record import run_json_schema
 from tests.integration.project import PLUGINS, SMALL, Project
 from tests.preloaded import PreloadedPopen
@@ -225,3 +226,53 @@ def test_auto_does_nothing_elsewhere(project: Project, monkeypatch: pytest.Monke
     assert result.ret == 0
     assert "archcheck: report" not in result.stdout.str()
     assert {name for name in os.listdir(project.path) if not name.startswith(("__pycache__", "."))} == before
+
+
+# ------------------------------------------------------------------------------------------- `archcheck report`
+
+
+def test_a_page_and_a_summary_are_made_from_the_data_of_shards(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("small", SMALL), ("wrong", WRONG)):
+        project.spec(name, text)
+        project.run(f"specs/{name}.arch.yaml", "--archcheck-report", f"{name}.json")
+    capsys.readouterr()
+    outputs = [option for name in ("out/page.html", "all.md", "all.json") for option in ("--output", name)]
+    assert main(["report", "small.json", "wrong.json", *outputs]) == 0
+    assert capsys.readouterr().out == "out/page.html: written\nall.md: written\nall.json: written\n"
+    plain = read(project.path / "all.json")
+    assert (plain["verdict"], len(plain["runs"]), plain["totals"]) == ("failed", 2, {"failed": 1, "passed": 9})
+    assert "specs/small.arch.yaml" in (project.path / "out" / "page.html").read_text("utf-8")
+    assert (project.path / "all.md").read_text("utf-8").startswith("## ❌ archcheck: failed: 1 of 2 specs\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["run.json", "--output", "page.txt"], "--output page.txt: expected a file that ends with .html, .md or .json"),
+        (["absent.json", "--output", "page.html"], "absent.json: can't be read: No such file or directory"),
+        (["nets.py", "--output", "page.html"], "nets.py: expected a report that --archcheck-report FILE.json wrote, "),
+        (["run.json", "--output", "nets.py/page.html"], "nets.py/page.html: can't be written: "),
+    ],
+)
+def test_what_cannot_be_made_into_a_report_is_told(
+    project: Project, capsys: pytest.CaptureFixture[str], arguments: list[str], problem: str
+) -> None:
+    project.spec()
+    project.run("--archcheck-report", "run.json")
+    capsys.readouterr()
+    assert main(["report", *arguments]) == 2
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["html", "md", "json"])
+def test_a_report_is_made_from_data_without_torch(project: Project, suffix: str) -> None:
+    project.spec()
+    project.run("--archcheck-report", "run.json")
+    code = (
+        "import sys; from archcheck.cli.command_line import main; "
+        f"assert main(['report', 'run.json', '--output', 'again.{suffix}']) == 0; assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -26,6 +26,19 @@ def test_the_later_result_of_a_check_counts() -> None:
     assert [check.outcome for check in whole.checks] == ["passed"]
 
 
+def test_a_failure_in_one_shard_is_not_hidden_by_another() -> None:
+    passed, failed = spec("a", shapes="passed"), spec("a", shapes="failed", throughput="skipped")
+    for shards in ([passed, failed], [failed, passed]):
+        (whole,) = merge_runs([run_of(one, exit_status=int(one.is_failing)) for one in shards]).specs
+        assert [check.outcome for check in whole.checks] == ["failed", "skipped"]
+
+
+def test_what_one_shard_measured_is_not_hidden_by_one_that_could_not() -> None:
+    measured, skipped = spec("a", throughput="passed"), spec("a", throughput="skipped")
+    for shards in ([measured, skipped], [skipped, measured]):
+        assert merge_runs([run_of(one, exit_status=0) for one in shards]).totals == {"passed": 1}
+
+
 def test_specs_that_fail_come_first() -> None:
     specs = join_specs([spec("a", shapes="passed"), spec("b", shapes="failed"), spec("c", shapes="failed")])
     assert [one.spec for one in specs] == ["b", "c", "a"]

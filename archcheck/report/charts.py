@@ -93,6 +93,7 @@ def _y_axis(scale: _Scale) -> Iterator[str]:
 
 
 def _x_axis(scale: _Scale, xs: Sequence[int]) -> Iterator[str]:
+    yield f'<text x="{_LEFT - 6}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="end">epoch</text>'
     step = math.ceil(len(xs) / _X_TICKS_AT_MOST)
     for x in xs[::step]:
         yield f'<text x="{scale(x)}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{x}</text>'

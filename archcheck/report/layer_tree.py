@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from archcheck.report.run_record import Layer
+from archcheck.text.words import clip
 
 _LONGEST_PATTERN: Final = 8  # rows that repeat together, such as a convolution, its norm and its activation
 _LEAST_SAVING: Final = 2  # rows that folding has to save
 _DEEPEST: Final = 40
+_NAME_CHARS: Final = 120
+_CALL: Final = re.compile(r"\[\d+\]$")
 _OPEN_ROWS: Final = 60  # a network of fewer rows is shown in full
 
 
@@ -18,7 +22,8 @@ _OPEN_ROWS: Final = 60  # a network of fewer rows is shown in full
 class Row:
     """A row of the picture: a call of a module, or some that repeat.
 
-    last_name: that of the last of `times` repetitions, of which `name` and the children are those of the first.
+    prefix: what its name begins with as those around it do, so that it need not be shown again. last_name: that of the
+        last of `times` repetitions, of which `name` and the children are those of the first.
     is_first_difference: the first layer that differs is this one. is_open: what is inside is shown at first.
     """
 
@@ -33,12 +38,23 @@ class Row:
     last_name: str = ""
     is_first_difference: bool = False
     is_open: bool = False
+    prefix: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name without what those around it begin with."""
+        return clip(self.name.removeprefix(self.prefix), _NAME_CHARS)
+
+    @property
+    def last_label(self) -> str:
+        """The same of the last repetition."""
+        return clip(self.last_name.removeprefix(self.prefix), _NAME_CHARS)
 
 
 def layer_tree(layers: Sequence[Layer], first_difference: str | None = None) -> tuple[Row, ...]:
     """Return the rows of a network's calls."""
     tree = _Folding(first_difference).rows(layers)
-    return _opened(tree, is_short=sum(1 for _ in all_rows(tree)) <= _OPEN_ROWS)
+    return _finished(tree, "", is_short=sum(1 for _ in all_rows(tree)) <= _OPEN_ROWS)
 
 
 def all_rows(rows: Sequence[Row]) -> Iterator[Row]:
@@ -48,18 +64,19 @@ def all_rows(rows: Sequence[Row]) -> Iterator[Row]:
         yield from all_rows(row.children)
 
 
-def _opened(rows: Sequence[Row], *, is_short: bool) -> tuple[Row, ...]:
-    """Open what leads to the first difference, and in a short network everything."""
-    return tuple(
-        replace(
-            row,
-            children=_opened(row.children, is_short=is_short),
-            is_open=is_short or any(one.is_first_difference for one in all_rows(row.children)),
-        )
-        if row.children
-        else row
-        for row in rows
-    )
+def _finished(rows: Sequence[Row], prefix: str, *, is_short: bool) -> tuple[Row, ...]:
+    """Open what leads to the first difference, and in a short network everything; say what names have in common."""
+    found = []
+    for row in rows:
+        own = prefix if row.name.startswith(prefix) else ""
+        below = f"{_CALL.sub('', row.name)}."
+        is_inside = any(child.name.startswith(below) for child in row.children)
+        children = _finished(row.children, below if is_inside else own, is_short=is_short)
+        is_open = bool(children) and (is_short or any(one.is_first_difference for one in all_rows(children)))
+        if own or children:  # most rows stay as they are, and replacing costs
+            row = replace(row, children=children, is_open=is_open, prefix=own)
+        found.append(row)
+    return tuple(found)
 
 
 class _Known(NamedTuple):

@@ -116,17 +116,16 @@ class Picture:
         self._most_params = max((row.parameters or 0 for row in leaves), default=0) or 1
         self._most_macs = max((row.macs or 0 for row in leaves), default=0) or 1
 
-    def width(self, row: Row) -> str:
-        """Return the length of a row's bar in percent: its parameters as a share of the largest layer's."""
-        return f"{min(100.0, 100 * (row.parameters or 0) / self._most_params):.3g}"
+    def bar(self, row: Row) -> Markup:
+        """Return the bar of a row.
 
-    def is_beyond(self, row: Row) -> bool:
-        """Return whether a bar is cut off, as there are more parameters inside than in any one layer."""
-        return (row.parameters or 0) > self._most_params
-
-    def shade(self, row: Row) -> int:
-        """Return how dark a row is, from 0: the root of its share of the most expensive layer's multiply-adds."""
-        return math.ceil(_NUM_SHADES * math.sqrt(min(1.0, (row.macs or 0) / self._most_macs)))
+        It is as long as its parameters are a share of the largest layer's, and cut off there, where more are inside. It
+        is as dark as the root of its share of the most expensive layer's multiply-adds.
+        """
+        share, macs = (row.parameters or 0) / self._most_params, (row.macs or 0) / self._most_macs
+        shade = math.ceil(_NUM_SHADES * math.sqrt(min(1.0, macs)))
+        beyond = " beyond" if share > 1 else ""
+        return Markup(f'<i class="m{shade}{beyond}" style="width:{min(100.0, 100 * share):.3g}%"></i>')
 
 
 def _networks(views: Sequence[SpecView], environment: Environment) -> Iterator[NetworkView]:

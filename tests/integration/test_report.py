@@ -179,6 +179,17 @@ def test_what_a_fixture_raises_is_an_error_of_the_check(project: Project) -> Non
     assert "OSError: no disk" in plain["specs"][0]["checks"][0]["traceback"]
 
 
+@pytest.mark.parametrize("options", [(), ("-n", "2")])
+def test_what_is_left_out_as_unchanged_is_in_the_report(project: Project, options: tuple[str, ...]) -> None:
+    project.spec()
+    changed = (*plugins(), "--archcheck", "--archcheck-changed", *options)
+    project.pytest_elsewhere(*changed)
+    project.pytest_elsewhere(*changed, "--archcheck-report", "run.json")
+    plain = read(project.path / "run.json")
+    assert set(outcomes(plain)["specs/small.arch.yaml"].values()) == {"unchanged"}
+    assert plain["verdict"] == "passed"
+
+
 def test_a_path_counts_from_where_pytest_was_started(project: Project) -> None:
     project.spec()
     project.write("conftest.py", "import os, pathlib\npathlib.Path('elsewhere').mkdir()\nos.chdir('elsewhere')\n")

@@ -53,6 +53,12 @@ def test_the_first_layer_that_differs_is_never_folded_away_and_in_the_open() -> 
     assert [row.name for row in rows if row.is_open] == ["b7"]
 
 
+def test_what_names_inside_a_row_begin_with_is_known() -> None:
+    layers = [Layer("b[0]", "Block", 0), Layer("b.fc[0]", "Linear", 1), Layer("shared", "Linear", 1)]
+    (row,) = layer_tree(layers)
+    assert [(child.name, child.prefix) for child in row.children] == [("b.fc[0]", "b."), ("shared", "")]
+
+
 def test_a_network_that_nests_without_end_is_still_drawn() -> None:
     layers = [Layer(f"l{number}", "Deep", number) for number in range(2000)]
     assert sum(row.times for row in all_rows(layer_tree(layers))) == 2000

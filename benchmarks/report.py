@@ -3,7 +3,8 @@
     python benchmarks/report.py
 
 1,000 specs of 100 layers each, of which 50 fail, no two networks with the same numbers; and the picture of one network
-of 3,000 layers, of which no two are alike, so that nothing of it is folded. The last column is the limit.
+of 3,000 layers, of which no two are alike, so that nothing of it is folded. The last column is the limit. Limits of what
+we do are on processor time, which other processes beside it don't stretch.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from tabulate import tabulate
 
 from archcheck.checks.registry import CHECKS
-from archcheck.report.files import format_report, write_report
+from archcheck.report.files import write_report
 from archcheck.report.run_record import (
     CheckOutcome,
     CheckResult,
@@ -115,6 +118,13 @@ def paint_sec(page: Path) -> float | None:
         driver.quit()
 
 
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds that something takes, by the clock and of the processor."""
+    start, start_cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - start, time.process_time() - start_cpu
+
+
 def main() -> int:
     """Measure, print the table, and return 1 where a limit isn't kept."""
     draw = random.Random(0)
@@ -124,20 +134,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for suffix in (".html", ".md", ".json"):
             path = Path(folder, f"run{suffix}")
-            start, start_cpu = time.perf_counter(), time.process_time()
-            write_report(many, path)
-            spent, spent_cpu = time.perf_counter() - start, time.process_time() - start_cpu
-            is_page = suffix == ".html"
-            rows.append((f"{NUM_SPECS} specs: {suffix} written", spent, "s", LIMITS["write"]))
-            rows.append((f"{NUM_SPECS} specs: {suffix} written, processor", spent_cpu, "s", None))
-            rows.append(
-                (f"{NUM_SPECS} specs: {suffix}", path.stat().st_size / 1e6, "MB", LIMITS["size"] if is_page else None)
-            )
+            wall_sec, cpu_sec = timed(partial(write_report, many, path))
+            label, is_page = f"{NUM_SPECS} specs: {suffix}", suffix == ".html"
+            rows.append((f"{label} written", cpu_sec, "s", LIMITS["write"]))
+            rows.append((f"{label} written, by the clock", wall_sec, "s", None))
+            rows.append((label, path.stat().st_size / 1e6, "MB", LIMITS["size"] if is_page else None))
         rows.append((f"{NUM_SPECS} specs: first paint", paint_sec(Path(folder, "run.html")), "s", LIMITS["paint"]))
-        start = time.perf_counter()
-        text = format_report(large, ".html")
-        rows.append((f"{LARGE} layers: .html", time.perf_counter() - start, "s", LIMITS["large"]))
-        rows.append((f"{LARGE} layers: .html", len(text) / 1e6, "MB", None))
+        path = Path(folder, "large.html")
+        _, cpu_sec = timed(partial(write_report, large, path))
+        rows.append((f"{LARGE} layers: .html written", cpu_sec, "s", LIMITS["large"]))
+        rows.append((f"{LARGE} layers: .html", path.stat().st_size / 1e6, "MB", None))
     cells = [
         (what, "-" if found is None else f"{found:.2f} {unit}", "-" if limit is None else f"{limit:g} {unit}")
         for what, found, unit, limit in rows

@@ -76,6 +76,7 @@ def measure(name: str) -> list[str]:
     import torchvision
 
     from archcheck.checks.health import check_health
+    from archcheck.deployment.records import DeviceRecord
     from archcheck.findings import Edit
     from archcheck.function.comparison import compare_function
     from archcheck.function.fingerprint.config import CPU
@@ -108,7 +109,7 @@ def measure(name: str) -> list[str]:
         verifying = time.perf_counter() - start
     assert record.health is not None
     differs = compare_function(spec_file, record, trace) is not None
-    findings = differs + len(check_health(spec_file, record.health, trace.modules))
+    findings = differs + len(check_health(spec_file, record.health, DeviceRecord(), trace.modules))
     gib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
     figures = [f"{gib:.2f}", str(findings)]
     return _row(name, trace.root.num_params, section, (recording, verifying), figures)

@@ -209,7 +209,7 @@ def _run_job() -> tuple[float, dict[str, float]]:
     """Return the seconds of the whole run, and those of the items of each check."""
     command = [sys.executable, "-m", "pytest", *PLUGINS, "--archcheck", "--durations=0", "--durations-min=0"]
     start = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment(None), capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - start
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
@@ -221,7 +221,7 @@ def _run_job() -> tuple[float, dict[str, float]]:
 
 def _rate(name: str) -> float:
     command = [sys.executable, "-m", "pytest", *PLUGINS, "--archcheck", f"specs/{name}", "-k", "accuracy"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment(None), capture_output=True, text=True, check=False)
     row = re.search(rf"^specs/{re.escape(name)} +quick .* ([\d_]+)$", done.stdout, re.M)
     if row is None:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")

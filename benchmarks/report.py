@@ -3,8 +3,8 @@
     python benchmarks/report.py
 
 1,000 specs of 100 layers each, of which 50 fail, no two networks with the same numbers; and the picture of one network
-of 3,000 layers, of which no two are alike, so that nothing of it is folded. The last column is the limit. Limits of what
-we do are on processor time, which other processes beside it don't stretch.
+of 3,000 layers, of which no two are alike, so that nothing of it is folded. The last column is the limit; that of what
+we do is on processor time, which other processes beside it don't stretch.
 """
 
 from __future__ import annotations

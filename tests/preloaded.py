@@ -8,6 +8,7 @@ import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.popen_forkserver
 import multiprocessing.resource_sharer
+import multiprocessing.util
 import os
 import pkgutil
 import runpy
@@ -33,6 +34,9 @@ MODULES = [
 # would start another one to fork.
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(MODULES)
+# The process that forks listens in this folder, which is chosen once: later a test may have a temporary folder of its
+# own, whose name is too long for a socket.
+multiprocessing.util.get_temp_dir()
 
 
 class PreloadedPopen:

@@ -5,5 +5,6 @@
 - `spec`, `shapes`, `parameters`, `compute`: by the trace. `recording`: sections that an update records from it.
   `renamed_layers`, `new_layers`: listed layers under other names, and layers to list.
 - `health`, `function`, `state_dict`, `equivalence`: by running the network with values.
+- `cost`: by a step without values. `compile`, `export`: by having torch capture it.
 - `accuracy`: by training it. `throughput`, `claims`: by timing it.
 """

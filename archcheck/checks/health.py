@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from archcheck.checks.check import Check, CheckContext, Needs
-from archcheck.checks.outcome import Outcome
+from archcheck.checks.outcome import Outcome, Unmeasured
+from archcheck.deployment.records import DeviceMix, DeviceRecord
 from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.function.records import HealthRecord
@@ -22,14 +23,22 @@ _SHOWN = 4
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")  # of a block, as in blocks.0.norm
 
 
-def check_health(spec_file: SpecFile, record: HealthRecord, modules: Collection[str]) -> list[Mismatch]:
+def check_health(
+    spec_file: SpecFile, record: HealthRecord | None, device: DeviceRecord, modules: Collection[str]
+) -> list[Mismatch]:
     """Return a mismatch for everything that no sound network does and that the spec's `health` doesn't allow.
 
-    An exception that speaks of none of the `modules` and of no tensor of theirs is a mismatch, too.
+    An exception that speaks of none of the `modules` and of no tensor of theirs is a mismatch, too. `record` is None
+    where the network could not be run with fixed weights.
     """
     written = spec_file.spec.health
     allowed = written if isinstance(written, Health) else Health()
     keys: Keys = ("health",) if isinstance(written, Health) else ("build",)
+    if record is None:
+        return list(_mixed_devices(device.mixes, allowed, keys))
+    # What a module holds without registering it is neither saved nor moved: one message is enough.
+    held = [mix for mix in device.mixes if mix.is_attribute and record.unsaved is not None]
+    mixed = _mixed_devices([mix for mix in device.mixes if mix not in held], allowed, keys)
     return [
         *_random(record, allowed, keys),
         *_carried(record, keys),
@@ -38,9 +47,28 @@ def check_health(spec_file: SpecFile, record: HealthRecord, modules: Collection[
         *_updated(record, allowed, keys),
         *_unused(record, allowed, keys),
         *_not_finite(record, keys),
-        *_unsaved(record, keys),
+        *_unsaved(record, held, keys),
+        *mixed,
         *_idle_exceptions(allowed, {*modules, *record.tensors}),
     ]
+
+
+def _mixed_devices(found: Sequence[DeviceMix], allowed: Health, keys: Keys) -> Iterator[Mismatch]:
+    """Yield what mixes devices, once for each line of code."""
+    by_line: dict[tuple[str | None, str], list[DeviceMix]] = {}
+    for mix in found:
+        if not _is_allowed(mix.module, allowed.allow_device):
+            by_line.setdefault((mix.where, mix.advice), []).append(mix)
+    for mixes in by_line.values():
+        first, modules = mixes[0], list(dict.fromkeys(mix.module for mix in mixes))
+        at = f" at {first.where}" if first.where else ""
+        also = [("also", f"in {listed(modules[1:], _SHOWN)}")] if len(modules) > 1 else []
+        yield Mismatch(
+            keys, _named(first.module), "mixes devices, which stops it on a GPU",
+            "all tensors of an operation on the device that .to(device) moves the network to",
+            f"{first.op}{at} takes {first.culprit}", first.module or None,
+            (("write", first.advice), *also, _relax("allow_device", _module_patterns(modules))),
+        )  # fmt: skip
 
 
 def _random(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Mismatch]:
@@ -131,12 +159,13 @@ def _not_finite(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
         )  # fmt: skip
 
 
-def _unsaved(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
+def _unsaved(record: HealthRecord, held: Sequence[DeviceMix], keys: Keys) -> Iterator[Mismatch]:
     if record.unsaved is not None:
+        told = [("moved", f".to(device) leaves {mix.culprit}, on the CPU: {mix.where}") for mix in held[:_SHOWN]]
         yield Mismatch(
             keys, "state_dict", "doesn't bring the network back",
             "the same output after load_state_dict into a new instance", record.unsaved,
-            notes=(("note", "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"),),
+            notes=(("note", "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"), *told),
         )  # fmt: skip
 
 
@@ -180,6 +209,12 @@ def _exact_patterns(names: Sequence[str], others: Sequence[str]) -> list[str]:
     return _with_globs(patterns, others)
 
 
+def _module_patterns(modules: Sequence[str]) -> list[str]:
+    """Return patterns that excuse these modules, blocks that only differ in their number by one."""
+    patterns = [format_layer_key(module) or "**" for module in modules]
+    return _with_globs(patterns, ())
+
+
 def _with_globs(patterns: Sequence[str], others: Sequence[str]) -> list[str]:
     """Return patterns with one in the place of those that only differ in a number, where it excuses no other name."""
     alike: dict[str, list[str]] = {}
@@ -192,21 +227,26 @@ def _with_globs(patterns: Sequence[str], others: Sequence[str]) -> list[str]:
     ]
 
 
-def excuses(record: HealthRecord) -> dict[str, list[str]]:
+def excuses(record: HealthRecord | None, device: DeviceRecord) -> dict[str, list[str]]:
     """Return the exceptions that allow what was found and nothing else, by their keys in a spec's `health`.
 
     What no exception speaks of (an input that is written to, a gradient that isn't finite) isn't among them.
     """
+    found = {**_excuses_of(record or HealthRecord()), "allow_device": [*dict.fromkeys(m.module for m in device.mixes)]}
+    found["allow_device"] = _module_patterns(found["allow_device"])
+    return {key: patterns for key, patterns in found.items() if patterns}
+
+
+def _excuses_of(record: HealthRecord) -> dict[str, list[str]]:
     mixing = [] if record.mixing is None else [record.mixing]
     told = [f"{name}.**" if name else "**" for name in mixing]
     updated = [name for name in record.updated if not _is_allowed(name, told)]
-    found = {
+    return {
         "allow_unused": _exact_patterns(record.no_gradient, record.gradients),
         "allow_random": [format_layer_key(module) or "**" for module in record.draws],
         "allow_batch_dependent": [format_layer_key(module) or "**" for module in mixing],
         "allow_updates": [format_layer_key(name) for name in updated],
     }
-    return {key: patterns for key, patterns in found.items() if patterns}
 
 
 def _named(module: str) -> str:
@@ -226,27 +266,39 @@ class HealthCheck(Check):
         return ("health",) if spec.health is not None else ("build",)
 
     def run(self, context: CheckContext) -> Outcome:
-        """Run the network with fixed weights and look at how it behaves.
+        """Run the network with fixed weights, and as on another device, and look at how it behaves.
 
         Raises:
-            NotMeasured: it can't be run with fixed weights.
+            NotMeasured: it can't be run with fixed weights, and nothing else was found.
         """
         try:
-            trace, (_, record) = context.network.trace, context.network.function_of(context.spec_file)
+            device = context.network.device_of(context.spec_file)
+            record, reason = _record(context)
         except BuildError as error:
             return Outcome((build_failure(context.spec.args, ("args",), error),))
-        if record.health is None:
-            assert record.crash is not None  # nothing else keeps the health from being looked at
-            hint = context.network.domain_hint(context.spec_file, record.crash.error)
-            stopped = f"the forward stopped under fixed weights: {describe_crash(record.crash)}"
-            raise NotMeasured(stopped if hint is None else f"{stopped}; {hint}")
-        found = check_health(context.spec_file, record.health, [*trace.modules, *trace.aliases])
-        if record.health.not_finite and (hint := context.network.domain_hint(context.spec_file, None)) is not None:
+        trace = context.network.trace
+        found = check_health(context.spec_file, record, device, [*trace.modules, *trace.aliases])
+        if record is None:
+            if not found:
+                raise NotMeasured(reason)
+            return Outcome(tuple(found), (Unmeasured(reason),), device.unseen)
+        if record.not_finite and (hint := context.network.domain_hint(context.spec_file, None)) is not None:
             found = [replace(one, notes=(*one.notes, ("values", hint))) for one in found]
-        return Outcome(
-            tuple(found),
-            notes=record.health.unseen,
-        )
+        return Outcome(tuple(found), notes=(*record.unseen, *device.unseen))
+
+
+def _record(context: CheckContext) -> tuple[HealthRecord | None, str]:
+    """Return what was seen while the network ran with fixed weights, or None and why it couldn't. Raises BuildError."""
+    try:
+        _, record = context.network.function_of(context.spec_file)
+    except NotMeasured as error:
+        return None, str(error)
+    if record.health is not None:
+        return record.health, ""
+    assert record.crash is not None  # nothing else keeps the health from being looked at
+    hint = context.network.domain_hint(context.spec_file, record.crash.error)
+    stopped = f"the forward stopped under fixed weights: {describe_crash(record.crash)}"
+    return None, stopped if hint is None else f"{stopped}; {hint}"
 
 
 CHECK = HealthCheck()

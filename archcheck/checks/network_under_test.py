@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archcheck.deployment.records import DeviceRecord
 from archcheck.errors import BuildError
 from archcheck.findings import Mismatch, build_failure
 from archcheck.function.records import FunctionRecord
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.records import StructureTrace
+from archcheck.system.memory import available_bytes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,13 +26,15 @@ class NetworkUnderTest:
     """A network that could be built.
 
     trace: its structure. make: builds it anew, or copies the live network that it is (`is_live`). device: where it is
-    run with values.
+    run with values. placed: where a live network is, if not on the CPU.
     """
 
     trace: StructureTrace
     make: Callable[[], nn.Module]
     is_live: bool = False
     device: str = "cpu"
+    placed: str = "cpu"
+    _devices: DeviceRecord | None = None
     _function: tuple[FingerprintConfig, FunctionRecord] | None = None
     _hints: dict[str | None, str | None] = field(default_factory=dict)
 
@@ -48,6 +52,33 @@ class NetworkUnderTest:
             device = choose_device(self.device)
             self._function = measure_function(spec_file, self.make, self.trace, device, is_live=self.is_live)
         return self._function
+
+    def device_of(self, spec_file: SpecFile) -> DeviceRecord:
+        """Run the network as on a GPU; once for all that ask. A network that stops on any device isn't looked at.
+
+        Raises:
+            BuildError: the network can't be built for real.
+        """
+        from archcheck.deployment.device_probe import probe_device
+
+        if self._devices is None:
+            reason = self._unmoved()
+            if reason is not None:
+                self._devices = DeviceRecord(unseen=(reason,) if reason else ())
+            else:
+                self._devices = probe_device(self.make, spec_file.spec, needs_values=self.trace.device != "meta")
+        return self._devices
+
+    def _unmoved(self) -> str | None:
+        """Return why the network can't be run as on a GPU; "" where its trace says enough, None where it can."""
+        if self.trace.died is not None or self.trace.uninitialized:
+            return ""
+        if self.placed != "cpu":
+            return f"a live network on {self.placed} isn't moved to another device to see whether it runs there"
+        num_bytes, free = 4 * self.trace.root.num_params, available_bytes()
+        if free is not None and num_bytes > free:
+            return f"not known on another device: {num_bytes / 2**30:.0f} GiB of parameters"
+        return None
 
     def domain_hint(self, spec_file: SpecFile, error: str | None) -> str | None:
         """Say with what values the network runs, where it raised `error` (or isn't finite) with those it was given."""
@@ -78,6 +109,7 @@ def build_and_trace(
     `rootdir` is put on `sys.path`.
     """
     from archcheck.function.measure import network_factory
+    from archcheck.structure.meta.module_tree import parameters_of
     from archcheck.structure.trace import trace_model, trace_structure
 
     spec = spec_file.spec
@@ -85,7 +117,9 @@ def build_and_trace(
     try:
         make = network_factory(spec_file, rootdir, model)
         if model is not None:
-            return NetworkUnderTest(trace_model(model, inputs, one_example), make, is_live=True, device=device)
+            placed = next((str(one.device) for one in parameters_of(model) if one.device.type != "cpu"), "cpu")
+            trace = trace_model(model, inputs, one_example)
+            return NetworkUnderTest(trace, make, is_live=True, device=device, placed=placed)
         return NetworkUnderTest(trace_structure(make, inputs, one_example), make, device=device)
     except BuildError as error:
         return build_failure(spec.args, ("args",), error)

@@ -7,6 +7,7 @@ from archcheck.checks.outcome import Outcome, Unmeasured
 from archcheck.errors import NotMeasured
 from archcheck.findings import Keys
 from archcheck.spec.models import Spec
+from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.regression.gate import SpeedResult, measure_throughput
 from archcheck.throughput.session import SpeedRefused
 
@@ -34,9 +35,16 @@ class ThroughputCheck(Check):
             result = self._measure(context)
         except SpeedRefused as refused:
             return Outcome((refused.mismatch,))
+        result.record = self._with_bound(context, result.record)
         context.stopwatch.attach(result.extra_info())
         unmeasured = (Unmeasured(result.unmeasured),) if result.unmeasured else ()
         return Outcome(tuple(result.mismatches), unmeasured, tuple(result.notes), speed=result.figures)
+
+    def _with_bound(self, context: CheckContext, record: SpeedRecord) -> SpeedRecord:
+        from archcheck.cost.bound import with_bound
+
+        speed, spec_file = context.speed, context.spec_file
+        return with_bound(record, spec_file, speed.plan(spec_file), speed.device(), context.rootdir)
 
     def _measure(self, context: CheckContext) -> SpeedResult:
         spec_file, speed = context.spec_file, context.speed

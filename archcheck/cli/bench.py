@@ -35,6 +35,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Time every spec; one that can't be timed doesn't keep the others from it."""
+    from archcheck.cost.bound import with_bound
     from archcheck.report.summary_tables import format_speed_table
     from archcheck.throughput.records import SpeedFigures
     from archcheck.throughput.session import SpeedRefused, SpeedSession
@@ -46,7 +47,9 @@ def run(options: argparse.Namespace) -> int:
         try:
             spec_file = read_spec(Path(name), rootdir=Path.cwd())
             with _stdout_to_stderr():
-                record = speed.figures(spec_file, speed.plan(spec_file), time_calls)
+                plan = speed.plan(spec_file)
+                record = speed.figures(spec_file, plan, time_calls)
+                record = with_bound(record, spec_file, plan, speed.device(), Path.cwd())
             timed.append((name, SpeedFigures(record)))
         except SpeedRefused as refused:
             status = FAILED

@@ -16,6 +16,7 @@ from archcheck.cli.networks import (
     is_spec,
     json_map,
     load_network,
+    measure_network_cost,
     refuse_build_options,
 )
 from archcheck.errors import UsageError
@@ -28,6 +29,7 @@ from archcheck.structure.diff import format_comparison
 EXAMPLES = """\
 archcheck diff specs/LeNet.arch.yaml nets.py:LeNet --args '{"num_classes": 5}'
 archcheck diff torchvision:resnet18 timm:resnet18 --input B,3,224,224 --function
+archcheck diff torchvision:resnet50 torchvision:convnext_tiny --input B,3,224,224 --cost
 """
 
 
@@ -39,6 +41,7 @@ def add_parser(commands: Any) -> None:
     command.add_argument("left", metavar="A", help=f"a spec file, or {TARGET_FORMS}")
     command.add_argument("right", metavar="B", help="the same")
     command.add_argument("--function", action="store_true", help="what they compute under the same weights, too")
+    command.add_argument("--cost", action="store_true", help="what a step of them costs, and which layers differ, too")
     command.add_argument(
         "--weights", metavar="JSON", help="with --function: what B's parameters are made of, as in `equivalent_to`"
     )
@@ -59,7 +62,25 @@ def run(options: argparse.Namespace) -> int:
         computes = _diff_functions(left, right, _weights_of(options, left))
         print(f"\n{computes or 'no difference in function: the same outputs and gradients under the same weights'}")
         differs = bool(computes)  # names and containers make no difference here
+    if options.cost:
+        costs = _diff_costs(left, right)
+        print(f"\n{costs or 'no difference in cost'}")
+        differs = differs or bool(costs)
     return DIFFERENT if differs else 0
+
+
+def _diff_costs(left: Network, right: Network) -> str:
+    """Return what a step of the left network, as its spec has it, costs of either, and which layers differ."""
+    from archcheck.cost.comparison import compare_layers, format_differences
+    from archcheck.cost.table import format_figures
+
+    plan, ours = measure_network_cost(left)
+    _, theirs = measure_network_cost(right, left.spec_file)
+    found = compare_layers(ours.layers, theirs.layers, "memory" if ours.memory != theirs.memory else "traffic")
+    if not found and ours.syncs == theirs.syncs:
+        return ""
+    figures = format_figures({left.label: ours, right.label: theirs})
+    return f"cost of {plan.describe()}:\n{figures}" + (f"\n\n{format_differences(found)}" if found else "")
 
 
 def _weights_of(options: argparse.Namespace, left: Network) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archcheck.cli.networks import head_of, say, seen_from
-from archcheck.cli.new_spec import NewSpec, make_assumed_spec, make_spec
+from archcheck.cli.new_spec import NewSpec, also_recorded, make_assumed_spec, make_spec
 from archcheck.errors import UsageError
 from archcheck.spec.file_names import SUFFIX, spec_name
 from archcheck.spec.manifest import KEYS, Entry, read_manifest
@@ -52,8 +52,8 @@ def write_entry(entry: Entry, options: argparse.Namespace, folder: Path) -> NewS
             raise UsageError(f"{path} differs from the manifest in {', '.join(differing)}: --force writes it anew")
         return None
     if not values.keys() & {"input", "inputs_from"}:
-        return make_assumed_spec(target, build, values, folder, options.depth, {})
-    return make_spec(head_of(build, values), target, folder, options.depth)
+        return make_assumed_spec(target, build, values, folder, options.depth, {}, also_recorded(options))
+    return make_spec(head_of(build, values), target, folder, options.depth, also_recorded(options))
 
 
 def _from_here(target: str, folder: Path) -> str:

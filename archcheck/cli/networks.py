@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from archcheck.checks.network_under_test import NetworkUnderTest, build_and_trace
 from archcheck.cli.assumed_inputs import ask_for_input, assume_input
-from archcheck.errors import ArchcheckError, BuildError, SpecError, UsageError
+from archcheck.errors import ArchcheckError, BuildError, NotMeasured, SpecError, UsageError
 from archcheck.findings import Mismatch
 from archcheck.spec.file_names import SUFFIX
 from archcheck.spec.input_option import parse_input_option, parse_size_option
@@ -24,6 +24,8 @@ from archcheck.structure.records import StructureTrace
 from archcheck.text.yaml_flow import format_flow
 
 if TYPE_CHECKING:
+    from archcheck.cost.plan import CostPlan
+    from archcheck.cost.records import CostRecord
     from archcheck.discovery.assumption import Assumption
 
 DIFFERENT, FAILED, INTERRUPTED = 1, 2, 130  # exit statuses
@@ -208,6 +210,23 @@ def load_network(name: str, options: argparse.Namespace, like: SpecFile | None =
         return measure_network(read_spec(Path(name), rootdir=Path.cwd()), name)
     folder = Path.cwd()
     return measure_network(spec_from_head(make_head(name, options, folder, like), name, folder), name)
+
+
+def measure_network_cost(
+    network: Network, like: SpecFile | None = None, *, with_macs: bool = False
+) -> tuple[CostPlan, CostRecord]:
+    """Measure what a step of a network costs, as its spec says, or that of another. Raises UsageError."""
+    from archcheck.checks.cost import measure_spec_cost
+
+    spec_file = network.spec_file if like is None else like
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            measured = measure_spec_cost(spec_file.spec, network.built, Path.cwd(), with_macs=with_macs)
+    except NotMeasured as error:
+        raise UsageError(f"{network.label}: {error}") from None
+    if isinstance(measured, Mismatch):
+        raise UsageError(f"{network.label}: {measured.problem}")
+    return measured
 
 
 def is_spec(name: str) -> bool:

@@ -25,6 +25,7 @@ from archcheck.text.words import clip
 
 EXAMPLES = """\
 archcheck new nets.py:LeNet --output specs/
+archcheck new nets.py:LeNet --cost --output specs/
 archcheck new "timm:resnet1*" "mypackage.nets:*" --output specs/
 archcheck new mypackage.nets:resnet --input B,3,H,W --size H=224,96 --size W=224,96 --args '{"num_classes": 10}'
 archcheck new nets.py:Tagger --input "ids=B,T:int64<100" --input mask=B,T:bool --size T=12,7
@@ -42,10 +43,13 @@ def add_parser(commands: Any) -> None:
     command.add_argument("--manifest", metavar="FILE", help="a list of networks; a spec is written for each, or kept")
     command.add_argument("--force", action="store_true", help="overwrite files that exist")
     command.add_argument("--yes", action="store_true", help=f"write a pattern's networks even if they're over {MANY}")
+    command.add_argument("--cost", action="store_true", help="record what a step costs, too, by SGD on one example")
     command.add_argument(
         "-j", "--jobs", type=_num_jobs, metavar="N", help="processes that make the specs (default: one per processor)"
     )
     command.add_argument("--interactive", action="store_true", help="ask on the terminal what goes in")
+    command.add_argument("--compile", action="store_true", help="record the graphs that torch.compile makes, too")
+    command.add_argument("--export", action="store_true", help="record which dimensions torch.export keeps free, too")
     add_build_options(command, several=True)
     add_depth_option(command)
     command.set_defaults(run=run)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from archcheck.cli.networks import (
     tell_assumption,
 )
 from archcheck.errors import LackOfMemory, NotMeasured, UsageError
-from archcheck.findings import Edit
+from archcheck.findings import Edit, Mismatch
 from archcheck.recording.lock_writer import changed_lock, format_lock
 from archcheck.recording.spec_writer import format_spec
 from archcheck.report.mismatches import format_mismatches
@@ -46,7 +47,16 @@ _WHY = {
     "allow_random": "random numbers in eval mode",
     "allow_batch_dependent": "mixes the examples of a batch",
     "allow_updates": "written to in eval mode",
+    "allow_device": "mixes devices",
 }
+
+
+ALSO = ("cost", "compile", "export")  # sections that are recorded only if asked for, by an option of the same name
+
+
+def also_recorded(options: argparse.Namespace) -> list[str]:
+    """Return those of `ALSO` that the command line asks for."""
+    return [name for name in ALSO if getattr(options, name)]
 
 
 @dataclass(slots=True)
@@ -72,7 +82,13 @@ class NewSpec:
 
 
 def make_assumed_spec(
-    target: str, build: str, values: Mapping[str, Any], folder: Path, depth: int | None, name: Mapping[str, str]
+    target: str,
+    build: str,
+    values: Mapping[str, Any],
+    folder: Path,
+    depth: int | None,
+    name: Mapping[str, str],
+    also: Collection[str] = (),
 ) -> NewSpec:
     """Write a spec for a target of which nobody says what goes in: find out, and say so.
 
@@ -85,7 +101,7 @@ def make_assumed_spec(
 
     def make(found: Assumption) -> NewSpec:
         inputs = {"args": values.get("args", {}), **inputs_of(found), **values}
-        return make_spec({**name, **head_of(build, inputs)}, target, folder, depth)
+        return make_spec({**name, **head_of(build, inputs)}, target, folder, depth, also)
 
     args = values.get("args", {})
     with build_errors_told(target):
@@ -100,8 +116,12 @@ def make_assumed_spec(
     return spec
 
 
-def make_spec(head: Mapping[str, str], target: str, folder: Path, depth: int | None) -> NewSpec:
+def make_spec(
+    head: Mapping[str, str], target: str, folder: Path, depth: int | None, also: Collection[str] = ()
+) -> NewSpec:
     """Write a spec for a target; `head` is its first keys as text, and `folder` where it'll stand.
+
+    also: the sections to record that are recorded only if asked for.
 
     Raises:
         UsageError: the network can't be built, or what goes in doesn't get through.
@@ -118,8 +138,10 @@ def make_spec(head: Mapping[str, str], target: str, folder: Path, depth: int | N
     _require_passing(spec_file, network.built)
     spec = NewSpec(text, [])
     with contextlib.redirect_stdout(sys.stderr):
-        health = _add_function(spec, spec_file, network.built, depth)
+        edits = _add_cost(spec, spec_file, network.built) if "cost" in also else []
+        health = _add_function(spec, spec_file, network.built, depth, edits)
         _add_health(spec, parse_spec(spec.text, target, folder / SUFFIX, Path.cwd()), network.built, health)
+        _add_deployment(spec, spec_file, network.built, also)
     for reason in _gaps(network.trace, text):
         spec.leave_out(reason)
     if network.trace.fallback_reason:
@@ -138,34 +160,55 @@ def _require_output(network: Network, target: str) -> None:
 
 
 def _add_function(
-    spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, depth: int | None
+    spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, depth: int | None, others: Sequence[Edit]
 ) -> HealthRecord | None:
-    """Record the function. Returns the network's health, which the same run shows."""
+    """Record the function, and others in the same lock. Returns the network's health, which the same run shows."""
     try:
         recorded = record_function(spec_file, network, depth, with_health=True)
     except NotMeasured as error:
         spec.leave_out(f"no function is recorded: {error}", instead="function: off  ")
         spec.has_function, spec.lacks_memory = False, isinstance(error, LackOfMemory)
+        if others:
+            spec.lock = format_lock(changed_lock({}, spec_file.spec.build, others))
         return None
     sections = {"function": recorded.section, "initial": record_initial(network)}
-    edits = [Edit((LOCK, name), section) for name, section in sections.items()]
+    edits = [*(Edit((LOCK, name), section) for name, section in sections.items()), *others]
     spec.lock = format_lock(changed_lock({}, spec_file.spec.build, edits))
     for note in recorded.notes:
         spec.leave_out(note)
     return recorded.health
 
 
+def _add_cost(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest) -> list[Edit]:
+    """Record what a step costs. Returns what goes into the lock; a step that can't be taken is told instead."""
+    from archcheck.checks.cost import as_written, measure_spec_cost, recorded_section
+
+    try:
+        measured = measure_spec_cost(spec_file.spec, network, Path.cwd())
+    except NotMeasured as error:
+        spec.leave_out(f"no cost is recorded: {error}")
+        return []
+    if isinstance(measured, Mismatch):
+        spec.leave_out(f"no cost is recorded: {measured.problem}")
+        return []
+    plan, record = measured
+    figures = ", ".join(f"{figure}: {value}" for figure, value in as_written(record).items())
+    spec.text += f"cost: {{{figures}}}\n"
+    return [Edit((LOCK, "cost"), recorded_section(plan, record))]
+
+
 def _add_health(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, record: HealthRecord | None) -> None:
     """Excuse what the network's health check finds, exactly; where no excuse speaks of it, switch the check off."""
     if record is None:
         record = _measure_health(spec, spec_file, network)
-    names = [*network.trace.modules, *network.trace.aliases]
-    if record is None or not check_health(spec_file, record, names):
+    names, device = [*network.trace.modules, *network.trace.aliases], network.device_of(spec_file)
+    if not check_health(spec_file, record, device, names):
         return
-    allowed = excuses(record)
+    allowed = excuses(record, device)
     why = ", ".join(_WHY[key] for key in allowed)
     excused = f"health: {format_flow(allowed)}  # {why}\n"
-    left = check_health(parse_spec(spec.text + excused, path=spec_file.path, rootdir=spec_file.rootdir), record, names)
+    excusing = parse_spec(spec.text + excused, path=spec_file.path, rootdir=spec_file.rootdir)
+    left = check_health(excusing, record, device, names)
     if left:
         why = "; ".join(f"{found.subject} {found.problem}" for found in left)
         excused = f"health: off  # {' '.join(why.split())}\n"
@@ -174,6 +217,20 @@ def _add_health(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, r
     if "allow_batch_dependent" in allowed:
         told += " (is B the batch in what goes in?)"
     spec.notes.append(f"health: switched off, as {why}" if left else f"health: excused: {told}")
+
+
+def _add_deployment(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest, also: Collection[str]) -> None:
+    """Record what torch makes of the network when it compiles or exports it, as far as that is asked for."""
+    from archcheck.checks.compile import record_compile
+    from archcheck.checks.export import record_export
+
+    context = context_without_clock(spec_file, network, Path.cwd())
+    for name, record in (("compile", record_compile), ("export", record_export)):
+        if name in also:
+            try:
+                spec.text += f"{name}: {format_flow(record(context))}\n"
+            except NotMeasured as error:
+                spec.leave_out(f"no {name} is recorded: {error}")
 
 
 def _measure_health(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest) -> HealthRecord | None:

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from archcheck.cli.manifest import write_entry
 from archcheck.cli.networks import given_inputs, given_train_input, json_map, make_head, report_error, say, seen_from
-from archcheck.cli.new_spec import NewSpec, make_assumed_spec, make_spec
+from archcheck.cli.new_spec import NewSpec, also_recorded, make_assumed_spec, make_spec
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.network.exceptions import one_line
 from archcheck.recording.edits import write_atomically
@@ -118,9 +118,11 @@ class TargetTask:
     def _spec(self, folder: Path, name: Mapping[str, str]) -> NewSpec:
         options = self.options
         if options.interactive or given_inputs(options, folder) is not None:
-            return make_spec({**name, **make_head(self.target, options, folder)}, self.target, folder, options.depth)
+            head = {**name, **make_head(self.target, options, folder)}
+            return make_spec(head, self.target, folder, options.depth, also_recorded(options))
         values = {"args": json_map(options.args), **given_train_input(options)}
-        return make_assumed_spec(self.target, seen_from(self.target, folder), values, folder, options.depth, name)
+        build = seen_from(self.target, folder)
+        return make_assumed_spec(self.target, build, values, folder, options.depth, name, also_recorded(options))
 
     def reason(self, refusal: str) -> str:
         """Return a refusal without the target before it."""

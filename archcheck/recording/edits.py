@@ -53,7 +53,8 @@ def apply_edits(text: str, path: str, edits: Iterable[Change], additions: Mappin
     new = _spliced(text, splices)
     try:
         for edit in absent:  # one by one, as each may stand behind the one before
-            entry = f"{format_key(str(edit.keys[-1]))}: {format_flow(edit.value)}"
+            value = _format(edit.value) if isinstance(edit.value, str) else format_flow(edit.value)
+            entry = f"{format_key(str(edit.keys[-1]))}: {value}"
             new = _spliced(new, [_insertion(parse_document(new, path), edit.keys, entry, edit.after)])
         edited = parse_document(new, path).value
         new, moved = change_entries(new, path, [one for one in changes if not isinstance(one, Edit)])

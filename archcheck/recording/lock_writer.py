@@ -58,9 +58,14 @@ def is_of_lock(change: Change) -> bool:
 def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Say in a line what of a lock is another: the layers, and the parameters that start otherwise."""
     if not old:
-        return f"recorded, {len(new.get('function', {}).get('layers', {}))} layers"
+        layers = new.get("function", new.get("cost", {})).get("layers", {})
+        return f"recorded, {len(layers)} layers"
     before, after = _numbers(old), _numbers(new)
     names = [name for name in after if before.get(name) != after[name]]
+    costs = _costs(new)
+    if costs != _costs(old):
+        number = sum(_costs(old).get(name) != cost for name, cost in costs.items())
+        names.append(f"what {number} layers cost")
     gone = f", {len(before.keys() - after.keys())} gone" if before.keys() - after.keys() else ""
     return f"recorded anew: {listed(names, _NAMED) or 'how it was recorded'}{gone}"
 
@@ -68,6 +73,11 @@ def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 def _numbers(lock: Mapping[str, Any]) -> dict[str, Any]:
     function = lock.get("function", {})
     return {**function.get("layers", {}), "output": function.get("output"), **lock.get("initial", {})}
+
+
+def _costs(lock: Mapping[str, Any]) -> dict[str, Any]:
+    layers: dict[str, Any] = lock.get("cost", {}).get("layers", {})
+    return layers
 
 
 @functools.cache

@@ -91,9 +91,21 @@ def format_speeds(rows: Sequence[Row]) -> str:
 
 def format_speed_table(timed: Sequence[tuple[str, SpeedFigures]]) -> str:
     """Format specs and their figures, a line each; columns that have nothing to tell are left out."""
-    headers = ["spec", "mode", "device", "precision", "batch", "examples/s", "MACs", "of peak", "memory", "compile"]
+    headers = [
+        "spec",
+        "mode",
+        "device",
+        "precision",
+        "batch",
+        "examples/s",
+        "MACs",
+        "of peak",
+        "of bound",
+        "memory",
+        "compile",
+    ]
     cells = [[spec, *_speed_cells(speed.record)] for spec, speed in timed]
-    align = ["left"] * 4 + ["right"] * 6
+    align = ["left"] * 4 + ["right"] * 7
     if any(speed.comparison is not None for _, speed in timed):
         headers.append("against")
         align.append("left")
@@ -103,11 +115,11 @@ def format_speed_table(timed: Sequence[tuple[str, SpeedFigures]]) -> str:
 
 def _speed_cells(speed: SpeedRecord) -> list[str]:
     threads = f", {speed.num_threads} thread" if speed.num_threads else ""
+    shares = ("-" if share is None else f"{share:.0%}" for share in (speed.utilization, speed.share_of_bound))
     return [
         speed.mode, f"{speed.device}{threads}", speed.precision, str(speed.batch_size),
-        format_rate(speed.examples_per_sec), format_macs_rate(speed.macs_per_sec),
-        "-" if speed.utilization is None else f"{speed.utilization:.0%}", format_bytes(speed.peak_memory_bytes),
-        format_seconds(speed.compile_sec) if speed.compile_sec else "-",
+        format_rate(speed.examples_per_sec), format_macs_rate(speed.macs_per_sec), *shares,
+        format_bytes(speed.peak_memory_bytes), format_seconds(speed.compile_sec) if speed.compile_sec else "-",
     ]  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from archcheck.spec.inputs import parse_input
 from archcheck.spec.target import TARGET_FORMS
 from archcheck.spec.values import (
     EMPTY,
-    Macs,
+    Rounded,
+    parse_amount,
     parse_build,
     parse_count,
     parse_inputs_from,
@@ -63,9 +64,14 @@ InputsFrom: TypeAlias = Annotated[
 ]
 SizeList: TypeAlias = Annotated[tuple[int, ...], PlainValidator(parse_size_list), WithJsonSchema(_SIZES_SCHEMA)]
 MacsField: TypeAlias = Annotated[
-    Macs,
+    Rounded,
     PlainValidator(parse_macs),
     WithJsonSchema({"type": ["integer", "string"], "examples": ["1.73 G", 416520]}),
+]
+Amount: TypeAlias = Annotated[
+    Rounded,
+    PlainValidator(parse_amount),
+    WithJsonSchema({"type": ["integer", "string"], "examples": ["1.92 GiB", "500 MB"]}),
 ]
 Percent: TypeAlias = Annotated[
     float, PlainValidator(parse_percent), WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? ?%$"})

@@ -76,6 +76,23 @@ class RecordedStart(Section):
     largest: Number
 
 
+class RecordedLayerCost(Section):
+    """What a layer itself costs in a step, without the layers in it."""
+
+    calls: Count = Field(default=1, description="how often its forward runs")
+    memory: Count = Field(default=0, description="bytes that it holds when the network holds most")
+    kept: Count = Field(default=0, description="how many of these bytes its forward pass made")
+    traffic: Count = Field(default=0, description="bytes that its operations read and write")
+    operations: str = Field(default="", description="what it launches: names, with a number before those of several")
+
+
+class RecordedCost(Section):
+    """What a step costs, layer by layer."""
+
+    step: Text
+    layers: dict[str, RecordedLayerCost] = Field(default={}, description="in the order of execution")
+
+
 class Lock(Section):
     """What was recorded of a network.
 
@@ -85,6 +102,7 @@ class Lock(Section):
         build: the spec's target, by which a lock is known whose spec has another name now.
         function: what the network computes, None where that isn't recorded.
         initial: what the drawn parameters start from, by name; None where that isn't recorded.
+        cost: what a step costs, layer by layer; None where that isn't recorded.
     """
 
     format: int
@@ -92,6 +110,7 @@ class Lock(Section):
     build: Text | None = None
     function: RecordedFunction | None = None
     initial: dict[str, RecordedStart] | None = None
+    cost: RecordedCost | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
 from archcheck.spec.field_types import (
     Accuracy,
+    Amount,
     BuildTarget,
     ByDevice,
     Bytes,
@@ -40,7 +41,7 @@ from archcheck.spec.field_types import (
 )
 from archcheck.spec.inputs import ForwardInput, InputSource, input_names, make_forward_input
 from archcheck.spec.target import TARGET_FORMS
-from archcheck.spec.values import EMPTY, fail, parse_count
+from archcheck.spec.values import EMPTY, Rounded, fail, parse_amount, parse_count
 from archcheck.text.words import shown
 
 
@@ -96,6 +97,7 @@ class FunctionKeys(Section):
     budget: Budget | None = _key("what recording or verifying may take: {time: 2 s, memory: 2 GiB} by default")
 
 
+FULLGRAPH = "fullgraph"
 RECORDED = ("layers", "output", "gains", "large", "inputs_from")  # of a function; once these stood in the spec
 
 
@@ -131,6 +133,34 @@ class Health(Section):
     allow_random: list[Text] = Field(default=[], description="may draw random numbers in eval mode")
     allow_batch_dependent: list[Text] = Field(default=[], description="may mix the examples of a batch in eval mode")
     allow_updates: list[Text] = Field(default=[], description="buffers and parameters that eval mode may write to")
+    allow_device: list[Text] = Field(default=[], description="may put tensors of the CPU and of a GPU together")
+
+
+# ------------------------------------------------------------------------------------------- deployment
+
+
+class Compile(Section):
+    """The graphs that torch.compile makes of the network; as many as written."""
+
+    graph_breaks: Count | None = _key("places at which a graph ends before the forward does; 0 is one graph")
+    recompiles: Count | None = _key("forward passes at further sizes that have something compiled again")
+    dynamic: list[Text] = Field(default=[], description="free dimensions that are marked as dynamic beforehand")
+
+
+class Export(Section):
+    """What torch.export makes of the network."""
+
+    dynamic: list[Text] = Field(default=[], description="free dimensions that stay free in what is exported")
+    onnx: Flag = Field(default=False, description="true: it goes into an ONNX file, which computes the same")
+
+
+def _compile(value: Any) -> Any:
+    """Read `fullgraph` as no graph breaks."""
+    if value == FULLGRAPH:
+        return {"graph_breaks": 0}
+    if not isinstance(value, dict) or value.keys() <= {"dynamic"}:
+        raise fail(f"expected {FULLGRAPH}, or a map with graph_breaks or recompiles, found {shown(value)}")
+    return value
 
 
 # ------------------------------------------------------------------------------------------- training and speed
@@ -303,6 +333,55 @@ def _state_dict(value: Any) -> Any:
     return value
 
 
+# ------------------------------------------------------------------------------------------- cost
+
+
+class MemoryByKind(Section):
+    """What tensors hold when they hold most, by what they are for."""
+
+    parameters: Amount | None = _key("the network's parameters")
+    buffers: Amount | None = _key("its buffers, such as batch norm's statistics")
+    gradients: Amount | None = _key("the parameters' gradients, as far as they are there by then")
+    optimizer: Amount | None = _key("the optimizer's state, such as Adam's two moments")
+    activations: Amount | None = _key("everything else: outputs kept for the backward pass, and what is in between")
+    inputs: Amount | None = _key("the batch and its targets")
+
+
+def _memory(value: Any) -> Any:
+    """Read a map as memory by kind, anything else as an amount."""
+    return MemoryByKind.model_validate(value) if isinstance(value, dict) else parse_amount(value)
+
+
+Memory: TypeAlias = Annotated[
+    Rounded | MemoryByKind, BeforeValidator(_memory, json_schema_input_type=int | str | MemoryByKind)
+]
+
+
+class CostKeys(Section):
+    """The figures of a step: exact, and on every machine the same."""
+
+    memory: Memory | None = _key("what tensors hold when they hold most, such as 1.92 GiB; or a map of it by kind")
+    traffic: Amount | None = _key("what the operations of a step read and write, such as 4.10 GiB")
+    operations: Count | None = _key("operations launched in a step, without views and allocations")
+    syncs: Count | None = _key("how often a step waits for the device: .item(), nonzero, a tensor in an `if`")
+
+
+class Ceilings(CostKeys):
+    """What a step may cost at most."""
+
+
+class Cost(CostKeys):
+    """What a step of the network costs, told without running a kernel: equal when rounded to the digits written."""
+
+    batch_size: PositiveInt | None = _key("examples of a step; the recipe's in `training` by default, else 1")
+    mode: Literal["train", "inference"] = Field(
+        default="train", description="train: forward, loss, backward and update; inference: forward in eval mode"
+    )
+    optimizer: NamedField | None = _key("a torch.optim class with its own arguments; the recipe's by default, else SGD")
+    precision: Literal["fp32", "bf16"] | None = _key("fp32 or bf16 (autocast); the recipe's by default, else fp32")
+    at_most: Ceilings | None = _key("ceilings instead: {memory: 16 GiB}")
+
+
 # ------------------------------------------------------------------------------------------- the spec
 
 
@@ -377,10 +456,15 @@ class Spec(Section):
         Annotated[StateDict, BeforeValidator(_state_dict, json_schema_input_type=Literal["recorded"] | StateDict)]
         | None
     ) = _key("what a checkpoint holds: recorded, or {keys, checkpoints}")
+    cost: Cost | None = _key("what a step costs: memory, traffic, operations and syncs, told without running it")
     equivalent_to: (
         Annotated[EquivalentTo, BeforeValidator(_equivalent_to, json_schema_input_type=str | EquivalentTo)] | None
     ) = _key("another build that computes the same: its target, or {build, args, weights}")
     health: Literal["off"] | Health | None = _key("what no sound network does is looked for unasked: excuses, or off")
+    compile: (
+        Annotated[Compile, BeforeValidator(_compile, json_schema_input_type=Literal["fullgraph"] | Compile)] | None
+    ) = _key("the graphs that torch.compile makes: fullgraph, or {graph_breaks, recompiles, dynamic}")
+    export: Export | None = _key("what torch.export makes: {dynamic, onnx}")
     training: Training | None = _key("how the network is trained, and the least accuracy that it must reach")
     throughput: Throughput | None = _key("how fast a step is, and how much slower it may become")
     claims: Claims | None = _key("what must hold between this spec and another")
@@ -406,6 +490,10 @@ class Spec(Section):
         if BATCH not in self.dimensions:
             return ()
         return self.sizes.get(BATCH, DEFAULT_BATCH_SIZES)
+
+    def tried_dimensions(self) -> list[str]:
+        """Return the free dimensions that are tried at two sizes at least."""
+        return [name for name in self.dimensions if len({sizes.get(name) for sizes in self.bindings()}) > 1]
 
     def bindings(self) -> list[dict[str, int]]:
         """Return every assignment of the free dimensions to verify: the sizes in order, each at every batch size."""

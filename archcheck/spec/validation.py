@@ -26,7 +26,7 @@ KEYS_OF_BATCHES: Final = ("resize", "augment", "normalize", "batch_size", "steps
 
 def check_spec(spec: Spec) -> list[tuple[Keys, str]]:
     """Check what no single value can tell: where something is wrong, and the message."""
-    return [*_check_dimensions(spec), *_check_training(spec), *_check_function(spec)]
+    return [*_check_dimensions(spec), *_check_training(spec), *_check_function(spec), *_check_free(spec)]
 
 
 def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
@@ -173,6 +173,18 @@ def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
     missing = [name for name in names if name not in spec.function.at]
     if missing:
         yield ("function",), f"expected at: {{{missing[0]}: 2}}, a size of {missing[0]}"
+
+
+def _check_free(spec: Spec) -> Iterator[tuple[Keys, str]]:
+    """Check that what stays free when the network is compiled or exported is a free dimension, at two sizes."""
+    names, tried = spec.dimensions, spec.bindings()
+    for section, keys in (("compile", spec.compile), ("export", spec.export)):
+        for position, name in enumerate(keys.dynamic if keys is not None else ()):
+            place: Keys = (section, "dynamic", position)
+            if name not in names:
+                yield place, unknown("dimension", name, names) if names else f"the input has no free dimension {name}"
+            elif len({sizes.get(name) for sizes in tried}) < 2:
+                yield place, f"{name} has one size, and is held at another too: sizes: {{{name}: [..., ...]}}"
 
 
 def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:

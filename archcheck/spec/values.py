@@ -170,40 +170,56 @@ def parse_output(value: Any) -> ValuePattern:
 
 
 @dataclass(frozen=True, slots=True)
-class Macs:
-    """Multiply-adds as written: equal to a count that rounds to the digits written."""
+class Rounded:
+    """A number as written, such as `1.73 G`: equal to any that rounds to the digits written.
+
+    unit: what stands behind the digits, with the space before it; empty where nothing does. scale: what it multiplies.
+    """
 
     text: str
     value: Decimal
-    resolution: Decimal  # of the last digit written
+    digits: int = 0  # behind the point
+    unit: str = ""
+    scale: Decimal = Decimal(1)
 
-    def matches(self, macs: int) -> bool:
-        """Return whether `macs` is the written number after rounding to its digits (a tie rounds either way)."""
-        return abs(Decimal(macs) - self.value) <= (self.resolution / 2 if self.resolution > 1 else 0)
+    def matches(self, number: int) -> bool:
+        """Return whether a number is the written one after rounding to its digits (a tie rounds either way)."""
+        resolution = self.scale / 10**self.digits
+        return abs(Decimal(number) - self.value) <= (resolution / 2 if resolution > 1 else 0)
 
-    def reformat(self, macs: int) -> str:
-        """Return another count as text in the same unit, with the same number of decimals."""
-        match = _MACS.fullmatch(self.text)
-        if match is None or not match["unit"]:
-            return f"{macs:_}"
-        digits = len(match["fraction"] or "")
-        return f"{Decimal(macs) / _UNITS[match['unit'].upper()]:.{digits}f}{match['space']}{match['unit']}"
+    def reformat(self, number: int) -> str:
+        """Return another number as text in the same unit, with the same number of decimals."""
+        return f"{Decimal(number) / self.scale:.{self.digits}f}{self.unit}" if self.unit.strip() else f"{number:_}"
 
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600}
-_UNITS = {"": Decimal(1), "K": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12)}
-_MACS = re.compile(r"(?P<whole>\d+(?:_\d+)*)(?:\.(?P<fraction>\d+))?(?P<space> ?)(?P<unit>[kKMGT]?)")
+_COUNTS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
+    f"{prefix}IB": 1024**power for power, prefix in enumerate("KMGT", 1)
+}
+_ROUNDED = re.compile(r"(?P<whole>\d+(?:_\d+)*)(?:\.(?P<fraction>\d+))?(?P<space> ?)(?P<unit>[A-Za-z]*)")
 
 
-def parse_macs(value: Any) -> Macs:
-    """Parse multiply-adds: a whole number, or a number with its unit."""
+def _parse_rounded(value: Any, units: Mapping[str, int], expected: str) -> Rounded:
+    """Parse a whole number, or a number with its unit, which is found whether in capitals or not."""
     text = f"{value:_}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    match = _MACS.fullmatch(text)
-    if match is None or (match["fraction"] and not match["unit"]):
-        raise fail(f"expected a count of multiply-adds such as 1.73 G or 416_520, found {shown(value)}")
-    unit = _UNITS[match["unit"].upper()]
+    match = _ROUNDED.fullmatch(text)
+    scale = units.get(match["unit"].upper()) if match is not None else None
+    if match is None or scale is None or (match["fraction"] and scale == 1):
+        raise fail(f"expected {expected}, found {shown(value)}")
     number = Decimal(match["whole"].replace("_", "") + "." + (match["fraction"] or "0"))
-    return Macs(text, number * unit, unit / 10 ** len(match["fraction"] or ""))
+    digits = len(match["fraction"] or "")
+    return Rounded(text, number * scale, digits, match["space"] + match["unit"], Decimal(scale))
+
+
+def parse_macs(value: Any) -> Rounded:
+    """Parse multiply-adds: a whole number, or a number with its unit."""
+    return _parse_rounded(value, _COUNTS, "a count of multiply-adds such as 1.73 G or 416_520")
+
+
+def parse_amount(value: Any) -> Rounded:
+    """Parse an amount of memory that may be measured: a whole number of bytes, or a number with its unit."""
+    return _parse_rounded(value, _BYTES, "an amount of memory such as 1.92 GiB, 500 MB or 416_520")
 
 
 def parse_percent(value: Any) -> float:

@@ -9,6 +9,7 @@ from archcheck.errors import UsageError
 
 _DECIMAL = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
 _DECIMAL_BYTES = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
+_BINARY = (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
 _BINARY_BYTES = {"ki": 1024, "mi": 1024**2, "gi": 1024**3, "ti": 1024**4}
 
 
@@ -92,4 +93,13 @@ def format_bytes(number: int | None) -> str:
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if number >= size:
             return f"{number / size:.3g} {unit}"
+    return f"{number} B"
+
+
+def format_amount(number: int) -> str:
+    """Return an amount of memory to four digits, as a spec has it: `1.923 GiB`, `412 B`."""
+    for unit, size in _BINARY:
+        if abs(number) >= size:
+            scaled = number / size
+            return f"{scaled:.{max(0, 4 - len(str(int(abs(scaled)))))}f} {unit}"
     return f"{number} B"

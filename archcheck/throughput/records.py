@@ -14,7 +14,7 @@ class SpeedRecord:
     each of the forward's; None where the multiply-adds aren't known. peak_macs_per_sec: the device's best rate at
     multiplying matrices at that moment. peak_memory_bytes: the most that is held during a step; None where the device
     doesn't tell. compile_sec: how much longer the first step took, where it compiled. num_threads: of the CPU; None on
-    other devices.
+    other devices. bound_sec: the least time of a step on this device; None where nobody knows.
     """
 
     mode: str
@@ -28,11 +28,17 @@ class SpeedRecord:
     peak_macs_per_sec: float
     peak_memory_bytes: int | None
     compile_sec: float
+    bound_sec: float | None = None
 
     @property
     def utilization(self) -> float | None:
         """The share of the peak rate that was reached, from 0 to 1."""
         return None if self.macs_per_sec is None else self.macs_per_sec / self.peak_macs_per_sec
+
+    @property
+    def share_of_bound(self) -> float | None:
+        """The least time of a step as a share of the time that it takes, from 0 to 1."""
+        return None if self.bound_sec is None else self.bound_sec / self.step_sec
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +69,8 @@ class SpeedFigures:
         compared = {}
         if (held := self.comparison) is not None:
             compared = {"speedup": held.speedup, "against": held.against, "verdict": held.verdict}
-        return asdict(self.record) | {"utilization": self.record.utilization} | compared
+        return (
+            asdict(self.record)
+            | {"utilization": self.record.utilization, "share_of_bound": self.record.share_of_bound}
+            | compared
+        )

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archcheck.spec.inputs import ForwardInput
 from archcheck.spec.spec_file import SpecFile
 from archcheck.spec.tree import iter_leaves, map_leaves
 from archcheck.structure.meta.inputs import make_inputs
@@ -48,7 +49,8 @@ class Workload:
         self.batch_size = recipe.batch_size
         self.network = build_unshared_network(spec_file, recipe, rootdir)
         with errors_attributed_to("batch_size", "making a batch", rootdir):
-            self.inputs = _make_batch(plan, device)
+            made = make_batch(plan.make_inputs())
+            self.inputs = map_leaves(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, made)
         self._values: list[tuple[Tensor, Tensor]] = []  # of parameters, restored after each turn
         if plan.mode == "inference":
             self._tensors: list[Tensor] = []
@@ -108,12 +110,7 @@ class Workload:
         with torch.no_grad():
             outputs = training.predict(self.inputs)
         set_training(self.network, True)
-        if self.plan.has_training:
-            check_loss_weights(self.plan.recipe.loss, outputs)
-            targets = _make_targets(self.plan.recipe.loss.name, outputs)
-        else:
-            training.loss, targets = _MeanSquare(), outputs
-            training.loss_name = "the mean square of the outputs"
+        targets = give_targets(training, outputs, has_recipe=self.plan.has_training)
         self._tensors = [targets]
         if type(training.optimizer).__name__ in NEEDS_LEARNING_RATE:
             self._values = [(parameter, parameter.detach().clone()) for parameter in training.parameters]
@@ -128,6 +125,15 @@ class Workload:
         return step
 
 
+def give_targets(training: TrainingStep, outputs: Tensor, *, has_recipe: bool) -> Tensor:
+    """Return random targets for outputs; where the spec has no recipe, the step gets another loss."""
+    if has_recipe:
+        check_loss_weights(training.recipe.loss, outputs)
+        return _make_targets(training.recipe.loss.name, outputs)
+    training.loss, training.loss_name = _MeanSquare(), "the mean square of the outputs"
+    return outputs
+
+
 class _MeanSquare(nn.Module):
     """A loss for outputs of any shape, where the spec has no recipe."""
 
@@ -135,12 +141,11 @@ class _MeanSquare(nn.Module):
         return outputs.float().square().mean()
 
 
-def _make_batch(plan: SpeedPlan, device: torch.device) -> Any:
+def make_batch(item: ForwardInput, device: str = "cpu") -> Any:
     """Make inputs as a data set would give them: one tensor, a tuple for several, or a map for keywords."""
-    args, kwargs = make_inputs(plan.make_inputs(), "cpu")
+    args, kwargs = make_inputs(item, device)
     is_single = len(args) == 1 and isinstance(args[0], Tensor)
-    made = kwargs or (args[0] if is_single else tuple(args))
-    return map_leaves(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, made)
+    return kwargs or (args[0] if is_single else tuple(args))
 
 
 def _make_targets(loss: str, outputs: Tensor) -> Tensor:

@@ -23,8 +23,20 @@ class TrainingStep:
         RunFailed: a part of the recipe can't be built for this network.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device, example: Any, rootdir: Path | None):
-        """`example`: a batch of inputs on the device, from which lazy modules take their sizes."""
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        device: torch.device,
+        example: Any,
+        rootdir: Path | None,
+        *,
+        fused: bool = True,
+    ) -> None:
+        """`example`: a batch of inputs on the device, from which lazy modules take their sizes.
+
+        fused: whether the optimizer may do many updates in one operation, where it can.
+        """
         self.network, self.recipe, self._rootdir = network, recipe, rootdir
         self._forward = ForwardPass(network, recipe, device, example, rootdir)
         with errors_attributed_to("init", f"initialising by {recipe.init.name if recipe.init else 'default'}", rootdir):
@@ -36,7 +48,7 @@ class TrainingStep:
         with errors_attributed_to("loss", recipe.loss.name, rootdir):
             self.loss = build_loss(recipe).to(device)
         with errors_attributed_to("optimizer", recipe.optimizer.name, rootdir):
-            self.optimizer = build_optimizer(recipe, self.parameters, fused=may_be_fused(network))
+            self.optimizer = build_optimizer(recipe, self.parameters, fused=fused and may_be_fused(network))
         self._forward.compile()
 
     def __call__(self, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,8 @@ SPY = """
 import sys
 
 def pytest_unconfigure(config):
-    print("LOADED", *sorted(name for name in sys.modules if "." not in name or name.startswith("archcheck.")))
+    told = ("archcheck.", "torch._dynamo")
+    print("LOADED", *sorted(name for name in sys.modules if "." not in name or name.startswith(told)))
 """
 
 
@@ -79,6 +80,11 @@ def test_a_network_without_torchvision_imports_none(folder: Path) -> None:
     modules = loaded(folder, "--archcheck", "-k", "shapes")
     assert "torch" in modules
     assert not modules & {"torchvision", "timm", "sympy", "torchinfo"}
+
+
+def test_a_spec_that_asks_for_no_graphs_imports_nothing_that_makes_them(folder: Path) -> None:
+    assert not loaded(folder, "--archcheck") & {"onnx", "onnxscript", "onnxruntime", "torchvision"}
+    assert "torch._dynamo" not in loaded(folder, "--archcheck", "-k", "shapes or parameters or compute")
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

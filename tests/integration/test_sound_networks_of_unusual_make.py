@@ -276,7 +276,7 @@ class Replacing(nn.Module):
 
     def forward(self, x):
         if isinstance(self.b, nn.Identity):
-            self.b = nn.Linear(8, 4)
+            self.b = nn.Linear(8, 4, device=x.device)
         return self.b(self.a(x))
 
 

@@ -63,7 +63,8 @@ def test_specs_are_timed_here_and_now(here: Project, capsys: pytest.CaptureFixtu
     captured = capsys.readouterr()
     headers, _, first, second = captured.out.splitlines()
     assert cells(headers) == [
-        "spec", "mode", "device", "precision", "batch", "examples/s", "MACs", "of peak", "memory", "compile",
+        "spec", "mode", "device", "precision", "batch", "examples/s", "MACs", "of peak", "of bound", "memory",
+        "compile",
     ]  # fmt: skip
     assert cells(first)[:5] == ["specs/net.arch.yaml", "train", "cpu, 1 thread", "fp32", "4"]
     assert cells(second)[:5] == ["specs/other.arch.yaml", "train", "cpu, 1 thread", "fp32", "128"]

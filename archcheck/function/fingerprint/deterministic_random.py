@@ -260,6 +260,11 @@ class DeterministicRandom(TorchDispatchMode):
 
     supports_higher_order_operators = True  # such as cond and flex_attention, which run what they are given
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keep torch from importing dynamo for it, which takes seconds: nothing is compiled while it's on."""
+        return False
+
     def __init__(
         self,
         draws: DrawSequence,

@@ -70,6 +70,11 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     supports_higher_order_operators = True
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keep torch from importing dynamo for it, which takes seconds: nothing is compiled while it's on."""
+        return False
+
     def __init__(self, counter: MacCounter) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         from torch.utils.flop_counter import flop_registry, sdpa_flop  # here, as it takes 70 ms that few networks need

@@ -202,11 +202,11 @@ SOUND = {
                 return self.head(x - self.mean)
         """,
     ),
-    "a-table-in-a-plain-tensor": Network(
+    "a-table-that-no-checkpoint-holds": Network(
         """
         class Net(Base):
             def more(self):
-                self.table = torch.arange(8.0)
+                self.register_buffer("table", torch.arange(8.0), persistent=False)
             def forward(self, x):
                 return super().forward(x + self.table)
         """,

@@ -19,7 +19,10 @@ parameters: 4
 macs: 3
 function: {at: {B: 2}}
 state_dict: recorded
+cost: {}
 equivalent_to: nets:other
+compile: fullgraph
+export: {dynamic: [B]}
 training: {dataset: digits}
 throughput: {}
 claims: {faster_than: {spec: other, by: 1.5}}
@@ -49,7 +52,8 @@ def test_a_spec_that_says_everything_is_asked_for_by_every_check(spec: Spec) -> 
     assert places == {
         "spec": ("build",), "shapes": ("layers",), "parameters": ("parameters",), "compute": ("macs",),
         "health": ("build",), "function": ("function",), "state_dict": ("state_dict",),
-        "equivalence": ("equivalent_to",), "accuracy": ("training",), "throughput": ("throughput",),
+        "cost": ("cost",), "equivalence": ("equivalent_to",), "compile": ("compile",), "export": ("export",),
+        "accuracy": ("training",), "throughput": ("throughput",),
         "claims": ("claims",),
     }  # fmt: skip
 

@@ -52,7 +52,7 @@ def test_a_training_run_without_an_epoch_has_no_line() -> None:
 def test_a_speed_is_told_against_what_it_was_compared_with() -> None:
     alone = format_speed_table([("a", SpeedFigures(SPEED))])
     assert "against" not in alone
-    assert alone.splitlines()[-1].split()[-5:] == ["GMAC/s", "25%", "158", "MB", "-"]
+    assert alone.splitlines()[-1].split()[-6:] == ["GMAC/s", "25%", "-", "158", "MB", "-"]
     compared = format_speed_table([("a", SpeedFigures(SPEED, SpeedComparison(1.25, "main", "not slower")))])
     assert compared.splitlines()[0].endswith("against")
     assert compared.splitlines()[-1].endswith("1.25x main")

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from archcheck.spec.values import (
     TensorPattern,
     iter_dims,
+    parse_amount,
     parse_build,
     parse_count,
     parse_macs,
@@ -33,6 +34,24 @@ from archcheck.spec.values import (
 )  # fmt: skip
 def test_macs_are_equal_to_the_digits_written(text: str | int, macs: int, same: bool) -> None:
     assert parse_macs(text).matches(macs) is same
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "same"),
+    [
+        ("1.5 GiB", 1_610_612_736, True), ("1.50 GiB", 1_615_981_445, True), ("1.50 GiB", 1_615_981_446, False),
+        ("500 MB", 500_400_000, True), ("500 MB", 500_500_001, False), ("500 MiB", 500_400_000, False),
+        (416_520, 416_520, True), (416_520, 416_521, False), ("12 B", 12, True), ("2 kB", 2_500, True),
+    ],
+)  # fmt: skip
+def test_amounts_of_memory_are_equal_to_the_digits_written(text: str | int, number: int, same: bool) -> None:
+    assert parse_amount(text).matches(number) is same
+
+
+def test_an_amount_of_memory_keeps_unit_and_decimals() -> None:
+    assert parse_amount("1.50 GiB").reformat(2 * 2**30) == "2.00 GiB"
+    assert parse_amount("12 B").reformat(13) == "13 B"
+    assert parse_amount(12).reformat(1300) == "1_300"
 
 
 def test_macs_keep_unit_and_decimals() -> None:

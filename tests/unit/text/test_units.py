@@ -6,6 +6,7 @@ import pytest
 
 from archcheck.errors import UsageError
 from archcheck.text.units import (
+    format_amount,
     format_bytes,
     format_count,
     format_gap,
@@ -107,3 +108,17 @@ def test_durations(seconds: float, text: str) -> None:
 )
 def test_amounts_of_memory(number: int | None, text: str) -> None:
     assert format_bytes(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (412, "412 B"),
+        (2048, "2.000 KiB"),
+        (2_064_888_422, "1.923 GiB"),
+        (-12 * 2**20, "-12.00 MiB"),
+        (1011 * 2**20, "1011 MiB"),
+    ],
+)
+def test_amounts_of_memory_as_a_spec_has_them(number: int, text: str) -> None:
+    assert format_amount(number) == text

@@ -1,0 +1,68 @@
+"""An ONNX file of a network, and a session of onnxruntime that runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import inspect
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+PACKAGES: Final = ("onnx", "onnxscript", "onnxruntime")
+
+
+def absent_packages() -> list[str]:
+    """Return what isn't installed of what it takes."""
+    return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+
+
+class OnnxFile:
+    """A network written to a file in a folder of its own, which goes when it's left."""
+
+    def __init__(
+        self, network: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], dynamic_shapes: Any | None
+    ) -> None:
+        self._network = network
+        self._folder = tempfile.TemporaryDirectory(prefix="archcheck-onnx-")
+        path = Path(self._folder.name) / "network.onnx"
+        with contextlib.redirect_stdout(io.StringIO()):
+            program = torch.onnx.export(
+                network, tuple(args), kwargs=dict(kwargs), dynamo=True, dynamic_shapes=dynamic_shapes, verbose=False
+            )
+            program.save(path)  # type: ignore[union-attr]
+        self._session = self._open(path)
+
+    @staticmethod
+    def _open(path: Path) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = 1
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def run(self, *args: Any, **kwargs: Any) -> list[Tensor]:
+        """Run the file on what the network takes."""
+        bound = inspect.signature(self._network.forward).bind(*args, **kwargs).arguments
+        tensors = [one for one in tree_leaves(list(bound.values())) if isinstance(one, Tensor)]
+        names = [one.name for one in self._session.get_inputs()]
+        if len(names) == len(tensors):
+            feeds = dict(zip(names, tensors, strict=True))
+        else:  # the file has no inputs that play no part
+            feeds = {name: bound[name] for name in names}
+        made = self._session.run(None, {name: one.numpy() for name, one in feeds.items()})
+        return [torch.from_numpy(one) for one in made]
+
+    def __enter__(self) -> OnnxFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._folder.cleanup()

@@ -119,8 +119,8 @@ class Picture:
     def bar(self, row: Row) -> Markup:
         """Return the bar of a row.
 
-        It is as long as its parameters are a share of the largest layer's, and cut off there, where more are inside. Its
-        colour is as strong as the root of its share of the most expensive layer's multiply-adds.
+        It is as long as its parameters are a share of the largest layer's, and cut off there, where more are inside.
+        Its colour is as strong as the root of its share of the most expensive layer's multiply-adds.
         """
         share, macs = (row.parameters or 0) / self._most_params, (row.macs or 0) / self._most_macs
         shade = math.ceil(_NUM_SHADES * math.sqrt(min(1.0, macs)))

@@ -49,7 +49,8 @@ class Mismatch:
     `keys` is its place in the spec, `subject` what it speaks of, `module` the module to describe beside it, `notes`
     further labelled lines. `edits` are the changes by which an update would accept what was measured; empty where an
     update can't, and one that removes only where that is asked for. `order` sorts mismatches so that the first one
-    explains the others.
+    explains the others. `follows` says that it's proven to be nothing but a consequence of those before it; `behind`
+    names further layers that differ, and have no mismatch of their own.
     """
 
     keys: Keys
@@ -61,6 +62,8 @@ class Mismatch:
     notes: tuple[tuple[str, str], ...] = ()
     edits: tuple[Change, ...] = ()
     order: int = AFTER_ALL
+    follows: bool = False
+    behind: tuple[str, ...] = ()
 
     @property
     def is_removal(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
@@ -27,8 +27,21 @@ def check_parameters(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatc
     for text, layer in spec.layers.items():
         if layer.parameters is not None:
             found += _check_layer_parameters(text, layer.parameters, trace)
-    found.sort(key=lambda mismatch: mismatch.order)
+    found = _mark_consequences(sorted(found, key=lambda mismatch: mismatch.order), trace)
     return found if spec.parameters is None else [*found, *_check_totals(spec_file, trace)]
+
+
+def _mark_consequences(found: Sequence[Mismatch], trace: StructureTrace) -> list[Mismatch]:
+    """Mark layers around others whose counts are off by just what those inside are."""
+    off = {one.subject: trace.modules[one.subject].num_params - int(one.expected or 0) for one in found}
+    return [replace(one, follows=True) if off[one.subject] == _off_inside(one.subject, off) else one for one in found]
+
+
+def _off_inside(name: str, off: Mapping[str, int]) -> int | None:
+    """Return by how much the layers inside one are off in all, each counted once; None where none is listed."""
+    inside = [other for other in off if other.startswith(f"{name}.")]
+    outermost = [other for other in inside if not any(other.startswith(f"{one}.") for one in inside)]
+    return sum(off[one] for one in outermost) if outermost else None
 
 
 def _uncounted(spec: Spec, trace: StructureTrace) -> Mismatch:

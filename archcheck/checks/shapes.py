@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
+from archcheck.checks.consequences import mark_consequences
 from archcheck.checks.new_layers import new_layer_edits
 from archcheck.checks.outcome import Outcome
 from archcheck.checks.recording import record_structure
@@ -474,6 +476,7 @@ class ShapesCheck(Check):
         edits = [] if _are_all_there(context.spec, trace) else new_layer_edits(context.spec, recorded, trace, renamed)
         new = [str(edit.keys[-1]) for edit in reversed(edits)]
         found = check_shapes(context.spec_file, trace, renamed, new)
+        found = mark_consequences(found, context.spec, context.network, partial(check_shapes, context.spec_file))
         return Outcome(context.network.with_domain_hint(context.spec_file, found))
 
     def refuse_update(self, context: CheckContext, mismatches: Sequence[Mismatch]) -> list[Mismatch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Time every spec; one that can't be timed doesn't keep the others from it."""
     from archcheck.cost.bound import with_bound
-    from archcheck.report.summary_tables import format_speed_table
+    from archcheck.report.summary_tables import Room, format_speed_table
     from archcheck.throughput.records import SpeedFigures
     from archcheck.throughput.session import SpeedRefused, SpeedSession
     from archcheck.throughput.speed_measurement import time_calls
@@ -62,8 +63,13 @@ def run(options: argparse.Namespace) -> int:
             status = INTERRUPTED
             break
     if timed:
-        print(format_speed_table(timed))
+        print("\n".join(format_speed_table(timed, Room(_terminal_width()))))
     return status
+
+
+def _terminal_width() -> int | None:
+    """Return how wide a line may be: as the terminal is, or COLUMNS says; in a pipe as wide as it takes."""
+    return shutil.get_terminal_size((0, 0)).columns or None
 
 
 @contextlib.contextmanager

@@ -9,12 +9,12 @@ import textwrap
 from collections.abc import Sequence
 
 from archcheck import __version__
-from archcheck.cli import bench, calibrate, diff, history, new, report, schema, show
+from archcheck.cli import bench, calibrate, diff, history, lint, new, report, schema, show
 from archcheck.cli.networks import FAILED, report_error
 from archcheck.errors import ArchcheckError
 from archcheck.system.processors import let_waiting_threads_yield
 
-COMMANDS = (new, show, diff, calibrate, bench, history, report, schema)
+COMMANDS = (new, show, diff, calibrate, bench, history, lint, report, schema)
 EXAMPLES = """\
 archcheck new nets.py:LeNet --output specs/
 pytest --archcheck
@@ -23,7 +23,10 @@ archcheck new --help
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line. Returns the exit status: 0; 1, `diff` found differences; 2, something could not be done."""
+    """Run the command line; return the exit status.
+
+    0; 1, `diff` found differences, or `lint` something wrong; 2, something could not be done.
+    """
     options = make_parser().parse_args(argv)
     let_waiting_threads_yield()
     try:

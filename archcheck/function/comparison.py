@@ -205,8 +205,16 @@ class Comparison:
         if label is not None and label != subject:
             notes.append(("recorded", f"as {label}"))
         return Mismatch(
-            keys, subject, DIGEST_KINDS[kind], _shown(expected, kind), _shown(actual, kind), module, tuple(notes)
-        )
+            keys, subject, DIGEST_KINDS[kind], _shown(expected, kind), _shown(actual, kind), module, tuple(notes),
+            behind=self._behind(kind) if module is not None else (),
+        )  # fmt: skip
+
+    def _behind(self, kind: str) -> tuple[str, ...]:
+        """Return the layers that differ behind the first one, in the order in which they return."""
+        if kind in _OF_PARAMETERS:  # which every layer has for itself
+            return ()
+        differing = [layer.label for label, layer in self.pairs() if self._differs(label, layer, kind)]
+        return tuple(differing[1:])
 
     def _difference_inside(self, label: str) -> tuple[float, DigestedLayer] | None:
         """Return the first call inside a layer that differs, with its recorded number; None where none does."""

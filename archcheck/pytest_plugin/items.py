@@ -21,11 +21,11 @@ from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, Sp
 from archcheck.findings import Keys, Mismatch
 from archcheck.pytest_plugin.timing import BenchmarkStopwatch, has_benchmark
 from archcheck.recording.inline_records import has_inline_record, move_inline_record
-from archcheck.report.mismatches import format_mismatches, gist
-from archcheck.spec.file_names import SUFFIX, lock_path, spec_name, spec_path
+from archcheck.report.mismatches import format_mismatches, gist, independent
+from archcheck.spec.file_names import lock_path, spec_name
 from archcheck.spec.inputs import InputSource
-from archcheck.spec.lock import build_of_lock
 from archcheck.spec.models import Spec
+from archcheck.spec.orphaned_lock import what_to_do_with_lock
 from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.structure.records import StructureTrace
 from archcheck.text.paths import path_from
@@ -165,22 +165,7 @@ class OrphanedLock(SpecModule):
         """Collect the item that says what to do with it."""
         self.obj = ModuleType(self.nodeid)
         loc = SourceLoc(path_from(self.path, self.config.invocation_params.dir), 1, 1)
-        yield self._item("spec", loc, lambda _: raise_problems([Problem(loc, self._what_to_do())]))
-
-    def _what_to_do(self) -> str:
-        missing = f"there is no {spec_path(self.path).name} beside this lock"
-        build = build_of_lock(self.path)
-        for path in sorted(self.path.parent.glob(f"*{SUFFIX}")):
-            if not lock_path(path).exists() and build is not None and _build_of(path) == build:
-                return f"{missing}; was it renamed? git mv {self.path.name} {lock_path(path).name}"
-        return f"{missing}: restore the spec, or delete the lock"
-
-
-def _build_of(path: Path) -> str | None:
-    try:
-        return read_spec(path).spec.build
-    except SpecError:
-        return None
+        yield self._item("spec", loc, lambda _: raise_problems([Problem(loc, what_to_do_with_lock(self.path))]))
 
 
 def _mark(item: pytest.Item) -> None:
@@ -373,9 +358,10 @@ def _not_measured(item: CheckItem, spec_file: SpecFile, unmeasured: Sequence[Unm
 def _fail(
     item: CheckItem, spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None
 ) -> NoReturn:
+    tells_all = item.config.get_verbosity() >= 2
     accept = _accept_command(item, spec_file, mismatches)
-    text = format_mismatches(spec_file, mismatches, trace, accept)
-    summary = f"{gist(mismatches[0])}{_and_more(mismatches)}"
+    text = format_mismatches(spec_file, mismatches, trace, accept, tells_all=tells_all)
+    summary = f"{gist(mismatches[0])}{_and_more(independent(mismatches))}"
     raise CheckFailure(
         text, spec_file.locate(mismatches[0].keys), summary, mismatches=mismatches,
         accept=accept if any(one.edits for one in mismatches) else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 from collections.abc import Generator, Iterable, Sequence
 from functools import partial
@@ -22,12 +23,14 @@ from archcheck.pytest_plugin.progress import ToldWarnings, showing
 from archcheck.pytest_plugin.spec_paths import SpecPaths
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.recording.lock_writer import changed_lock, describe_changes, format_lock, is_of_lock
-from archcheck.report.summary_tables import VERDICTS, Row, format_speeds, format_summary, format_trainings
+from archcheck.report.summary_tables import VERDICTS, Room, Row, format_speeds, format_summary, format_trainings
 from archcheck.spec.file_names import lock_path, spec_path
 from archcheck.spec.lock import read_lock
 from archcheck.spec.spec_file import parse_spec
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
+
+_VERDICT_COLOURS = {"FAILED": {"red": True}, "skipped": {"yellow": True}}
 
 
 class ArchcheckSession:
@@ -194,11 +197,7 @@ class ArchcheckSession:
             return
         if self._rows:
             terminalreporter.write_sep("=", "archcheck")
-            rows = list(self._rows.values())
-            terminalreporter.write_line(format_summary(rows))
-            for table in (format_trainings(rows), format_speeds(rows)):
-                if table:
-                    terminalreporter.write_line(f"\n{table}")
+            self._write_tables(terminalreporter)
         for diff in self._diffs:
             terminalreporter.write_sep("-", "archcheck: updated")
             for line in diff.splitlines():
@@ -207,6 +206,17 @@ class ArchcheckSession:
             terminalreporter.write_line(f"archcheck: not updated: {error}", red=True)
         for problem in self._unsaved:
             terminalreporter.write_line(f"archcheck: {problem}", red=True)
+
+    def _write_tables(self, reporter: pytest.TerminalReporter) -> None:
+        # Without a terminal the width is one that pytest assumes: no reason to cut off what a log has room for.
+        is_known = reporter.isatty or "COLUMNS" in os.environ
+        room = Room(reporter._tw.fullwidth, keeps_names=not is_known, lists_all=self._config.get_verbosity() > 0)
+        rows = list(self._rows.values())
+        for line in format_summary(rows, room):
+            reporter.write_line(line.text, **_VERDICT_COLOURS.get(line.verdict, {}))
+        for table in (format_trainings(rows, room), format_speeds(rows, room)):
+            if table:
+                reporter.write_line("\n" + "\n".join(table))
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         """Write them where another plugin has replaced the reporter of pytest, which asks for summaries."""

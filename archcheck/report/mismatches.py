@@ -12,25 +12,48 @@ from archcheck.structure.records import StructureTrace
 LABEL_WIDTH = 8
 BLOCKS_AT_MOST = 20  # in full: one wrong width changes every line of a long table
 MISMATCHES_AT_MOST = 200
+NAMES_AT_MOST = 4
 
 
 def format_mismatches(
-    spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None, accept: str | None = None
+    spec_file: SpecFile,
+    mismatches: Sequence[Mismatch],
+    trace: StructureTrace | None,
+    accept: str | None = None,
+    *,
+    tells_all: bool = True,
 ) -> str:
     """Format mismatches: the first ones as blocks that start with `FILE:LINE:`, those behind them in a line each.
 
-    `accept` is the command that would accept them.
+    `accept` is the command that would accept them. Unless `tells_all`, those that only follow from others are one line.
     """
-    blocks = [format_mismatch(spec_file, mismatch, trace) for mismatch in mismatches[:BLOCKS_AT_MOST]]
-    blocks += [headline(spec_file, mismatch) for mismatch in mismatches[BLOCKS_AT_MOST:MISMATCHES_AT_MOST]]
-    if len(mismatches) > MISMATCHES_AT_MOST:
-        blocks.append(f"{spec_file.document.path}: and {len(mismatches) - MISMATCHES_AT_MOST} more")
+    told = list(mismatches) if tells_all else independent(mismatches)
+    blocks = [format_mismatch(spec_file, mismatch, trace, tells_all=tells_all) for mismatch in told[:BLOCKS_AT_MOST]]
+    blocks += [headline(spec_file, mismatch) for mismatch in told[BLOCKS_AT_MOST:MISMATCHES_AT_MOST]]
+    if len(told) > MISMATCHES_AT_MOST:
+        blocks.append(f"{spec_file.document.path}: and {len(told) - MISMATCHES_AT_MOST} more")
+    if len(told) < len(mismatches):
+        following = [mismatch.subject for mismatch in mismatches if mismatch.follows]
+        blocks.append(_line("follows", f"{_counted_names(following, NAMES_AT_MOST)} (-vv tells each)"))
     if accept and any(mismatch.edits for mismatch in mismatches):
         blocks.append(_line("accept", accept))
     return "\n".join(blocks)
 
 
-def format_mismatch(spec_file: SpecFile, mismatch: Mismatch, trace: StructureTrace | None) -> str:
+def independent(mismatches: Sequence[Mismatch]) -> list[Mismatch]:
+    """Return the mismatches that aren't mere consequences of others."""
+    return [mismatch for mismatch in mismatches if not mismatch.follows]
+
+
+def _counted_names(names: Sequence[str], limit: int | None) -> str:
+    """Return how many there are, and the first ones: `11 more: conv2, bn2, …`."""
+    cut = ", …" if limit is not None and len(names) > limit else ""
+    return f"{len(names)} more: {', '.join(names[:limit])}{cut}"
+
+
+def format_mismatch(
+    spec_file: SpecFile, mismatch: Mismatch, trace: StructureTrace | None, *, tells_all: bool = True
+) -> str:
     """Format one mismatch: the headline, what was expected, what was found, and what helps to understand it."""
     lines = [headline(spec_file, mismatch)]
     if mismatch.expected is not None:
@@ -41,6 +64,8 @@ def format_mismatch(spec_file: SpecFile, mismatch: Mismatch, trace: StructureTra
     if description:
         lines.append(_line("module", description))
     lines += [_line(label, explain(text)) for label, text in mismatch.notes]
+    if mismatch.behind:
+        lines.append(_line("behind", _counted_names(mismatch.behind, None if tells_all else NAMES_AT_MOST)))
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@
   and `target`, which may have one of the `schemes`; `validation` of the whole; `messages` of what is wrong;
   `known_keys` and `json_schema`, read off the models.
 - `spec_file` reads a file by all of these, `lock` what was recorded beside it, and `lookup` finds another spec.
-  `file_names`: how they are called.
+  `orphaned_lock` says what to do with a lock that has no spec. `file_names`: how they are called.
 - `manifest` reads a list of networks.
 - `dims`: one dimension, parsed and evaluated. `dim_inference`: dimensions from sizes that were seen, by `dim_forms`.
 - `domains`: what values an input may have. `tree`: the walk over nested inputs and outputs. `input_option`: inputs as

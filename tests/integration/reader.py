@@ -146,7 +146,7 @@ class Reader:
             for command, shown in block.commands:
                 self._run(page, block, command, shown)
             if block.mark == "file":
-                self._path(block).parent.mkdir(exist_ok=True)
+                self._path(block).parent.mkdir(parents=True, exist_ok=True)
                 self._path(block).write_text(block.text, encoding="utf-8")
             elif block.mark == "edit":
                 text = self._path(block).read_text(encoding="utf-8")

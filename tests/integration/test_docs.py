@@ -130,7 +130,7 @@ def test_the_picture_shows_what_the_failing_command_of_the_readme_prints() -> No
     (block,) = (block for block in PAGES["README.md"].blocks if block.mark == "exit")
     assert drawn[0] == "$ pytest --archcheck"
     assert "\n".join(drawn[1:]) in block.text
-    assert len(drawn) == 8
+    assert len(drawn) == 9
 
 
 def test_a_table_that_is_out_of_date_is_written_anew() -> None:

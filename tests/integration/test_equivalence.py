@@ -173,6 +173,7 @@ def test_the_message_shows_both_numbers_and_what_else_differs(here: Project) -> 
         r"  actual    mean \S+, rms \S+, check \S+",
         r"  module    MaxPool2d\(.*\)",
         r"  differs   in the network as a whole: output, train mode, large values, gradients, input gradient",
+        r"  behind    \d more: .*\bfc",
     ]
     lines = message(here.run("-k", "equivalence"))
     assert len(lines) == len(patterns)

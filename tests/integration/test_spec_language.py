@@ -368,7 +368,7 @@ def test_a_forward_that_dies_is_explained_by_the_first_layer_that_differs(nets: 
         [
             "specs/small.arch.yaml:5: 0: output shape differs",
             "  note      forward then stopped at 3: 676 features in, 784 expected",
-            "specs/small.arch.yaml:4: 1: output shape differs",
+            "  follows   1 more: 1 (-vv tells each)",
         ]
     )
 

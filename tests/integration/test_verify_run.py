@@ -31,10 +31,49 @@ def test_the_run_ends_with_one_table(project: Project) -> None:
     result.stdout.fnmatch_lines(
         [
             "spec * build * parameters * MACs * spec * shapes * parameters * compute * health * time*",
-            "specs/small.arch.yaml * nets:small * 11_926 * 129 k * ok * ok * ok * ok * ok *",
             "specs/wrong.arch.yaml * nets:small * 11_926 * 129 k * ok * ok * FAILED * ok * ok *",
+            "specs/small.arch.yaml * nets:small * 11_926 * 129 k * ok * ok * ok * ok * ok *",
+            "2 specs: 1 failed, 1 ok",
         ]
     )
+
+
+def test_the_table_is_as_wide_as_columns_says(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    project.broken("11_926", "11_927", name="wrong")
+    result = project.run()
+    result.stdout.fnmatch_lines(
+        [
+            "spec * parameters * MACs * s h p c e * time",
+            "specs/wrong.arch.yaml * 11_926 * 129 k * . . F . . *",
+            "checks: s spec, h shapes, p parameters, c compute, e health",
+            "marks:  . ok, F failed",
+        ]
+    )
+    table = result.outlines[result.outlines.index(next(line for line in result.outlines if " archcheck ===" in line)) :]
+    assert max(map(len, table[1:5])) <= 70
+
+
+def test_a_log_has_whole_paths_and_colours_are_as_pytest_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    path = f"specs/{'x' * 90}.arch.yaml"
+    project.broken("11_926", "11_927", name="x" * 90)
+    assert f"\n{path}  " in project.run().stdout.str()
+    assert f"\n\x1b[31m{path}  " in project.run("--color=yes").stdout.str()
+
+
+def test_of_many_specs_only_what_is_not_ok_is_listed(project: Project) -> None:
+    text = "build: nets:small\ninput: [B, 1, 28, 28]\noutput: [B, 10]\nfunction: off\nhealth: off\n"
+    for i in range(41):
+        project.spec(f"net{i}", text)
+    project.spec("wrong", text.replace("[B, 10]", "[B, 11]"))
+    result = project.run()
+    table = [line.split()[0] for line in result.outlines if line.startswith("specs/") and line.endswith(" ms")]
+    assert table == ["specs/wrong.arch.yaml"]
+    result.stdout.fnmatch_lines(["42 specs: 1 failed, 41 ok; -v lists all"])
+    assert "-v lists all" not in project.run("-v").stdout.str()
 
 
 def test_only_what_the_spec_promises_and_health_are_collected(project: Project) -> None:
@@ -293,7 +332,7 @@ def test_a_long_table_that_is_wrong_throughout_stays_readable(project: Project) 
     )
     rows = "".join(f"  {i}: [B, 5]\n" for i in range(300))
     project.spec(text=f"build: many:net\ninput: [B, 4]\nlayers:\n{rows}")
-    output = project.run("-k", "shapes").stdout.str()
+    output = project.run("-k", "shapes", "-vv").stdout.str()
     assert output.count("expected  [B, 5]") == 20
     assert "specs/small.arch.yaml:53: 49: output shape differs" in output
     assert "specs/small.arch.yaml: and 100 more" in output

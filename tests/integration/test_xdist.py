@@ -75,8 +75,8 @@ def test_two_workers_verify_the_same(result: pytest.RunResult) -> None:
     result.stdout.fnmatch_lines(
         [
             "specs/wrong.arch.yaml:5: pool: output shape differs",
-            "specs/small.arch.yaml * nets:small * 11_926 * ok * ok * ok * ok * ok *",
             "specs/wrong.arch.yaml * nets:small * 11_926 * ok * FAILED * ok * ok * ok *",
+            "specs/small.arch.yaml * nets:small * 11_926 * ok * ok * ok * ok * ok *",
             "FAILED specs/wrong.arch.yaml::shapes - pool: output shape differs",
         ]
     )

@@ -47,6 +47,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="leave out what has passed and would again: nothing that it depends on has changed since",
     )
     group.addoption("--archcheck-strict", action="store_true", help="fail what could not be measured, not skip it")
+    group.addoption(
+        "--archcheck-report",
+        action="append",
+        metavar="FILE",
+        default=[],
+        help="write the whole result to FILE.html, FILE.md or FILE.json; auto: to the summary of a job of GitHub "
+        "Actions, where there is one; may be given several times",
+    )
     parser.addini(
         "archcheck", "where the spec files are that pytest verifies beside its tests", type="args", default=[]
     )
@@ -117,6 +125,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     session = ArchcheckSession(config, paths, chose_dist=config.stash.get(CHOSE_DIST, True))
     config.pluginmanager.register(session, SESSION)
+    if config.getoption("archcheck_report"):
+        from archcheck.pytest_plugin.reporting import ReportSession
+
+        config.pluginmanager.register(ReportSession(config, session))
     if config.getoption("archcheck_changed"):
         from archcheck.pytest_plugin.changed import ChangedSession
 
@@ -132,14 +144,19 @@ def _spec_paths(config: pytest.Config) -> SpecPaths | None:
 
 
 def _refuse_what_needs_specs(config: pytest.Config) -> None:
-    typed = config.invocation_params.args  # in `addopts` it may stand for the runs that verify specs
-    for option in ("update", "against", "changed"):
-        if config.getoption(f"archcheck_{option}") and (option != "changed" or "--archcheck-changed" in typed):
+    for option in ("update", "against", "changed", "report"):
+        # In `addopts` these may stand for the runs that verify specs.
+        is_meant = option in ("update", "against") or _is_typed(config, f"--archcheck-{option}")
+        if config.getoption(f"archcheck_{option}") and is_meant:
             raise pytest.UsageError(f"--archcheck-{option} does nothing without --archcheck")
     if any(SUFFIX in argument for argument in config.args):
         from archcheck.pytest_plugin.spec_paths import refuse_specs
 
         refuse_specs(config)
+
+
+def _is_typed(config: pytest.Config, option: str) -> bool:
+    return any(str(one).split("=")[0] == option for one in config.invocation_params.args)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:

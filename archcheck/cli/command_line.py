@@ -9,12 +9,12 @@ import textwrap
 from collections.abc import Sequence
 
 from archcheck import __version__
-from archcheck.cli import bench, calibrate, diff, history, lint, new, schema, show
+from archcheck.cli import bench, calibrate, diff, history, lint, new, report, schema, show
 from archcheck.cli.networks import FAILED, report_error
 from archcheck.errors import ArchcheckError
 from archcheck.system.processors import let_waiting_threads_yield
 
-COMMANDS = (new, show, diff, calibrate, bench, history, lint, schema)
+COMMANDS = (new, show, diff, calibrate, bench, history, lint, report, schema)
 EXAMPLES = """\
 archcheck new nets.py:LeNet --output specs/
 pytest --archcheck

@@ -1,4 +1,4 @@
-"""`archcheck schema`: the JSON Schema of spec files."""
+"""`archcheck schema`: the JSON Schema of spec files, and of reports."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import argparse
 import json
 from typing import Any
 
-from archcheck.spec.json_schema import spec_json_schema
-
 EXAMPLES = """\
 archcheck schema > arch.schema.json
+archcheck schema --report
 """
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line."""
     command: argparse.ArgumentParser = commands.add_parser(
-        "schema", help="print the JSON Schema of spec files, for editors"
+        "schema", help="print the JSON Schema of spec files, for editors, or of reports"
+    )
+    command.add_argument(
+        "--report", action="store_true", help="that of the JSON which pytest --archcheck-report FILE.json writes"
     )
     command.set_defaults(run=run)
 
 
-def run(_: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print the schema."""
-    print(json.dumps(spec_json_schema(), indent=2))
+    from archcheck.report.run_record import run_json_schema
+    from archcheck.spec.json_schema import spec_json_schema
+
+    print(json.dumps(run_json_schema() if options.report else spec_json_schema(), indent=2))
     return 0

@@ -2,6 +2,6 @@
 
 `session` has the hooks of a run, `options` its command line, `spec_paths` where specs are looked for, `items` the
 nodes, `scheduling` which worker of pytest-xdist gets which, `timing` the stopwatch by pytest-benchmark, `progress` the
-live line of a training run, `changed` leaves out what would come out as before, and `fixture` what tests get as
-`archcheck`.
+live line of a training run, `changed` leaves out what would come out as before, `reporting` gathers and writes reports,
+`run_environment` says what a run was made with, and `fixture` what tests get as `archcheck`.
 """

@@ -29,7 +29,7 @@ _OUTPUT = "archcheck_changed"  # what a worker sends
 _TIMED: Final = ("throughput", "claims")
 # Every check runs these, and what they require.
 _ALWAYS: Final = ("pytest_archcheck", "torch", "torchvision", "pytest", "numpy")
-_WITHOUT_EFFECT: Final = {"archcheck_changed", "archcheck_strict", "archcheck_update"}
+_WITHOUT_EFFECT: Final = {"archcheck_changed", "archcheck_report", "archcheck_strict", "archcheck_update"}
 _OTHER_OPTIONS: Final = ("importmode", "override_ini", "pythonwarnings")
 _TOLD_AT_MOST = 10  # specs that run every time
 

@@ -41,12 +41,27 @@ SELECTION_KEY = pytest.StashKey[Selection]()
 
 
 class CheckFailure(Exception):  # noqa: N818 - a verdict, not a fault
-    """Something that a spec promises isn't so: `summary` in one line, without `loc`; the message tells everything."""
+    """Something that a spec promises isn't so: `summary` in one line, without `loc`; the message tells everything.
 
-    def __init__(self, text: str, loc: SourceLoc, summary: str) -> None:
+    `problems` are those of a file that can't be read; `accept` is the command that accepts the mismatches found.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        loc: SourceLoc,
+        summary: str,
+        *,
+        problems: Sequence[Problem] = (),
+        mismatches: Sequence[Mismatch] = (),
+        accept: str | None = None,
+    ) -> None:
         super().__init__(text)
         self.loc = loc
         self.summary = summary
+        self.problems = problems
+        self.mismatches = mismatches
+        self.accept = accept
 
 
 class SpecModule(pytest.Module):
@@ -56,8 +71,8 @@ class SpecModule(pytest.Module):
     # with None for all of them, pytest-randomly would shuffle the checks of all specs together.
     obj: ModuleType | None = None
     checks: Sequence[tuple[str, int]] = ()  # the items' names and lines, once the file is read
+    spec_file: SpecFile | None = None  # once it is read; None for a broken one
     _network: NetworkUnderTest | Mismatch | None = None
-    _spec: Spec | None = None
 
     def collect(self) -> Iterator[CheckItem | UnchangedItem]:
         """Collect the items of the file, in the order of the registry: the spec itself first.
@@ -86,7 +101,7 @@ class SpecModule(pytest.Module):
             else:
                 yield self._item("spec", problems[0].loc, lambda _: raise_problems(problems))
             return
-        self._spec = spec_file.spec
+        self.spec_file = spec_file
         for check in checks_of(spec_file.spec, self.config.getoption("archcheck_update")):
             yield self._check_item(check, spec_file, check.place(spec_file.spec) or ())
         spec_file.document.release()  # a thousand specs may be waiting for their turn
@@ -124,11 +139,16 @@ class SpecModule(pytest.Module):
             self._network = build_and_trace(spec_file, self.config.rootpath, device=device)
         return self._network
 
+    @property
+    def trace(self) -> StructureTrace | None:
+        """What is known of the network's structure, from its first check to its last."""
+        return self._network.trace if isinstance(self._network, NetworkUnderTest) else None
+
     def teardown(self) -> None:
         """Let go of the network and of its inputs when the last item of the file is through."""
         self._network = None
-        if self._spec is not None and isinstance(self._spec.input, InputSource):
-            self._spec.input.made.clear()
+        if self.spec_file is not None and isinstance(self.spec_file.spec.input, InputSource):
+            self.spec_file.spec.input.made.clear()
 
 
 def checks_of(spec: Spec, update: str | None) -> Iterator[Check]:
@@ -225,7 +245,7 @@ def raise_problems(problems: Sequence[Problem]) -> NoReturn:
     """Fail with everything that is wrong with a spec file."""
     first = problems[0]
     text = "\n".join(str(problem) for problem in problems)
-    raise CheckFailure(text, first.loc, f"{first.message}{_and_more(problems)}")
+    raise CheckFailure(text, first.loc, f"{first.message}{_and_more(problems)}", problems=problems)
 
 
 def _and_more(found: Sequence[object]) -> str:
@@ -342,7 +362,10 @@ def _fail(
     accept = _accept_command(item, spec_file, mismatches)
     text = format_mismatches(spec_file, mismatches, trace, accept, tells_all=tells_all)
     summary = f"{gist(mismatches[0])}{_and_more(independent(mismatches))}"
-    raise CheckFailure(text, spec_file.locate(mismatches[0].keys), summary)
+    raise CheckFailure(
+        text, spec_file.locate(mismatches[0].keys), summary, mismatches=mismatches,
+        accept=accept if any(one.edits for one in mismatches) else None,
+    )  # fmt: skip
 
 
 def _accept_command(item: CheckItem, spec_file: SpecFile, mismatches: Sequence[Mismatch]) -> str | None:

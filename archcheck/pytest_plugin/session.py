@@ -57,6 +57,11 @@ class ArchcheckSession:
         self._unsaved: list[str] = []
         self._is_told = False
 
+    @property
+    def rows(self) -> Sequence[Row]:
+        """What is known of each spec so far."""
+        return list(self._rows.values())
+
     def pytest_sessionstart(self) -> None:
         """Have pytest-benchmark write its files at once; by now all plugins are there."""
         benchmark_session = self._config.pluginmanager.get_plugin("pytest-benchmark")

@@ -46,12 +46,15 @@ class SpeedComparison:
     """A speed held against another one.
 
     speedup: how many times as fast it is; against: what it was compared with, in short; verdict: slower, not slower,
-    can't tell.
+    can't tell. speedup_low, speedup_high: the confidence interval; least_speedup: what counts as slower below it.
     """
 
     speedup: float
     against: str
     verdict: str
+    speedup_low: float | None = None
+    speedup_high: float | None = None
+    least_speedup: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,10 @@ class SpeedFigures:
     comparison: SpeedComparison | None = None
 
     def figures(self) -> dict[str, Any]:
-        """Return everything by name, as one map of plain values."""
-        compared = asdict(self.comparison) if self.comparison is not None else {}
+        """Return what a table shows by name, as one map of plain values."""
+        compared = {}
+        if (held := self.comparison) is not None:
+            compared = {"speedup": held.speedup, "against": held.against, "verdict": held.verdict}
         return (
             asdict(self.record)
             | {"utilization": self.record.utilization, "share_of_bound": self.record.share_of_bound}

@@ -13,7 +13,7 @@ from archcheck.cli.command_line import main, make_parser
 from archcheck.spec.input_option import parse_input_option
 from tests.integration.project import SMALL, Project, lock_of
 
-COMMANDS = ("new", "show", "diff", "calibrate", "bench", "history", "lint", "schema")
+COMMANDS = ("new", "show", "diff", "calibrate", "bench", "history", "lint", "report", "schema")
 WRITTEN = """\
 name: small-channels_6
 build: ../nets.py:small

@@ -221,7 +221,10 @@ def _settle(
     if_faster: str = "",
 ) -> None:
     """Turn a verdict into what the user reads: `short` in the table, `than` in messages; `if_faster` is an advice."""
-    result.comparison = SpeedComparison(1 / interval.ratio, short, VERDICT_TEXTS[verdict])
+    result.comparison = SpeedComparison(
+        1 / interval.ratio, short, VERDICT_TEXTS[verdict],
+        speedup_low=1 / interval.high, speedup_high=1 / interval.low, least_speedup=1 / (1 + plan.max_regression),
+    )  # fmt: skip
     keys = plan.place("max_regression") if "max_regression" in plan.own_keys else ("throughput",)
     if verdict == "over":
         result.mismatches = check_regression(interval, plan.max_regression * 100, result.record, than, again, keys)

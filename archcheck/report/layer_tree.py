@@ -1,0 +1,162 @@
+"""The layers of a network as a tree for a picture: calls inside others below them, what repeats folded into one row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+from archcheck.report.run_record import Layer
+from archcheck.text.words import clip
+
+_LONGEST_PATTERN: Final = 8  # rows that repeat together, such as a convolution, its norm and its activation
+_LEAST_SAVING: Final = 2  # rows that folding has to save
+_DEEPEST: Final = 40
+_NAME_CHARS: Final = 120
+_CALL: Final = re.compile(r"\[\d+\]$")
+_OPEN_ROWS: Final = 60  # a network of fewer rows is shown in full
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the picture: a call of a module, or some that repeat.
+
+    prefix: what its name begins with as those around it do, so that it need not be shown again. last_name: that of the
+        last of `times` repetitions, of which `name` and the children are those of the first.
+    is_first_difference: the first layer that differs is this one. is_open: what is inside is shown at first.
+    """
+
+    name: str
+    type: str = ""
+    output: str | None = None
+    parameters: int | None = None
+    macs: int | None = None
+    level: int = 0
+    children: tuple[Row, ...] = ()
+    times: int = 1
+    last_name: str = ""
+    is_first_difference: bool = False
+    is_open: bool = False
+    prefix: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name without what those around it begin with."""
+        return clip(self.name.removeprefix(self.prefix), _NAME_CHARS)
+
+    @property
+    def last_label(self) -> str:
+        """The same of the last repetition."""
+        return clip(self.last_name.removeprefix(self.prefix), _NAME_CHARS)
+
+
+def layer_tree(layers: Sequence[Layer], first_difference: str | None = None) -> tuple[Row, ...]:
+    """Return the rows of a network's calls."""
+    tree = _Folding(first_difference).rows(layers)
+    return _finished(tree, "", is_short=sum(1 for _ in all_rows(tree)) <= _OPEN_ROWS)
+
+
+def all_rows(rows: Sequence[Row]) -> Iterator[Row]:
+    """Yield rows with all that is inside of them."""
+    for row in rows:
+        yield row
+        yield from all_rows(row.children)
+
+
+def _finished(rows: Sequence[Row], prefix: str, *, is_short: bool) -> tuple[Row, ...]:
+    """Open what leads to the first difference, and in a short network everything; say what names have in common."""
+    found = []
+    for row in rows:
+        own = prefix if row.name.startswith(prefix) else ""
+        below = f"{_CALL.sub('', row.name)}."
+        is_inside = any(child.name.startswith(below) for child in row.children)
+        children = _finished(row.children, below if is_inside else own, is_short=is_short)
+        is_open = bool(children) and (is_short or any(one.is_first_difference for one in all_rows(children)))
+        if own or children:  # most rows stay as they are, and replacing costs
+            row = replace(row, children=children, is_open=is_open, prefix=own)
+        found.append(row)
+    return tuple(found)
+
+
+class _Known(NamedTuple):
+    """A row with the number of its kind, and how many rows it takes with all that is inside."""
+
+    row: Row
+    kind: int
+    size: int
+
+
+class _Folding:
+    """Folds what repeats. Each kind of row has a number, so that whole subtrees are compared at once."""
+
+    def __init__(self, first_difference: str | None) -> None:
+        self._first_difference = first_difference
+        self._kinds: dict[tuple[object, ...], int] = {}
+
+    def rows(self, layers: Sequence[Layer]) -> tuple[Row, ...]:
+        return tuple(one.row for one in self._siblings(layers, 0, len(layers), 0))
+
+    def _siblings(self, layers: Sequence[Layer], start: int, stop: int, level: int) -> list[_Known]:
+        """Return the rows of layers that are called side by side, folded."""
+        found: list[_Known] = []
+        while start < stop:
+            end = start + 1
+            while level < _DEEPEST and end < stop and layers[end].depth > layers[start].depth:
+                end += 1
+            found.append(self._row(layers[start], level, self._siblings(layers, start + 1, end, level + 1)))
+            start = end
+        return self._folded(found, level)
+
+    def _row(self, layer: Layer, level: int, inside: list[_Known]) -> _Known:
+        is_first = layer.name == self._first_difference
+        row = Row(
+            layer.name, layer.type, layer.output, layer.parameters, layer.macs, level,
+            tuple(one.row for one in inside), is_first_difference=is_first,
+        )  # fmt: skip
+        figures = (layer.type, layer.output, layer.parameters, layer.macs, is_first)
+        kind = self._kind((*figures, *(one.kind for one in inside)))
+        return _Known(row, kind, 1 + sum(one.size for one in inside))
+
+    def _kind(self, features: tuple[object, ...]) -> int:
+        return self._kinds.setdefault(features, len(self._kinds))
+
+    def _folded(self, rows: list[_Known], level: int) -> list[_Known]:
+        kinds, sizes = [one.kind for one in rows], [one.size for one in rows]
+        found: list[_Known] = []
+        start = 0
+        while start < len(rows):
+            length, times = _best_repetition(kinds, sizes, start)
+            block = rows[start : start + length]
+            if times > 1:
+                last = rows[start + length * times - 1].row.name
+                found.append(self._repeated(block, times, last, level))
+            else:
+                found += block
+            start += length * times
+        return found
+
+    def _repeated(self, block: list[_Known], times: int, last: str, level: int) -> _Known:
+        first, size = block[0].row, sum(one.size for one in block)
+        kind = self._kind(("repeated", times, *(one.kind for one in block)))
+        if len(block) == 1:
+            return _Known(replace(first, times=times, last_name=last), kind, size)
+        inside = tuple(_deeper(one.row) for one in block)
+        return _Known(Row(first.name, level=level, children=inside, times=times, last_name=last), kind, 1 + size)
+
+
+def _deeper(row: Row) -> Row:
+    return replace(row, level=row.level + 1, children=tuple(map(_deeper, row.children)))
+
+
+def _best_repetition(kinds: Sequence[int], sizes: Sequence[int], start: int) -> tuple[int, int]:
+    """Return how many rows repeat together, and how often: what saves the most rows; 1, 1 where nothing repeats."""
+    best, saved = (1, 1), _LEAST_SAVING - 1
+    for length in range(1, min(_LONGEST_PATTERN, (len(kinds) - start) // 2) + 1):
+        pattern, times = kinds[start : start + length], 1
+        while kinds[start + length * times : start + length * (times + 1)] == pattern:
+            times += 1
+        saving = (times - 1) * sum(sizes[start : start + length])
+        if saving > saved:
+            best, saved = (length, times), saving
+    return best

@@ -1,0 +1,48 @@
+"""Charts as SVG."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from archcheck.report.charts import Level, Series, interval_chart, line_chart
+
+
+def svg(text: str) -> ElementTree.Element:
+    return ElementTree.fromstring(text[: text.index("</svg>") + len("</svg>")])
+
+
+def test_a_line_goes_up_where_its_values_do() -> None:
+    chart = svg(line_chart([Series("test set", "test", [(1, 0.25), (2, 0.5), (3, 0.75)])], title="accuracy"))
+    (line,) = chart.findall("polyline")
+    heights = [float(point.split(",")[1]) for point in line.attrib["points"].split()]
+    assert heights[0] - heights[1] == heights[1] - heights[2] > 0
+    assert chart.attrib["aria-label"] == "accuracy"
+
+
+def test_a_minimum_above_all_values_has_its_place() -> None:
+    chart = svg(line_chart([Series("", "test", [(1, 0.5)])], [Level("minimum", "minimum", 0.9)], title=""))
+    (minimum,) = [one for one in chart.findall("line") if one.attrib["class"] == "minimum"]
+    (dot,) = chart.findall("circle")
+    assert 0 < float(minimum.attrib["y1"]) < float(dot.attrib["cy"])
+
+
+def test_epochs_of_which_nothing_is_known_are_left_out() -> None:
+    chart = svg(line_chart([Series("", "train", [(1, None), (2, 0.5), (3, 0.6)])], title=""))
+    assert len(chart.findall("circle")) == 2
+    assert line_chart([Series("", "train", [(1, None)])], title="") == ""
+
+
+def test_ticks_are_round_numbers() -> None:
+    text = str(line_chart([Series("", "test", [(1, 0.112), (2, 0.887)])], title=""))
+    assert re.findall(r'text-anchor="end">([\d.]+)<', text) == ["0.2", "0.4", "0.6", "0.8"]
+
+
+def test_an_interval_lies_around_its_ratio_and_the_limit_where_it_is() -> None:
+    chart = svg(interval_chart(0.8, 0.9, 1.01, 0.93))
+    line = next(one for one in chart.findall("line") if one.attrib["class"] == "test")
+    (dot,) = chart.findall("circle")
+    (limit,) = [one for one in chart.findall("line") if one.attrib["class"] == "minimum"]
+    low, middle, high = float(line.attrib["x1"]), float(dot.attrib["cx"]), float(line.attrib["x2"])
+    assert low < middle < float(limit.attrib["x1"]) < high
+    assert chart.attrib["aria-label"] == "0.900 times as fast, 0.800 to 1.010; at least 0.930 is asked for"

@@ -273,8 +273,9 @@ def _modules_around(name: str) -> Iterator[str]:
 def _shown(numbers: Mapping[str, float], kind: str) -> str:
     """Return the digest of a layer as a message has it."""
     check = numbers.get(kind)
-    nothing = "zeros, or drawn" if kind == "initial" else "none"
-    text = nothing if check is None else f"check {check:.7g}"
+    if kind == "initial":
+        return "all of them are drawn" if check is None else f"some start from constants (check {check:.7g})"
+    text = "none" if check is None else f"check {check:.7g}"
     if kind == "eval" and "mean" in numbers:
         return f"mean {numbers['mean']:.4g}, rms {numbers['rms']:.4g}, {text}"
     return text

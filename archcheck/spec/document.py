@@ -5,6 +5,7 @@ Scalars follow the core schema of YAML 1.2, plus `_` between digits: `1e-3` is a
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,6 +104,12 @@ def parse_document(text: str, path: str, *, top: type[dict[str, Any]] | type[lis
     """
     if len(text) > MAX_BYTES:
         raise _whole_file_error(path, f"too large: expected at most {MAX_BYTES:,} bytes")
+    conflict = re.search(r"^<{7} ", text, re.MULTILINE)
+    if conflict is not None:
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise SpecError(
+            [Problem(SourceLoc(path, line, 1), "git left a conflict here: keep what you want of both sides")]
+        )
     builder = DocumentBuilder(text, top)
     value, node = builder.build()
     document = Document(path, text, value, node)

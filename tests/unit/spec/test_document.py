@@ -168,3 +168,9 @@ def test_a_huge_file_is_refused(tmp_path: Path) -> None:
 def test_more_than_a_mebibyte_is_refused_unread() -> None:
     with pytest.raises(SpecError, match=r"^x\.yaml:1: too large: expected at most 1,048,576 bytes$"):
         parse("# " + "x" * MAX_BYTES)
+
+
+def test_a_conflict_that_git_left_is_told_at_its_line() -> None:
+    text = "build: a:b\n<<<<<<< HEAD\ninput: [B, 3]\n=======\ninput: [B, 4]\n>>>>>>> theirs\n"
+    with pytest.raises(SpecError, match=r"^x\.yaml:2: git left a conflict here: keep what you want of both sides$"):
+        parse(text)

@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from archcheck.deployment.blank_results import blank_results
+from archcheck.deployment.device_autocast import autocast_on_meta
 from archcheck.deployment.device_rules import misplaced, refused_whole, tensors_of
 from archcheck.deployment.origins import (
     UNKNOWN,
@@ -101,7 +102,7 @@ class MixingWatch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch what is called inside."""
-        with _OperationMode(self), _FunctionMode(self):
+        with autocast_on_meta(), _OperationMode(self), _FunctionMode(self):
             yield
 
     def has_made(self, network: nn.Module) -> bool:

@@ -187,6 +187,30 @@ MADE_IN_FORWARD = {
         "self.rnn(x, state", "torch.lstm at {line} takes what torch.ones made on the CPU at {made}",
         "torch.ones(..., device=x.device), or torch.ones_like(x)", input="[B, 4, 8]",
     ),
+    "behind-autocast-where-x-is": DeviceBug(
+        """
+        class Net(Base):
+            def forward(self, x):
+                with torch.autocast(device_type=x.device.type, dtype=torch.bfloat16):
+                    y = super().forward(x)
+                return y.float() + torch.ones(5)
+        """,
+        "y.float() + torch.ones", "torch.add at {line} takes what torch.ones made on the CPU at {line}",
+        "torch.ones(..., device=x.device), or torch.ones_like(x)",
+    ),
+    "behind-questions-about-autocast": DeviceBug(
+        """
+        class Net(Base):
+            def forward(self, x):
+                kind = x.device.type
+                if torch.amp.is_autocast_available(kind) and not torch.is_autocast_enabled(kind):
+                    with torch.autocast(kind, torch.get_autocast_dtype(kind), False):
+                        x = x - torch.zeros(8)
+                return super().forward(x)
+        """,
+        "x = x - torch.zeros", "torch.sub at {line} takes what torch.zeros made on the CPU at {line}",
+        "torch.zeros(..., device=x.device), or torch.zeros_like(x)",
+    ),
     "queries-of-attention": DeviceBug(
         """
         class Net(Base):

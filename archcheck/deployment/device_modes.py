@@ -20,7 +20,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from archcheck.deployment.blank_results import blank_results
-from archcheck.deployment.device_rules import misplaced, tensors_of
+from archcheck.deployment.device_autocast import autocast_on_meta
+from archcheck.deployment.device_rules import misplaced, refused_whole, tensors_of
 from archcheck.deployment.origins import (
     UNKNOWN,
     Origin,
@@ -101,7 +102,7 @@ class MixingWatch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch what is called inside."""
-        with _OperationMode(self), _FunctionMode(self):
+        with autocast_on_meta(), _OperationMode(self), _FunctionMode(self):
             yield
 
     def has_made(self, network: nn.Module) -> bool:
@@ -254,13 +255,34 @@ class _FunctionMode(TorchFunctionMode):
             return out
         position, asked = _asked_device(func, args, kwargs)
         if asked is None:
-            return func(*args, **kwargs)
+            return self._on_one_device(func, args, kwargs)
         device = torch.device(asked)
         if device.type not in ("cpu", "meta"):  # the one that is pretended
             args, kwargs = _with_device(args, kwargs, position, _META)
         out = func(*args, **kwargs)
         if device.type == "cpu" and isinstance(out, Tensor) and not self._is_meant(asked):
             self._watch.origins.trust(out)
+        return out
+
+    def _on_one_device(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Call a function; where it's torch itself that looks at the devices, before any operation, note what it says.
+
+        It's the mix that stopped it if it runs with all on one device.
+        """
+        try:
+            return func(*args, **kwargs)
+        except RuntimeError as error:
+            if isinstance(error, NotImplementedError) or "device" not in str(error):
+                raise
+            culprits = refused_whole(func, args, kwargs)
+            if not culprits:
+                raise
+            moved, named = tree_map_only(Tensor, lambda one: _moved_if_in(one, culprits), (args, kwargs))
+            try:
+                out = func(*moved, **named)
+            except RuntimeError:
+                raise error from None
+        self._watch.note(f"torch.{func.__name__}", culprits)
         return out
 
     def _device(self, func: Any, args: Any, _: Any) -> torch.device:
@@ -305,6 +327,10 @@ class _FunctionMode(TorchFunctionMode):
         if caller is None or is_torchs_or_pythons(caller.f_code.co_filename):
             return True
         return "cpu" in source_line(caller)
+
+
+def _moved_if_in(tensor: Tensor, culprits: Sequence[Tensor]) -> Tensor:
+    return tensor.to(_META) if any(tensor is one for one in culprits) else tensor
 
 
 def _is_list_of_numbers(value: Any) -> bool:

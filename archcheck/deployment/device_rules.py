@@ -49,6 +49,15 @@ def misplaced(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list
     return [one for one in tensors if _is_on_cpu(one)]
 
 
+def refused_whole(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """Return the tensors on the CPU that a function of Python's can't have with others on a GPU; lengths it may."""
+    tensors = list(tensors_of(args, kwargs))
+    if not any(one.is_meta for one in tensors):
+        return []
+    takes_lengths = func.__name__ in _WANTING_CPU
+    return [one for one in tensors if _is_on_cpu(one) and (one.is_floating_point() or not takes_lengths)]
+
+
 def _misplaced_of_index(name: str, args: Sequence[Any]) -> list[Tensor]:
     """Return what can't be where it is of what is indexed and what is put there; indices may be on the CPU."""
     indexed, indices, *values = args

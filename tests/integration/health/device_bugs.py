@@ -164,6 +164,64 @@ MADE_IN_FORWARD = {
         "x + table[", "torch.index at {line} takes what torch.zeros made on the CPU at {made}",
         "torch.zeros(..., device=x.device), or torch.zeros_like(x)",
     ),
+    "a-hidden-state": DeviceBug(
+        """
+        class Net(Base):
+            def more(self):
+                self.rnn = nn.GRU(8, 16, batch_first=True)
+            def forward(self, x):
+                return self.head(self.rnn(x, torch.zeros(1, x.shape[0], 16))[0])
+        """,
+        "self.rnn(x, torch", "torch.gru at {line} takes what torch.zeros made on the CPU at {line}",
+        "torch.zeros(..., device=x.device), or torch.zeros_like(x)", input="[B, 4, 8]",
+    ),
+    "a-hidden-state-of-two": DeviceBug(
+        """
+        class Net(Base):
+            def more(self):
+                self.rnn = nn.LSTM(8, 16, batch_first=True)
+            def forward(self, x):
+                state = torch.zeros(1, x.shape[0], 16, device=x.device), torch.ones(1, x.shape[0], 16)
+                return self.head(self.rnn(x, state)[0])
+        """,
+        "self.rnn(x, state", "torch.lstm at {line} takes what torch.ones made on the CPU at {made}",
+        "torch.ones(..., device=x.device), or torch.ones_like(x)", input="[B, 4, 8]",
+    ),
+    "behind-autocast-where-x-is": DeviceBug(
+        """
+        class Net(Base):
+            def forward(self, x):
+                with torch.autocast(device_type=x.device.type, dtype=torch.bfloat16):
+                    y = super().forward(x)
+                return y.float() + torch.ones(5)
+        """,
+        "y.float() + torch.ones", "torch.add at {line} takes what torch.ones made on the CPU at {line}",
+        "torch.ones(..., device=x.device), or torch.ones_like(x)",
+    ),
+    "behind-questions-about-autocast": DeviceBug(
+        """
+        class Net(Base):
+            def forward(self, x):
+                kind = x.device.type
+                if torch.amp.is_autocast_available(kind) and not torch.is_autocast_enabled(kind):
+                    with torch.autocast(kind, torch.get_autocast_dtype(kind), False):
+                        x = x - torch.zeros(8)
+                return super().forward(x)
+        """,
+        "x = x - torch.zeros", "torch.sub at {line} takes what torch.zeros made on the CPU at {line}",
+        "torch.zeros(..., device=x.device), or torch.zeros_like(x)",
+    ),
+    "queries-of-attention": DeviceBug(
+        """
+        class Net(Base):
+            def forward(self, x):
+                asked = torch.randn(1, 4, 8)
+                return super().forward(F.scaled_dot_product_attention(asked, x[None], x[None])[0, 0] + x)
+        """,
+        "scaled_dot_product",
+        "torch.scaled_dot_product_attention at {line} takes what torch.randn made on the CPU at {made}",
+        "torch.randn(..., device=x.device), or torch.randn_like(x)",
+    ),
 }  # fmt: skip
 
 MADE_BEFORE = {
@@ -317,6 +375,18 @@ RUNS_ANYWHERE = {
             def forward(self, x):
                 return super().forward(x * self.scale * torch.ones(8, device=DEVICE))
         """,
+    ),
+    "a-state-where-a-variable-says": Network(
+        """
+        DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+        class Net(Base):
+            def more(self):
+                self.rnn = nn.GRU(8, 16, batch_first=True)
+            def forward(self, x):
+                return self.head(self.stem(x) + self.rnn(x, torch.zeros(1, len(x), 16, device=DEVICE))[0])
+        """,
+        "[B, 4, 8]",
     ),
     "ragged-sequences": Network(
         """

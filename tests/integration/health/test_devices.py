@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 
 import archcheck
 from tests.integration.health.device_bugs import BUGS, RUNS_ANYWHERE
@@ -36,7 +37,7 @@ def verdicts(project: Project, once: Once) -> dict[str, Verdict]:
 
 def line_of(text: str, project: Project) -> str:
     """Return where a piece of code stands, as `nets_3.py:28`."""
-    for path in sorted(project.path.glob("nets_*.py")):
+    for path in sorted(project.path.glob("nets*.py")):
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             if text in line:
                 return f"{path.name}:{number}"
@@ -116,6 +117,22 @@ def test_what_cant_be_run_as_on_a_gpu_is_said_and_fails_nothing(project: Project
     result = project.run("-k", "health")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*not known on another device: .to(device) raised RuntimeError: I stay where I am*"])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="where there is CUDA, the network gets as far as the sum")
+@pytest.mark.parametrize("moved", ["x.cuda()", "x.to('cuda')", "x + torch.zeros(8, device='cuda')"])
+def test_a_forward_that_names_cuda_is_told_so_at_its_line(project: Project, moved: str) -> None:
+    source = f"""
+    class Net(Base):
+        def forward(self, x):
+            return super().forward({moved})
+    """
+    plant(project, Network(source))
+    result = project.run("-rs", "-k", "health")
+    result.assert_outcomes(skipped=1)
+    line = line_of(f"super().forward({moved})", project)
+    told = f"it names cuda itself at {line}, and runs nowhere else: write x.device, the device of what it is given"
+    assert told in result.stdout.str()
 
 
 def test_a_network_that_a_module_holds_stays_where_it_is(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,13 +37,19 @@ def check_cost(
 ) -> list[Mismatch]:
     """Compare what a step costs with what the spec says, to the digits written; the first says which layers differ.
 
+    What differs in `syncs` says where the step waits, behind others as well: no table of layers shows that.
+
     recorded: what each layer cost before, None where nobody knows. accepted: what an update records of the layers.
     """
     found = [*_differing(section, record, accepted), *_above(section, record)]
     if not found:
         return []
-    first, *rest = found
-    return [replace(first, notes=(*first.notes, *_explanation(first, record, recorded))), *rest]
+    return [
+        replace(one, notes=(*one.notes, *_explanation(one, record, recorded)))
+        if position == 0 or _figure(one) == "syncs"
+        else one
+        for position, one in enumerate(found)
+    ]
 
 
 def _differing(section: Cost, record: CostRecord, accepted: Mapping[str, Any]) -> Iterator[Mismatch]:
@@ -87,13 +93,17 @@ def _figures(section: CostKeys, record: CostRecord, place: Keys) -> Iterator[tup
             yield figure, (*place, figure), written, getattr(record, figure)
 
 
+def _figure(mismatch: Mismatch) -> str:
+    return next(str(key) for key in mismatch.keys if key in FIGURES)
+
+
 def _explanation(
     mismatch: Mismatch, record: CostRecord, recorded: Mapping[str, LayerCost] | None
 ) -> Iterator[tuple[str, str]]:
     from archcheck.cost.comparison import compare_layers, format_differences
     from archcheck.cost.table import format_largest, format_waits
 
-    figure = next(str(key) for key in mismatch.keys if key in FIGURES)
+    figure = _figure(mismatch)
     if figure == "syncs":
         if record.waits:
             yield "waits", format_waits(record.waits)

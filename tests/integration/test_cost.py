@@ -155,6 +155,16 @@ def test_a_place_that_waits_for_the_device_is_told_at_its_line(project: Project,
     result.stdout.fnmatch_lines([f"{PATH}: *cost was measured on the CPU: needs values: Tensor.item() (nets.py:22)"])
 
 
+def test_a_place_that_waits_is_told_behind_other_figures_too(project: Project) -> None:
+    project.write("nets.py", NETS)
+    figures = "traffic: 1 GiB, operations: 1, syncs: 0, at_most: {syncs: 0}"
+    project.spec("net", f"{HEAD.replace('input', 'args: {bug: reading}' + chr(10) + 'input')}cost: {{{figures}}}\n")
+    found = messages(project.run("-k", "cost"), PATH)
+    assert [one[0].split(": ")[1] for one in found] == ["traffic", "operations", "syncs", "syncs"]
+    waits = [[line.split() for line in one if line.startswith("  waits")] for one in found]
+    assert waits == [[], [], *[[["waits", ".item()", "nets.py:22", "2"]]] * 2]
+
+
 def test_the_step_is_the_recipes_unless_the_section_says_otherwise(project: Project) -> None:
     project.write("nets.py", NETS)
     training = "training: {dataset: digits, batch_size: 16, optimizer: Adam, precision: bf16}\n"

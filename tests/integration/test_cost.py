@@ -191,6 +191,35 @@ def test_what_cannot_be_measured_is_told_at_its_line(project: Project, cost: str
     assert "Traceback" not in result.stdout.str()
 
 
+@pytest.mark.parametrize("options", [[], ["--archcheck-update=new"]])
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ("Adamm", "torch.optim has no 'Adamm': did you mean 'Adam'?"),
+        ("{name: Adam, forech: true}", "torch.optim.Adam accepts no argument 'forech': did you mean 'foreach'?"),
+    ],
+)
+def test_a_wrong_optimizer_is_told_before_anything_is_recorded(
+    project: Project, optimizer: str, message: str, options: list[str]
+) -> None:
+    project.write("nets.py", NETS)
+    path = project.spec("net", f"{HEAD}cost:\n  optimizer: {optimizer}\n")
+    before = path.read_text()
+    result = project.run("-k", "cost", *options)
+    result.assert_outcomes(failed=1)
+    assert f"{PATH}:5: optimizer: {message}" in result.stdout.str()
+    assert "nothing is recorded" not in result.stdout.str()
+    assert path.read_text() == before
+
+
+def test_an_update_tells_why_nothing_can_be_recorded(project: Project) -> None:
+    project.write("nets.py", NETS)
+    project.spec("net", "build: nets:Several\ninput: [B, 4]\nfunction: off\nhealth: off\ncost: {batch_size: 2}\n")
+    result = project.run("-k", "cost", "--archcheck-update=new")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"{PATH}:1: build: the network returns *, expected a tensor to train on"])
+
+
 def test_a_network_that_returns_no_tensor_has_no_step(project: Project) -> None:
     project.write("nets.py", NETS)
     project.spec("net", "build: nets:Several\ninput: [B, 4]\nfunction: off\nhealth: off\ncost: {memory: 1 KiB}\n")

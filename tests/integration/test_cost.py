@@ -236,6 +236,19 @@ def test_new_records_a_cost_that_holds(project: Project, capsys: pytest.CaptureF
     project.run().assert_outcomes(passed=7)
 
 
+def test_new_records_two_examples_where_one_is_refused(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write("nets.py", f"{NETS}\ndef rows():\n    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8))\n")
+    assert main(["new", "nets:rows", "--cost", "--input", "B,4", "--output", PATH]) == 0
+    told = capsys.readouterr()
+    assert "cost: of two examples, as one is refused: " in told.out + told.err
+    assert "Expected more than 1 value per channel" in told.out + told.err
+    text = (project.path / PATH).read_text()
+    assert re.search(
+        r"^cost: \{batch_size: 2, memory: \S+ (KiB|B), traffic: \S+ (KiB|B), operations: \d+, syncs: 0\}$", text, re.M
+    )
+    project.run("-k", "cost").assert_outcomes(passed=1)
+
+
 def test_show_has_columns_and_totals(project: Project, recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(recorded), "--cost", "--on", "H200"]) == 0
     lines = capsys.readouterr().out.splitlines()

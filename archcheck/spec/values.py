@@ -295,8 +295,10 @@ def parse_size_list(value: Any) -> tuple[int, ...]:
 
 def parse_count(value: Any) -> int:
     """Parse a number of elements."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool):
         raise fail(f"expected a whole number such as 74_112, found {shown(value)}")
+    if value < 0:
+        raise fail(f"expected a whole number of at least 0, found {shown(value)}")
     return value
 
 

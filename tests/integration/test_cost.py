@@ -180,6 +180,7 @@ def test_the_step_is_the_recipes_unless_the_section_says_otherwise(project: Proj
         ("{optimizer: Adan, memory: 1 KiB}", "optimizer: torch.optim has no 'Adan': did you mean 'Adam'?"),
         ("{optimizer: {name: SGD, lrr: 1}, memory: 1 KiB}", "lrr"),
         ("{memory: 1.5}", "memory: expected an amount of memory such as 1.92 GiB, 500 MB or 416_520, found 1.5"),
+        ("{syncs: -1}", "syncs: expected a whole number of at least 0, found -1"),
         ("{memory: {weights: 1 KiB}}", "unknown key 'weights'"),
     ],
 )

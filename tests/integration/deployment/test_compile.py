@@ -103,7 +103,7 @@ def test_an_update_doesnt_add_the_section(project: Project) -> None:
         ("compile: {dynamic: [B]}", "compile: expected fullgraph, or a map with graph_breaks or recompiles, *"),
         ("compile: whole", "compile: expected fullgraph, or a map with graph_breaks or recompiles, found 'whole'"),
         ("compile: {graph_break: 0}", "unknown key 'graph_break'; did you mean graph_breaks?"),
-        ("compile: {graph_breaks: -1}", "graph_breaks: expected a whole number such as 74_112, found -1"),
+        ("compile: {graph_breaks: -1}", "graph_breaks: expected a whole number of at least 0, found -1"),
         ("compile: {graph_breaks: 0, dynamic: B}", "dynamic: expected a list, found *"),
     ],
 )

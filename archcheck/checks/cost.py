@@ -59,7 +59,8 @@ def _differing(section: Cost, record: CostRecord, accepted: Mapping[str, Any]) -
                 continue
             text, exact = expected.reformat(actual), f"{actual:_}"
             edit = Edit(keys, actual if text == exact else text)
-            told, shown = expected.text, exact if text == exact else f"{text} ({exact} bytes)"
+            told = expected.text
+            shown = f"{exact}{' bytes' if expected.unit else ''}" if text == exact else f"{text} ({exact} bytes)"
         elif expected == actual:
             continue
         else:

@@ -188,8 +188,9 @@ class Rounded:
         return abs(Decimal(number) - self.value) <= (resolution / 2 if resolution > 1 else 0)
 
     def reformat(self, number: int) -> str:
-        """Return another number as text in the same unit, with the same number of decimals."""
-        return f"{Decimal(number) / self.scale:.{self.digits}f}{self.unit}" if self.unit.strip() else f"{number:_}"
+        """Return another number as text in the same unit, with the same number of decimals; in full where that is 0."""
+        scaled = f"{Decimal(number) / self.scale:.{self.digits}f}"
+        return f"{scaled}{self.unit}" if self.unit.strip() and float(scaled) else f"{number:_}"
 
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600}

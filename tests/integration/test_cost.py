@@ -125,6 +125,15 @@ def test_figures_hold_when_rounded_to_the_digits_written(project: Project) -> No
         project.run("-k", "cost").assert_outcomes(**{verdict: 1})
 
 
+def test_a_figure_too_small_for_the_unit_written_is_told_in_bytes(project: Project) -> None:
+    project.write("nets.py", NETS)
+    path = project.spec("net", f"{HEAD}cost: {{memory: {{parameters: 1.9 GB}}}}\n")
+    ((_, expected, actual, *_),) = messages(project.run("-k", "cost"), PATH)
+    assert (expected, actual) == ("  expected  1.9 GB", "  actual    25_448 bytes")  # 6362 parameters of 4 bytes
+    project.run("-k", "cost", "--archcheck-update").assert_outcomes(passed=1)
+    assert path.read_text().endswith("cost: {memory: {parameters: 25_448}}\n")
+
+
 def test_a_ceiling_is_told_with_the_layers_that_cost_most(project: Project) -> None:
     project.write("nets.py", NETS)
     project.spec("net", f"{HEAD}cost: {{at_most: {{memory: 30 KiB, operations: 1_000}}}}\n")

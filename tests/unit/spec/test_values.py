@@ -52,6 +52,8 @@ def test_an_amount_of_memory_keeps_unit_and_decimals() -> None:
     assert parse_amount("1.50 GiB").reformat(2 * 2**30) == "2.00 GiB"
     assert parse_amount("12 B").reformat(13) == "13 B"
     assert parse_amount(12).reformat(1300) == "1_300"
+    assert parse_amount("1.9 GB").reformat(77_736) == "77_736"
+    assert parse_amount("1.9 GB").reformat(50_000_001) == "0.1 GB"
 
 
 def test_macs_keep_unit_and_decimals() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archcheck.checks.check import Check, CheckContext, Needs, Recording
+from archcheck.checks.check import CannotCheck, Check, CheckContext, Needs, Recording
 from archcheck.checks.network_under_test import NetworkUnderTest
 from archcheck.checks.outcome import Outcome, Unmeasured
 from archcheck.errors import BuildError
@@ -37,13 +37,19 @@ def check_cost(
 ) -> list[Mismatch]:
     """Compare what a step costs with what the spec says, to the digits written; the first says which layers differ.
 
+    What differs in `syncs` says where the step waits, behind others as well: no table of layers shows that.
+
     recorded: what each layer cost before, None where nobody knows. accepted: what an update records of the layers.
     """
     found = [*_differing(section, record, accepted), *_above(section, record)]
     if not found:
         return []
-    first, *rest = found
-    return [replace(first, notes=(*first.notes, *_explanation(first, record, recorded))), *rest]
+    return [
+        replace(one, notes=(*one.notes, *_explanation(one, record, recorded)))
+        if position == 0 or _figure(one) == "syncs"
+        else one
+        for position, one in enumerate(found)
+    ]
 
 
 def _differing(section: Cost, record: CostRecord, accepted: Mapping[str, Any]) -> Iterator[Mismatch]:
@@ -53,7 +59,8 @@ def _differing(section: Cost, record: CostRecord, accepted: Mapping[str, Any]) -
                 continue
             text, exact = expected.reformat(actual), f"{actual:_}"
             edit = Edit(keys, actual if text == exact else text)
-            told, shown = expected.text, exact if text == exact else f"{text} ({exact} bytes)"
+            told = expected.text
+            shown = f"{exact}{' bytes' if expected.unit else ''}" if text == exact else f"{text} ({exact} bytes)"
         elif expected == actual:
             continue
         else:
@@ -87,13 +94,17 @@ def _figures(section: CostKeys, record: CostRecord, place: Keys) -> Iterator[tup
             yield figure, (*place, figure), written, getattr(record, figure)
 
 
+def _figure(mismatch: Mismatch) -> str:
+    return next(str(key) for key in mismatch.keys if key in FIGURES)
+
+
 def _explanation(
     mismatch: Mismatch, record: CostRecord, recorded: Mapping[str, LayerCost] | None
 ) -> Iterator[tuple[str, str]]:
     from archcheck.cost.comparison import compare_layers, format_differences
     from archcheck.cost.table import format_largest, format_waits
 
-    figure = next(str(key) for key in mismatch.keys if key in FIGURES)
+    figure = _figure(mismatch)
     if figure == "syncs":
         if record.waits:
             yield "waits", format_waits(record.waits)
@@ -119,9 +130,14 @@ class CostCheck(Check):
 
     def run(self, context: CheckContext) -> Outcome:
         """Measure a step and compare."""
+        from archcheck.cost.plan import resolve_cost_plan
+
         section = context.spec.cost
         assert section is not None
-        if not any(getattr(one, figure) is not None for one in (section, section.at_most) for figure in FIGURES if one):
+        if not _has_figures(section):
+            wrong = _wrong_optimizer(resolve_cost_plan(context.spec))
+            if wrong is not None:
+                return Outcome((wrong,))
             path = shlex.quote(context.spec_file.document.path)
             reason = f"nothing is recorded of the cost: pytest --archcheck {path} -k cost --archcheck-update=new"
             return Outcome(unmeasured=(Unmeasured(reason, ("cost",)),))
@@ -137,7 +153,13 @@ class CostCheck(Check):
         return Outcome(tuple(found), notes=_notes(record))
 
     def record(self, context: CheckContext) -> Recording:
-        """Record the figures that a `cost` section lacks and has no ceiling for, and the layers where they aren't."""
+        """Record the figures that a `cost` section lacks and has no ceiling for, and the layers where they aren't.
+
+        Raises:
+            CannotCheck: there are no figures yet, and the step can't be measured: nothing else would tell why.
+        """
+        from archcheck.cost.plan import resolve_cost_plan
+
         section = context.spec.cost
         if section is None:
             return Recording()
@@ -149,12 +171,24 @@ class CostCheck(Check):
             return Recording()
         measured = _measured(context)
         if isinstance(measured, Mismatch):
-            return Recording()
+            if _has_figures(section) or _wrong_optimizer(resolve_cost_plan(context.spec)) is not None:
+                return Recording()  # told by `run`
+            raise CannotCheck(f"{measured.subject}: {measured.problem}", measured.keys)
         plan, record = measured
         edits = [Edit(("cost", figure), as_written(record)[figure]) for figure in absent]
         if not has_layers:
             edits.append(Edit((LOCK, "cost"), recorded_section(plan, record)))
         return Recording(notes=_notes(record), edits=edits)
+
+
+def _has_figures(section: Cost) -> bool:
+    return any(getattr(one, figure) is not None for one in (section, section.at_most) for figure in FIGURES if one)
+
+
+def _wrong_optimizer(plan: CostPlan) -> Mismatch | None:
+    from archcheck.training.component_kinds import check_component
+
+    return next(check_component("optimizer", plan.place("optimizer"), plan.recipe.optimizer), None)
 
 
 def _measured(context: CheckContext) -> tuple[CostPlan, CostRecord] | Mismatch:
@@ -167,12 +201,12 @@ def measure_spec_cost(
     """Measure a step of a network as a spec says; the mismatch says why that can't be done."""
     from archcheck.cost.measure import measure_cost
     from archcheck.cost.plan import resolve_cost_plan
-    from archcheck.training.component_kinds import check_component
     from archcheck.training.failures import RunFailed
 
     plan = resolve_cost_plan(spec)
-    for mismatch in check_component("optimizer", plan.place("optimizer"), plan.recipe.optimizer):
-        return mismatch
+    wrong = _wrong_optimizer(plan)
+    if wrong is not None:
+        return wrong
     try:
         return plan, measure_cost(network.make, network.trace, plan, rootdir, with_macs=with_macs)
     except RunFailed as failed:

@@ -32,6 +32,7 @@ from archcheck.recording.spec_writer import format_spec
 from archcheck.report.mismatches import format_mismatches
 from archcheck.spec.file_names import SUFFIX
 from archcheck.spec.lock import LOCK
+from archcheck.spec.models import Cost
 from archcheck.spec.spec_file import SpecFile, parse_spec
 from archcheck.structure.records import StructureTrace
 from archcheck.text.words import listed
@@ -180,11 +181,22 @@ def _add_function(
 
 
 def _add_cost(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest) -> list[Edit]:
-    """Record what a step costs. Returns what goes into the lock; a step that can't be taken is told instead."""
+    """Record what a step costs. Returns what goes into the lock; a step that can't be taken is told instead.
+
+    Of one example, but of two where the network refuses one, as batch norm over `[B, C]` does in train mode.
+    """
     from archcheck.checks.cost import as_written, measure_spec_cost, recorded_section
 
+    of_two = spec_file.spec.model_copy(update={"cost": Cost(batch_size=2)})
+    written: dict[str, Any] = {}
     try:
         measured = measure_spec_cost(spec_file.spec, network, Path.cwd())
+        if isinstance(measured, Mismatch):
+            other = measure_spec_cost(of_two, network, Path.cwd())
+            if not isinstance(other, Mismatch):
+                written["batch_size"] = 2
+                spec.notes.append(f"cost: of two examples, as one is refused: {' '.join(measured.problem.split())}")
+                measured = other
     except NotMeasured as error:
         spec.leave_out(f"no cost is recorded: {error}")
         return []
@@ -192,7 +204,7 @@ def _add_cost(spec: NewSpec, spec_file: SpecFile, network: NetworkUnderTest) -> 
         spec.leave_out(f"no cost is recorded: {measured.problem}")
         return []
     plan, record = measured
-    figures = ", ".join(f"{figure}: {value}" for figure, value in as_written(record).items())
+    figures = ", ".join(f"{figure}: {value}" for figure, value in {**written, **as_written(record)}.items())
     spec.text += f"cost: {{{figures}}}\n"
     return [Edit((LOCK, "cost"), recorded_section(plan, record))]
 

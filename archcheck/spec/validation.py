@@ -177,13 +177,14 @@ def _check_function(spec: Spec) -> Iterator[tuple[Keys, str]]:
 
 def _check_free(spec: Spec) -> Iterator[tuple[Keys, str]]:
     """Check that what stays free when the network is compiled or exported is a free dimension, at two sizes."""
-    names, tried = spec.dimensions, spec.bindings()
+    names = spec.dimensions
+    tried = {**spec.sizes, BATCH: spec.batch_sizes}
     for section, keys in (("compile", spec.compile), ("export", spec.export)):
         for position, name in enumerate(keys.dynamic if keys is not None else ()):
             place: Keys = (section, "dynamic", position)
             if name not in names:
                 yield place, unknown("dimension", name, names) if names else f"the input has no free dimension {name}"
-            elif len({sizes.get(name) for sizes in tried}) < 2:
+            elif len(set(tried.get(name, ()))) < 2:
                 yield place, f"{name} has one size, and is held at another too: sizes: {{{name}: [..., ...]}}"
 
 

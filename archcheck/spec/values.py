@@ -188,8 +188,9 @@ class Rounded:
         return abs(Decimal(number) - self.value) <= (resolution / 2 if resolution > 1 else 0)
 
     def reformat(self, number: int) -> str:
-        """Return another number as text in the same unit, with the same number of decimals."""
-        return f"{Decimal(number) / self.scale:.{self.digits}f}{self.unit}" if self.unit.strip() else f"{number:_}"
+        """Return another number as text in the same unit, with the same number of decimals; in full where that is 0."""
+        scaled = f"{Decimal(number) / self.scale:.{self.digits}f}"
+        return f"{scaled}{self.unit}" if self.unit.strip() and float(scaled) else f"{number:_}"
 
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600}
@@ -295,8 +296,10 @@ def parse_size_list(value: Any) -> tuple[int, ...]:
 
 def parse_count(value: Any) -> int:
     """Parse a number of elements."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool):
         raise fail(f"expected a whole number such as 74_112, found {shown(value)}")
+    if value < 0:
+        raise fail(f"expected a whole number of at least 0, found {shown(value)}")
     return value
 
 

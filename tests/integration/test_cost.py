@@ -125,6 +125,15 @@ def test_figures_hold_when_rounded_to_the_digits_written(project: Project) -> No
         project.run("-k", "cost").assert_outcomes(**{verdict: 1})
 
 
+def test_a_figure_too_small_for_the_unit_written_is_told_in_bytes(project: Project) -> None:
+    project.write("nets.py", NETS)
+    path = project.spec("net", f"{HEAD}cost: {{memory: {{parameters: 1.9 GB}}}}\n")
+    ((_, expected, actual, *_),) = messages(project.run("-k", "cost"), PATH)
+    assert (expected, actual) == ("  expected  1.9 GB", "  actual    25_448 bytes")  # 6362 parameters of 4 bytes
+    project.run("-k", "cost", "--archcheck-update").assert_outcomes(passed=1)
+    assert path.read_text().endswith("cost: {memory: {parameters: 25_448}}\n")
+
+
 def test_a_ceiling_is_told_with_the_layers_that_cost_most(project: Project) -> None:
     project.write("nets.py", NETS)
     project.spec("net", f"{HEAD}cost: {{at_most: {{memory: 30 KiB, operations: 1_000}}}}\n")
@@ -155,6 +164,16 @@ def test_a_place_that_waits_for_the_device_is_told_at_its_line(project: Project,
     result.stdout.fnmatch_lines([f"{PATH}: *cost was measured on the CPU: needs values: Tensor.item() (nets.py:22)"])
 
 
+def test_a_place_that_waits_is_told_behind_other_figures_too(project: Project) -> None:
+    project.write("nets.py", NETS)
+    figures = "traffic: 1 GiB, operations: 1, syncs: 0, at_most: {syncs: 0}"
+    project.spec("net", f"{HEAD.replace('input', 'args: {bug: reading}' + chr(10) + 'input')}cost: {{{figures}}}\n")
+    found = messages(project.run("-k", "cost"), PATH)
+    assert [one[0].split(": ")[1] for one in found] == ["traffic", "operations", "syncs", "syncs"]
+    waits = [[line.split() for line in one if line.startswith("  waits")] for one in found]
+    assert waits == [[], [], *[[["waits", ".item()", "nets.py:22", "2"]]] * 2]
+
+
 def test_the_step_is_the_recipes_unless_the_section_says_otherwise(project: Project) -> None:
     project.write("nets.py", NETS)
     training = "training: {dataset: digits, batch_size: 16, optimizer: Adam, precision: bf16}\n"
@@ -170,6 +189,7 @@ def test_the_step_is_the_recipes_unless_the_section_says_otherwise(project: Proj
         ("{optimizer: Adan, memory: 1 KiB}", "optimizer: torch.optim has no 'Adan': did you mean 'Adam'?"),
         ("{optimizer: {name: SGD, lrr: 1}, memory: 1 KiB}", "lrr"),
         ("{memory: 1.5}", "memory: expected an amount of memory such as 1.92 GiB, 500 MB or 416_520, found 1.5"),
+        ("{syncs: -1}", "syncs: expected a whole number of at least 0, found -1"),
         ("{memory: {weights: 1 KiB}}", "unknown key 'weights'"),
     ],
 )
@@ -179,6 +199,35 @@ def test_what_cannot_be_measured_is_told_at_its_line(project: Project, cost: str
     result = project.run()
     assert re.search(rf"^{PATH}:4: .*{re.escape(message)}", result.stdout.str(), re.M)
     assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("options", [[], ["--archcheck-update=new"]])
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ("Adamm", "torch.optim has no 'Adamm': did you mean 'Adam'?"),
+        ("{name: Adam, forech: true}", "torch.optim.Adam accepts no argument 'forech': did you mean 'foreach'?"),
+    ],
+)
+def test_a_wrong_optimizer_is_told_before_anything_is_recorded(
+    project: Project, optimizer: str, message: str, options: list[str]
+) -> None:
+    project.write("nets.py", NETS)
+    path = project.spec("net", f"{HEAD}cost:\n  optimizer: {optimizer}\n")
+    before = path.read_text()
+    result = project.run("-k", "cost", *options)
+    result.assert_outcomes(failed=1)
+    assert f"{PATH}:5: optimizer: {message}" in result.stdout.str()
+    assert "nothing is recorded" not in result.stdout.str()
+    assert path.read_text() == before
+
+
+def test_an_update_tells_why_nothing_can_be_recorded(project: Project) -> None:
+    project.write("nets.py", NETS)
+    project.spec("net", "build: nets:Several\ninput: [B, 4]\nfunction: off\nhealth: off\ncost: {batch_size: 2}\n")
+    result = project.run("-k", "cost", "--archcheck-update=new")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"{PATH}:1: build: the network returns *, expected a tensor to train on"])
 
 
 def test_a_network_that_returns_no_tensor_has_no_step(project: Project) -> None:
@@ -195,6 +244,19 @@ def test_new_records_a_cost_that_holds(project: Project, capsys: pytest.CaptureF
     assert re.search(r"^cost: \{memory: \S+ KiB, traffic: \S+ KiB, operations: \d+, syncs: 0\}$", text, re.M)
     assert {"function", "cost"} <= json.loads((project.path / "specs/net.arch.lock").read_text()).keys()
     project.run().assert_outcomes(passed=7)
+
+
+def test_new_records_two_examples_where_one_is_refused(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write("nets.py", f"{NETS}\ndef rows():\n    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8))\n")
+    assert main(["new", "nets:rows", "--cost", "--input", "B,4", "--output", PATH]) == 0
+    told = capsys.readouterr()
+    assert "cost: of two examples, as one is refused: " in told.out + told.err
+    assert "Expected more than 1 value per channel" in told.out + told.err
+    text = (project.path / PATH).read_text()
+    assert re.search(
+        r"^cost: \{batch_size: 2, memory: \S+ (KiB|B), traffic: \S+ (KiB|B), operations: \d+, syncs: 0\}$", text, re.M
+    )
+    project.run("-k", "cost").assert_outcomes(passed=1)
 
 
 def test_show_has_columns_and_totals(project: Project, recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,6 +77,29 @@ def test_what_isnt_as_written_is_told_with_its_reason_and_line(
     result.stdout.fnmatch_lines([line.replace("[", "[[]") for line in told])
 
 
+def test_an_item_is_a_break_only_where_fullgraph_is_refused(project: Project) -> None:
+    project.write(
+        "reads.py",
+        "import torch\n"
+        "class Scaled(torch.nn.Linear):\n"
+        "    def forward(self, x):\n"
+        "        return super().forward(x) * x.max().item()\n"
+        "class Printed(torch.nn.Linear):\n"
+        "    def forward(self, x):\n"
+        "        y = super().forward(x)\n"
+        "        y = y * x.max().item()\n"
+        "        print('done')\n"
+        "        return y + 1\n"
+        "class Selected(torch.nn.Linear):\n"
+        "    def forward(self, x):\n"
+        "        return super().forward(x[x[:, 0] > -9]).sum()\n",
+    )
+    head = "args: {in_features: 4, out_features: 4}\ninput: [B, 4]\nfunction: off\nhealth: off\n"
+    for name, breaks in (("Scaled", 0), ("Printed", 2), ("Selected", 0)):
+        project.spec(name.lower(), f"build: reads:{name}\n{head}compile: {{graph_breaks: {breaks}}}\n")
+    project.run("-k", "compile").assert_outcomes(passed=3)
+
+
 def test_an_update_accepts_what_is_counted(project: Project) -> None:
     run(project, "Branching", "compile: {graph_breaks: 0, recompiles: 0}  # to be one", "--archcheck-update")
     text = (project.path / PATH).read_text("utf-8")
@@ -103,7 +126,7 @@ def test_an_update_doesnt_add_the_section(project: Project) -> None:
         ("compile: {dynamic: [B]}", "compile: expected fullgraph, or a map with graph_breaks or recompiles, *"),
         ("compile: whole", "compile: expected fullgraph, or a map with graph_breaks or recompiles, found 'whole'"),
         ("compile: {graph_break: 0}", "unknown key 'graph_break'; did you mean graph_breaks?"),
-        ("compile: {graph_breaks: -1}", "graph_breaks: expected a whole number such as 74_112, found -1"),
+        ("compile: {graph_breaks: -1}", "graph_breaks: expected a whole number of at least 0, found -1"),
         ("compile: {graph_breaks: 0, dynamic: B}", "dynamic: expected a list, found *"),
     ],
 )

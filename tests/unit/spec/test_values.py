@@ -52,6 +52,8 @@ def test_an_amount_of_memory_keeps_unit_and_decimals() -> None:
     assert parse_amount("1.50 GiB").reformat(2 * 2**30) == "2.00 GiB"
     assert parse_amount("12 B").reformat(13) == "13 B"
     assert parse_amount(12).reformat(1300) == "1_300"
+    assert parse_amount("1.9 GB").reformat(77_736) == "77_736"
+    assert parse_amount("1.9 GB").reformat(50_000_001) == "0.1 GB"
 
 
 def test_macs_keep_unit_and_decimals() -> None:
@@ -108,7 +110,8 @@ def test_values_are_parsed(parse: Callable[[Any], Any], value: Any, expected: An
             ["1.5", "1.73 GB", "1,000", -1, True, None],
             "expected a count of multiply-adds such as 1.73 G or 416_520, found ",
         ),
-        (parse_count, [-1, 1.0, True, "5"], "expected a whole number such as 74_112, found "),
+        (parse_count, [1.0, -1.5, True, "5"], "expected a whole number such as 74_112, found "),
+        (parse_count, [-1], "expected a whole number of at least 0, found "),
         (parse_size_list, [0, [1, 0], [True], "a", [1.5]], "expected a whole number of at least 1, found "),
         (parse_size_list, [[]], "expected at least one size, such as [224, 96]"),
         (parse_build, [3, None], "expected a build target such as mypackage.nets:resnet18, found "),

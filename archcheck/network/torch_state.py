@@ -98,6 +98,7 @@ def _settings() -> tuple[Any, ...]:
         cudnn.deterministic,
         _float32_precisions(),
         torch.get_num_threads(),
+        torch.distributions.Distribution._validate_args,  # which torch.compile switches off for good
         _default_device_context(),
     )
 
@@ -106,13 +107,14 @@ def _restore_settings(before: tuple[Any, ...]) -> None:
     after = _settings()
     if after == before:
         return
-    dtype, deterministic, warn_only, anomaly, *cudnn, precisions, threads, device = before
+    dtype, deterministic, warn_only, anomaly, *cudnn, precisions, threads, validates, device = before
     torch.set_default_dtype(dtype)
     torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
     torch.autograd.set_detect_anomaly(*anomaly)
     torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
     _restore_float32_precisions(precisions)
     torch.set_num_threads(threads)
+    torch.distributions.Distribution.set_default_validate_args(validates)
     if after[-1] is not device:
         torch.set_default_device(None if device is None else device.device)
 

@@ -32,6 +32,6 @@ def test_an_error_may_name_a_value_within_an_argument() -> None:
 
 def test_every_error_is_one_of_archcheck() -> None:
     kinds = [kind for kind in vars(archcheck.errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    assert len(kinds) == 7
+    assert len(kinds) == 8
     assert all(issubclass(kind, ArchcheckError) for kind in kinds)
     assert all(kind.__name__ in str(archcheck.errors.__doc__) for kind in kinds)

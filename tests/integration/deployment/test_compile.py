@@ -183,3 +183,11 @@ def untouched():
     result = project.run()
     result.stdout.fnmatch_lines(["specs/a.arch.yaml*ok*ok*", "specs/b.arch.yaml*ok*"])
     assert result.ret == 0
+
+
+def test_distributions_check_their_arguments_afterwards_as_before(project: Project) -> None:
+    """torch.compile switches that off for the whole process."""
+    torch.distributions.Distribution.set_default_validate_args(True)
+    run(project, "Net", "compile: fullgraph").assert_outcomes(passed=1)
+    with pytest.raises(ValueError, match="Expected parameter probs"):
+        torch.distributions.Bernoulli(torch.tensor(2.0))

@@ -24,6 +24,7 @@ GETTERS: dict[str, Callable[[], Any]] = {
     "tf32": lambda: (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32),
     "matmul": torch.get_float32_matmul_precision,
     "anomaly": torch.is_anomaly_enabled,
+    "validation": lambda: torch.distributions.Distribution._validate_args,
     "torch": lambda: torch.get_rng_state().tolist(),
     "python": random.getstate,
     "numpy": lambda: (np.random.get_state()[1].tolist(), np.random.get_state()[2]),  # type: ignore[index]
@@ -40,6 +41,7 @@ MEDDLERS: dict[str, Callable[[], Any]] = {
     "tf32": lambda: setattr(torch.backends.cuda.matmul, "allow_tf32", True),
     "matmul": lambda: torch.set_float32_matmul_precision("medium"),
     "anomaly": lambda: torch.autograd.set_detect_anomaly(True),
+    "validation": lambda: torch.distributions.Distribution.set_default_validate_args(False),
     "torch": lambda: torch.rand(3),
     "python": random.random,
     "numpy": np.random.rand,
@@ -61,6 +63,7 @@ def put_back() -> Iterator[None]:
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision("highest")
     torch.autograd.set_detect_anomaly(False)
+    torch.distributions.Distribution.set_default_validate_args(True)
     torch.backends.cudnn.benchmark = torch.backends.cudnn.deterministic = False
 
 

@@ -186,8 +186,11 @@ def untouched():
 
 
 def test_distributions_check_their_arguments_afterwards_as_before(project: Project) -> None:
-    """torch.compile switches that off for the whole process."""
-    torch.distributions.Distribution.set_default_validate_args(True)
-    run(project, "Net", "compile: fullgraph").assert_outcomes(passed=1)
-    with pytest.raises(ValueError, match="Expected parameter probs"):
-        torch.distributions.Bernoulli(torch.tensor(2.0))
+    """torch.compile switches that off for the whole process, the first time that it's used in it."""
+    project.write("nets.py", NETS)
+    project.spec("net", spec_of("Net", "compile: fullgraph"))
+    told = "print('checks arguments:', torch.distributions.Distribution._validate_args)"
+    project.write("conftest.py", f"import torch\n\ndef pytest_unconfigure():\n    {told}\n")
+    result = project.pytest_elsewhere("--archcheck", "-k", "compile")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["checks arguments: True"])

@@ -191,6 +191,6 @@ def test_distributions_check_their_arguments_afterwards_as_before(project: Proje
     project.spec("net", spec_of("Net", "compile: fullgraph"))
     told = "print('checks arguments:', torch.distributions.Distribution._validate_args)"
     project.write("conftest.py", f"import torch\n\ndef pytest_unconfigure():\n    {told}\n")
-    result = project.pytest_elsewhere("--archcheck", "-k", "compile")
+    result = project.pytest_elsewhere("-p", "archcheck.plugin", "--archcheck", "-k", "compile")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["checks arguments: True"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archcheck.checks.check import CannotCheck, Check, CheckContext, Needs, Recording
 from archcheck.checks.network_under_test import NetworkUnderTest
 from archcheck.checks.outcome import Outcome, Unmeasured
+from archcheck.cost.records import FIGURES, CostRecord, LayerCost
 from archcheck.errors import BuildError
 from archcheck.findings import Edit, Keys, Mismatch, build_failure
 from archcheck.spec.lock import LOCK
@@ -21,9 +22,7 @@ from archcheck.text.units import format_amount
 
 if TYPE_CHECKING:
     from archcheck.cost.plan import CostPlan
-    from archcheck.cost.records import CostRecord, LayerCost
 
-FIGURES = ("memory", "traffic", "operations", "syncs")
 _SAYS = {
     "memory": "a step holds {}",
     "traffic": "a step reads and writes {}",
@@ -242,8 +241,6 @@ def _other_torch(context: CheckContext) -> str | None:
 
 def _recorded_layers(context: CheckContext, plan: CostPlan) -> dict[str, LayerCost] | None:
     """Return what each layer cost when it was recorded; None where it wasn't, or of another step."""
-    from archcheck.cost.records import LayerCost
-
     lock = context.spec_file.lock()
     recorded = None if lock is None else lock.lock.cost
     if recorded is None or recorded.step != plan.describe():

@@ -39,7 +39,7 @@ def measure_compilation(make: Callable[[], nn.Module], spec: Spec, free: Sequenc
         NotMeasured: torch.compile does nothing here, or the network doesn't run as it is.
         BuildError: it can't be built.
     """
-    with own_dynamo(), default_torch_settings():
+    with default_torch_settings(), own_dynamo():
         records = [_measure(make, spec, free, train=train) for train in (False, True)]
     evaluated, trained = records
     if evaluated.stopped is not None:

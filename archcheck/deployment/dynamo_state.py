@@ -38,10 +38,11 @@ _BRANCH: Final = "a branch that depends on a tensor's values"
 def own_dynamo() -> Iterator[None]:
     """Give the block a dynamo of its own: nothing compiled before, torch's own settings; and forget it afterwards.
 
+    Settings of torch that it changes are restored by `default_torch_settings`, in which it has to be used.
+
     Raises:
         NotMeasured: torch.compile does nothing here.
     """
-    validates = torch.distributions.Distribution._validate_args
     try:
         from torch._dynamo import config
         from torch._dynamo.utils import counters
@@ -63,7 +64,6 @@ def own_dynamo() -> Iterator[None]:
         with config.patch(known), torch.compiler.set_stance("default"), quiet_torch():
             yield
     finally:
-        torch.distributions.Distribution.set_default_validate_args(validates)
         torch.compiler.reset()
         counters.clear()
         counters.update(kept)

@@ -12,7 +12,6 @@ from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Edit, Keys, Mismatch, build_failure
 from archcheck.spec.models import FULLGRAPH, Compile, Spec
 from archcheck.spec.spec_file import SpecFile
-from archcheck.structure.crashes import describe_crash
 from archcheck.text.words import counted
 
 _SHOWN = 4
@@ -100,9 +99,7 @@ def measure_compile(context: CheckContext, dynamic: Sequence[str]) -> CompileRec
     """
     from archcheck.deployment.compilation import measure_compilation
 
-    died = context.network.trace.died
-    if died is not None:
-        raise NotMeasured(f"the forward stopped at {describe_crash(died[1])}")
+    context.network.require_forward()
     try:
         return measure_compilation(context.network.make, context.spec, dynamic)
     except BuildError as error:

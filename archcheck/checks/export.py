@@ -12,7 +12,6 @@ from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.spec.dims import BATCH
 from archcheck.spec.models import Spec
-from archcheck.structure.crashes import describe_crash
 from archcheck.text.words import listed
 
 INSTALL = "pip install 'pytest-archcheck[onnx]'"
@@ -78,9 +77,7 @@ def measure(context: CheckContext, dynamic: Sequence[str], *, onnx: bool) -> Exp
     """
     from archcheck.deployment.exporting import measure_export
 
-    died = context.network.trace.died
-    if died is not None:
-        raise NotMeasured(f"the forward stopped at {describe_crash(died[1])}")
+    context.network.require_forward()
     try:
         return measure_export(context.network.make, context.spec, dynamic, onnx=onnx)
     except BuildError as error:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archcheck.deployment.records import DeviceRecord
-from archcheck.errors import BuildError
+from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Mismatch, build_failure
 from archcheck.function.records import FunctionRecord
 from archcheck.spec.spec_file import SpecFile
+from archcheck.structure.crashes import describe_crash
 from archcheck.structure.records import StructureTrace
 from archcheck.system.memory import available_bytes
 
@@ -37,6 +38,11 @@ class NetworkUnderTest:
     _devices: DeviceRecord | None = None
     _function: tuple[FingerprintConfig, FunctionRecord] | None = None
     _hints: dict[str | None, str | None] = field(default_factory=dict)
+
+    def require_forward(self) -> None:
+        """Raise NotMeasured where the forward stopped when it was traced."""
+        if self.trace.died is not None:
+            raise NotMeasured(f"the forward stopped at {describe_crash(self.trace.died[1])}")
 
     def function_of(self, spec_file: SpecFile) -> tuple[FingerprintConfig, FunctionRecord]:
         """Run the network with fixed weights, as its spec says how; once for all the checks that ask.

@@ -72,6 +72,7 @@ class SpecModule(pytest.Module):
     obj: ModuleType | None = None
     checks: Sequence[tuple[str, int]] = ()  # the items' names and lines, once the file is read
     spec_file: SpecFile | None = None  # once it is read; None for a broken one
+    _fixtures: Any = None  # what pytest found out about the fixtures of the first item; the others have the same
     _network: NetworkUnderTest | Mismatch | None = None
 
     def collect(self) -> Iterator[CheckItem | UnchangedItem]:
@@ -122,9 +123,13 @@ class SpecModule(pytest.Module):
         def archcheck_timed_item(benchmark: Any) -> None:  # noqa: ARG001 - taken from the item's `funcargs`
             run(item)
 
-        is_timed = name == "throughput" and has_benchmark(self.config)
-        function = archcheck_timed_item if is_timed else archcheck_item
-        item: CheckItem = CheckItem.from_parent(self, name=name, callobj=function)
+        if name == "throughput" and has_benchmark(self.config):
+            item: CheckItem = CheckItem.from_parent(self, name=name, callobj=archcheck_timed_item)
+        else:
+            # As pytest does for the items of a parametrized function; a list of its own, as plugins add to it.
+            shared = self._fixtures and replace(self._fixtures, names_closure=[*self._fixtures.names_closure])
+            item = CheckItem.from_parent(self, name=name, callobj=archcheck_item, fixtureinfo=shared)
+            self._fixtures = self._fixtures or item._fixtureinfo
         item.loc = loc
         item.found = CheckReport(loc.path, str(self.path), name, build)
         _mark(item)

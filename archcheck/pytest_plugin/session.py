@@ -97,15 +97,16 @@ class ArchcheckSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Import torch before the clocks of the items start; a worker of xdist may get none of those that need it."""
-        if self._is_worker or self._config.option.collectonly:
+        if self._is_worker:
             return
-        if any(isinstance(item, CheckItem) for item in session.items):
+        if not self._config.option.collectonly and any(isinstance(item, CheckItem) for item in session.items):
             import archcheck.structure.trace  # noqa: F401
 
-            # What torch has imported stays until the end: no need to walk it in every collection (pytest's last
-            # ones and Python's own take 0.2 s). Triton's bindings would call it a leak.
-            if "triton" not in sys.modules:
-                gc.freeze()
+        # Items, and what torch has imported, stay until the end: no need to walk them in every collection (pytest's
+        # last ones and Python's own take 0.2 s, and as much for a thousand specs). Triton's bindings would call it
+        # a leak.
+        if "triton" not in sys.modules:
+            gc.freeze()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:

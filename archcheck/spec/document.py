@@ -125,7 +125,7 @@ def parse_document(text: str, path: str, *, top: type[dict[str, Any]] | type[lis
 def read_text(path: Path, shown: str, max_bytes: int = MAX_BYTES) -> str:
     """Return the text of a file; `shown` is how messages call it. Raises SpecError where it can't be read."""
     try:
-        if path.exists() and not path.is_file():
+        if not path.is_file() and path.exists():
             raise _whole_file_error(shown, "a directory, expected a file" if path.is_dir() else "not a regular file")
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)

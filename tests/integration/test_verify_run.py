@@ -276,6 +276,25 @@ def test_a_users_autouse_fixtures_do_no_harm(project: Project) -> None:
     project.run().assert_outcomes(passed=5)
 
 
+def test_a_fixture_that_one_check_is_given_is_no_other_ones(project: Project) -> None:
+    project.spec()
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture
+        def noted(request): print("NOTED", request.node.name)
+
+        def pytest_itemcollected(item):
+            if item.name in ("spec", "compute"): item.fixturenames.append("noted")
+        """,
+    )
+    result = project.run("-s")
+    result.assert_outcomes(passed=5)
+    assert [line.split("NOTED ")[1] for line in result.outlines if "NOTED" in line] == ["spec", "compute"]
+
+
 def test_each_spec_has_a_module_of_its_own_to_be_sorted_by(project: Project) -> None:
     for name in ("a", "b"):
         project.spec(name)

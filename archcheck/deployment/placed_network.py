@@ -19,6 +19,7 @@ from archcheck.structure.meta.module_tree import all_modules, buffers_of, parame
 
 _FILLING: Final = ("uniform_", "normal_", "erfinv_", "mul_", "add_", "clamp_", "bernoulli_", "exponential_")
 _INITIALISING: Final = ("uniform_", "normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_")
+_COMPARISONS: Final = frozenset({Tensor.lt, Tensor.gt})
 
 
 class _Undrawn(TorchFunctionMode):
@@ -30,6 +31,9 @@ class _Undrawn(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         named = kwargs or {}
+        if func in _COMPARISONS and isinstance(args[0], nn.Parameter) and isinstance(args[1], int | float):
+            # As trunc_normal_ asks of what it has drawn, and draws again what is beyond a bound.
+            return torch.zeros((), dtype=torch.bool).expand(args[0].shape)
         tensor = (args[0] if args else named.get("tensor")) if func in self._skipped else None
         return tensor if isinstance(tensor, nn.Parameter) else func(*args, **named)
 

@@ -117,8 +117,9 @@ def _num_different(values: Tensor) -> int:
 def _start(shape: tuple[int, ...], values: Tensor, count: int) -> Start:
     mean = float(values.mean())
     centred = values - mean
-    std = math.sqrt(float(centred.square().mean()))
+    squares = centred.square()
+    std = math.sqrt(float(squares.mean()))
     if not std > 1e-12 * abs(mean):
         return Start(shape, count, mean, 0.0, 0.0)
-    kurtosis = float(centred.pow(4).mean()) / std**4
+    kurtosis = float(squares.square().mean()) / std**4
     return Start(shape, count, mean, std, float(centred.abs().max()) / std, kurtosis)

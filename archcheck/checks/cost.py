@@ -15,7 +15,7 @@ from archcheck.checks.outcome import Outcome, Unmeasured
 from archcheck.cost.records import FIGURES, CostRecord, LayerCost
 from archcheck.errors import BuildError
 from archcheck.findings import Edit, Keys, Mismatch, build_failure
-from archcheck.spec.lock import LOCK
+from archcheck.spec.lock import LOCK, LockFile
 from archcheck.spec.models import Ceilings, Cost, CostKeys, MemoryByKind, Spec
 from archcheck.spec.values import Rounded
 from archcheck.text.units import format_amount
@@ -144,9 +144,9 @@ class CostCheck(Check):
         if isinstance(measured, Mismatch):
             return Outcome((measured,))
         plan, record = measured
-        accepted = recorded_section(plan, record)
-        found = check_cost(section, record, _recorded_layers(context, plan), accepted)
-        other = _other_torch(context)
+        accepted, lock = recorded_section(plan, record), context.spec_file.lock()
+        found = check_cost(section, record, _recorded_layers(lock, plan), accepted)
+        other = _other_torch(lock)
         if found and other is not None:
             found[0] = replace(found[0], notes=(*found[0].notes, ("note", other)))
         return Outcome(tuple(found), notes=_notes(record))
@@ -229,9 +229,8 @@ def recorded_section(plan: CostPlan, record: CostRecord) -> dict[str, Any]:
     return {"step": plan.describe(), "layers": {name: layer.to_plain() for name, layer in record.layers.items()}}
 
 
-def _other_torch(context: CheckContext) -> str | None:
+def _other_torch(lock: LockFile | None) -> str | None:
     """Say that a cost was recorded with another release of torch, whose operations may be others."""
-    lock = context.spec_file.lock()
     recorded = None if lock is None or lock.lock.cost is None else lock.lock.recorded_with.get("torch")
     current = importlib.metadata.version("torch")
     if recorded in (None, current):
@@ -239,9 +238,8 @@ def _other_torch(context: CheckContext) -> str | None:
     return f"recorded with torch {recorded}, this is {current}: it may do the same by other operations"
 
 
-def _recorded_layers(context: CheckContext, plan: CostPlan) -> dict[str, LayerCost] | None:
+def _recorded_layers(lock: LockFile | None, plan: CostPlan) -> dict[str, LayerCost] | None:
     """Return what each layer cost when it was recorded; None where it wasn't, or of another step."""
-    lock = context.spec_file.lock()
     recorded = None if lock is None else lock.lock.cost
     if recorded is None or recorded.step != plan.describe():
         return None

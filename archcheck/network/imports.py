@@ -69,8 +69,8 @@ def _first_on_path(folder: Path) -> Iterator[None]:
             sys.path.remove(entry)
 
 
-def import_module(name: str, rootdir: Path | None) -> ModuleType:
-    """Import a module by its dotted name.
+def import_module(name: str, rootdir: Path | None, base_dir: Path | None = None) -> ModuleType:
+    """Import a module by its dotted name; `base_dir` is the folder of what names it.
 
     Raises:
         AbsentModuleError: there is no such module.
@@ -85,7 +85,11 @@ def import_module(name: str, rootdir: Path | None) -> ModuleType:
             close = did_you_mean(missing, _siblings(missing))
             folders = [str(folder) for folder in (rootdir, _sources(rootdir)) if folder] if rootdir else []
             where = f" in {', '.join(folders)} or the Python environment" if folders and not close else ""
-            raise AbsentModuleError(f"no module named {missing!r}{close or where}") from error
+            told = f"no module named {missing!r}{close or where}"
+            other = _folder_above(base_dir, missing, rootdir) if base_dir and rootdir and not close else None
+            if other is not None:
+                told += f", but in {other}: make that pytest's rootdir (--rootdir {other}, or an ini file there)"
+            raise AbsentModuleError(told) from error
         raise build_error(f"importing {name}", error, rootdir) from error
 
 
@@ -109,6 +113,12 @@ def _sources(rootdir: Path) -> Path | None:
     """Return the folder `src` that packages lie in; None where there is none, or it's a package itself."""
     folder = rootdir / "src"
     return folder if folder.is_dir() and not (folder / "__init__.py").exists() else None
+
+
+def _folder_above(base_dir: Path, name: str, rootdir: Path) -> Path | None:
+    """Return the nearest folder around `base_dir` that has a module of a name, other than the rootdir."""
+    folders = (one for one in base_dir.resolve().parents if one != rootdir.resolve())
+    return next((one for one in folders if _has_module(one, name)), None)
 
 
 def _siblings(name: str) -> list[str]:
@@ -157,7 +167,7 @@ def import_named(target: Target, base_dir: Path, rootdir: Path | None) -> Any:
         if target.kind == "path":
             module = import_file(target.source, base_dir, rootdir)
         else:
-            module = import_module(target.source, rootdir)
+            module = import_module(target.source, rootdir, base_dir)
         tell_imported(module)
         return find_attribute(module, target, rootdir)
 

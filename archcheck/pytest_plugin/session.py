@@ -6,7 +6,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from archcheck.pytest_plugin.spec_paths import SpecPaths
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.recording.lock_writer import changed_lock, describe_changes, format_lock, is_of_lock
 from archcheck.report.summary_tables import VERDICTS, Room, Row, format_speeds, format_summary, format_trainings
-from archcheck.spec.file_names import lock_path, spec_path
+from archcheck.spec.file_names import SUFFIX, lock_path, spec_path
 from archcheck.spec.lock import read_lock
 from archcheck.spec.spec_file import parse_spec
 from archcheck.throughput.session import SpeedSession
@@ -89,6 +89,24 @@ class ArchcheckSession:
         if self._paths.is_lock(file_path) and not spec_path(file_path).exists():
             return OrphanedLock.from_parent(parent, path=file_path)
         return None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Add specs that are links to nothing to those of a folder: pytest passes over what is no file."""
+        report = yield
+        if isinstance(collector, pytest.Directory) and report.passed:
+            report.result += self._broken_links(collector)
+        return report
+
+    def _broken_links(self, folder: pytest.Directory) -> Iterator[SpecModule]:
+        with os.scandir(folder.path) as entries:
+            names = sorted(one.name for one in entries if one.name.endswith(SUFFIX) and one.is_symlink())
+        for path in (folder.path / name for name in names):
+            is_broken = self._paths.is_spec(path) and not path.exists()
+            if is_broken and not folder.ihook.pytest_ignore_collect(collection_path=path, config=self._config):
+                yield SpecModule.from_parent(folder, path=path)
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Leave out tests that lie beside specs, in folders that are only looked into for those."""

@@ -130,7 +130,10 @@ def read_text(path: Path, shown: str, max_bytes: int = MAX_BYTES) -> str:
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
     except FileNotFoundError as error:
-        raise _whole_file_error(shown, f"there is no such file{_nearest(path, shown)}") from error
+        told = f"there is no such file{_nearest(path, shown)}"
+        if path.is_symlink():
+            told = f"a link to {path.readlink()}, which isn't there: restore that, or remove the link"
+        raise _whole_file_error(shown, told) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _whole_file_error(shown, f"can't be read: {reason}") from error

@@ -134,7 +134,7 @@ def read_lock(spec_path: Path, shown: str) -> LockFile | None:
         SpecError: it can't be read, or isn't a lock that this version knows.
     """
     path = lock_path(spec_path)
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return None
     shown_lock = str(lock_path(Path(shown)))
     return _parsed(read_text(path, shown_lock, MAX_BYTES), shown_lock, shown)

@@ -106,10 +106,10 @@ class Project:
         run = self.pytest_elsewhere if "-n" in args else self.pytester.runpytest_inprocess
         return run(*(option for plugin in self.plugins for option in ("-p", plugin)), *args)
 
-    def pytest_elsewhere(self, *args: str) -> RunResult:
-        """Run `pytest ARGS` in a process of its own."""
+    def pytest_elsewhere(self, *args: str, cwd: Path | None = None) -> RunResult:
+        """Run `pytest ARGS` in a process of its own, in the project or another folder."""
         command = [sys.executable, "-m", "pytest", *args]
-        with PreloadedPopen(command, cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        with PreloadedPopen(command, cwd=cwd or self.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             output, _ = process.communicate()
         return RunResult(process.wait(), output.splitlines(), [], 0.0)
 

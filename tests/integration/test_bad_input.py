@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.integration.project import SMALL, Project
+from tests.integration.project import SMALL, Project, lock_of
 
 # name -> (text of the file, line of the first message, a pattern of what it says)
 MALFORMED: dict[str, tuple[bytes, int, str]] = {
@@ -138,3 +138,39 @@ def test_a_package_that_exits_on_import_doesnt_end_the_run(project: Project) -> 
     result = project.run()
     result.assert_outcomes(passed=5, failed=5)
     result.stdout.fnmatch_lines(["specs/aaa.arch.yaml:1: build: *exit*"])
+
+
+def test_a_link_to_nothing_fails_and_hides_no_other(project: Project) -> None:
+    (project.spec("good").parent / "bad.arch.yaml").symlink_to("gone.arch.yaml")
+    result = project.run()
+    result.assert_outcomes(passed=5, failed=1)
+    told = "specs/bad.arch.yaml:1: a link to gone.arch.yaml, which isn't there: restore that, or remove the link"
+    result.stdout.fnmatch_lines([told])
+    project.run("--ignore", "specs/bad.arch.yaml").assert_outcomes(passed=5)
+
+
+def test_a_link_to_a_spec_is_a_spec(project: Project) -> None:
+    (project.path / "specs").mkdir()
+    (project.path / "specs" / "small.arch.yaml").symlink_to(project.write("elsewhere/one.arch.yaml", SMALL))
+    project.run("specs").assert_outcomes(passed=5)
+
+
+def test_a_lock_that_is_a_link_to_nothing_is_told(project: Project) -> None:
+    path = project.spec("small", SMALL.replace("function: off\n", ""))
+    lock_of(path).symlink_to("gone.arch.lock")
+    result = project.run("-k", "function")
+    result.assert_outcomes(failed=1, deselected=5)
+    result.stdout.fnmatch_lines(["specs/small.arch.lock:1: a link to gone.arch.lock, which isn't there: *"])
+
+
+def test_the_rootdir_that_a_module_needs_is_named(project: Project) -> None:
+    specs = project.spec("inner/small").parent
+    (project.path / "pytest.ini").unlink()
+    options = ("-p", "archcheck.plugin", "--archcheck", str(specs))
+    result = project.pytest_elsewhere(*options, cwd=project.path.parent)
+    result.stdout.fnmatch_lines(
+        [f"*: no module named 'nets' in *, but in {project.path}: make that pytest's rootdir *"]
+    )
+    assert result.ret == 1
+    root = ("--rootdir", str(project.path))
+    assert project.pytest_elsewhere(*options, *root, cwd=project.path.parent).ret == 0

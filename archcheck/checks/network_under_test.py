@@ -13,7 +13,7 @@ from archcheck.findings import Mismatch, build_failure
 from archcheck.function.records import FunctionRecord
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
-from archcheck.structure.records import StructureTrace
+from archcheck.structure.records import FlowRecord, StructureTrace
 from archcheck.system.memory import available_bytes
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ class NetworkUnderTest:
         """Raise NotMeasured where the forward stopped when it was traced."""
         if self.trace.died is not None:
             raise NotMeasured(f"the forward stopped at {describe_crash(self.trace.died[1])}")
+
+    def flow(self, spec_file: SpecFile) -> FlowRecord | None:
+        """Run the network to see where what its layers take comes from; None where that can't be seen."""
+        from archcheck.structure.flow import trace_flow
+
+        return trace_flow(self.make, spec_file.spec.forward_inputs(), self.trace)
 
     def function_of(self, spec_file: SpecFile) -> tuple[FingerprintConfig, FunctionRecord]:
         """Run the network with fixed weights, as its spec says how; once for all the checks that ask.

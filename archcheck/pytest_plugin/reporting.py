@@ -27,6 +27,7 @@ from archcheck.pytest_plugin.run_environment import environment_of
 from archcheck.pytest_plugin.session import ArchcheckSession
 from archcheck.report.files import require_report_name, write_report
 from archcheck.report.joining import join_specs
+from archcheck.report.network_record import with_layers
 from archcheck.report.run_record import (
     CheckOutcome,
     CheckResult,
@@ -41,7 +42,6 @@ from archcheck.report.spec_record import (
     failures_of_mismatches,
     failures_of_problems,
     first_difference,
-    layers_of,
     plain_figures,
     training_of,
 )
@@ -107,11 +107,11 @@ class ReportSession:
                 told = result.reason or (call.excinfo.exconly() if call.excinfo is not None else None)
                 part = replace(part, claims=claims_of(spec_file.spec, outcome, result.outcome, told))
         if trace is not None and (found.path not in self._told_layers or outcome.mismatches):
-            layers = layers_of(trace)
-            part = replace(part, first_difference=first_difference(layers, outcome.mismatches))
+            whole = with_layers(part, trace)
+            part = replace(part, first_difference=first_difference(whole.layers, outcome.mismatches))
             if found.path not in self._told_layers:
                 self._told_layers.add(found.path)
-                part = replace(part, layers=layers)
+                part = with_layers(part, trace, module.flow)
         return part
 
     # ----------------------------------------------------------------------------------------- where it is gathered

@@ -60,9 +60,9 @@ class Browser:
             f"const done = arguments[0]; Promise.resolve({expression}).then(done, (error) => done(String(error)));"
         )
 
-    def enter(self, name: str, value: str) -> None:
+    def enter(self, selector: str, value: str) -> None:
         """Give a field or a choice a value, as its user would."""
-        field = f"document.getElementById('{name}')"
+        field = f"document.querySelector('{selector}')"
         self.ask(f"(() => {{ {field}.value = '{value}'; {field}.dispatchEvent(new Event('input')); }})()")
 
     @property
@@ -115,11 +115,11 @@ def test_everything_has_a_name_to_be_read_out(browser: Browser) -> None:
 
 def test_the_matrix_shows_what_is_looked_for(browser: Browser) -> None:
     browser.open(run_of(spec("specs/wrong", shapes="failed"), spec("specs/one", shapes="passed"), spec("specs/two")))
-    browser.enter("find", "one")
+    browser.enter("#find", "one")
     assert shown_rows(browser) == ["specs/one"]
     assert browser.ask("document.getElementById('found').textContent") == "1 of 3 specs"
-    browser.enter("find", "")
-    browser.enter("only", "failed")
+    browser.enter("#find", "")
+    browser.enter("#only", "failed")
     assert shown_rows(browser) == ["specs/wrong"]
 
 
@@ -141,7 +141,7 @@ def test_networks_are_folded_to_a_depth(browser: Browser) -> None:
     visible = "[...document.querySelectorAll('.layer .name')].filter(e => e.checkVisibility()).length"
     counts = []
     for depth in ("1", "2", "3", "99"):
-        browser.enter("depth", depth)
+        browser.enter("select.depth", depth)
         counts.append(browser.ask(visible))
     assert counts == [2, 3, 4, 4]
 
@@ -153,6 +153,54 @@ def test_a_packed_network_is_unpacked_when_a_link_leads_to_it(browser: Browser) 
     browser.ask("new Promise(done => setTimeout(done, 300))")
     assert browser.ask("document.querySelectorAll('#s59 .network li').length") == 200
     assert browser.ask("document.querySelectorAll('#s58 .network li').length") == 0
+    assert browser.console == []
+
+
+def residual(number: int) -> list[Layer]:
+    """Return the calls of a network of residual blocks, of a layer and an addition each."""
+    layers = [Layer("stem", "Linear", 0, "[B, 4]", 20, 16, (-1,))]
+    for block in range(number):
+        last = len(layers) - 1
+        layers += [
+            Layer(f"b{block}", "Block", 0, f"[B, {block}]", 20, 16),
+            Layer(f"b{block}.fc", "Linear", 1, f"[B, {block}]", 20, 16, (last,)),
+            Layer("", "add", 1, f"[B, {block}]", sources=(last, last + 2)),
+        ]
+    return layers
+
+
+ARCS = "[...document.querySelectorAll('.arcs g')].map(g => g.dataset.rows)"
+
+
+def arcs_at_depth(browser: Browser, depth: int) -> list[str]:
+    browser.enter("select.depth", str(depth))
+    browser.ask("new Promise(done => setTimeout(done, 100))")
+    found: list[str] = browser.ask(ARCS)
+    return found
+
+
+def test_an_arc_leads_past_the_layers_that_are_skipped_as_far_as_they_are_shown(browser: Browser) -> None:
+    layers = (*residual(3), Layer("head", "Linear", 0, "[B, 2]", 10, 8, (9, 0)))
+    browser.open(run_of(replace(spec(shapes="passed"), layers=layers), exit_status=0))
+    # Rows in the open: stem, b0, b0.fc, add, b1, b1.fc, add, b2, b2.fc, add, head
+    assert sorted(arcs_at_depth(browser, 99)) == ["0 3 10", "3 6", "6 9"]
+    # Closed: stem, b0, b1, b2, head
+    assert arcs_at_depth(browser, 1) == ["0 4"]
+    browser.ask("document.querySelector('.network details').open = true")
+    browser.ask("new Promise(done => setTimeout(done, 100))")
+    assert browser.ask(ARCS) == ["0 3 6"]  # the addition in b0, and the head behind b1 and b2
+    top, bottom = (
+        browser.ask(f"document.querySelector('{what}').getBoundingClientRect().{side}")
+        for what, side in ((".plot", "top"), (".arcs g", "top"))
+    )
+    assert 0 < bottom - top < 20  # in the middle of the first row
+    assert browser.console == []
+
+
+def test_the_arcs_of_a_large_network_are_drawn_at_once(browser: Browser) -> None:
+    browser.open(run_of(replace(spec(shapes="passed"), layers=tuple(residual(1000))), exit_status=0))
+    assert len(arcs_at_depth(browser, 99)) == 1000
+    assert arcs_at_depth(browser, 1) == []
     assert browser.console == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 class NetworkUnderTest:
     """A network that could be built.
 
-    trace: its structure. make: builds it anew, or copies the live network that it is (`is_live`). device: where it is
-    run with values. placed: where a live network is, if not on the CPU.
+    trace: its structure. flow: sees where what its layers take comes from, anew each time. make: builds it anew, or
+    copies the live network that it is (`is_live`). device: where it is run with values. placed: where a live network
+    is, if not on the CPU.
     """
 
     trace: StructureTrace
     make: Callable[[], nn.Module]
+    flow: Callable[[], FlowRecord | None]
     is_live: bool = False
     device: str = "cpu"
     placed: str = "cpu"
@@ -43,12 +46,6 @@ class NetworkUnderTest:
         """Raise NotMeasured where the forward stopped when it was traced."""
         if self.trace.died is not None:
             raise NotMeasured(f"the forward stopped at {describe_crash(self.trace.died[1])}")
-
-    def flow(self, spec_file: SpecFile) -> FlowRecord | None:
-        """Run the network to see where what its layers take comes from; None where that can't be seen."""
-        from archcheck.structure.flow import trace_flow
-
-        return trace_flow(self.make, spec_file.spec.forward_inputs(), self.trace)
 
     def function_of(self, spec_file: SpecFile) -> tuple[FingerprintConfig, FunctionRecord]:
         """Run the network with fixed weights, as its spec says how; once for all the checks that ask.
@@ -121,6 +118,7 @@ def build_and_trace(
     `rootdir` is put on `sys.path`.
     """
     from archcheck.function.measure import network_factory
+    from archcheck.structure.flow import trace_flow, trace_model_flow
     from archcheck.structure.meta.module_tree import parameters_of
     from archcheck.structure.trace import trace_model, trace_structure
 
@@ -131,7 +129,9 @@ def build_and_trace(
         if model is not None:
             placed = next((str(one.device) for one in parameters_of(model) if one.device.type != "cpu"), "cpu")
             trace = trace_model(model, inputs, one_example)
-            return NetworkUnderTest(trace, make, is_live=True, device=device, placed=placed)
-        return NetworkUnderTest(trace_structure(make, inputs, one_example), make, device=device)
+            flow = partial(trace_model_flow, model, inputs, trace)
+            return NetworkUnderTest(trace, make, flow, is_live=True, device=device, placed=placed)
+        trace = trace_structure(make, inputs, one_example)
+        return NetworkUnderTest(trace, make, partial(trace_flow, make, inputs, trace), device=device)
     except BuildError as error:
         return build_failure(spec.args, ("args",), error)

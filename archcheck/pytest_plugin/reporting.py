@@ -97,6 +97,7 @@ class ReportSession:
         outcome, spec_file, trace = found.outcome, module.spec_file, module.trace
         result = _result_of(item, call, report, module)
         part = SpecResult(found.spec, build=found.build, checks=(result,), notes=outcome.notes, speed=outcome.speed)
+        part = replace(part, memory=outcome.memory)
         if outcome.counts is not None:
             part = replace(part, parameters=outcome.counts.num_params, macs=outcome.counts.macs)
         if spec_file is not None:

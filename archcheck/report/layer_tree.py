@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
@@ -15,7 +16,7 @@ _LEAST_SAVING: Final = 2  # rows that folding has to save
 _DEEPEST: Final = 40
 _NAME_CHARS: Final = 120
 _CALL: Final = re.compile(r"\[\d+\]$")
-_OPEN_ROWS: Final = 60  # a network of fewer rows is shown in full
+_OPEN_ROWS: Final = 60  # so many are shown at first, level by level
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,7 @@ def layer_tree(
     """Return the rows of a network's calls; those that differ, by their names, are never folded away."""
     folding = _Folding(first_difference, differing)
     rows = folding.rows(layers)
-    finished = _finished(rows, "", is_short=sum(1 for _ in all_rows(rows)) <= _OPEN_ROWS)
-    return LayerTree(finished, folding.folded)
+    return LayerTree(_finished(rows, "", _open_levels(rows)), folding.folded)
 
 
 def all_rows(rows: Sequence[Row]) -> Iterator[Row]:
@@ -85,17 +85,25 @@ def all_rows(rows: Sequence[Row]) -> Iterator[Row]:
         yield from all_rows(row.children)
 
 
-def _finished(rows: Sequence[Row], prefix: str, *, is_short: bool) -> tuple[Row, ...]:
-    """Open what leads to the first difference, and in a short network everything; say what names have in common."""
+def _open_levels(rows: Sequence[Row]) -> int:
+    """Return how many levels are open at first: as many as give a picture that is seen at a glance."""
+    sizes = Counter(row.level for row in all_rows(rows))
+    return next(
+        (level for level in sorted(sizes) if sum(sizes[one] for one in range(level + 2)) > _OPEN_ROWS), _DEEPEST
+    )
+
+
+def _finished(rows: Sequence[Row], prefix: str, open_levels: int) -> tuple[Row, ...]:
+    """Open the first levels, and what leads to the first difference; say what names have in common."""
     found = []
     for row in rows:
         own = prefix if row.name.startswith(prefix) else ""
         below = f"{_CALL.sub('', row.name)}."
         is_inside = any(child.name.startswith(below) for child in row.children)
-        children = _finished(row.children, below if is_inside else own, is_short=is_short)
-        is_open = bool(children) and (is_short or any(one.is_first_difference for one in all_rows(children)))
+        children = _finished(row.children, below if is_inside else own, open_levels)
+        is_open = row.level < open_levels or any(one.is_first_difference for one in all_rows(children))
         if own or children:  # most rows stay as they are, and replacing costs
-            row = replace(row, children=children, is_open=is_open, prefix=own)
+            row = replace(row, children=children, is_open=bool(children) and is_open, prefix=own)
         found.append(row)
     return tuple(found)
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from archcheck.report.charts import Level, Series, interval_chart, line_chart
 from archcheck.report.markdown import checks_in_order, skips_by_reason
-from archcheck.report.picture import draw_network
+from archcheck.report.picture import draw_network, said_by_spec
 from archcheck.report.rendering import style_and_script, template_environment
 from archcheck.report.run_record import FAILING, OUTCOMES, CheckResult, RunRecord, SpecResult, Training
 from archcheck.text.units import format_known
@@ -39,7 +39,7 @@ def format_page(record: RunRecord) -> str:
             skips=skips_by_reason(record.specs),
             networks=list(_networks(specs)),
             data=_data(record),
-            **style_and_script("colours", "network", "page"),
+            **style_and_script("colours", "look", "network", "page"),
         )
     )
 
@@ -91,7 +91,8 @@ def _networks(views: Sequence[SpecView]) -> Iterator[NetworkView]:
     room = _OPEN_CHARS
     for view in views:
         if view.spec.layers:
-            html = draw_network(view.spec)
+            failures = (failure for check in view.spec.checks for failure in check.failures)
+            html = draw_network(view.spec, said_by_spec(failures))
             room -= len(html)
             is_packed = room < 0 and not view.spec.is_failing
             yield NetworkView(view, Markup("" if is_packed else html), _packed(html) if is_packed else "")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from markupsafe import Markup
 
 from archcheck.report.layer_tree import Row, all_rows, layer_tree
 from archcheck.report.rendering import template_environment
 from archcheck.report.run_record import SpecResult
+from archcheck.spec.layer_keys import parse_layer_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 INPUT: Final = -1  # the place of what goes into the network; that of what comes out is behind the last layer's
 _NUM_SHADES: Final = 5
 _NAMES_AT_MOST: Final = 6
+_SAID_AT_MOST: Final = 3  # of a layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,28 @@ class Said:
 
     what: str
     expected: str = ""
+
+
+class _Told(Protocol):
+    """What a failure tells: a record of a report, or a mismatch."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def problem(self) -> str: ...
+    @property
+    def expected(self) -> str | None: ...
+
+
+def said_by_spec(failures: Iterable[_Told]) -> dict[str, list[Said]]:
+    """Return by layer what a spec says of it and isn't so."""
+    found: dict[str, list[Said]] = {}
+    for one in failures:
+        said = found.setdefault(one.subject, [])
+        if len(said) < _SAID_AT_MOST:
+            says = f"{one.problem}; the spec says" if one.expected is not None else one.problem
+            said.append(Said(says, one.expected or ""))
+    return found
 
 
 class Picture:
@@ -50,6 +74,8 @@ class Picture:
         leaves = [row for row in rows if not row.children]
         self._most_params = max((row.parameters or 0 for row in leaves), default=0) or 1
         self._most_macs = max((row.macs or 0 for row in leaves), default=0) or 1
+        self._memory = _with_inner(result.memory)
+        self._most_memory = max((self.memory(row) for row in leaves), default=0) or 1
         self._sources: dict[int, tuple[int, ...]] = {self.output_place: _unique(map(tree.shown, result.output_sources))}
         for place in (row.place for row in rows if row.place is not None):
             shown = map(tree.shown, result.layers[place].sources)
@@ -97,16 +123,40 @@ class Picture:
         """Return whether what is inside of a row is shown at first."""
         return row.is_open if self._depth is None else row.level < self._depth - 1
 
-    def bar(self, row: Row) -> Markup:
+    def memory(self, row: Row) -> int:
+        """Return the bytes that a layer holds with all inside; 0 where that isn't known, and for a further call."""
+        if not self._memory or not row.name:
+            return 0
+        key = parse_layer_key(row.name)
+        return 0 if key.call else self._memory.get(key.name, 0)
+
+    def bar(self, row: Row, memory: int) -> Markup:
         """Return the bar of a row.
 
         It is as long as its parameters are a share of the largest layer's, and cut off there, where more are inside.
-        Its colour is as strong as the root of its share of the most expensive layer's multiply-adds.
+        Its colour is as strong as the root of its share of the most expensive layer's multiply-adds, or memory.
         """
-        share, macs = (row.parameters or 0) / self._most_params, (row.macs or 0) / self._most_macs
-        shade = math.ceil(_NUM_SHADES * math.sqrt(min(1.0, macs)))
+        share = (row.parameters or 0) / self._most_params
+        shades = f"m{_shade((row.macs or 0) / self._most_macs)}"
+        if self._memory:
+            shades += f" k{_shade(memory / self._most_memory)}"
         beyond = " beyond" if share > 1 else ""
-        return Markup(f'<i class="m{shade}{beyond}" style="width:{min(100.0, 100 * share):.3g}%"></i>')
+        return Markup(f'<i class="{shades}{beyond}" style="width:{min(100.0, 100 * share):.3g}%"></i>')
+
+
+def _shade(share: float) -> int:
+    return math.ceil(_NUM_SHADES * math.sqrt(min(1.0, share)))
+
+
+def _with_inner(memory: Mapping[str, int]) -> dict[str, int]:
+    """Return what layers hold with all inside of them, from what they hold themselves."""
+    found: dict[str, int] = {}
+    for name, size in memory.items():
+        parts = name.split(".")
+        for length in range(1, len(parts) + 1):
+            around = ".".join(parts[:length])
+            found[around] = found.get(around, 0) + size
+    return found
 
 
 def _unique(places: Iterable[int]) -> tuple[int, ...]:

@@ -203,6 +203,8 @@ class SpecResult(_Documented):
     claims: tuple[Claim, ...] = ()
     output_sources: tuple[int, ...] = ()
     """whose output is the network's, as a layer's `sources` say"""
+    memory: Mapping[str, int] = field(default_factory=dict)
+    """bytes that each module itself holds when a step holds most, where `cost` measured it; by the modules' names"""
 
     @property
     def is_failing(self) -> bool:

@@ -13,9 +13,9 @@ from torch import nn
 from archcheck.network.isolation import gc_paused, isolated_user_code
 from archcheck.network.warning_places import warnings_where_caused
 from archcheck.spec.inputs import ForwardInput
-from archcheck.structure.meta.building import build_on_meta, build_seeded
 from archcheck.structure.meta.flow_recorder import FlowNotes, FlowRecorder, JoinNote, Source
 from archcheck.structure.records import FlowRecord, ForwardRecord, JoinRecord, StructureTrace, ValueRecord
+from archcheck.structure.trace import request_to_build, request_to_copy
 from archcheck.structure.trace_run import TraceRequest, TraceRun
 
 
@@ -24,12 +24,21 @@ def trace_flow(
 ) -> FlowRecord | None:
     """Return where what the calls of a trace's first forward pass take comes from; None where that can't be seen.
 
-    make: builds the network that was traced, or copies it.
+    make: builds the network that was traced.
     """
+    return _follow(lambda: request_to_build(make, inputs), trace)
+
+
+def trace_model_flow(model: nn.Module, inputs: Sequence[ForwardInput], trace: StructureTrace) -> FlowRecord | None:
+    """Return the same of a network that exists already, and is copied."""
+    return _follow(lambda: request_to_copy(model, inputs), trace)
+
+
+def _follow(make_request: Callable[[], TraceRequest], trace: StructureTrace) -> FlowRecord | None:
     flows: list[FlowNotes] = []
-    request = TraceRequest(lambda: build_on_meta(make), lambda: build_seeded(make), inputs, None, only_meta=True)
     try:
         with isolated_user_code(), gc_paused(), warnings_where_caused():
+            request = make_request()
             model = request.make_on_meta() if trace.device == "meta" else request.make_on_cpu()
             run = TraceRun(model, request, device=trace.device, make_recorder=partial(FlowRecorder, flows)).run()
             return _as_record(run.forwards, flows, trace.forwards[0])

@@ -148,6 +148,9 @@
     });
     if (!specs.length) prepare(networks);
     networks.querySelector("select.depth")?.addEventListener("input", () => fold(networks));
+    networks.querySelector("select.colour")?.addEventListener("input", (event) => {
+      networks.classList.toggle("by-memory", event.target.value === "memory");
+    });
   };
   document.querySelectorAll(".archcheck .networks").forEach(begin);
   globalThis.archcheckUnpacked = unpacked;

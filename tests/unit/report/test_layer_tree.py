@@ -74,6 +74,23 @@ def test_what_is_folded_away_is_shown_by_the_first_one_like_it() -> None:
     assert [tree.shown(place) for place in range(14)] == [0, 1, 2, 1, 2, 1, 2] * 2
 
 
+def test_levels_are_open_as_long_as_the_picture_is_seen_at_a_glance() -> None:
+    """30 stages of a block each, all different: 60 rows with their blocks, 120 with what is in them."""
+    layers = [
+        Layer(f"s{number}{name}", type_name, depth, f"[B, {number}]")
+        for number in range(30)
+        for name, type_name, depth in (
+            ("", "Stage", 0),
+            (".b", "Block", 1),
+            (".b.fc", "Linear", 2),
+            (".b.act", "ReLU", 2),
+        )
+    ]
+    rows = layer_tree(layers).rows
+    assert all(row.is_open for row in rows)
+    assert not any(row.children[0].is_open for row in rows)
+
+
 def test_what_names_inside_a_row_begin_with_is_known() -> None:
     layers = [Layer("b[0]", "Block", 0), Layer("b.fc[0]", "Linear", 1), Layer("shared", "Linear", 1)]
     (row,) = layer_tree(layers).rows

@@ -125,6 +125,8 @@ def _curves(training: Training) -> Markup:
         levels.append(Level(label, "band", training.calibration.mean, half))
     if training.minimum is not None:
         levels.append(Level(f"minimum {training.minimum:g}", "minimum", training.minimum))
+    if training.published is not None and training.recipe == "full":
+        levels.append(Level(f"published {training.published:g}", "published", training.published))
     reached = format_known(training.final_accuracy, 3)
     title = f"{training.metric} by epoch, {reached} at the end, {len(epochs)} epochs"
     losses = f"loss by epoch, {format_known(epochs[-1].loss, 4)} at the end" if epochs else ""

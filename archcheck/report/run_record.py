@@ -159,6 +159,8 @@ class Training(_Documented):
     """what the run has to reach"""
     full_minimum: float | None = None
     """what a run by the full recipe has to reach, where this one was quick"""
+    published: float | None = None
+    """what a run by the full recipe reaches by what the spec's source states"""
     calibration: Calibrated | None = None
     fault: str | None = None
     """why it ended early"""

@@ -128,6 +128,7 @@ def training_of(spec: Spec, record: TrainingRecord) -> Training:
         final_accuracy=finite(record.final_accuracy),
         minimum=recipe.accuracy if recipe is not None else None,
         full_minimum=_full_minimum(spec) if kind == "quick" else None,
+        published=spec.training.published if spec.training is not None else None,
         calibration=_calibration(spec, kind),
         fault=record.fault.message if record.fault is not None else None,
     )  # fmt: skip

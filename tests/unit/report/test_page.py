@@ -122,6 +122,16 @@ def test_figures_of_a_check_that_nobody_here_knows_are_shown() -> None:
     assert "cost peak_memory 12345 , where meta" in text
 
 
+def test_the_published_figure_is_a_line_in_a_run_by_the_same_recipe_and_told_in_others() -> None:
+    full = replace(TRAINING, recipe="full", published=0.918)
+    page = format_page(run_of(replace(FULL, training=full)))
+    assert '<line class="published"' in page
+    assert "minimum 0.744, published 0.918" in Elements(page).text
+    page = format_page(run_of(replace(FULL, training=replace(full, recipe="quick"))))
+    assert '<line class="published"' not in page
+    assert "published 0.918 by the full recipe" in Elements(page).text
+
+
 # ------------------------------------------------------------------------------------------- text from outside
 
 NASTY = st.one_of(

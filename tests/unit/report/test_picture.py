@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from archcheck.report.layer_tree import all_rows
 from archcheck.report.picture import INPUT, Picture, Said, draw_network
 from archcheck.report.run_record import Layer, SpecResult
 
@@ -80,3 +81,17 @@ def test_what_is_said_of_a_layer_and_is_not_so_stands_below_it() -> None:
 def test_a_depth_says_what_is_open() -> None:
     assert "open" not in draw_network(BLOCKS, depth=1)
     assert " open" in draw_network(BLOCKS, depth=2)
+
+
+def test_a_layer_holds_what_is_in_it_and_a_further_call_nothing_more() -> None:
+    layers = (
+        Layer("b[0]", "Block", 0), Layer("b.fc[0]", "Linear", 1), Layer("b.act[0]", "ReLU", 1),
+        Layer("b[1]", "Block", 0), Layer("b.fc[1]", "Linear", 1),
+    )  # fmt: skip
+    picture = Picture(SpecResult("net", layers=layers, memory={"b": 1, "b.fc": 100, "b.act": 20, "(loss)": 7}))
+    held = {row.name: picture.memory(row) for row in all_rows(picture.rows)}
+    assert held == {"b[0]": 121, "b.fc[0]": 100, "b.act[0]": 20, "b[1]": 0, "b.fc[1]": 0}
+    shades = re.findall(
+        r'<i class="m0 k(\d)', draw_network(SpecResult("net", layers=layers, memory={"a": 1, "b.fc": 9}))
+    )
+    assert shades == ["5", "5"]

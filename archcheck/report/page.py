@@ -14,14 +14,16 @@ from typing import Final
 
 from markupsafe import Markup
 
-from archcheck.report.charts import Level, Series, interval_chart, line_chart
+from archcheck.report.charts import Level, Run, Series, history_chart, interval_chart, line_chart
 from archcheck.report.markdown import checks_in_order, skips_by_reason
 from archcheck.report.picture import draw_network, said_by_spec
 from archcheck.report.rendering import style_and_script, template_environment
 from archcheck.report.run_record import FAILING, OUTCOMES, CheckResult, RunRecord, SpecResult, Training
-from archcheck.text.units import format_known
+from archcheck.text.units import format_known, format_rate
+from archcheck.text.words import counted
 
 _OPEN_CHARS: Final = 1_500_000  # of networks, and of the record, that stand in a page as they are
+_RUNS_AT_MOST: Final = 50  # of a history
 
 
 def format_page(record: RunRecord) -> str:
@@ -72,6 +74,30 @@ class SpecView:
         if held is None or held.speedup_low is None or held.speedup_high is None:
             return Markup()
         return interval_chart(held.speedup_low, held.speedup, held.speedup_high, held.least_speedup)
+
+    @property
+    def history(self) -> Markup:
+        """The saved runs under the same conditions, and this one behind them."""
+        speed = self.spec.speed
+        if speed is None:
+            return Markup()
+        runs = [
+            Run(
+                one.commit if one.commit != "-" else one.date[:10],
+                f"{one.date}, {one.commit}: {format_rate(one.examples_per_sec)} examples/s{_verdict(one.verdict)}",
+                one.examples_per_sec,
+                one.verdict == "slower",
+            )
+            for one in speed.history[-_RUNS_AT_MOST:]
+        ]
+        rate, verdict = speed.record.examples_per_sec, speed.comparison.verdict if speed.comparison else None
+        now = Run("now", f"now: {format_rate(rate)} examples/s{_verdict(verdict)}", rate, verdict == "slower")
+        title = f"examples per second in {counted(len(runs), 'saved run')} and now, {format_rate(rate)}"
+        return history_chart([*runs, now], title=title)
+
+
+def _verdict(verdict: str | None) -> str:
+    return f", {verdict}" if verdict else ""
 
 
 # ------------------------------------------------------------------------------------------- networks

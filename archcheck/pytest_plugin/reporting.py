@@ -31,10 +31,12 @@ from archcheck.report.network_record import with_layers
 from archcheck.report.run_record import (
     CheckOutcome,
     CheckResult,
+    Failure,
     Run,
     RunRecord,
     SpecResult,
     count_outcomes,
+    failing_first,
     run_verdict,
 )
 from archcheck.report.spec_record import (
@@ -165,7 +167,8 @@ class ReportSession:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _record(self, exit_status: int) -> RunRecord:
-        specs = join_specs([*self._parts, *self._unchanged()], list(CHECKS))
+        joined = join_specs([*self._parts, *self._unchanged()], list(CHECKS))
+        specs = failing_first([_unwritten(spec, self._session.unwritten.get(spec.spec)) for spec in joined])
         totals = count_outcomes(specs)
         run = Run(
             command=shlex.join(["pytest", *map(str, self._config.invocation_params.args)]),
@@ -229,6 +232,19 @@ def _result_of(
     problems = error.problems or [Problem(error.loc, error.summary)]
     failures = failures_of_problems(Path(item.path), problems)
     return replace(result, failures=failures, num_more_failures=len(problems) - len(failures))
+
+
+def _unwritten(spec: SpecResult, error: str | None) -> SpecResult:
+    """Return a spec as it came out; its updates failed where they aren't written for an error."""
+    if error is None:
+        return spec
+    checks = [
+        replace(one, outcome="failed", failures=(Failure(spec.spec, one.line or 1, f"not updated: {error}"),))
+        if one.outcome == "updated"
+        else one
+        for one in spec.checks
+    ]
+    return replace(spec, checks=tuple(checks))
 
 
 def _outcome_of(item: CheckItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> CheckOutcome:

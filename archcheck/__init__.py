@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from archcheck.errors import ArchcheckError, BuildError, SpecError, UsageError
 
 if TYPE_CHECKING:
-    from archcheck.structure.summary import Summary, summary
+    from archcheck.layer_summary import Summary, summary
     from archcheck.verification import Verification, verify
 
 __version__ = "0.1.0"
@@ -29,8 +29,8 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Summary": "structure.summary",
-    "summary": "structure.summary",
+    "Summary": "layer_summary",
+    "summary": "layer_summary",
     "Verification": "verification",
     "verify": "verification",
 }

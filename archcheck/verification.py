@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from archcheck.errors import NotMeasured
 from archcheck.findings import Mismatch
 from archcheck.report.verification import format_verification, format_verification_html, unique_mismatches
 from archcheck.spec.spec_file import SpecFile, read_spec
-from archcheck.structure.records import StructureTrace
+from archcheck.structure.records import FlowRecord, StructureTrace
 from archcheck.throughput.session import NoStopwatch, SpeedSession
 from archcheck.training.options import RunOptions
 from archcheck.training.session import TrainingSession
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of `archcheck.verify`: prints as the verdicts and messages, shows as a table in a notebook.
+    """The result of `archcheck.verify`: prints as the verdicts and messages, shows as a picture in a notebook.
 
     Attributes:
         spec_file: the spec and where it was read from.
@@ -38,6 +39,7 @@ class Verification:
     trace: StructureTrace | None
     outcomes: dict[str, list[Mismatch]] = field(default_factory=dict)
     unmeasured: dict[str, str] = field(default_factory=dict)
+    _flow: Callable[[], FlowRecord | None] = field(default=lambda: None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -59,7 +61,8 @@ class Verification:
         return str(self)
 
     def _repr_html_(self) -> str:
-        return format_verification_html(self.spec_file, self.trace, self.outcomes, self.unmeasured)
+        flow = self._flow()
+        return format_verification_html(self.spec_file, self.trace, self.outcomes, self.unmeasured, flow)
 
 
 def verify(spec: str | os.PathLike[str], model: nn.Module | None = None) -> Verification:
@@ -88,7 +91,7 @@ def verify_spec(spec_file: SpecFile, rootdir: Path, model: nn.Module | None = No
     if isinstance(network, Mismatch):
         return Verification(spec_file, None, {check.name: [network] for check in checks})
     context = context_without_clock(spec_file, network, rootdir)
-    result = Verification(spec_file, network.trace)
+    result = Verification(spec_file, network.trace, _flow=network.flow)
     for check in checks:
         try:
             outcome = check.run(context)

@@ -46,16 +46,20 @@ BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 
 
 def make_layers(number: int, draw: random.Random) -> tuple[Layer, ...]:
-    """Return the layers of a network in blocks of nine calls: a block, and a convolution, norm and activation in it."""
+    """Return the layers of a network in residual blocks of three times a convolution, a norm and an activation."""
     layers: list[Layer] = []
     while len(layers) < number:
         block, width = f"stage{len(layers) // 30}.block{len(layers) // 10 % 3}", draw.randrange(16, 2048)
         shape, params = f"[B, {width}, {width // 16}, {width // 16}]", width * draw.randrange(64, 4096)
+        taken = last = len(layers) - 1
         layers.append(Layer(block, "Bottleneck", 0, shape, 3 * params, 3 * params * width))
         for part in range(1, 4):
-            layers.append(Layer(f"{block}.conv{part}", "Conv2d", 1, shape, params + part, params * width))
-            layers.append(Layer(f"{block}.bn{part}", "BatchNorm2d", 1, shape, 2 * width))
-            layers.append(Layer(f"{block}.act{part}", "ReLU", 1, shape))
+            sources, place = (last,), len(layers)
+            layers.append(Layer(f"{block}.conv{part}", "Conv2d", 1, shape, params + part, params * width, sources))
+            layers.append(Layer(f"{block}.bn{part}", "BatchNorm2d", 1, shape, 2 * width, sources=(place,)))
+            layers.append(Layer(f"{block}.act{part}", "ReLU", 1, shape, sources=(place + 1,)))
+            last = place + 2
+        layers.append(Layer("", "add", 1, shape, sources=(taken, last)))
     return tuple(layers[:number])
 
 

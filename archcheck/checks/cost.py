@@ -149,7 +149,7 @@ class CostCheck(Check):
         other = _other_torch(lock)
         if found and other is not None:
             found[0] = replace(found[0], notes=(*found[0].notes, ("note", other)))
-        return Outcome(tuple(found), notes=_notes(record))
+        return Outcome(tuple(found), notes=_notes(record), memory=memory_by_layer(record))
 
     def record(self, context: CheckContext) -> Recording:
         """Record the figures that a `cost` section lacks and has no ceiling for, and the layers where they aren't.
@@ -222,6 +222,11 @@ def as_written(record: CostRecord) -> dict[str, Any]:
         "operations": record.operations,
         "syncs": record.syncs,
     }
+
+
+def memory_by_layer(record: CostRecord) -> dict[str, int]:
+    """Return the bytes that each layer itself holds when the step holds most."""
+    return {name: layer.total_memory for name, layer in record.layers.items() if layer.total_memory}
 
 
 def recorded_section(plan: CostPlan, record: CostRecord) -> dict[str, Any]:

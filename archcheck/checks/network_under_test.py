@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from archcheck.findings import Mismatch, build_failure
 from archcheck.function.records import FunctionRecord
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
-from archcheck.structure.records import StructureTrace
+from archcheck.structure.records import FlowRecord, StructureTrace
 from archcheck.system.memory import available_bytes
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 class NetworkUnderTest:
     """A network that could be built.
 
-    trace: its structure. make: builds it anew, or copies the live network that it is (`is_live`). device: where it is
-    run with values. placed: where a live network is, if not on the CPU.
+    trace: its structure. flow: sees where what its layers take comes from, anew each time. make: builds it anew, or
+    copies the live network that it is (`is_live`). device: where it is run with values. placed: where a live network
+    is, if not on the CPU.
     """
 
     trace: StructureTrace
     make: Callable[[], nn.Module]
+    flow: Callable[[], FlowRecord | None]
     is_live: bool = False
     device: str = "cpu"
     placed: str = "cpu"
@@ -115,6 +118,7 @@ def build_and_trace(
     `rootdir` is put on `sys.path`.
     """
     from archcheck.function.measure import network_factory
+    from archcheck.structure.flow import trace_flow, trace_model_flow
     from archcheck.structure.meta.module_tree import parameters_of
     from archcheck.structure.trace import trace_model, trace_structure
 
@@ -125,7 +129,9 @@ def build_and_trace(
         if model is not None:
             placed = next((str(one.device) for one in parameters_of(model) if one.device.type != "cpu"), "cpu")
             trace = trace_model(model, inputs, one_example)
-            return NetworkUnderTest(trace, make, is_live=True, device=device, placed=placed)
-        return NetworkUnderTest(trace_structure(make, inputs, one_example), make, device=device)
+            flow = partial(trace_model_flow, model, inputs, trace)
+            return NetworkUnderTest(trace, make, flow, is_live=True, device=device, placed=placed)
+        trace = trace_structure(make, inputs, one_example)
+        return NetworkUnderTest(trace, make, partial(trace_flow, make, inputs, trace), device=device)
     except BuildError as error:
         return build_failure(spec.args, ("args",), error)

@@ -45,6 +45,7 @@ class Outcome:
         measures none.
     edits: changes by which an update accepts what was measured.
     additions: sections that an update adds to the spec, as text by key.
+    memory: bytes that each layer itself holds when a step holds most; empty where the check measures none.
     """
 
     mismatches: tuple[Mismatch, ...] = ()
@@ -55,6 +56,7 @@ class Outcome:
     speed: SpeedFigures | None = None
     edits: tuple[Change, ...] = ()
     additions: Mapping[str, str] = field(default_factory=dict)
+    memory: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_update(self) -> bool:

@@ -13,23 +13,26 @@ from archcheck.cli.networks import (
     DIFFERENT,
     Network,
     add_build_options,
+    add_html_option,
     is_spec,
     json_map,
     load_network,
     measure_network_cost,
     refuse_build_options,
+    write_page,
 )
 from archcheck.errors import UsageError
 from archcheck.report.mismatches import format_difference
 from archcheck.spec.spec_file import read_spec
 from archcheck.spec.target import TARGET_FORMS, parse_target
 from archcheck.spec.weight_expressions import parse_weight_expression
-from archcheck.structure.diff import format_comparison
+from archcheck.structure.diff import Comparison, compare_networks
 
 EXAMPLES = """\
 archcheck diff specs/LeNet.arch.yaml nets.py:LeNet --args '{"num_classes": 5}'
 archcheck diff torchvision:resnet18 timm:resnet18 --input B,3,224,224 --function
 archcheck diff torchvision:resnet50 torchvision:convnext_tiny --input B,3,224,224 --cost
+archcheck diff specs/LeNet.arch.yaml nets.py:LeNet --args '{"num_classes": 5}' --html diff.html
 """
 
 
@@ -45,6 +48,7 @@ def add_parser(commands: Any) -> None:
     command.add_argument(
         "--weights", metavar="JSON", help="with --function: what B's parameters are made of, as in `equivalent_to`"
     )
+    add_html_option(command)
     add_build_options(command)
     command.set_defaults(run=run)
 
@@ -56,17 +60,35 @@ def run(options: argparse.Namespace) -> int:
     like = read_spec(Path(specs[0]), rootdir=Path.cwd()) if specs else None
     left = load_network(options.left, options, like)
     right = load_network(options.right, options, like or left.spec_file)
-    text, differs = format_comparison(left.trace, right.trace, (left.label, right.label))
-    print(text)
+    comparison = compare_networks(left.trace, right.trace)
+    differs, more = comparison.differs, []
     if options.function:
         computes = _diff_functions(left, right, _weights_of(options, left))
-        print(f"\n{computes or 'no difference in function: the same outputs and gradients under the same weights'}")
+        more.append(computes or "no difference in function: the same outputs and gradients under the same weights")
         differs = bool(computes)  # names and containers make no difference here
     if options.cost:
         costs = _diff_costs(left, right)
-        print(f"\n{costs or 'no difference in cost'}")
+        more.append(costs or "no difference in cost")
         differs = differs or bool(costs)
+    if options.html is not None:
+        write_page(_page(comparison, left, right, "\n\n".join(more)), options.html)
+    else:
+        print("\n\n".join([comparison.text((left.label, right.label)), *more]))
     return DIFFERENT if differs else 0
+
+
+def _page(comparison: Comparison, left: Network, right: Network, text: str) -> str:
+    from archcheck.report.network_page import ShownNetwork, format_comparison, said_by_other
+
+    def shown(one: Network, other: Network) -> ShownNetwork:
+        is_left = one is left
+        said = said_by_other(comparison.divergences, other.label, is_left=is_left)
+        first = next(iter(comparison.divergences), None)
+        own = None if first is None else first.left if is_left else first.right
+        name = None if own is None else own.name
+        return ShownNetwork.of(one.label, one.trace, one.built.flow(), said, first_difference=name)
+
+    return format_comparison(comparison, shown(left, right), shown(right, left), text)
 
 
 def _diff_costs(left: Network, right: Network) -> str:

@@ -75,6 +75,22 @@ def add_depth_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--depth", type=_depth, metavar="N", help="levels of modules in the layer table")
 
 
+def add_html_option(command: argparse.ArgumentParser) -> None:
+    """Add the option for a page instead of text."""
+    command.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures instead of text")
+
+
+def write_page(text: str, path: Path) -> None:
+    """Write a page, and say so. Raises UsageError where it can't be written."""
+    from archcheck.report.files import write_text
+
+    try:
+        write_text(text, path.expanduser())
+    except OSError as error:
+        raise UsageError(f"{path}: can't be written: {error.strerror or error}") from None
+    print(f"{path}: written")
+
+
 def _depth(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")

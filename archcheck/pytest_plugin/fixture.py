@@ -11,7 +11,7 @@ from archcheck.errors import SpecError
 if TYPE_CHECKING:
     from torch import nn
 
-    from archcheck.structure.summary import Summary
+    from archcheck.layer_summary import Summary
     from archcheck.verification import Verification
 
 
@@ -38,6 +38,6 @@ class Archcheck:
 
     def summary(self, model: nn.Module, input: Any, **options: Any) -> Summary:  # noqa: A002 - as in archcheck.summary
         """Call `archcheck.summary`."""
-        from archcheck.structure.summary import summary
+        from archcheck.layer_summary import summary
 
         return summary(model, input, **options)

@@ -27,7 +27,7 @@ from archcheck.spec.inputs import InputSource
 from archcheck.spec.models import Spec
 from archcheck.spec.orphaned_lock import what_to_do_with_lock
 from archcheck.spec.spec_file import SpecFile, read_spec
-from archcheck.structure.records import StructureTrace
+from archcheck.structure.records import FlowRecord, StructureTrace
 from archcheck.text.paths import path_from
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
@@ -148,6 +148,11 @@ class SpecModule(pytest.Module):
     def trace(self) -> StructureTrace | None:
         """What is known of the network's structure, from its first check to its last."""
         return self._network.trace if isinstance(self._network, NetworkUnderTest) else None
+
+    @property
+    def flow(self) -> FlowRecord | None:
+        """Where what the network's layers take comes from; None where it wasn't built, or where that can't be seen."""
+        return self._network.flow() if isinstance(self._network, NetworkUnderTest) else None
 
     def teardown(self) -> None:
         """Let go of the network and of its inputs when the last item of the file is through."""

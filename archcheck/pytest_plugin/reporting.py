@@ -27,13 +27,16 @@ from archcheck.pytest_plugin.run_environment import environment_of
 from archcheck.pytest_plugin.session import ArchcheckSession
 from archcheck.report.files import require_report_name, write_report
 from archcheck.report.joining import join_specs
+from archcheck.report.network_record import with_layers
 from archcheck.report.run_record import (
     CheckOutcome,
     CheckResult,
+    Failure,
     Run,
     RunRecord,
     SpecResult,
     count_outcomes,
+    failing_first,
     run_verdict,
 )
 from archcheck.report.spec_record import (
@@ -41,7 +44,6 @@ from archcheck.report.spec_record import (
     failures_of_mismatches,
     failures_of_problems,
     first_difference,
-    layers_of,
     plain_figures,
     training_of,
 )
@@ -97,6 +99,7 @@ class ReportSession:
         outcome, spec_file, trace = found.outcome, module.spec_file, module.trace
         result = _result_of(item, call, report, module)
         part = SpecResult(found.spec, build=found.build, checks=(result,), notes=outcome.notes, speed=outcome.speed)
+        part = replace(part, memory=outcome.memory)
         if outcome.counts is not None:
             part = replace(part, parameters=outcome.counts.num_params, macs=outcome.counts.macs)
         if spec_file is not None:
@@ -107,11 +110,11 @@ class ReportSession:
                 told = result.reason or (call.excinfo.exconly() if call.excinfo is not None else None)
                 part = replace(part, claims=claims_of(spec_file.spec, outcome, result.outcome, told))
         if trace is not None and (found.path not in self._told_layers or outcome.mismatches):
-            layers = layers_of(trace)
-            part = replace(part, first_difference=first_difference(layers, outcome.mismatches))
+            whole = with_layers(part, trace)
+            part = replace(part, first_difference=first_difference(whole.layers, outcome.mismatches))
             if found.path not in self._told_layers:
                 self._told_layers.add(found.path)
-                part = replace(part, layers=layers)
+                part = with_layers(part, trace, module.flow)
         return part
 
     # ----------------------------------------------------------------------------------------- where it is gathered
@@ -164,7 +167,8 @@ class ReportSession:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _record(self, exit_status: int) -> RunRecord:
-        specs = join_specs([*self._parts, *self._unchanged()], list(CHECKS))
+        joined = join_specs([*self._parts, *self._unchanged()], list(CHECKS))
+        specs = failing_first([_unwritten(spec, self._session.unwritten.get(spec.spec)) for spec in joined])
         totals = count_outcomes(specs)
         run = Run(
             command=shlex.join(["pytest", *map(str, self._config.invocation_params.args)]),
@@ -228,6 +232,19 @@ def _result_of(
     problems = error.problems or [Problem(error.loc, error.summary)]
     failures = failures_of_problems(Path(item.path), problems)
     return replace(result, failures=failures, num_more_failures=len(problems) - len(failures))
+
+
+def _unwritten(spec: SpecResult, error: str | None) -> SpecResult:
+    """Return a spec as it came out; its updates failed where they aren't written for an error."""
+    if error is None:
+        return spec
+    checks = [
+        replace(one, outcome="failed", failures=(Failure(spec.spec, one.line or 1, f"not updated: {error}"),))
+        if one.outcome == "updated"
+        else one
+        for one in spec.checks
+    ]
+    return replace(spec, checks=tuple(checks))
 
 
 def _outcome_of(item: CheckItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> CheckOutcome:

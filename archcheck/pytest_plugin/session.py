@@ -54,6 +54,7 @@ class ArchcheckSession:
         self._updates: dict[str, _Update] = {}
         self._diffs: list[str] = []
         self._errors: list[str] = []
+        self.unwritten: dict[str, str] = {}  # why the update of a spec isn't written, by its path
         self._unsaved: list[str] = []
         self._is_told = False
 
@@ -186,6 +187,8 @@ class ArchcheckSession:
                 self._write(Path(path), update)
             except (ArchcheckError, OSError, UnicodeError) as error:
                 self._errors.append(str(error))
+                self.unwritten[update.shown] = str(error)
+                self._rows[update.shown].mark_unwritten()
         if (self._errors or self._unsaved) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

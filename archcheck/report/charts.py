@@ -1,4 +1,4 @@
-"""Charts as SVG: lines over epochs, and intervals. Colours are those of the page, by class."""
+"""Charts as SVG: lines over epochs and over runs, and intervals. Colours are those of the page, by class."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+from archcheck.text.units import format_count
 from archcheck.text.visible import visible
 
 _WIDTH, _HEIGHT = 420, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 30
 _NUM_TICKS: Final = 4
 _X_TICKS_AT_MOST: Final = 8
+_RUNS_NAMED_AT_MOST: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ def _y_axis(scale: _Scale) -> Iterator[str]:
     for value in _ticks(scale.low, scale.high):
         y = scale(value)
         yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>'
-        yield f'<text x="{_LEFT - 6}" y="{y}" dy="0.35em" text-anchor="end">{value:g}</text>'
+        shown = f"{value:g}" if value < 1e4 else format_count(round(value))
+        yield f'<text x="{_LEFT - 6}" y="{y}" dy="0.35em" text-anchor="end">{shown}</text>'
 
 
 def _x_axis(scale: _Scale, xs: Sequence[int]) -> Iterator[str]:
@@ -146,3 +149,31 @@ def interval_chart(low: float, middle: float, high: float, limit: float | None) 
     parts.append(f'<circle class="test" cx="{at["middle"]}" cy="{height / 2}" r="4"/>')
     least = "" if limit is None else f"; at least {limit:.3f} is asked for"
     return _svg(width, height, f"{middle:.3f} times as fast, {low:.3f} to {high:.3f}{least}", parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of a history: what it is called below the line and in full, and whether it stands out."""
+
+    label: str
+    text: str
+    value: float
+    is_bad: bool = False
+
+
+def history_chart(runs: Sequence[Run], *, title: str) -> Markup:
+    """Return a line over runs, from 0 up, oldest first; nothing where there is only one."""
+    if len(runs) < 2:
+        return Markup()
+    x_scale = _Scale((0.0, len(runs) - 1.0), _LEFT + 8, _WIDTH - _RIGHT - 20)
+    y_scale = _Scale((0.0, *(run.value for run in runs)), _HEIGHT - _BOTTOM, _TOP)
+    points = " ".join(f"{x_scale(place)},{y_scale(run.value)}" for place, run in enumerate(runs))
+    parts = [*_y_axis(y_scale), f'<polyline class="test" points="{points}"/>']
+    step = math.ceil(len(runs) / _RUNS_NAMED_AT_MOST)
+    for place, run in enumerate(runs):
+        style = "bad" if run.is_bad else "test"
+        x, y = x_scale(place), y_scale(run.value)
+        parts.append(f'<circle class="{style}" cx="{x}" cy="{y}" r="3.5"><title>{_text(run.text)}</title></circle>')
+        if (len(runs) - 1 - place) % step == 0:
+            parts.append(f'<text x="{x}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{_text(run.label)}</text>')
+    return _svg(_WIDTH, _HEIGHT, title, parts)

@@ -37,7 +37,15 @@ def write_report(record: RunRecord, path: Path) -> None:
     Raises:
         OSError: it can't be written.
     """
-    text = format_report(record, path.suffix.lower())
+    write_text(format_report(record, path.suffix.lower()), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text at once, and the folders that its path needs.
+
+    Raises:
+        OSError: it can't be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_at_once(path) as file:
         file.write(text.encode("utf-8", errors="backslashreplace"))

@@ -62,6 +62,8 @@ def _joined(
             parameters=part.parameters if first.parameters is None else first.parameters,
             macs=part.macs if first.macs is None else first.macs,
             layers=first.layers or part.layers,
+            memory=part.memory or first.memory,
+            output_sources=first.output_sources or part.output_sources,
             first_difference=first.first_difference or part.first_difference,
             training=part.training or first.training,
             speed=part.speed or first.speed,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -15,7 +16,7 @@ _LEAST_SAVING: Final = 2  # rows that folding has to save
 _DEEPEST: Final = 40
 _NAME_CHARS: Final = 120
 _CALL: Final = re.compile(r"\[\d+\]$")
-_OPEN_ROWS: Final = 60  # a network of fewer rows is shown in full
+_OPEN_ROWS: Final = 60  # so many are shown at first, level by level
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Row:
 
     prefix: what its name begins with as those around it do, so that it need not be shown again. last_name: that of the
         last of `times` repetitions, of which `name` and the children are those of the first.
-    is_first_difference: the first layer that differs is this one. is_open: what is inside is shown at first.
+    is_first_difference: the first layer that differs is this one. is_open: what is inside is shown at first. place: of
+        the layer in the list that the tree was made of; None for what repeats together.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Row:
     is_first_difference: bool = False
     is_open: bool = False
     prefix: str = ""
+    place: int | None = None
+    hands_on: bool = False
 
     @property
     def label(self) -> str:
@@ -51,10 +55,27 @@ class Row:
         return clip(self.last_name.removeprefix(self.prefix), _NAME_CHARS)
 
 
-def layer_tree(layers: Sequence[Layer], first_difference: str | None = None) -> tuple[Row, ...]:
-    """Return the rows of a network's calls."""
-    tree = _Folding(first_difference).rows(layers)
-    return _finished(tree, "", is_short=sum(1 for _ in all_rows(tree)) <= _OPEN_ROWS)
+@dataclass(frozen=True, slots=True)
+class LayerTree:
+    """The rows of a network, and for the places of layers that are folded away those of the first ones like them."""
+
+    rows: tuple[Row, ...]
+    folded: Mapping[int, int]
+
+    def shown(self, place: int) -> int:
+        """Return the place of the layer that is shown for one."""
+        while place in self.folded:
+            place = self.folded[place]
+        return place
+
+
+def layer_tree(
+    layers: Sequence[Layer], first_difference: str | None = None, differing: Container[str] = ()
+) -> LayerTree:
+    """Return the rows of a network's calls; those that differ, by their names, are never folded away."""
+    folding = _Folding(first_difference, differing)
+    rows = folding.rows(layers)
+    return LayerTree(_finished(rows, "", _open_levels(rows)), folding.folded)
 
 
 def all_rows(rows: Sequence[Row]) -> Iterator[Row]:
@@ -64,35 +85,46 @@ def all_rows(rows: Sequence[Row]) -> Iterator[Row]:
         yield from all_rows(row.children)
 
 
-def _finished(rows: Sequence[Row], prefix: str, *, is_short: bool) -> tuple[Row, ...]:
-    """Open what leads to the first difference, and in a short network everything; say what names have in common."""
+def _open_levels(rows: Sequence[Row]) -> int:
+    """Return how many levels are open at first: as many as give a picture that is seen at a glance."""
+    sizes = Counter(row.level for row in all_rows(rows))
+    return next(
+        (level for level in sorted(sizes) if sum(sizes[one] for one in range(level + 2)) > _OPEN_ROWS), _DEEPEST
+    )
+
+
+def _finished(rows: Sequence[Row], prefix: str, open_levels: int) -> tuple[Row, ...]:
+    """Open the first levels, and what leads to the first difference; say what names have in common."""
     found = []
     for row in rows:
         own = prefix if row.name.startswith(prefix) else ""
         below = f"{_CALL.sub('', row.name)}."
         is_inside = any(child.name.startswith(below) for child in row.children)
-        children = _finished(row.children, below if is_inside else own, is_short=is_short)
-        is_open = bool(children) and (is_short or any(one.is_first_difference for one in all_rows(children)))
+        children = _finished(row.children, below if is_inside else own, open_levels)
+        is_open = row.level < open_levels or any(one.is_first_difference for one in all_rows(children))
         if own or children:  # most rows stay as they are, and replacing costs
-            row = replace(row, children=children, is_open=is_open, prefix=own)
+            row = replace(row, children=children, is_open=bool(children) and is_open, prefix=own)
         found.append(row)
     return tuple(found)
 
 
 class _Known(NamedTuple):
-    """A row with the number of its kind, and how many rows it takes with all that is inside."""
+    """A row with the number of its kind, how many rows it takes with all inside, and the layers that it stands for."""
 
     row: Row
     kind: int
     size: int
+    start: int
+    end: int
 
 
 class _Folding:
     """Folds what repeats. Each kind of row has a number, so that whole subtrees are compared at once."""
 
-    def __init__(self, first_difference: str | None) -> None:
-        self._first_difference = first_difference
+    def __init__(self, first_difference: str | None, differing: Container[str]) -> None:
+        self._first_difference, self._differing = first_difference, differing
         self._kinds: dict[tuple[object, ...], int] = {}
+        self.folded: dict[int, int] = {}
 
     def rows(self, layers: Sequence[Layer]) -> tuple[Row, ...]:
         return tuple(one.row for one in self._siblings(layers, 0, len(layers), 0))
@@ -104,19 +136,21 @@ class _Folding:
             end = start + 1
             while level < _DEEPEST and end < stop and layers[end].depth > layers[start].depth:
                 end += 1
-            found.append(self._row(layers[start], level, self._siblings(layers, start + 1, end, level + 1)))
+            inside = self._siblings(layers, start + 1, end, level + 1)
+            found.append(self._row(layers[start], level, inside, start, end))
             start = end
         return self._folded(found, level)
 
-    def _row(self, layer: Layer, level: int, inside: list[_Known]) -> _Known:
+    def _row(self, layer: Layer, level: int, inside: list[_Known], start: int, end: int) -> _Known:
         is_first = layer.name == self._first_difference
         row = Row(
             layer.name, layer.type, layer.output, layer.parameters, layer.macs, level,
-            tuple(one.row for one in inside), is_first_difference=is_first,
+            tuple(one.row for one in inside), is_first_difference=is_first, place=start, hands_on=layer.hands_on,
         )  # fmt: skip
-        figures = (layer.type, layer.output, layer.parameters, layer.macs, is_first)
+        alone = layer.name if is_first or layer.name in self._differing else ""
+        figures = (layer.type, layer.output, layer.parameters, layer.macs, alone)
         kind = self._kind((*figures, *(one.kind for one in inside)))
-        return _Known(row, kind, 1 + sum(one.size for one in inside))
+        return _Known(row, kind, 1 + sum(one.size for one in inside), start, end)
 
     def _kind(self, features: tuple[object, ...]) -> int:
         return self._kinds.setdefault(features, len(self._kinds))
@@ -129,20 +163,22 @@ class _Folding:
             length, times = _best_repetition(kinds, sizes, start)
             block = rows[start : start + length]
             if times > 1:
-                last = rows[start + length * times - 1].row.name
-                found.append(self._repeated(block, times, last, level))
+                found.append(self._repeated(block, times, rows[start + length * times - 1], level))
             else:
                 found += block
             start += length * times
         return found
 
-    def _repeated(self, block: list[_Known], times: int, last: str, level: int) -> _Known:
-        first, size = block[0].row, sum(one.size for one in block)
+    def _repeated(self, block: list[_Known], times: int, last: _Known, level: int) -> _Known:
+        first, size, start = block[0].row, sum(one.size for one in block), block[0].start
+        num_layers = block[-1].end - start
+        self.folded.update({place: place - num_layers for place in range(start + num_layers, last.end)})
         kind = self._kind(("repeated", times, *(one.kind for one in block)))
         if len(block) == 1:
-            return _Known(replace(first, times=times, last_name=last), kind, size)
+            return _Known(replace(first, times=times, last_name=last.row.name), kind, size, start, last.end)
         inside = tuple(_deeper(one.row) for one in block)
-        return _Known(Row(first.name, level=level, children=inside, times=times, last_name=last), kind, 1 + size)
+        row = Row(first.name, level=level, children=inside, times=times, last_name=last.row.name)
+        return _Known(row, kind, 1 + size, start, last.end)
 
 
 def _deeper(row: Row) -> Row:

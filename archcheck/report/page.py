@@ -7,61 +7,42 @@ would be too large with is packed, and unpacked where it is opened.
 from __future__ import annotations
 
 import base64
-import functools
 import gzip
-import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
-from archcheck.report.charts import Level, Series, interval_chart, line_chart
-from archcheck.report.layer_tree import Row, all_rows, layer_tree
-from archcheck.report.markdown import MARKS, checks_in_order, commit_text, skips_by_reason
+from archcheck.report.charts import Level, Run, Series, history_chart, interval_chart, line_chart
+from archcheck.report.markdown import checks_in_order, skips_by_reason
+from archcheck.report.picture import draw_network, said_by_spec
+from archcheck.report.rendering import style_and_script, template_environment
 from archcheck.report.run_record import FAILING, OUTCOMES, CheckResult, RunRecord, SpecResult, Training
-from archcheck.text.units import (
-    format_bytes,
-    format_count,
-    format_known,
-    format_macs,
-    format_macs_rate,
-    format_rate,
-    format_seconds,
-)
-from archcheck.text.visible import visible
-from archcheck.text.words import clip, counted
+from archcheck.text.units import format_known, format_rate
+from archcheck.text.words import counted
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-_TEMPLATES: Final = Path(__file__).parent / "templates"
 _OPEN_CHARS: Final = 1_500_000  # of networks, and of the record, that stand in a page as they are
-_NUM_SHADES: Final = 5
-_TEXT_CHARS: Final = 20_000  # of one text; a line of a page is no place for a megabyte
-_DEPTHS: Final = 6  # that may be chosen
+_RUNS_AT_MOST: Final = 50  # of a history
 
 
 def format_page(record: RunRecord) -> str:
     """Return a page of a run."""
-    environment = _environment()
-    script, style = ((_TEMPLATES / name).read_text("utf-8") for name in ("page.js", "page.css"))
     specs = [SpecView(f"s{number}", spec) for number, spec in enumerate(record.specs)]
-    return environment.get_template("page.html").render(
-        record=record,
-        specs=specs,
-        checks=checks_in_order(record.specs),
-        failing=[(view, check) for view in specs for check in view.spec.checks if check.outcome in FAILING],
-        used=[one for one in OUTCOMES if record.totals.get(one)],
-        skips=skips_by_reason(record.specs),
-        networks=list(_networks(specs, environment)),
-        data=_data(record),
-        style=Markup(style),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
-        depths=range(1, _DEPTHS + 1),
+    return (
+        template_environment()
+        .get_template("page.html")
+        .render(
+            record=record,
+            specs=specs,
+            checks=checks_in_order(record.specs),
+            failing=[(view, check) for view in specs for check in view.spec.checks if check.outcome in FAILING],
+            used=[one for one in OUTCOMES if record.totals.get(one)],
+            skips=skips_by_reason(record.specs),
+            networks=list(_networks(specs)),
+            data=_data(record),
+            **style_and_script("colours", "look", "network", "page"),
+        )
     )
 
 
@@ -94,6 +75,30 @@ class SpecView:
             return Markup()
         return interval_chart(held.speedup_low, held.speedup, held.speedup_high, held.least_speedup)
 
+    @property
+    def history(self) -> Markup:
+        """The saved runs under the same conditions, and this one behind them."""
+        speed = self.spec.speed
+        if speed is None:
+            return Markup()
+        runs = [
+            Run(
+                one.commit if one.commit != "-" else one.date[:10],
+                f"{one.date}, {one.commit}: {format_rate(one.examples_per_sec)} examples/s{_verdict(one.verdict)}",
+                one.examples_per_sec,
+                one.verdict == "slower",
+            )
+            for one in speed.history[-_RUNS_AT_MOST:]
+        ]
+        rate, verdict = speed.record.examples_per_sec, speed.comparison.verdict if speed.comparison else None
+        now = Run("now", f"now: {format_rate(rate)} examples/s{_verdict(verdict)}", rate, verdict == "slower")
+        title = f"examples per second in {counted(len(runs), 'saved run')} and now, {format_rate(rate)}"
+        return history_chart([*runs, now], title=title)
+
+
+def _verdict(verdict: str | None) -> str:
+    return f", {verdict}" if verdict else ""
+
 
 # ------------------------------------------------------------------------------------------- networks
 
@@ -107,33 +112,13 @@ class NetworkView:
     packed: str
 
 
-class Picture:
-    """The rows of a network, with how long each is drawn, and how strong its colour is."""
-
-    def __init__(self, spec: SpecResult) -> None:
-        self.rows = layer_tree(spec.layers, spec.first_difference)
-        leaves = [row for row in all_rows(self.rows) if not row.children]
-        self._most_params = max((row.parameters or 0 for row in leaves), default=0) or 1
-        self._most_macs = max((row.macs or 0 for row in leaves), default=0) or 1
-
-    def bar(self, row: Row) -> Markup:
-        """Return the bar of a row.
-
-        It is as long as its parameters are a share of the largest layer's, and cut off there, where more are inside.
-        Its colour is as strong as the root of its share of the most expensive layer's multiply-adds.
-        """
-        share, macs = (row.parameters or 0) / self._most_params, (row.macs or 0) / self._most_macs
-        shade = math.ceil(_NUM_SHADES * math.sqrt(min(1.0, macs)))
-        beyond = " beyond" if share > 1 else ""
-        return Markup(f'<i class="m{shade}{beyond}" style="width:{min(100.0, 100 * share):.3g}%"></i>')
-
-
-def _networks(views: Sequence[SpecView], environment: Environment) -> Iterator[NetworkView]:
+def _networks(views: Sequence[SpecView]) -> Iterator[NetworkView]:
     """Yield the pictures of all networks: failing ones first, as they are, and the others while there is room."""
-    template, room = environment.get_template("network.html"), _OPEN_CHARS
+    room = _OPEN_CHARS
     for view in views:
         if view.spec.layers:
-            html = template.render(picture=Picture(view.spec), spec=view.spec)
+            failures = (failure for check in view.spec.checks for failure in check.failures)
+            html = draw_network(view.spec, said_by_spec(failures))
             room -= len(html)
             is_packed = room < 0 and not view.spec.is_failing
             yield NetworkView(view, Markup("" if is_packed else html), _packed(html) if is_packed else "")
@@ -166,38 +151,9 @@ def _curves(training: Training) -> Markup:
         levels.append(Level(label, "band", training.calibration.mean, half))
     if training.minimum is not None:
         levels.append(Level(f"minimum {training.minimum:g}", "minimum", training.minimum))
+    if training.published is not None and training.recipe == "full":
+        levels.append(Level(f"published {training.published:g}", "published", training.published))
     reached = format_known(training.final_accuracy, 3)
     title = f"{training.metric} by epoch, {reached} at the end, {len(epochs)} epochs"
     losses = f"loss by epoch, {format_known(epochs[-1].loss, 4)} at the end" if epochs else ""
     return line_chart([train, test], levels, title=title) + line_chart([loss], title=losses)
-
-
-# ------------------------------------------------------------------------------------------- templates
-
-
-@functools.cache
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "bytes": format_bytes, "count": format_count, "known": format_known, "macs": format_macs,
-        "macs_rate": format_macs_rate, "rate": format_rate, "seconds": format_seconds, "clip": clip,
-        "commit": commit_text, "counted": lambda number, noun: counted(number, noun),
-    }  # fmt: skip
-    environment.globals |= {"marks": MARKS}
-    return environment
-
-
-def _finalize(value: Any) -> Any:
-    """Make text from outside harmless to look at; the templates escape it afterwards."""
-    if type(value) is str:
-        return visible(value if len(value) <= _TEXT_CHARS else clip(value, _TEXT_CHARS))
-    return "" if value is None else value

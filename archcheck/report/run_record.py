@@ -99,11 +99,12 @@ class CheckResult(_Documented):
 
 @dataclass(frozen=True, slots=True)
 class Layer(_Documented):
-    """One call of a module, in the order of execution."""
+    """One call of a module, in the order of execution; or what joins the results of several ones outside of any."""
 
     name: str
-    """as a spec's key: the dotted name, and [k] where the module is called several times"""
+    """as a spec's key: the dotted name, and [k] where the module is called several times; empty for a join"""
     type: str
+    """of the module; of a join the operation, such as add or cat"""
     depth: int
     """how many calls it is inside of; 0 for what the network itself calls"""
     output: str | None = None
@@ -112,6 +113,11 @@ class Layer(_Documented):
     """of the module and all below it; null for what has none, and for a further call"""
     macs: int | None = None
     """multiply-adds of one example, with those of the calls inside"""
+    sources: tuple[int, ...] = ()
+    """whose output it takes, through whatever no layer does: places in the list, from 0; -1 is what goes into the
+    network. Empty where it takes none, where that isn't known, and for calls with others inside"""
+    hands_on: bool = False
+    """whether it puts out the very tensor that it takes, as dropout does"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,8 @@ class Training(_Documented):
     """what the run has to reach"""
     full_minimum: float | None = None
     """what a run by the full recipe has to reach, where this one was quick"""
+    published: float | None = None
+    """what a run by the full recipe reaches by what the spec's source states"""
     calibration: Calibrated | None = None
     fault: str | None = None
     """why it ended early"""
@@ -189,12 +197,16 @@ class SpecResult(_Documented):
     checks: tuple[CheckResult, ...] = ()
     notes: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
-    """the calls of its modules in the order of execution"""
+    """the calls of its modules in the order of execution, and what joins their results"""
     first_difference: str | None = None
     """the name of the first layer that differs"""
     training: Training | None = None
     speed: SpeedFigures | None = None
     claims: tuple[Claim, ...] = ()
+    output_sources: tuple[int, ...] = ()
+    """whose output is the network's, as a layer's `sources` say"""
+    memory: Mapping[str, int] = field(default_factory=dict)
+    """bytes that each module itself holds when a step holds most, where `cost` measured it; by the modules' names"""
 
     @property
     def is_failing(self) -> bool:

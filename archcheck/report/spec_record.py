@@ -22,14 +22,11 @@ from archcheck.report.run_record import (
     Layer,
     Training,
 )
-from archcheck.spec.dims import BATCH
 from archcheck.spec.file_names import lock_path
 from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import explain
-from archcheck.structure.layer_pairing import call_label
-from archcheck.structure.patterns import format_calls
-from archcheck.structure.records import CallRecord, StructureTrace
+from archcheck.structure.records import StructureTrace
 from archcheck.text.words import clip
 from archcheck.training.recipe import RecipeKind, resolve_recipe
 from archcheck.training.records import TrainingRecord
@@ -102,50 +99,10 @@ def _lines_of(path: Path) -> list[str]:
 
 def first_difference(layers: Iterable[Layer], mismatches: Sequence[Mismatch]) -> str | None:
     """Return the layer that the first mismatch speaks of, as far as it speaks of one."""
-    names = {layer.name for layer in layers}
+    names = {layer.name for layer in layers} - {""}
     ordered = sorted(mismatches, key=lambda one: one.order)
     spoken_of = (name for one in ordered for name in (one.subject, one.module) if name in names)
     return next(spoken_of, None)
-
-
-# ------------------------------------------------------------------------------------------- layers
-
-
-def layers_of(trace: StructureTrace) -> tuple[Layer, ...]:
-    """Return the calls of a network's modules in the order of execution, as the first forward had them."""
-    forward = trace.forwards[0] if trace.forwards else None
-    if forward is None:
-        return ()
-    batch, outputs, num_calls = forward.sizes.get(BATCH, 1), format_calls(trace), forward.num_calls()
-    layers = []
-    for call, depth in _nested(forward.calls):
-        module = trace.modules[call.name]
-        layers.append(
-            Layer(
-                name=call_label(call.name, call.index, num_calls[call.name]),
-                type=module.type_name,
-                depth=depth,
-                output=outputs.get((call.name, call.index)),
-                parameters=module.num_params if module.num_params and call.index == 0 else None,
-                macs=call.macs // batch or None,
-            )
-        )
-    return tuple(layers)
-
-
-def _nested(calls: Iterable[CallRecord]) -> Iterator[tuple[CallRecord, int]]:
-    """Yield calls with the number of calls that each is inside of; the network's own is left out."""
-    around: list[CallRecord] = []
-    for call in calls:
-        while around and _has_returned_before(around[-1], call):
-            around.pop()
-        if call.name:
-            yield call, len([one for one in around if one.name])
-        around.append(call)
-
-
-def _has_returned_before(a: CallRecord, b: CallRecord) -> bool:
-    return a.finished is not None and (b.finished is None or a.finished < b.finished)
 
 
 # ------------------------------------------------------------------------------------------- training
@@ -171,6 +128,7 @@ def training_of(spec: Spec, record: TrainingRecord) -> Training:
         final_accuracy=finite(record.final_accuracy),
         minimum=recipe.accuracy if recipe is not None else None,
         full_minimum=_full_minimum(spec) if kind == "quick" else None,
+        published=spec.training.published if spec.training is not None else None,
         calibration=_calibration(spec, kind),
         fault=record.fault.message if record.fault is not None else None,
     )  # fmt: skip

@@ -28,7 +28,10 @@ from archcheck.training.records import TrainingRecord
 
 VERDICTS: Final = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
 ABSENT: Final = "-"  # of a check that a spec doesn't ask for
-MARKS: Final = {"ok": ".", "FAILED": "F", "skipped": "s", "updated": "u", "unchanged": "=", ABSENT: ABSENT}
+UNWRITTEN: Final = "not written"  # of an update whose file can't be
+MARKS: Final = {
+    "ok": ".", "FAILED": "F", UNWRITTEN: "!", "skipped": "s", "updated": "u", "unchanged": "=", ABSENT: ABSENT
+}  # fmt: skip
 ROWS_AT_MOST: Final = 40  # with more specs those that are ok are only counted
 SPECS_OF_A_NOTE: Final = 6
 _LEAST_SPEC: Final = (28, 8)  # characters that are left of a spec's path before other columns go, and behind them
@@ -62,9 +65,15 @@ class Row:
         self.verdicts[found.check] = "updated" if outcome.is_update and verdict == "passed" else VERDICTS[verdict]
         self.duration_sec += duration_sec
 
+    def mark_unwritten(self) -> None:
+        """Note that what its checks measured isn't written, as its file can't be."""
+        self.verdicts = {check: UNWRITTEN if one == "updated" else one for check, one in self.verdicts.items()}
+
     @property
     def verdict(self) -> str:
-        """Return `FAILED` where a check failed, else `skipped` where one was, else `ok`."""
+        """Return `FAILED` where a check failed or its update isn't written, else `skipped` where one was, else `ok`."""
+        if UNWRITTEN in self.verdicts.values():
+            return "FAILED"
         return next((one for one in ("FAILED", "skipped") if one in self.verdicts.values()), "ok")
 
 

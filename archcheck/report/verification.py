@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from archcheck.findings import Mismatch
 from archcheck.report.mismatches import format_mismatches
 from archcheck.spec.spec_file import SpecFile
-from archcheck.structure.layer_table import format_layers, format_layers_html
-from archcheck.structure.records import StructureTrace
+from archcheck.structure.layer_table import format_layers
+from archcheck.structure.records import FlowRecord, StructureTrace
 
 
 def format_verification(
@@ -38,18 +39,25 @@ def format_verification_html(
     trace: StructureTrace | None,
     outcomes: Mapping[str, Sequence[Mismatch]],
     unmeasured: Mapping[str, str],
+    flow: FlowRecord | None = None,
 ) -> str:
-    """Return the same for a notebook."""
+    """Return the same for a notebook, with the network as a picture; flow: where what its layers take comes from."""
+    from archcheck.report.network_page import ShownNetwork, format_for_notebook
+    from archcheck.report.picture import said_by_spec
+    from archcheck.report.spec_record import first_difference
+
     verdicts = " · ".join(
         f"{check} <b>{html.escape(verdict)}</b>" for check, verdict in _verdicts(outcomes, unmeasured)
     )
-    parts = [f"<p><b>{html.escape(spec_file.name)}</b>: {verdicts}</p>"]
+    head = f"<p><b>{html.escape(spec_file.name)}</b>: {verdicts}</p>"
     mismatches = unique_mismatches(outcomes)
     if mismatches:
-        parts.append(f"<pre>{html.escape(format_mismatches(spec_file, mismatches, trace))}</pre>")
-    if trace is not None:
-        parts.append(format_layers_html(trace, _listed_depth(spec_file)))
-    return "".join(parts)
+        head += f"<pre>{html.escape(format_mismatches(spec_file, mismatches, trace))}</pre>"
+    if trace is None:
+        return head
+    shown = ShownNetwork.of("", trace, flow, said_by_spec(mismatches), depth=_listed_depth(spec_file))
+    first = first_difference(shown.result.layers, mismatches)
+    return format_for_notebook(replace(shown, result=replace(shown.result, first_difference=first)), head)
 
 
 def unique_mismatches(outcomes: Mapping[str, Sequence[Mismatch]]) -> list[Mismatch]:

@@ -254,6 +254,7 @@ class Quick(TrainingKeys, NetworkKeys):
 class Training(TrainingKeys):
     """The training of the network, and the accuracy that it must reach."""
 
+    published: Accuracy | None = _key("the accuracy that the source states for it: drawn in reports, never a verdict")
     quick: Quick | None = _key("what changes where there is no accelerator: any key of training, args and input")
 
 

@@ -114,33 +114,46 @@ def _paired_by_execution(ours: list[LayerCall], theirs: list[LayerCall]) -> Iter
             yield Divergence(lefts[i] if i < len(lefts) else None, rights[i] if i < len(rights) else None)
 
 
-# ------------------------------------------------------------------------------------------- as text
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two networks side by side: the layers that differ, the first one first, and the totals that do.
+
+    totals: what each is of, and of the left and the right network. remark: what there is to say where no layer differs.
+    """
+
+    divergences: list[Divergence]
+    totals: list[list[str]]
+    remark: str
+    differs: bool
+
+    def layers(self) -> list[list[str]]:
+        """Return each layer that differs, with what either side has."""
+        return [[one.name, cell(one.left, one.right), cell(one.right, one.left)] for one in self.divergences]
+
+    def text(self, names: tuple[str, str]) -> str:
+        """Return it as text; `names` are those of the networks."""
+        parts = [self.remark]
+        if self.divergences:
+            parts.append(format_table(self.layers(), ["layer", *names], ["left"] * 3, "simple"))
+        if self.totals:
+            parts.append(format_table(self.totals, ["total", *names], ["left"] * 3, "simple"))
+        return "\n\n".join(filter(None, parts))
 
 
-def format_comparison(left: StructureTrace, right: StructureTrace, names: tuple[str, str]) -> tuple[str, bool]:
-    """Return the differences as text, and whether there are any."""
-    divergences = compare_layers(left, right)
-    totals = _totals(left, right)
-    if not divergences and not totals:
-        alike = f"{len(layers_of(left))} layer calls alike"
-        stop = describe_stop(left)
-        return (
-            (f"no difference before both stop ({alike}): {stop}", True)
-            if stop
-            else (f"no difference in structure: {alike}", False)
-        )
-    parts = []
+def compare_networks(left: StructureTrace, right: StructureTrace) -> Comparison:
+    """Compare two networks."""
+    divergences, totals = compare_layers(left, right), _totals(left, right)
     if divergences:
-        first = divergences[0]
-        parts.append(f"first divergence: {first.name}")
-        rows = [[one.name, _cell(one.left, one.right), _cell(one.right, one.left)] for one in divergences]
-        parts.append(format_table(rows, ["layer", *names], ["left"] * 3, "simple"))
+        return Comparison(divergences, totals, f"first divergence: {divergences[0].name}", True)
     if totals:
-        parts.append(format_table(totals, ["total", *names], ["left"] * 3, "simple"))
-    return "\n\n".join(parts), True
+        return Comparison([], totals, "", True)
+    alike, stop = f"{len(layers_of(left))} layer calls alike", describe_stop(left)
+    if stop:
+        return Comparison([], [], f"no difference before both stop ({alike}): {stop}", True)
+    return Comparison([], [], f"no difference in structure: {alike}", False)
 
 
-def _cell(layer: LayerCall | None, other: LayerCall | None) -> str:
+def cell(layer: LayerCall | None, other: LayerCall | None) -> str:
     """Return what one side has, as far as it differs from the other."""
     if layer is None:
         return "-"

@@ -1,8 +1,6 @@
-"""The layer table of a network, as text and as HTML."""
+"""The layer table of a network, as text."""
 
 from __future__ import annotations
-
-import html
 
 from archcheck.spec.dims import BATCH
 from archcheck.structure.crashes import explain
@@ -67,10 +65,3 @@ def _unusual(trace: StructureTrace, forward: ForwardRecord) -> list[str]:
     if forward.crash is not None:
         lines.append(f"stopped at  {forward.crash.module or 'the network itself'}: {explain(forward.crash.error)}")
     return lines
-
-
-def format_layers_html(trace: StructureTrace, depth: int | None = None) -> str:
-    """Return the layer table as HTML, for a notebook."""
-    rows = [[cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in row] for row in layer_rows(trace, depth)]
-    table = format_table(rows, LAYER_HEADERS, LAYER_ALIGN, "html")
-    return f"{table}<pre>{html.escape(chr(10).join(totals(trace)).strip())}</pre>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 # ---------------------------------------------------------------------------------------------- values that flow
 
@@ -125,6 +125,21 @@ class ForwardRecord:
         """Count how often each module was called."""
         return {call.name: call.index + 1 for call in self.calls}
 
+    def depths(self) -> list[int]:
+        """Return for each call how many others it is inside of."""
+        found: list[int] = []
+        running: list[CallRecord] = []
+        for call in self.calls:
+            while running and _has_returned_before(running[-1], call):
+                running.pop()
+            found.append(len(running))
+            running.append(call)
+        return found
+
+
+def _has_returned_before(a: CallRecord, b: CallRecord) -> bool:
+    return a.finished is not None and (b.finished is None or a.finished < b.finished)
+
 
 @dataclass(slots=True)
 class StructureTrace:
@@ -158,10 +173,36 @@ class StructureTrace:
         return next(((forward, forward.crash) for forward in self.forwards if forward.crash is not None), None)
 
 
-# ---------------------------------------------------------------------------------------------- a training run
+# ---------------------------------------------------------------------------------------------- the flow of data
+
+INPUT: Final = -1  # among the sources of a call: what goes into the network
 
 
-# ---------------------------------------------------------------------------------------------- speed
+@dataclass(frozen=True, slots=True)
+class JoinRecord:
+    """What joins the results of several calls outside of any layer: an addition, a concatenation.
+
+    operation: its name, several ones where nothing else takes what they hand on. before: how many calls had begun;
+    depth: how many of them, without the network's own, it is inside of. output: at each size.
+    """
+
+    operation: str
+    before: int
+    depth: int
+    sources: tuple[int, ...]
+    output: tuple[ValueRecord, ...] = ()
 
 
-# ---------------------------------------------------------------------------------------------- a function
+@dataclass(frozen=True, slots=True)
+class FlowRecord:
+    """Where what each call of a forward pass takes comes from.
+
+    Calls are numbered as in the forward pass, and joins behind them. sources: by call, those of what it takes, through
+    whatever no layer does; of a call with others inside only where their outputs are not what comes out of it.
+    passing: the calls that hand on what they take, as dropout does in eval mode. output: the sources of the network's.
+    """
+
+    sources: Mapping[int, tuple[int, ...]]
+    joins: tuple[JoinRecord, ...]
+    output: tuple[int, ...]
+    passing: frozenset[int] = frozenset()

@@ -46,8 +46,19 @@ def trace_structure(
         BuildError: or whatever else `make()` raises, when it does so on the CPU as well.
     """
     with isolated_user_code(), gc_paused(), warnings_where_caused():
-        request = TraceRequest(lambda: build_on_meta(make), lambda: build_seeded(make), inputs, one_example, only_meta)
+        request = request_to_build(make, inputs, one_example, only_meta=only_meta)
         return _trace(request.make_on_meta(), request)
+
+
+def request_to_build(
+    make: Callable[[], nn.Module],
+    inputs: Sequence[ForwardInput],
+    one_example: ForwardInput | None = None,
+    *,
+    only_meta: bool = False,
+) -> TraceRequest:
+    """Return the request to trace what `make()` returns."""
+    return TraceRequest(lambda: build_on_meta(make), lambda: build_seeded(make), inputs, one_example, only_meta)
 
 
 def trace_model(
@@ -62,11 +73,19 @@ def trace_model(
     """
     with isolated_user_code(), gc_paused(), warnings_where_caused():
         model = unwrapped(model)
-        precision = _precision(model)
-        inputs = [item.in_precision(precision) for item in inputs]
-        one_example = one_example and one_example.in_precision(precision)
-        request = TraceRequest(lambda: copy_to_meta(model), lambda: copy_to_cpu(model), inputs, one_example)
+        request = request_to_copy(model, inputs, one_example)
         return _trace(model if is_scripted(all_modules(model)) else request.make_on_meta(), request)
+
+
+def request_to_copy(
+    model: nn.Module, inputs: Sequence[ForwardInput], one_example: ForwardInput | None = None
+) -> TraceRequest:
+    """Return the request to trace copies of a network that exists already, with inputs in its precision."""
+    model = unwrapped(model)
+    precision = _precision(model)
+    inputs = [item.in_precision(precision) for item in inputs]
+    one_example = one_example and one_example.in_precision(precision)
+    return TraceRequest(lambda: copy_to_meta(model), lambda: copy_to_cpu(model), inputs, one_example)
 
 
 def _precision(model: nn.Module) -> str:

@@ -65,6 +65,7 @@ class TraceRun:
     forwards: list[ForwardRecord] = field(default_factory=list)
     macs: int | None = None
     uncounted: set[str] = field(default_factory=set)
+    make_recorder: Callable[..., Recorder] = Recorder
 
     def run(self) -> TraceRun:
         """Run every forward pass, each of which may raise without harm to the others. Returns the run itself."""
@@ -98,7 +99,7 @@ class TraceRun:
 
     @contextmanager
     def _recording(self) -> Iterator[tuple[Recorder, NetworkSnapshot]]:
-        recorder = Recorder(shortcuts=self.device == "meta" and not self.gradients)
+        recorder = self.make_recorder(shortcuts=self.device == "meta" and not self.gradients)
         recorder.uncounted = self.uncounted
         modules = named_network(self.model).modules
         with ExitStack() as stack:

@@ -58,11 +58,22 @@ class SpeedComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedSpeed:
+    """A saved run under the same conditions: when, of which commit (`-` where nobody knows), and what became of it."""
+
+    date: str
+    commit: str
+    examples_per_sec: float
+    verdict: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SpeedFigures:
-    """A network's speed, and how it compares where it was compared with anything."""
+    """A network's speed, how it compares where it was compared, and the saved runs like it, oldest first."""
 
     record: SpeedRecord
     comparison: SpeedComparison | None = None
+    history: tuple[SavedSpeed, ...] = ()
 
     def figures(self) -> dict[str, Any]:
         """Return what a table shows by name, as one map of plain values."""

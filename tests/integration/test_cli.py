@@ -374,3 +374,37 @@ def test_help_ends_with_examples_that_are_valid(command: tuple[str, ...], capsys
             options = make_parser().parse_args(words)
             inputs = parse_input_option(options.input) if getattr(options, "input", None) else None
             assert inputs is None or inputs
+
+
+# ------------------------------------------------------------------------------------------- pages
+
+
+def test_show_writes_a_page(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = project.spec()
+    assert main(["show", str(spec), "--html", "out/net.html", "--cost"]) == 0
+    assert capsys.readouterr().out == "out/net.html: written\n"
+    page = (project.path / "out" / "net.html").read_text("utf-8")
+    assert "parameters  11_926" in page
+    assert '<option value="memory">' in page
+    assert 'data-n="' not in page  # its layers are all in a row
+
+
+def test_diff_writes_a_page_and_says_by_its_status_whether_they_differ(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = project.spec()
+    assert main(["diff", str(spec), "nets.py:small", "--args", '{"channels": 7}', "--html", "d.html"]) == 1
+    assert capsys.readouterr().out == "d.html: written\n"
+    page = (project.path / "d.html").read_text("utf-8")
+    assert "first divergence: conv" in page
+    assert page.count("first difference</b>") == 2
+    assert "nets.py:small has <code>Conv2d [B, 7, 28, 28] 182 parameters</code>" in page
+    assert main(["diff", str(spec), str(spec), "--html", "d.html"]) == 0
+    assert "no difference in structure: 5 layer calls alike" in (project.path / "d.html").read_text("utf-8")
+
+
+def test_a_page_that_can_not_be_written_is_told(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = project.spec()
+    (project.path / "taken").write_text("")
+    assert main(["show", str(spec), "--html", "taken/net.html"]) == 2
+    assert "taken/net.html: can't be written: " in capsys.readouterr().err

@@ -106,6 +106,14 @@ def test_a_failure_names_the_layer_the_line_and_what_it_does(
     assert any(re.match(row, line) for line in layers), "\n".join(first)
 
 
+def test_a_report_has_what_each_layer_holds(project: Project, recorded: Path) -> None:
+    """10 outputs of 512 inputs: weights, their gradients, and what else is there at that moment."""
+    project.run("-k", "cost", "--archcheck-report", "run.json")
+    (spec,) = json.loads((project.path / "run.json").read_text())["specs"]
+    assert spec["memory"]["4"] >= 2 * 4 * (512 * 10 + 10)
+    assert {"0", "1.conv", "1.norm", "4"} <= set(spec["memory"])
+
+
 def test_an_update_accepts_what_is_another(project: Project, recorded: Path) -> None:
     before = recorded.read_text()
     with_bug(recorded, "copy")

@@ -49,8 +49,9 @@ def test_a_live_model_that_does_not(spec: Path) -> None:
     assert not result.ok
     assert [one.subject for one in result.mismatches] == ["0", "parameters", "macs"]
     assert f"{spec}:4: 0: output shape differs" in str(result)
-    assert "<table>" in result._repr_html_()
-    assert "output shape differs" in result._repr_html_()
+    html = result._repr_html_()
+    assert 'class="network"' in html
+    assert "output shape differs; the spec says <code>[B, 6, 28, 28]</code>" in html
 
 
 def test_what_can_not_be_measured_is_not_ok(spec: Path) -> None:
@@ -110,7 +111,23 @@ def test_summary_is_the_layer_table() -> None:
     lines = str(summary).splitlines()
     assert lines[0].split() == ["layer", "type", "output", "parameters", "MACs"]
     assert lines[2].split() == ["0", "Conv2d", "[B,", "6,", "28,", "28]", "156", "118", "k"]
-    assert "<table>" in summary._repr_html_()
+    assert 'class="network"' in summary._repr_html_()
+
+
+class Residual(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.a(x)
+        return torch.add(x, self.b(x))
+
+
+def test_a_notebook_shows_skip_connections() -> None:
+    html = archcheck.summary(Residual(), "B,4")._repr_html_()
+    assert "takes a" in html
+    assert html.count('data-of="') == 3  # a, b and the addition
 
 
 @pytest.mark.parametrize(

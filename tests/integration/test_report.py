@@ -76,6 +76,29 @@ def test_the_layers_of_a_network_in_the_order_of_execution(project: Project) -> 
     ]
 
 
+def test_an_update_that_can_not_be_written_is_a_failure_of_the_record_too(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = project.broken("11_926", "1")
+    replacing = os.replace
+
+    def refuse(source: str, target: str) -> None:
+        if Path(target) == path:
+            raise OSError(28, "No space left on device")
+        replacing(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    project.run("--archcheck-update", "--archcheck-report", "run.json")
+    monkeypatch.undo()
+    plain = read(project.path / "run.json")
+    (checks,) = outcomes(plain).values()
+    assert (plain["verdict"], checks["parameters"]) == ("failed", "failed")
+    (failed,) = [one for one in plain["specs"][0]["checks"] if one["outcome"] == "failed"]
+    problem = failed["failures"][0]["problem"]
+    assert problem.startswith("not updated: ")
+    assert problem.endswith("small.arch.yaml: can't be written: No space left on device")
+
+
 def test_calls_inside_others_are_deeper_and_repeated_ones_numbered(project: Project) -> None:
     project.write(
         "deep.py",

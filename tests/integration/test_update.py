@@ -198,10 +198,13 @@ def test_an_unwritable_folder_is_told_and_nothing_is_lost(project: Project, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", refuse)
-    result = project.run("--archcheck-update")
+    result = project.run("--archcheck-update", "-v")
     monkeypatch.undo()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["archcheck: not updated: *small.arch.yaml: can't be written: No space left on device"])
+    table = result.stdout.str().partition(" archcheck ===")[2]
+    assert "not written" in table
+    assert " updated " not in table
     assert path.read_text() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 

@@ -25,30 +25,6 @@
     filter();  // a browser may have kept what was typed
   }
 
-  // ------------------------------------------------------------------ networks: unpacked when opened, and folded
-  const unpacked = async (text) => {
-    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return new Response(stream).text();
-  };
-  const fold = (inside) => {
-    const depth = byId("depth") ? byId("depth").value : "";
-    if (depth) inside.querySelectorAll("details.rows").forEach((one) => { one.open = one.dataset.level < depth - 1; });
-  };
-  const unpack = async (spec) => {
-    const packed = spec.querySelector("[data-packed]");
-    if (!packed) return;
-    const text = packed.dataset.packed;
-    packed.removeAttribute("data-packed");
-    packed.innerHTML = await unpacked(text);
-    fold(spec);
-  };
-  document.querySelectorAll("details.spec").forEach((spec) => {
-    if (spec.open) unpack(spec);
-    spec.addEventListener("toggle", () => { if (spec.open) unpack(spec); });
-  });
-  if (byId("depth")) byId("depth").addEventListener("input", () => fold(byId("networks")));
-
   // ------------------------------------------------------------------ links open what they lead to
   const openTarget = () => {
     const target = location.hash && byId(decodeURIComponent(location.hash.slice(1)));
@@ -71,7 +47,7 @@
   }));
   byId("save").addEventListener("click", async () => {
     const data = byId("archcheck-run");
-    const text = data.dataset.packed ? await unpacked(data.textContent) : data.textContent;
+    const text = data.dataset.packed ? await archcheckUnpacked(data.textContent) : data.textContent;
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
     link.download = "archcheck.json";

@@ -13,7 +13,7 @@ from archcheck.errors import SpecError
 from archcheck.findings import Mismatch
 from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.throughput.plan import SpeedPlan
-from archcheck.throughput.records import SpeedComparison, SpeedFigures, SpeedRecord
+from archcheck.throughput.records import SavedSpeed, SpeedComparison, SpeedFigures, SpeedRecord
 from archcheck.throughput.regression.interval import Interval, Verdict, change_interval, judge
 from archcheck.throughput.regression.paired_benchmark import run_against_reference, run_paired
 from archcheck.throughput.regression.saved_runs import VERSION, SavedRun, explain_absence, find_baseline, read_saved
@@ -49,13 +49,14 @@ class SpeedResult:
     unmeasured: str = ""
     comparison: SpeedComparison | None = None
     notes: list[str] = field(default_factory=list)
+    history: Sequence[SavedSpeed] = ()
     reference: str | None = None
     log_ratios: Sequence[float] = ()
 
     @property
     def figures(self) -> SpeedFigures:
-        """Return the speed, and how it compares."""
-        return SpeedFigures(self.record, self.comparison)
+        """Return the speed, how it compares, and how fast it was before."""
+        return SpeedFigures(self.record, self.comparison, tuple(self.history))
 
     def extra_info(self) -> dict[str, Any]:
         """Return what goes into pytest-benchmark's files."""
@@ -84,6 +85,12 @@ def measure_throughput(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan
     )  # before minutes are spent on the rest
     figures = speed.figures(spec_file, plan, stopwatch.time_rounds, _share(spec_file, stopwatch.saved_runs))
     result = SpeedResult(figures, speed.conditions(plan))
+    saved = _saved_runs(stopwatch.saved_runs)
+    result.history = [
+        SavedSpeed(run.date, run.commit, run.examples_per_sec, run.verdict)
+        for run in saved[0]
+        if run.conditions == result.conditions
+    ]
     has_floor = _hold_against_floors(speed, spec_file, plan, result)
     if result.mismatches:
         return result
@@ -92,7 +99,8 @@ def measure_throughput(speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan
         if revision is not None:
             _hold_against_revision(speed, spec_file, plan, revision, result)
         elif not has_floor or (throughput is not None and throughput.max_regression is not None):
-            _hold_against_saved(speed, spec_file, plan, stopwatch.saved_runs, result)
+            is_saving = stopwatch.saved_runs.is_saving
+            _hold_against_saved(speed, spec_file, plan, saved, result, is_saving=is_saving)
         if stopwatch.saved_runs.is_saving and result.reference is None and not result.mismatches:
             _measure_for_later(speed, spec_file, plan, result)
     except WorkerFailed as failed:
@@ -242,9 +250,16 @@ def _settle(
 
 
 def _hold_against_saved(
-    speed: SpeedSession, spec_file: SpecFile, plan: SpeedPlan, saved: SavedRuns, result: SpeedResult
+    speed: SpeedSession,
+    spec_file: SpecFile,
+    plan: SpeedPlan,
+    saved: tuple[Sequence[SavedRun], Sequence[str]],
+    result: SpeedResult,
+    *,
+    is_saving: bool,
 ) -> None:
-    runs, problems = _saved_runs(saved)
+    """Compare with the last of the saved runs that is a measure; `saved` has them and what was wrong with others."""
+    runs, problems = saved
     baseline = find_baseline(runs, result.conditions)
     if baseline is None:
         result.unmeasured = "; ".join([explain_absence(runs, result.conditions), *problems])
@@ -257,7 +272,7 @@ def _hold_against_saved(
         return
     result.reference, result.log_ratios = beside.reference, beside.log_ratios
     interval = change_interval(beside.log_ratios, baseline.log_ratios)
-    advice = "" if saved.is_saving else "; consider saving it (--benchmark-autosave)"
+    advice = "" if is_saving else "; consider saving it (--benchmark-autosave)"
     short = Path(baseline.file).name.split("_")[0]
     verdict = judge(interval, limit)
     _settle(result, plan, interval, verdict, short, _describe(baseline), _command(spec_file), advice)

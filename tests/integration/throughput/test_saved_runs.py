@@ -55,6 +55,16 @@ def test_the_saved_runs_commit_is_told(fast: TimedProject, references: FakeRefer
     assert f": slower than the saved run of {commit} (.benchmarks/" in message(result)
 
 
+def test_a_report_has_the_saved_runs_like_this_one(fast: TimedProject, references: FakeReferences) -> None:
+    fast.timed(SPEC.replace("4", "2"), "--benchmark-autosave")  # another batch size
+    saved_then(fast, references, 1.01, "--archcheck-report", "run.json")
+    (spec,) = json.loads((fast.path / "run.json").read_text())["specs"]
+    (run,) = spec["speed"]["history"]
+    saved = json.loads(fast.saved()[-1].read_text())
+    assert run["examples_per_sec"] == pytest.approx(saved["benchmarks"][0]["extra_info"]["examples_per_sec"])
+    assert (run["date"], run["commit"], run["verdict"]) == (saved["datetime"][:16].replace("T", " "), "-", None)
+
+
 def test_not_slower_than_the_saved_run_passes(fast: TimedProject, references: FakeReferences) -> None:
     result = saved_then(fast, references, 1.01)
     result.assert_outcomes(passed=1)

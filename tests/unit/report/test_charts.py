@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from archcheck.report.charts import Level, Series, interval_chart, line_chart
+from archcheck.report.charts import Level, Run, Series, history_chart, interval_chart, line_chart
 
 
 def svg(text: str) -> ElementTree.Element:
@@ -46,3 +46,15 @@ def test_an_interval_lies_around_its_ratio_and_the_limit_where_it_is() -> None:
     low, middle, high = float(line.attrib["x1"]), float(dot.attrib["cx"]), float(line.attrib["x2"])
     assert low < middle < float(limit.attrib["x1"]) < high
     assert chart.attrib["aria-label"] == "0.900 times as fast, 0.800 to 1.010; at least 0.930 is asked for"
+
+
+def test_a_history_is_a_line_over_runs_in_which_slower_ones_stand_out() -> None:
+    runs = [Run("aaa", "first: 100", 100.0), Run("bbb", "second: 50, slower", 50.0, is_bad=True), Run("now", "", 75.0)]
+    chart = history_chart(runs, title="examples per second")
+    dots = re.findall(r'<circle class="(\w+)" cx="([\d.]+)"', chart)
+    assert dots == [("test", "56.0"), ("bad", "222.0"), ("test", "388.0")]
+    assert re.findall(r'points="([^"]*)"', chart) == [
+        "56.0,12.0 222.0,101.0 388.0,56.5"
+    ]  # from 190 for 0 to 12 for 100
+    assert "<title>second: 50, slower</title>" in chart
+    assert history_chart(runs[:1], title="") == ""

@@ -28,7 +28,7 @@ from archcheck.report.run_record import (
     Training,
     read_run,
 )
-from archcheck.throughput.records import SpeedComparison, SpeedFigures, SpeedRecord
+from archcheck.throughput.records import SavedSpeed, SpeedComparison, SpeedFigures, SpeedRecord
 from tests.unit.report.records import ENVIRONMENT, run_of, spec
 
 LAYERS = (Layer("conv", "Conv2d", 0, "[B, 6, 28, 28]", 156, 117_600), Layer("pool", "AvgPool2d", 0, "[B, 6, 14, 14]"))
@@ -40,6 +40,7 @@ TRAINING = Training(
 SPEED = SpeedFigures(
     SpeedRecord("train", "cpu", 1, "fp32", 64, 11_612.0, 0.5, 1.5e9, 6e9, 158_000_000, 0.0),
     SpeedComparison(0.9, "main", "slower", 0.8, 1.01, 0.93),
+    (SavedSpeed("2026-01-02 03:04", "abcdef1", 11_000.0), SavedSpeed("2026-01-03 03:04", "-", 9_000.0, "slower")),
 )
 FULL = replace(
     spec(shapes="failed", later="passed"), layers=LAYERS, first_difference="pool", training=TRAINING, speed=SPEED,
@@ -87,6 +88,7 @@ def test_a_page_has_the_verdict_the_failure_and_what_it_was_made_with() -> None:
     assert "pool first difference AvgPool2d" in text
     assert "faster_than specs/other 1.5 ○ skipped: can't tell" in text
     assert "main: slower 0.900 (0.800 to 1.010)" in text
+    assert "2026-01-02 03:04, abcdef1: 11_000 examples/s" in text
 
 
 def test_a_page_asks_the_network_for_nothing() -> None:
@@ -122,6 +124,16 @@ def test_figures_of_a_check_that_nobody_here_knows_are_shown() -> None:
     assert "cost peak_memory 12345 , where meta" in text
 
 
+def test_the_published_figure_is_a_line_in_a_run_by_the_same_recipe_and_told_in_others() -> None:
+    full = replace(TRAINING, recipe="full", published=0.918)
+    page = format_page(run_of(replace(FULL, training=full)))
+    assert '<line class="published"' in page
+    assert "minimum 0.744, published 0.918" in Elements(page).text
+    page = format_page(run_of(replace(FULL, training=replace(full, recipe="quick"))))
+    assert '<line class="published"' not in page
+    assert "published 0.918 by the full recipe" in Elements(page).text
+
+
 # ------------------------------------------------------------------------------------------- text from outside
 
 NASTY = st.one_of(
@@ -149,7 +161,8 @@ def record_with(text: str) -> RunRecord:
     speed = replace(SPEED.record, device=text, mode=text, precision=text)
     whole = SpecResult(
         text, text, text, text, 1, 2, checks, (text,), (Layer(text, text, 0, text, 1, 2), Layer("b", "T", 1, text)),
-        text, training, SpeedFigures(speed, SPEED.comparison), (Claim(text, text, 1.0, "failed", text),),
+        text, training, SpeedFigures(speed, SPEED.comparison, (SavedSpeed(text, text, 1.0, text),)),
+        (Claim(text, text, 1.0, "failed", text),),
     )  # fmt: skip
     record = run_of(whole)
     made = replace(

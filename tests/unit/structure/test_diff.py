@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from archcheck.structure.diff import compare_layers, format_comparison, layers_of
+from archcheck.structure.diff import compare_layers, compare_networks, layers_of
 from archcheck.structure.records import StructureTrace
 from archcheck.structure.trace import trace_structure
 from tests.unit.structure.traced_networks import TWO, linear, traced
@@ -23,7 +23,11 @@ def names(left: StructureTrace, right: StructureTrace) -> list[str]:
 def test_alike_networks_have_no_difference() -> None:
     left, right = trace(a=linear(), b=nn.ReLU()), trace(a=linear(), b=nn.ReLU())
     assert compare_layers(left, right) == []
-    assert format_comparison(left, right, ("A", "B")) == ("no difference in structure: 2 layer calls alike", False)
+    comparison = compare_networks(left, right)
+    assert (comparison.text(("A", "B")), comparison.differs) == (
+        "no difference in structure: 2 layer calls alike",
+        False,
+    )
 
 
 def test_a_layer_of_another_type_or_size_differs() -> None:
@@ -58,11 +62,9 @@ def test_calls_come_in_the_order_of_their_returns() -> None:
 
 
 def test_what_differs_is_told_as_text() -> None:
-    text, differs = format_comparison(
-        trace(a=linear(), b=nn.Linear(4, 2)), trace(a=linear(), b=nn.Linear(4, 3)), ("A", "B")
-    )
-    assert differs
-    rows = [line.split() for line in text.splitlines()]
+    comparison = compare_networks(trace(a=linear(), b=nn.Linear(4, 2)), trace(a=linear(), b=nn.Linear(4, 3)))
+    assert comparison.differs
+    rows = [line.split() for line in comparison.text(("A", "B")).splitlines()]
     assert rows[0] == ["first", "divergence:", "b"]
     assert ["b", "Linear", "[B,", "2]", "10", "parameters", "Linear", "[B,", "3]", "15", "parameters"] in rows
     assert ["output", "[B,", "2]", "[B,", "3]"] in rows

@@ -1,4 +1,4 @@
-"""The layer table as text and as HTML."""
+"""The layer table as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from archcheck.structure.layer_table import format_layers, format_layers_html, layer_rows
+from archcheck.structure.layer_table import format_layers, layer_rows
 from archcheck.structure.trace import trace_structure
 from tests.unit.structure.traced_networks import batch, linear, traced
 
@@ -45,10 +45,3 @@ def test_calls_of_one_module_are_numbered_and_counted_once() -> None:
 def test_a_forward_that_stops_is_told() -> None:
     lines = format_layers(traced(lambda m, x: m.body(x), [batch(2, 5)], body=linear)).splitlines()
     assert lines[-1] == "stopped at  body: 5 features in, 4 expected"
-
-
-def test_html_has_the_table_and_the_totals() -> None:
-    html = format_layers_html(trace_structure(net, [batch(2, 4), batch(3, 4)]))
-    assert "<table>" in html
-    assert "<td>block.fc" in html
-    assert html.endswith("macs        18 (18) for one example</pre>")

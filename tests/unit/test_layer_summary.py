@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from archcheck.errors import UsageError
+from archcheck.layer_summary import summary
 from archcheck.structure.records import TensorRecord
-from archcheck.structure.summary import summary
 
 
 class Sum(nn.Module):
@@ -65,4 +65,4 @@ def test_a_summary_has_the_numbers_and_is_a_table() -> None:
     assert (found.num_params, found.macs) == (15, 12)
     assert str(found) == repr(found)
     assert str(found).splitlines()[2].split() == ["0", "Linear", "[B,", "3]", "15", "12"]
-    assert "<table>" in found._repr_html_()
+    assert 'class="network"' in found._repr_html_()

@@ -1,9 +1,10 @@
-"""`archcheck.summary`: the layer table of a live model."""
+"""`archcheck.summary`: the layers of a live model, as a table and as a picture."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archcheck.errors import DimError, UsageError
@@ -17,7 +18,7 @@ from archcheck.spec.inputs import (
     input_names,
     make_forward_input,
 )
-from archcheck.structure.records import StructureTrace
+from archcheck.structure.records import FlowRecord, StructureTrace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,10 +29,11 @@ _EXPECTED = "expected a shape, a tensor, or a list or map of them"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A layer table: prints as text, shows as HTML in a notebook; `trace` has the numbers."""
+    """A layer table: prints as text, shows as a picture in a notebook; `trace` has the numbers."""
 
     trace: StructureTrace
     depth: int | None = None
+    _flow: Callable[[], FlowRecord | None] = field(default=lambda: None, repr=False, compare=False)
 
     @property
     def num_params(self) -> int:
@@ -52,13 +54,15 @@ class Summary:
         return str(self)
 
     def _repr_html_(self) -> str:
-        from archcheck.structure.layer_table import format_layers_html
+        from archcheck.report.network_page import ShownNetwork, format_for_notebook
 
-        return format_layers_html(self.trace, self.depth)
+        return format_for_notebook(ShownNetwork.of("", self.trace, self._flow(), depth=self.depth))
 
 
 def summary(model: nn.Module, input: Any, *, depth: int | None = None) -> Summary:  # noqa: A002 - the field's word
     """Return the layer table of a model: every call in the order of execution, with its output, parameters and MACs.
+
+    What it returns keeps the model until it's gone, as the picture in a notebook is drawn when it's shown.
 
     Args:
         model: a live network. It is neither changed nor moved.
@@ -70,11 +74,13 @@ def summary(model: nn.Module, input: Any, *, depth: int | None = None) -> Summar
         UsageError: the model can't be copied, or the input can't be understood.
     """
     from archcheck.network.build import require_module
+    from archcheck.structure.flow import trace_model_flow
     from archcheck.structure.trace import trace_model
 
     require_module(model)
     inputs, one_example = _forward_inputs(input)
-    return Summary(trace_model(model, inputs, one_example), depth)
+    trace = trace_model(model, inputs, one_example)
+    return Summary(trace, depth, partial(trace_model_flow, model, inputs, trace))
 
 
 def _forward_inputs(value: Any) -> tuple[list[ForwardInput], ForwardInput | None]:

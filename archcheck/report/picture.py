@@ -1,0 +1,171 @@
+"""The picture of a network: its layers as rows, with how long their bars are, how strong their colours, and their arcs.
+
+An arc leads past other layers: a skip connection, a branch. Where it ends on the screen depends on what is folded, so
+that `templates/network.js` draws it; here is said which row takes what.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from markupsafe import Markup
+
+from archcheck.report.layer_tree import Row, all_rows, layer_tree
+from archcheck.report.rendering import template_environment
+from archcheck.report.run_record import SpecResult
+from archcheck.spec.layer_keys import parse_layer_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+INPUT: Final = -1  # the place of what goes into the network; that of what comes out is behind the last layer's
+_NUM_SHADES: Final = 5
+_NAMES_AT_MOST: Final = 6
+_SAID_AT_MOST: Final = 3  # of a layer
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of a layer and isn't so: what of it, and what that should be; empty where that is no short text."""
+
+    what: str
+    expected: str = ""
+
+
+class _Told(Protocol):
+    """What a failure tells: a record of a report, or a mismatch."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def problem(self) -> str: ...
+    @property
+    def expected(self) -> str | None: ...
+
+
+def said_by_spec(failures: Iterable[_Told]) -> dict[str, list[Said]]:
+    """Return by layer what a spec says of it and isn't so."""
+    found: dict[str, list[Said]] = {}
+    for one in failures:
+        said = found.setdefault(one.subject, [])
+        if len(said) < _SAID_AT_MOST:
+            says = f"{one.problem}; the spec says" if one.expected is not None else one.problem
+            said.append(Said(says, one.expected or ""))
+    return found
+
+
+class Picture:
+    """The rows of a network as the template draws them.
+
+    said: by the name of a layer, what is said of it and isn't so. depth: levels that are open at first; None where
+    that is left to what is of interest.
+    """
+
+    def __init__(
+        self, result: SpecResult, said: Mapping[str, Sequence[Said]] | None = None, depth: int | None = None
+    ) -> None:
+        self.said, self._depth, self._layers = said or {}, depth, result.layers
+        tree = layer_tree(result.layers, result.first_difference, self.said)
+        self.rows, self.output_place = tree.rows, len(result.layers)
+        rows = list(all_rows(self.rows))
+        leaves = [row for row in rows if not row.children]
+        self._most_params = max((row.parameters or 0 for row in leaves), default=0) or 1
+        self._most_macs = max((row.macs or 0 for row in leaves), default=0) or 1
+        self._memory = _with_inner(result.memory)
+        self._most_memory = max((self.memory(row) for row in leaves), default=0) or 1
+        self._sources: dict[int, tuple[int, ...]] = {self.output_place: _unique(map(tree.shown, result.output_sources))}
+        for place in (row.place for row in rows if row.place is not None):
+            shown = map(tree.shown, result.layers[place].sources)
+            self._sources[place] = _unique(one for one in shown if one < place)
+        self._skipped = dict(self._skips(leaves))
+        self.has_input_row = any(INPUT in places for places in self._skipped.values())
+        self.has_output_row = self.output_place in self._skipped
+        self.has_arcs = bool(self._skipped)
+
+    def _skips(self, leaves: Sequence[Row]) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Yield the rows that take what doesn't come from the one before, with what that is."""
+        before = [INPUT]
+        handing_on = {row.place for row in leaves if row.hands_on}
+        for place in [*(row.place for row in leaves if row.place is not None), self.output_place]:
+            sources, nearest = self._sources[place], len(before) - 1
+            while before[nearest] in handing_on and before[nearest] not in sources:
+                nearest -= 1
+            far = tuple(one for one in sources if one != before[nearest])
+            if far:
+                yield place, far
+            before.append(place)
+
+    def flow(self, place: int | None, *, hands_on: bool = False) -> Markup:
+        """Return the attributes by which a row's arcs are drawn: its place, and how far above it is what it takes."""
+        if place is None or not self.has_arcs:
+            return Markup()
+        sources = " ".join(str(place - source) for source in self._sources.get(place, ()))
+        taken = f' data-of="{sources}"' if sources else ""
+        return Markup(f' data-n="{place}"{taken}{" data-on" if hands_on else ""}')
+
+    def takes(self, place: int | None) -> str:
+        """Return in words what a row takes besides what comes from the one before."""
+        far = () if place is None else self._skipped.get(place, ())
+        names = [self._name(one) for one in far[:_NAMES_AT_MOST]]
+        more = f" and {len(far) - _NAMES_AT_MOST} more" if len(far) > _NAMES_AT_MOST else ""
+        return f"takes {', '.join(names)}{more}" if far else ""
+
+    def _name(self, place: int) -> str:
+        if place == INPUT:
+            return "the input"
+        layer = self._layers[place]
+        return layer.name or layer.type
+
+    def is_open(self, row: Row) -> bool:
+        """Return whether what is inside of a row is shown at first."""
+        return row.is_open if self._depth is None else row.level < self._depth - 1
+
+    def memory(self, row: Row) -> int:
+        """Return the bytes that a layer holds with all inside; 0 where that isn't known, and for a further call."""
+        if not self._memory or not row.name:
+            return 0
+        key = parse_layer_key(row.name)
+        return 0 if key.call else self._memory.get(key.name, 0)
+
+    def bar(self, row: Row, memory: int) -> Markup:
+        """Return the bar of a row.
+
+        It is as long as its parameters are a share of the largest layer's, and cut off there, where more are inside.
+        Its colour is as strong as the root of its share of the most expensive layer's multiply-adds, or memory.
+        """
+        share = (row.parameters or 0) / self._most_params
+        shades = f"m{_shade((row.macs or 0) / self._most_macs)}"
+        if self._memory:
+            shades += f" k{_shade(memory / self._most_memory)}"
+        beyond = " beyond" if share > 1 else ""
+        return Markup(f'<i class="{shades}{beyond}" style="width:{min(100.0, 100 * share):.3g}%"></i>')
+
+
+def _shade(share: float) -> int:
+    return math.ceil(_NUM_SHADES * math.sqrt(min(1.0, share)))
+
+
+def _with_inner(memory: Mapping[str, int]) -> dict[str, int]:
+    """Return what layers hold with all inside of them, from what they hold themselves."""
+    found: dict[str, int] = {}
+    for name, size in memory.items():
+        parts = name.split(".")
+        for length in range(1, len(parts) + 1):
+            around = ".".join(parts[:length])
+            found[around] = found.get(around, 0) + size
+    return found
+
+
+def _unique(places: Iterable[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(places))
+
+
+def draw_network(
+    result: SpecResult, said: Mapping[str, Sequence[Said]] | None = None, depth: int | None = None
+) -> Markup:
+    """Return the picture of a network as HTML; `templates/network.css` and `network.js` belong to it."""
+    picture = Picture(result, said, depth)
+    return Markup(template_environment().get_template("network.html").render(picture=picture, spec=result))

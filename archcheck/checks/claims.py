@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from archcheck.checks.check import CannotCheck, Check, CheckContext, Needs
 from archcheck.checks.outcome import Outcome, Unmeasured
 from archcheck.errors import ArchcheckError, NotMeasured, SpecError, UsageError
 from archcheck.findings import Keys, Mismatch
+from archcheck.spec.claims import claims_of
 from archcheck.spec.lookup import find_spec
 from archcheck.spec.models import Better, Faster, Spec
 from archcheck.spec.spec_file import SpecFile
@@ -21,7 +22,6 @@ from archcheck.training.accuracy import check_better_than
 from archcheck.training.recipe import Recipe
 from archcheck.training.session import TrainingRefused, TrainingSession
 
-ClaimT = TypeVar("ClaimT")
 _Claim: TypeAlias = tuple[Keys, str, Callable[[], list[Mismatch]]]  # its place, what it claims, what verifies it
 
 
@@ -54,16 +54,6 @@ def _claims(context: CheckContext) -> Iterator[_Claim]:
         yield keys, f"better than {better.spec}", partial(_verify_better, context, keys, better)
     for keys, faster in claims_of(context.spec_file, "faster_than", Faster):
         yield keys, f"faster than {faster.spec}", partial(_verify_faster, context, keys, faster)
-
-
-def claims_of(spec_file: SpecFile, key: str, kind: type[ClaimT]) -> list[tuple[Keys, ClaimT]]:
-    """Return the claims of a spec under one key, with their places."""
-    claims = getattr(spec_file.spec.claims, key, None)
-    if claims is None:
-        return []
-    if isinstance(claims, kind):
-        return [(("claims", key), claims)]
-    return [(("claims", key, index), claim) for index, claim in enumerate(claims)]
 
 
 # ------------------------------------------------------------------------------------------- better than

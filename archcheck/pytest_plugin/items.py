@@ -19,7 +19,7 @@ from archcheck.checks.registry import all_checks
 from archcheck.dependencies.selection import Selection
 from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError
 from archcheck.findings import Keys, Mismatch
-from archcheck.pytest_plugin.timing import BenchmarkStopwatch, has_benchmark
+from archcheck.pytest_plugin.timing import has_benchmark, stopwatch_of
 from archcheck.recording.inline_records import has_inline_record, move_inline_record
 from archcheck.report.mismatches import format_mismatches, gist, independent
 from archcheck.spec.file_names import lock_path, spec_name
@@ -301,7 +301,7 @@ def _context(item: CheckItem, spec_file: SpecFile, network: NetworkUnderTest) ->
         network=network,
         training=config.stash[TRAINING_KEY],
         speed=config.stash[SPEED_KEY],
-        stopwatch=BenchmarkStopwatch(item),
+        stopwatch=stopwatch_of(item),
         rootdir=config.rootpath,
     )
 

@@ -21,6 +21,7 @@ from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, Or
 from archcheck.pytest_plugin.options import run_options
 from archcheck.pytest_plugin.progress import ToldWarnings, showing
 from archcheck.pytest_plugin.spec_paths import SpecPaths
+from archcheck.pytest_plugin.timing import TIMES_ALONE
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.recording.lock_writer import changed_lock, describe_changes, format_lock, is_of_lock
 from archcheck.report.summary_tables import VERDICTS, Room, Row, format_speeds, format_summary, format_trainings
@@ -142,6 +143,13 @@ class ArchcheckSession:
         from archcheck.pytest_plugin.scheduling import WholeSpecScheduling
 
         return WholeSpecScheduling(config, log)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of pytest-xdist whether what is timed is run when nothing else is."""
+        schedulers = self._config.hook.pytest_xdist_make_scheduler.get_hookimpls()
+        others = [one for one in schedulers if one.plugin is not self and not one.trylast]
+        node.workerinput[TIMES_ALONE] = not self._chose_dist and not others
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

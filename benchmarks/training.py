@@ -32,12 +32,12 @@ from archcheck.data.splits import ArraySplit, LoadedDataset
 from archcheck.data.transforms import make_transform
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.network.build import prepare_network
+from archcheck.network.devices import choose_device, device_name, synchronize
 from archcheck.spec.models import Named
 from archcheck.spec.spec_file import SpecFile, parse_spec, read_spec
 from archcheck.training.calibration import Choices, Setting, choose_setting, measure_settings
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.components import build_loss, build_optimizer, initialise_weights
-from archcheck.training.devices import choose_device, device_name, synchronize
 from archcheck.training.loop import train
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe, resolve_recipe

@@ -16,9 +16,8 @@ from archcheck.data.splits import ArraySplit, Split, label_range
 from archcheck.data.streaming import Batch, BatchRequest, choose_num_workers, stream_batches
 from archcheck.data.transforms import BatchTransform
 from archcheck.errors import DataError
-from archcheck.system.memory import available_bytes
+from archcheck.network.devices import copies_from_pinned_memory, free_memory_bytes
 
-_UNKNOWN_MEMORY_BYTES = 2 << 30  # taken to be free where the system doesn't tell
 _NUM_PREFETCHED = 2  # batches that are gathered in host memory before they are needed
 
 
@@ -110,7 +109,7 @@ class Batches:
                 BatchRequest(indices.tolist(), derive_seed(self._seed, epoch, number, "items"))
                 for number, indices in enumerate(torch.split(self._order(epoch), self.batch_size))
             ]
-            pin_memory = self.device.type == "cuda"
+            pin_memory = copies_from_pinned_memory(self.device)
             with closing(stream_batches(self._split, requests, self._num_workers, pin_memory)) as batches:
                 for batch in batches:
                     yield _to_device(batch, self.device)
@@ -143,7 +142,7 @@ def fits_on_device(arrays: ArraySplit, device: torch.device, budget_bytes: int |
 
 def _host_batches(arrays: ArraySplit, order: tuple[Tensor, ...], device: torch.device) -> Iterator[Batch]:
     """Yield batches of a split in host memory, gathered ahead of use by a thread, in pinned memory for a GPU."""
-    pinned = device.type == "cuda"
+    pinned = copies_from_pinned_memory(device)
 
     def gather(tensor: Tensor, indices: Tensor) -> Tensor:
         out = torch.empty((len(indices), *tensor.shape[1:]), dtype=tensor.dtype, pin_memory=pinned)
@@ -170,15 +169,3 @@ def _to_device(value: Any, device: torch.device) -> Any:
     if isinstance(value, (tuple, list)):
         return tuple(_to_device(each, device) for each in value)
     return value
-
-
-# ---------------------------------------------------------------------------------------------- memory
-
-
-def free_memory_bytes(device: torch.device | str) -> int:
-    """Return the free memory of a device; on the CPU, that within the limit of the process's cgroup."""
-    device = torch.device(device)
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    available = available_bytes()
-    return _UNKNOWN_MEMORY_BYTES if available is None else available

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from archcheck.data.batches import Batches
 from archcheck.errors import DataError
+from archcheck.network.devices import device_name
 from archcheck.structure.meta.module_tree import set_training
 from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
-from archcheck.training.devices import device_name
 from archcheck.training.early_stopping import has_confirmed_minimum
 from archcheck.training.failures import RunFailed, errors_attributed_to
 from archcheck.training.interrupt_recorder import InterruptRecorder

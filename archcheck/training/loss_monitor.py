@@ -11,8 +11,7 @@ from archcheck.training.failures import RunFailed
 
 EXPLODED = 1_000  # times the first loss: no run recovers from there
 # Reading the loss waits for the device: on the CPU that costs nothing, on a GPU the overlap with the next step.
-STEPS_BETWEEN_READS = {"cpu": 1}
-STEPS_BETWEEN_READS_ELSEWHERE = 20
+STEPS_BETWEEN_READS = 20
 _ADVICE = ": a smaller learning rate, clip_grad_norm or another init may keep it in bounds"
 
 
@@ -20,7 +19,7 @@ class LossMonitor:
     """Reads the loss of a run every few steps, and ends the run where the loss isn't finite or has exploded."""
 
     def __init__(self, device: torch.device) -> None:
-        self._interval = STEPS_BETWEEN_READS.get(device.type, STEPS_BETWEEN_READS_ELSEWHERE)
+        self._interval = 1 if device.type == "cpu" else STEPS_BETWEEN_READS
         self._first: float | None = None
 
     def check_step(self, loss: Tensor, epoch: int, step: int) -> None:

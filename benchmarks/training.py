@@ -300,10 +300,12 @@ class InTurns(Batches):
         self.pairs: list[tuple[float, float]] = []
         self.epoch_sec: list[float] = []
 
-    def epoch(self, epoch: int) -> Generator[tuple[Any, Tensor], None, None]:
+    def epoch(
+        self, epoch: int, check_targets: Callable[[Tensor], None] | None = None
+    ) -> Generator[tuple[Any, Tensor], None, None]:
         """One epoch's batches."""
         began = start = time.perf_counter()
-        for number, batch in enumerate(super().epoch(epoch), 1):
+        for number, batch in enumerate(super().epoch(epoch, check_targets), 1):
             yield batch  # what the loop does with it is done when it asks for the next
             if number % self.turn == 0:
                 synchronize(self.device)

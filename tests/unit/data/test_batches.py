@@ -227,6 +227,7 @@ def test_a_worker_that_dies() -> None:
 # ------------------------------------------------------------------------------------------- a GPU
 
 
+@pytest.mark.accelerator
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA")
 @pytest.mark.parametrize("budget_bytes", [None, 0])
 def test_batches_on_a_gpu(budget_bytes: int | None) -> None:

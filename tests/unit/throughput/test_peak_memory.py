@@ -130,6 +130,7 @@ def test_a_gpus_own_counter_is_reset_before_the_step_and_read_when_it_is_done(mo
     assert calls == ["synchronize", "reset_peak_memory_stats", "step", "synchronize"]
 
 
+@pytest.mark.accelerator
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpus_memory_from_before_counts() -> None:
     device = torch.device("cuda")

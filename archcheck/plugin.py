@@ -72,7 +72,7 @@ def _add_training_options(group: pytest.OptionGroup) -> None:
         "--archcheck-device",
         metavar="DEVICE",
         default="auto",
-        help="auto (CUDA, else MPS, else CPU), cpu, cuda[:N], mps",
+        help="auto (the accelerator, else the CPU), or any that torch knows: cpu, cuda, cuda:1, xpu, mps",
     )
     group.addoption("--archcheck-seed", type=int, metavar="N", help="train with this seed instead of the spec's")
     group.addoption("--archcheck-data", metavar="DIR", help="where data sets are (default: $ARCHCHECK_DATA)")

@@ -37,8 +37,13 @@ import archcheck
 from archcheck.spec.spec_file import read_spec
 from archcheck.throughput.regression.gate import VERDICT_TEXTS
 from archcheck.throughput.regression.interval import change_interval, judge
-from archcheck.throughput.regression.paired_benchmark import MIN_PROCESSES, ReferenceResult, run_against_reference
-from archcheck.throughput.regression.workers import MALLOC_SETTINGS, WorkerFailed
+from archcheck.throughput.regression.paired_benchmark import (
+    MIN_PROCESSES,
+    ReferenceResult,
+    run_against_reference,
+    run_paired,
+)
+from archcheck.throughput.regression.workers import MALLOC_SETTINGS, WorkerFailed, WorkerRequest
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.options import RunOptions
 
@@ -48,8 +53,7 @@ PYTEST_SEC: Final = 1200.0  # after which a run of gate 1 counts as hanging
 OF_TORCH: Final = "torchinductor_"  # a cache that importing torch makes in any temporary folder
 
 TURN_SEC: Final = 0.05
-TRIAL_SEC: Final = 2.0
-CALIBRATION_SEC: Final = 20.0  # for a look at all levels
+CALIBRATION_SEC: Final = 20.0  # for a look at all levels; a tenth of it for a trial
 FIRST_TRIAL: Final = 64  # images
 LEAST_TRIAL: Final = 10.0  # percent
 CORRECTIONS: Final = 3
@@ -57,8 +61,9 @@ NEAR: Final = 0.4  # percentage points that nobody corrects
 FAR: Final = 2.0  # and those that make every verdict worthless
 
 NETWORKS: Final = {
-    "lenet": ("archcheck.zoo.lenet", "lenet_bn", 28),
-    "resnet": ("archcheck.zoo.resnet", "resnet18_d2l", 32),
+    "lenet": ("archcheck.zoo.lenet", "lenet_bn", 28, 64),
+    "resnet": ("archcheck.zoo.resnet", "resnet18_d2l", 32, 64),
+    "large": ("archcheck.zoo.resnet", "resnet18_d2l", 96, 256),  # a step that keeps a GPU busy
 }
 
 _NETS: Final = """\
@@ -93,7 +98,7 @@ name: net
 source: written for a benchmark
 build: nets:Net
 input: [B, 1, {pixels}, {pixels}]
-throughput: {{batch_size: 64, max_regression: {max_regression:.1%}}}
+throughput: {{batch_size: {batch_size}, max_regression: {max_regression:.1%}}}
 """
 
 _CALIBRATE: Final = """
@@ -170,14 +175,17 @@ class Project:
         """Where pytest puts what it should clear away."""
         return self.folder / "tmp"
 
-    def make(self) -> None:
-        """Write and commit everything."""
+    def make(self, *, has_history: bool = True) -> None:
+        """Write everything, and commit it where there is to be a history."""
         for folder in (self.temporary, self.repo / "specs"):
             folder.mkdir(parents=True)
         self.plant(0)
-        pixels = NETWORKS[self.network][2]
-        (self.repo / self.spec).write_text(_SPEC.format(pixels=pixels, max_regression=MAX_REGRESSION))
+        _, _, pixels, batch_size = NETWORKS[self.network]
+        text = _SPEC.format(pixels=pixels, batch_size=batch_size, max_regression=MAX_REGRESSION)
+        (self.repo / self.spec).write_text(text)
         (self.repo / "pytest.ini").write_text("[pytest]\n")
+        if not has_history:
+            return
         self._git("init", "--quiet")
         self._git("add", ".")
         self._git("commit", "--quiet", "--message", "A network")
@@ -185,7 +193,7 @@ class Project:
 
     def plant(self, images: int) -> None:
         """Have the forward pass do so much more."""
-        module, function, _ = NETWORKS[self.network]
+        module, function, *_ = NETWORKS[self.network]
         (self.repo / "nets.py").write_text(_NETS.format(module=module, function=function, images=images))
         shutil.rmtree(self.repo / "__pycache__", ignore_errors=True)  # it knows versions by the second and the size
 
@@ -195,11 +203,11 @@ class Project:
 
 
 @contextmanager
-def new_project(network: str) -> Iterator[Project]:
+def new_project(network: str, *, has_history: bool = True) -> Iterator[Project]:
     """A project for as long as it is measured."""
     with tempfile.TemporaryDirectory(prefix="archcheck-gate-", ignore_cleanup_errors=True) as folder:
         project = Project(Path(folder).resolve(), network)
-        project.make()
+        project.make(has_history=has_history)
         yield project
 
 
@@ -230,17 +238,20 @@ def calibrate_apart(project: Project, percents: Sequence[float]) -> list[Level]:
     return levels
 
 
-def calibrate(repo: Path, percents: Sequence[float]) -> dict[str, Any]:
+def calibrate(
+    repo: Path, percents: Sequence[float], device_name: str = "cpu", seconds: float = CALIBRATION_SEC
+) -> dict[str, Any]:
     """The images that make a step slower by so many percent each; in this process, with one thread."""
     import torch
 
     from archcheck.network.torch_state import seeded
     from archcheck.throughput.plan import resolve_plan
+    from archcheck.throughput.speed_measurement import num_timing_threads
     from archcheck.throughput.workload import Workload
 
     spec_file = read_spec(repo / "specs" / "net.arch.yaml", "specs/net.arch.yaml")
-    plan, device = resolve_plan(spec_file.spec, "quick"), torch.device("cpu")
-    with seeded(plan.recipe.seed, device, 1):
+    plan, device = resolve_plan(spec_file.spec, "quick"), torch.device(device_name)
+    with seeded(plan.recipe.seed, device, num_timing_threads(device)):
         workload = Workload(spec_file, plan, device, repo)
         step_sec = workload.warm_up()[1]
         nets: Any = sys.modules["nets"]
@@ -250,17 +261,17 @@ def calibrate(repo: Path, percents: Sequence[float]) -> dict[str, Any]:
             nets.IMAGES = images
             return workload.run(number) / number
 
-        trial, (slowdown,) = FIRST_TRIAL, _slowdowns(turn, [FIRST_TRIAL], TRIAL_SEC)
+        trial, (slowdown,) = FIRST_TRIAL, _slowdowns(turn, [FIRST_TRIAL], seconds / 10)
         while slowdown < LEAST_TRIAL:  # too little to tell how much it is
             trial *= 4
-            (slowdown,) = _slowdowns(turn, [trial], TRIAL_SEC)
+            (slowdown,) = _slowdowns(turn, [trial], seconds / 10)
         images = [round(percent / slowdown * trial) for percent in percents]
-        found = _slowdowns(turn, images, CALIBRATION_SEC)
+        found = _slowdowns(turn, images, seconds)
         for _ in range(CORRECTIONS):
             if all(abs(is_ - ask) < NEAR for ask, is_ in zip(percents, found, strict=True) if ask):
                 break
             images = [round(n * ask / is_) if ask else 0 for n, ask, is_ in zip(images, percents, found, strict=True)]
-            found = _slowdowns(turn, images, CALIBRATION_SEC)
+            found = _slowdowns(turn, images, seconds)
     levels = [asdict(Level(*one)) for one in zip(percents, images, found, strict=True)]
     return {"step_sec": step_sec, "levels": levels}
 
@@ -340,11 +351,28 @@ def _read_report(report: Path) -> tuple[str, float]:
 # ---------------------------------------------------------------------------------------------- gate 2
 
 
-def ask_gate2(project: Project, then: ReferenceResult | None) -> tuple[Outcome, ReferenceResult | None]:
-    """The tree as it is against a saved run, without verdict where there's none; and what would be saved of it."""
-    speed = SpeedSession(RunOptions(device="cpu"), project.repo)
+def request_of(project: Project, device: str) -> WorkerRequest:
+    """What a process is asked that times a project's network as it is."""
+    speed = SpeedSession(RunOptions(device=device), project.repo)
     spec_file = read_spec(project.repo / project.spec, str(project.spec))
-    request = speed.request(spec_file, speed.plan(spec_file))
+    return speed.request(spec_file, speed.plan(spec_file))
+
+
+def ask_paired(project: Project, base: Project, device: str) -> Outcome:
+    """A project as it is against another one, by the function behind gate 1."""
+    began = time.perf_counter()
+    try:
+        found = run_paired(request_of(project, device), request_of(base, device), 1 + MAX_REGRESSION)
+    except WorkerFailed as failed:
+        return Outcome(None, None, time.perf_counter() - began, str(failed))
+    return Outcome(VERDICT_TEXTS[found.verdict], found.interval.ratio, time.perf_counter() - began)
+
+
+def ask_gate2(
+    project: Project, then: ReferenceResult | None, device: str = "cpu"
+) -> tuple[Outcome, ReferenceResult | None]:
+    """The tree as it is against a saved run, without verdict where there's none; and what would be saved of it."""
+    request = request_of(project, device)
     began, limit = time.perf_counter(), 1 + MAX_REGRESSION
     try:
         if then is None:

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any, Final
 
 from startup import measure_cold_start, measure_collection, measure_plugin_overhead
@@ -56,7 +57,8 @@ def describe_machine() -> str:
         [
             f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
             f"{processor or platform.processor()}, {num_cores()} cores, {platform.system()}",
-            f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages),
+            f"Python {platform.python_version()}, "
+            + ", ".join(f"{name} {version(name)}" for name in packages if find_spec(name)),
         ]
     )
 

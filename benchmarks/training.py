@@ -32,12 +32,12 @@ from archcheck.data.splits import ArraySplit, LoadedDataset
 from archcheck.data.transforms import make_transform
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.network.build import prepare_network
+from archcheck.network.devices import choose_device, device_name, synchronize
 from archcheck.spec.models import Named
 from archcheck.spec.spec_file import SpecFile, parse_spec, read_spec
 from archcheck.training.calibration import Choices, Setting, choose_setting, measure_settings
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.components import build_loss, build_optimizer, initialise_weights
-from archcheck.training.devices import choose_device, device_name, synchronize
 from archcheck.training.loop import train
 from archcheck.training.options import RunOptions
 from archcheck.training.recipe import Recipe, resolve_recipe
@@ -300,10 +300,12 @@ class InTurns(Batches):
         self.pairs: list[tuple[float, float]] = []
         self.epoch_sec: list[float] = []
 
-    def epoch(self, epoch: int) -> Generator[tuple[Any, Tensor], None, None]:
+    def epoch(
+        self, epoch: int, check_targets: Callable[[Tensor], None] | None = None
+    ) -> Generator[tuple[Any, Tensor], None, None]:
         """One epoch's batches."""
         began = start = time.perf_counter()
-        for number, batch in enumerate(super().epoch(epoch), 1):
+        for number, batch in enumerate(super().epoch(epoch, check_targets), 1):
             yield batch  # what the loop does with it is done when it asks for the next
             if number % self.turn == 0:
                 synchronize(self.device)

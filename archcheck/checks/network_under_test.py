@@ -28,8 +28,8 @@ class NetworkUnderTest:
     """A network that could be built.
 
     trace: its structure. flow: sees where what its layers take comes from, anew each time. make: builds it anew, or
-    copies the live network that it is (`is_live`). device: where it is run with values. placed: where a live network
-    is, if not on the CPU.
+    copies the live network that it is (`is_live`). device: where it is run with values, if that computes in double
+    precision, else it's the CPU. placed: where a live network is, if not on the CPU.
     """
 
     trace: StructureTrace
@@ -55,10 +55,11 @@ class NetworkUnderTest:
             NotMeasured: it can't be filled or run, or the device isn't there.
         """
         from archcheck.function.measure import measure_function
-        from archcheck.training.devices import choose_device
+        from archcheck.network.devices import CPU, choose_device, has_float64
 
         if self._function is None:
             device = choose_device(self.device)
+            device = device if has_float64(device) else CPU
             self._function = measure_function(spec_file, self.make, self.trace, device, is_live=self.is_live)
         return self._function
 

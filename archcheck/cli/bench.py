@@ -30,7 +30,9 @@ def add_parser(commands: Any) -> None:
     command.add_argument("specs", nargs="+", metavar="SPEC", help="a spec file, with `throughput` or without")
     kinds = ("auto", "quick", "full")
     command.add_argument("--train", choices=kinds, default="auto", help="auto: full on an accelerator, quick elsewhere")
-    command.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
+    command.add_argument(
+        "--device", default="auto", metavar="D", help="auto, or any that torch knows: cpu, cuda, cuda:1"
+    )
     command.set_defaults(run=run)
 
 

@@ -32,7 +32,9 @@ def add_parser(commands: Any) -> None:
     command.add_argument("--seeds", type=int, default=5, metavar="N", help="runs, 2 at least (default: 5)")
     kinds = ("auto", "quick", "full")
     command.add_argument("--train", choices=kinds, default="auto", help="auto: full on an accelerator, quick elsewhere")
-    command.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
+    command.add_argument(
+        "--device", default="auto", metavar="D", help="auto, or any that torch knows: cpu, cuda, cuda:1"
+    )
     command.add_argument("--data", type=Path, metavar="DIR", help="where the data sets are")
     command.add_argument("--download", action="store_true", help="download a data set that isn't there")
     command.add_argument("--compile", action="store_true", help="try torch.compile too, which takes a minute")

@@ -16,11 +16,11 @@ from typing import Final, Literal
 import torch
 
 from archcheck.errors import UsageError
+from archcheck.network.devices import cache_bytes, device_name, synchronize
 from archcheck.network.torch_state import seeded
 from archcheck.text.words import did_you_mean
 from archcheck.throughput.peak_macs import measure_peak_macs_per_sec
 from archcheck.throughput.speed_measurement import num_timing_threads
-from archcheck.training.devices import device_name, synchronize
 
 HERE: Final = "here"
 _COPIED_BYTES: Final = 2**27
@@ -148,10 +148,8 @@ def _measure_bandwidth(device: torch.device, seconds: float = 0.1) -> float:
 
 def _cache_bytes(device: torch.device) -> int | None:
     """Return the size of a device's last cache; None where that can't be told."""
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).L2_cache_size)
     if device.type != "cpu":
-        return None
+        return cache_bytes(device)
     try:
         found = re.search(r"^cache size\s*: (\d+) KB$", Path("/proc/cpuinfo").read_text("utf-8"), re.M)
     except OSError:  # only Linux tells

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -16,9 +16,8 @@ from archcheck.data.splits import ArraySplit, Split, label_range
 from archcheck.data.streaming import Batch, BatchRequest, choose_num_workers, stream_batches
 from archcheck.data.transforms import BatchTransform
 from archcheck.errors import DataError
-from archcheck.system.memory import available_bytes
+from archcheck.network.devices import copies_from_pinned_memory, free_memory_bytes
 
-_UNKNOWN_MEMORY_BYTES = 2 << 30  # taken to be free where the system doesn't tell
 _NUM_PREFETCHED = 2  # batches that are gathered in host memory before they are needed
 
 
@@ -85,15 +84,18 @@ class Batches:
         """Yield the batches of the first epoch, each time."""
         return self.epoch(0)
 
-    def epoch(self, epoch: int) -> Generator[Batch, None, None]:
+    def epoch(self, epoch: int, check_targets: Callable[[Tensor], None] | None = None) -> Generator[Batch, None, None]:
         """Yield an epoch's batches: inputs, transformed where they are images, and targets.
+
+        check_targets: is given the targets of each batch that is streamed, as long as they are on the host, where
+        looking at them doesn't wait for the device.
 
         Raises:
             DataError: an item of the data set raised or has the wrong form, or a worker died.
         """
         generator = torch.Generator(self.device).manual_seed(derive_seed(self._seed, epoch, "augmentation"))
         # Closed, not dropped: Ctrl-C while a dropped generator's workers are shut down is swallowed by Python.
-        with closing(self._untransformed(epoch)) as batches:
+        with closing(self._untransformed(epoch, check_targets or (lambda _: None))) as batches:
             for inputs, targets in batches:
                 yield self.transform(inputs, generator) if isinstance(inputs, Tensor) else inputs, targets
 
@@ -104,21 +106,27 @@ class Batches:
         """
         return label_range(self._split.targets, ignored) if isinstance(self._split, ArraySplit) else None
 
-    def _untransformed(self, epoch: int) -> Generator[Batch, None, None]:
-        if not isinstance(self._split, ArraySplit):
+    def _untransformed(self, epoch: int, check_targets: Callable[[Tensor], None]) -> Generator[Batch, None, None]:
+        if isinstance(self._split, ArraySplit) and self.resident:
+            yield from self._resident_batches(self._split, epoch)
+            return
+        with closing(self._host_batches(epoch)) as batches:
+            for batch in batches:
+                check_targets(batch[1])
+                yield _to_device(batch, self.device)
+
+    def _host_batches(self, epoch: int) -> Generator[Batch, None, None]:
+        order = torch.split(self._order(epoch), self.batch_size)
+        if isinstance(self._split, ArraySplit):
+            yield from _gathered_batches(self._split, order, self.device)
+        else:
             requests = [
                 BatchRequest(indices.tolist(), derive_seed(self._seed, epoch, number, "items"))
-                for number, indices in enumerate(torch.split(self._order(epoch), self.batch_size))
+                for number, indices in enumerate(order)
             ]
-            pin_memory = self.device.type == "cuda"
+            pin_memory = copies_from_pinned_memory(self.device)
             with closing(stream_batches(self._split, requests, self._num_workers, pin_memory)) as batches:
-                for batch in batches:
-                    yield _to_device(batch, self.device)
-        elif self.resident:
-            yield from self._resident_batches(self._split, epoch)
-        else:
-            for batch in _host_batches(self._split, torch.split(self._order(epoch), self.batch_size), self.device):
-                yield _to_device(batch, self.device)
+                yield from batches
 
     def _order(self, epoch: int) -> Tensor:
         """Return the indices of an epoch's examples in order, (num_examples,) int64 on the host."""
@@ -141,9 +149,9 @@ def fits_on_device(arrays: ArraySplit, device: torch.device, budget_bytes: int |
     return arrays.inputs.nbytes + arrays.targets.nbytes <= budget_bytes
 
 
-def _host_batches(arrays: ArraySplit, order: tuple[Tensor, ...], device: torch.device) -> Iterator[Batch]:
+def _gathered_batches(arrays: ArraySplit, order: tuple[Tensor, ...], device: torch.device) -> Iterator[Batch]:
     """Yield batches of a split in host memory, gathered ahead of use by a thread, in pinned memory for a GPU."""
-    pinned = device.type == "cuda"
+    pinned = copies_from_pinned_memory(device)
 
     def gather(tensor: Tensor, indices: Tensor) -> Tensor:
         out = torch.empty((len(indices), *tensor.shape[1:]), dtype=tensor.dtype, pin_memory=pinned)
@@ -170,15 +178,3 @@ def _to_device(value: Any, device: torch.device) -> Any:
     if isinstance(value, (tuple, list)):
         return tuple(_to_device(each, device) for each in value)
     return value
-
-
-# ---------------------------------------------------------------------------------------------- memory
-
-
-def free_memory_bytes(device: torch.device | str) -> int:
-    """Return the free memory of a device; on the CPU, that within the limit of the process's cgroup."""
-    device = torch.device(device)
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    available = available_bytes()
-    return _UNKNOWN_MEMORY_BYTES if available is None else available

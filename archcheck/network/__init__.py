@@ -10,6 +10,7 @@
 - `checkpoint_file`: files of weights, read without running anything in them.
 - `exceptions`: what a user's code raised, in one line, and the line that did. `warning_places`: warnings at the line
   that causes them.
+- `devices`: what torch knows of its devices: which there are, what they hold, what they can.
 - `torch_state`: torch's global state, kept as the caller had it. `isolation`: what a trace needs around it.
 - `objects`: the attributes of objects of any make.
 - `forward_watcher`: something put between each module and its forward.

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from archcheck.network.devices import autocast, generator_states, restore_generators, start_generators
+
 
 @contextmanager
 def preserved_state() -> Iterator[None]:
@@ -48,10 +50,9 @@ def default_torch_settings() -> Iterator[None]:
 @contextmanager
 def seeded(seed: int, device: torch.device, num_threads: int | None = None) -> Iterator[None]:
     """Give every run the same random numbers and settings; restore the caller's afterwards."""
-    if device.type == "cuda":
-        torch.cuda.init()  # type: ignore[no-untyped-call]  # before its generators' states are kept
+    start_generators(device)  # before their states are kept
     _import_numpy_random()
-    with default_torch_settings(), torch.autocast(device.type, enabled=False):
+    with default_torch_settings(), autocast(device, None):
         if num_threads is not None:
             torch.set_num_threads(num_threads)
         torch.manual_seed(seed)
@@ -158,19 +159,12 @@ def _default_device_context() -> Any:
 
 
 def _generators() -> tuple[Any, ...]:
-    return (
-        torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None,  # type: ignore[no-untyped-call]
-        torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
-        _cpu_generators(),
-    )
+    return generator_states(), _cpu_generators()
 
 
 def _restore_generators(before: tuple[Any, ...]) -> None:
-    cuda, mps, cpu = before
-    if cuda is not None:
-        torch.cuda.set_rng_state_all(cuda)
-    if mps is not None:
-        torch.mps.set_rng_state(mps)
+    accelerators, cpu = before
+    restore_generators(accelerators)
     _restore_cpu_generators(cpu)
 
 

@@ -139,8 +139,8 @@ class SpecModule(pytest.Module):
         """Build and trace the network, once for all items of the file; the mismatch says why it can't be built."""
         if self._network is None:
             device = self.config.getoption("archcheck_device")
-            # What a network computes is the same everywhere: it runs on a GPU only where that is asked for by name.
-            device = device if device.startswith("cuda") else "cpu"
+            # What a network computes is the same everywhere: it runs on a device only where that is asked for by name.
+            device = "cpu" if device == "auto" else device
             self._network = build_and_trace(spec_file, self.config.rootpath, device=device)
         return self._network
 

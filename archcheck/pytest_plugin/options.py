@@ -61,9 +61,9 @@ def _folder(config: pytest.Config, name: str | None, *, must_exist: bool = False
 
 def machine_facts(config: pytest.Config) -> dict[str, Any]:
     """Return the device that is timed on, its threads, and torch's version."""
+    from archcheck.network.devices import choose_device
     from archcheck.throughput.machine import describe_device
     from archcheck.throughput.speed_measurement import num_timing_threads
-    from archcheck.training.devices import choose_device
 
     try:
         device = choose_device(config.getoption("archcheck_device"))

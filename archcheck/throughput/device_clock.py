@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from archcheck.training.devices import synchronize
+from archcheck.network.devices import synchronize
 
 _SCHEDSTAT = "/proc/thread-self/schedstat"  # nanoseconds run, nanoseconds waited for a processor, times that it ran
 

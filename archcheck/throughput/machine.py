@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from archcheck.training.devices import device_name
+from archcheck.network.devices import device_name
 
 
 def cpu_model() -> str:

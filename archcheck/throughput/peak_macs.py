@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from archcheck.training.devices import synchronize
+from archcheck.network.devices import synchronize
 from archcheck.training.failures import is_out_of_memory
 
 _CPU_SIZES = (256, 512, 1024)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.profiler import profile
 
-from archcheck.training.devices import synchronize
+from archcheck.network.devices import counts_peak_memory, peak_memory_bytes, reset_peak_memory, synchronize
 
 
 def measure_peak_memory_bytes(
@@ -19,8 +19,8 @@ def measure_peak_memory_bytes(
 ) -> int | None:
     """Measure the most memory that tensors on the device hold while `step` runs once, in bytes.
 
-    CUDA: the allocator's own maximum, whatever is held from before included (`torch.cuda.max_memory_allocated`). The
-    CPU has no such counter: there it is what `step` allocates, minus what of that it frees, at its highest, by the
+    An accelerator: its allocator's own maximum, where it counts that, whatever is held from before included. The CPU
+    has no such counter: there it is what `step` allocates, minus what of that it frees, at its highest, by the
     memory events of torch's profiler, on top of the tensors in `resident`. Those are the ones that are held all along:
     parameters, buffers, the optimizer's state, the batch, and no gradients where the step drops the old ones first.
     Scratch space that oneDNN and MKL take from the system isn't seen.
@@ -29,9 +29,9 @@ def measure_peak_memory_bytes(
         None where it can't be measured: on MPS, while another profiler is running (the step isn't run then), or where
         the step itself profiles.
     """
-    if device.type == "cuda":
-        return _peak_cuda_bytes(step, device)
-    if device.type != "cpu" or _is_profiling():
+    if device.type != "cpu":
+        return _peak_counted_bytes(step, device) if counts_peak_memory(device) else None
+    if _is_profiling():
         return None
     held_bytes = resident_bytes(resident)
     transient_bytes = _transient_bytes(step)
@@ -44,12 +44,12 @@ def resident_bytes(tensors: Iterable[Tensor]) -> int:
     return sum({(storage.device, storage.data_ptr()): storage.nbytes() for storage in storages}.values())
 
 
-def _peak_cuda_bytes(step: Callable[[], object], device: torch.device) -> int:
+def _peak_counted_bytes(step: Callable[[], object], device: torch.device) -> int:
     synchronize(device)
-    torch.cuda.reset_peak_memory_stats(device)
+    reset_peak_memory(device)
     step()
     synchronize(device)
-    return torch.cuda.max_memory_allocated(device)
+    return peak_memory_bytes(device)
 
 
 def _is_profiling() -> bool:

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from archcheck.network.devices import synchronize
 from archcheck.network.exceptions import one_line
 from archcheck.throughput.device_clock import DeviceClock
-from archcheck.training.devices import synchronize
 
 MAX_TEXT_BYTES = 64 << 20
 _TORCH_CONSTANTS = (torch.dtype, torch.layout, torch.memory_format)

@@ -121,7 +121,7 @@ class SpeedSession:
 
     def device(self) -> torch.device:
         """Return the device to measure on. Raises NotMeasured where there's no such device."""
-        from archcheck.training.devices import choose_device
+        from archcheck.network.devices import choose_device
 
         return choose_device(self._options.device)
 

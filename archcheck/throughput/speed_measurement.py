@@ -14,6 +14,7 @@ import torch
 
 from archcheck.errors import ArchcheckError
 from archcheck.network.build import prepare_network
+from archcheck.network.devices import device_name, release
 from archcheck.network.torch_state import seeded
 from archcheck.spec.dims import BATCH
 from archcheck.spec.inputs import input_names
@@ -24,7 +25,6 @@ from archcheck.throughput.peak_memory import measure_peak_memory_bytes
 from archcheck.throughput.plan import SpeedPlan
 from archcheck.throughput.records import SpeedRecord
 from archcheck.throughput.workload import Workload, num_steps_lasting
-from archcheck.training.devices import device_name, release
 from archcheck.training.failures import errors_attributed_to
 
 ROUNDS_SEC = 1.0

@@ -46,12 +46,12 @@ def _serve(request: Mapping[str, Any], requests: IO[str], answers: IO[str]) -> N
 
 def _answers(request: Mapping[str, Any], requests: IO[str]) -> Iterator[dict[str, Any]]:
     """Yield an answer when the workload is ready, then one for each line that comes in."""
+    from archcheck.network.devices import choose_device
     from archcheck.network.torch_state import seeded
     from archcheck.spec.spec_file import read_spec
     from archcheck.throughput.code_provenance import explain_wrong_code
     from archcheck.throughput.plan import resolve_plan
     from archcheck.throughput.workload import Workload
-    from archcheck.training.devices import choose_device
     from archcheck.training.failures import RunFailed
 
     rootdir = Path(request["rootdir"]) if request["rootdir"] else None

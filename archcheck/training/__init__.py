@@ -3,7 +3,6 @@
 - `options`: the options of a session. `recipe`: a spec's recipe, complete. `records`: runs as plain values.
 - `components`: optimizers, losses and initialisations by their names in torch, `schedules`: schedulers.
   `component_kinds`: where torch has them, and whether it takes their arguments.
-- `devices`: the device to train on.
 - `failures`: exceptions as the failure of a run, in one line. `interrupt_recorder`: Ctrl-C, never lost.
 - `forward_pass`: a network on its device, in its precision and memory format. `step`: one step of training, the one
   that `throughput` times too.

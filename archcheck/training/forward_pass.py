@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archcheck.network.devices import autocast
 from archcheck.spec.inputs import LiteralInput, iter_input_patterns
 from archcheck.structure.meta.module_tree import parameters_of
 from archcheck.training.failures import RunFailed, errors_attributed_to
@@ -65,9 +66,7 @@ class ForwardPass:
         bf16 = self.recipe.precision == "bf16"
         is_compiled = forward is not self.network
         key, doing = ("compile", "the compiled forward pass") if is_compiled else ("build", "the forward pass")
-        # Without the cache: within another autocast, it would keep the weights of the first step for all others.
-        cast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False)
-        with errors_attributed_to(key, doing, self._rootdir), cast:
+        with errors_attributed_to(key, doing, self._rootdir), autocast(self.device, torch.bfloat16 if bf16 else None):
             outputs = _first_tensor(self._call(forward, self._convert(inputs)))
         return outputs.float() if outputs.is_floating_point() else outputs
 

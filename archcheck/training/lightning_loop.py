@@ -95,13 +95,12 @@ def fit_by_lightning(network: nn.Module, recipe: Recipe, context: LoopContext, r
     """
     package = _package_of(network)
     reporting = type("_Reporting", (_Reporting, package.Callback), {})(report, recipe.metric)
-    accelerator = {"cuda": "gpu"}.get(context.device.type, context.device.type)
     with _quiet(package), _importing_datamodule(recipe, context), tempfile.TemporaryDirectory() as folder:
         with errors_attributed_to("loop_args" if recipe.loop_args else "loop", "Trainer", context.rootdir):
             trainer = package.Trainer(
                 **{"default_root_dir": folder, **_QUIET, **recipe.loop_args},
-                max_epochs=recipe.epochs, callbacks=[reporting], accelerator=accelerator,
-                devices=[context.device.index or 0] if accelerator == "gpu" else 1,
+                max_epochs=recipe.epochs, callbacks=[reporting], accelerator=context.device.type,
+                devices=1 if context.device.index is None else [context.device.index],
             )  # fmt: skip
         trainer.fit(network, **_data(recipe, context, package))
     if not report.epochs and report.fault is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from archcheck.data.batches import Batches
 from archcheck.errors import DataError
+from archcheck.network.devices import device_name
 from archcheck.structure.meta.module_tree import set_training
 from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
-from archcheck.training.devices import device_name
 from archcheck.training.early_stopping import has_confirmed_minimum
 from archcheck.training.failures import RunFailed, errors_attributed_to
 from archcheck.training.interrupt_recorder import InterruptRecorder
@@ -99,14 +99,16 @@ def build_training_step(
     return step
 
 
-def fetch_epoch(batches: Batches, epoch: int, rootdir: Path | None) -> Generator[tuple[Any, Tensor], None, None]:
-    """Yield the batches of an epoch.
+def fetch_epoch(
+    batches: Batches, epoch: int, rootdir: Path | None, check_targets: Callable[[Tensor], None] | None = None
+) -> Generator[tuple[Any, Tensor], None, None]:
+    """Yield the batches of an epoch; `check_targets` is that of `Batches.epoch`.
 
     Raises:
         DataError: as `Batches.epoch` raises it.
         RunFailed: fetching a batch raised anything else, such as running out of memory.
     """
-    with closing(batches.epoch(epoch)) as iterator:
+    with closing(batches.epoch(epoch, check_targets)) as iterator:
         while (batch := _next(iterator, rootdir)) is not None:
             yield batch
 
@@ -179,9 +181,8 @@ class _TrainingRun:
         metric, loss_sum = make_metric(self.recipe.loss), _zero(self.train_set.device)
         set_training(self.network, True)
         self._timer.start_epoch()
-        for number, (inputs, targets) in enumerate(fetch_epoch(self.train_set, epoch, self.rootdir), 1):
-            if not self.train_set.resident:
-                self._validator.check_labels(targets)
+        batches = fetch_epoch(self.train_set, epoch, self.rootdir, self._validator.check_labels)
+        for number, (inputs, targets) in enumerate(batches, 1):
             loss, outputs = self._step(inputs, targets)
             loss_sum += loss
             metric.update(outputs, targets)
@@ -190,7 +191,7 @@ class _TrainingRun:
                 self._schedule.after_batch()
             self._timer.count_step()
             self.interrupts.raise_if_interrupted()
-            self._check_budget_and_report(epoch, number, loss)
+            self._check_budget_and_report(epoch, number)
         examples_per_sec, duration_sec = self._timer.stop_epoch()
         self._loss_monitor.check_epoch(loss_sum, epoch, len(self.train_set))
         mean_loss = float(loss_sum) / len(self.train_set)
@@ -211,9 +212,7 @@ class _TrainingRun:
         metric, loss_sum = make_metric(self.recipe.loss), _zero(self.train_set.device)
         set_training(self.network, False)
         with torch.no_grad():
-            for inputs, targets in fetch_epoch(self.test_set, 0, self.rootdir):
-                if not self.test_set.resident:
-                    self._validator.check_labels(targets)
+            for inputs, targets in fetch_epoch(self.test_set, 0, self.rootdir, self._validator.check_labels):
                 self.interrupts.raise_if_interrupted()
                 outputs = self._step.predict(inputs)
                 loss_sum += self._step.compute_loss(outputs, targets) * len(targets)
@@ -230,7 +229,7 @@ class _TrainingRun:
             problem = f"the time budget of {budget:g} s is spent in epoch {epoch} of {self.recipe.epochs}{reached}"
             raise RunFailed(problem, "time_budget")
 
-    def _check_budget_and_report(self, epoch: int, step: int, loss: Tensor) -> None:
+    def _check_budget_and_report(self, epoch: int, step: int) -> None:
         """Check the time budget and report the progress, a few times a second."""
         now = self._timer.run_sec
         if now - self._reported_sec < PROGRESS_INTERVAL_SEC:
@@ -243,7 +242,7 @@ class _TrainingRun:
             left = self._left_sec(epoch - 1 + fraction)
             rate = self._timer.examples_per_sec()
             self.callbacks.on_progress(
-                TrainingProgress(epoch, self.recipe.epochs, fraction, float(loss), accuracy, rate, left)
+                TrainingProgress(epoch, self.recipe.epochs, fraction, self._loss_monitor.last, accuracy, rate, left)
             )
 
     def _report_epoch(self, record: EpochRecord) -> None:

@@ -12,9 +12,9 @@ from typing import NoReturn
 import torch
 from torch import Tensor, nn
 
+from archcheck.network.devices import device_name
 from archcheck.text.words import kind_of
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
-from archcheck.training.devices import device_name
 from archcheck.training.early_stopping import has_confirmed_minimum
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord

@@ -11,17 +11,20 @@ from archcheck.training.failures import RunFailed
 
 EXPLODED = 1_000  # times the first loss: no run recovers from there
 # Reading the loss waits for the device: on the CPU that costs nothing, on a GPU the overlap with the next step.
-STEPS_BETWEEN_READS = {"cpu": 1}
-STEPS_BETWEEN_READS_ELSEWHERE = 20
+STEPS_BETWEEN_READS = 20
 _ADVICE = ": a smaller learning rate, clip_grad_norm or another init may keep it in bounds"
 
 
 class LossMonitor:
-    """Reads the loss of a run every few steps, and ends the run where the loss isn't finite or has exploded."""
+    """Reads the loss of a run every few steps, and ends the run where the loss isn't finite or has exploded.
+
+    last: the loss that was read last; NaN before the first.
+    """
 
     def __init__(self, device: torch.device) -> None:
-        self._interval = STEPS_BETWEEN_READS.get(device.type, STEPS_BETWEEN_READS_ELSEWHERE)
+        self._interval = 1 if device.type == "cpu" else STEPS_BETWEEN_READS
         self._first: float | None = None
+        self.last = math.nan
 
     def check_step(self, loss: Tensor, epoch: int, step: int) -> None:
         """Check the loss of a step, a scalar on the device, where it is one of the steps to look at.
@@ -31,7 +34,7 @@ class LossMonitor:
         """
         if self._first is not None and step % self._interval:
             return
-        value = _finite(loss, epoch, step)
+        self.last = value = _finite(loss, epoch, step)
         if self._first is None:
             self._first = abs(value)
         if abs(value) > EXPLODED * max(self._first, 1.0):

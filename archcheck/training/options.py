@@ -17,7 +17,7 @@ class RunOptions:
     """The options by which specs are trained and timed on this machine.
 
     kind: the recipe; `auto` is the full one on an accelerator and the quick one elsewhere.
-    device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+    device: `auto`, or any that torch knows: `cpu`, `cuda`, `xpu:1`.
     seed: replaces the recipe's; None: the recipe's own.
     data_dir: the folder of data sets. download: whether missing ones may be downloaded into it.
     checkpoints: the folder in which each spec gets a folder with its best network; None: nothing is saved.
@@ -38,9 +38,15 @@ class RunOptions:
 
 
 def parse_device(text: str) -> str:
-    """Check the name of a device, not whether the machine has it. Raises UsageError."""
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", text):
-        raise UsageError(f"expected a device: auto, cpu, cuda, cuda:N or mps, found {text!r}")
+    """Check the name of a device, not whether the machine has it; only rare names have torch imported.
+
+    Raises:
+        UsageError: torch knows no such device.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:(0|[1-9]\d?))?", text):
+        from archcheck.network.devices import parse_device_name
+
+        parse_device_name(text)
     return text
 
 

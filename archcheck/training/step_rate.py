@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from archcheck.training.devices import synchronize
+from archcheck.network.devices import synchronize
 
 
 class StepRateTimer:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from archcheck.data.batches import Batches, free_memory_bytes
+from archcheck.data.batches import Batches
 from archcheck.data.context import DataContext, default_data_dir
 from archcheck.data.epoch_loader import EpochLoader
 from archcheck.data.registry import check_dataset, load_dataset
@@ -20,6 +20,7 @@ from archcheck.data.transforms import check_transforms, make_transform
 from archcheck.errors import DataError, NotMeasured
 from archcheck.findings import Keys, Mismatch
 from archcheck.network.build import prepare_network
+from archcheck.network.devices import choose_device, free_memory_bytes, synchronize
 from archcheck.network.torch_state import default_torch_settings, seeded
 from archcheck.spec.file_names import spec_name
 from archcheck.spec.models import Named, Spec
@@ -31,7 +32,6 @@ from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.checkpoints import BestCheckpoint
 from archcheck.training.components import check_components
-from archcheck.training.devices import choose_device, synchronize
 from archcheck.training.evaluation import evaluate
 from archcheck.training.lightning_loop import check_lightning
 from archcheck.training.loop import build_training_step, train

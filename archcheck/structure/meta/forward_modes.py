@@ -16,6 +16,7 @@ from torch.nn.modules.transformer import _detect_is_causal_mask
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from archcheck.network.devices import computes_by_autocast
 from archcheck.structure.meta import convolution, matmul, normalization, recurrent
 from archcheck.structure.meta.counting import CountingMode, MacCounter, UnreadCounter
 from archcheck.structure.meta.failures import confirm, fails_on_any_device, needs_values
@@ -169,7 +170,7 @@ def real_forward(counter: MacCounter) -> Iterator[None]:
 
 
 def _mixes_dtypes(args: Any, kwargs: Any) -> bool:
-    if torch.is_autocast_enabled("cuda") or torch.is_autocast_enabled("cpu"):
+    if computes_by_autocast():
         return False
     tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
     return len({x.dtype for x in tensors}) > 1

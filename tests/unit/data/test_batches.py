@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from archcheck.data import batches as batches_module
-from archcheck.data.batches import Batches, free_memory_bytes
+from archcheck.data.batches import Batches
 from archcheck.data.splits import ArraySplit, Split
 from archcheck.data.transforms import BatchTransform, horizontal_flip
 from archcheck.errors import DataError
@@ -224,23 +224,10 @@ def test_a_worker_that_dies() -> None:
         list(make(Failing("dies"), batch_size=4, num_workers=1))
 
 
-# ------------------------------------------------------------------------------------------- memory
+# ------------------------------------------------------------------------------------------- a GPU
 
 
-def test_free_memory_of_the_host() -> None:
-    assert 0 < free_memory_bytes("cpu") < 1 << 50
-
-
-def test_free_memory_of_the_cpu_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches_module, "available_bytes", lambda: 600_000)
-    assert free_memory_bytes("cpu") == 600_000
-
-
-def test_free_memory_that_the_system_does_not_tell_is_taken_to_be_2_gib(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches_module, "available_bytes", lambda: None)
-    assert free_memory_bytes("cpu") == 2 * 1024**3
-
-
+@pytest.mark.accelerator
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA")
 @pytest.mark.parametrize("budget_bytes", [None, 0])
 def test_batches_on_a_gpu(budget_bytes: int | None) -> None:

@@ -140,6 +140,7 @@ def test_autocast_around_it_changes_nothing() -> None:
         assert measure_peak_macs_per_sec(CPU, "fp32", seconds=0.01) > 0
 
 
+@pytest.mark.accelerator
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_gpu_has_a_rate_and_keeps_its_generator(precision: Literal["fp32", "bf16"]) -> None:

@@ -123,13 +123,14 @@ def test_the_profiler_says_nothing_on_stderr_and_the_step_may(capfd: pytest.Capt
 
 def test_a_gpus_own_counter_is_reset_before_the_step_and_read_when_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    for name in ("reset_peak_memory_stats", "synchronize"):
-        monkeypatch.setattr(torch.cuda, name, lambda device, name=name: calls.append(name))
+    for owner, name in ((torch.cuda, "reset_peak_memory_stats"), (torch.accelerator, "synchronize")):
+        monkeypatch.setattr(owner, name, lambda device, name=name: calls.append(name))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 123)
     assert measure_peak_memory_bytes(lambda: calls.append("step"), torch.device("cuda")) == 123
     assert calls == ["synchronize", "reset_peak_memory_stats", "step", "synchronize"]
 
 
+@pytest.mark.accelerator
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpus_memory_from_before_counts() -> None:
     device = torch.device("cuda")

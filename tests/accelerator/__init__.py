@@ -1,0 +1,1 @@
+"""An accelerator for machines that have none: importing `backend` makes torch take this process's own for one."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from archcheck.pytest_plugin.workers import HOST_KEY, is_worker
 from archcheck.throughput.session import SavedRuns, SpeedRefused
 
 _SESSION = "pytest-benchmark"  # the name under which it registers its session
@@ -15,7 +16,9 @@ _SESSION = "pytest-benchmark"  # the name under which it registers its session
 
 def shared_processor(config: pytest.Config) -> str:
     """Return why nothing can be timed fairly; empty where no other items run at the same time."""
-    if hasattr(config, "workerinput"):
+    if HOST_KEY in config.stash:
+        return "other checks run at the same time where an executor has them run; run it without --archcheck-executor"
+    if is_worker(config):
         return "under pytest-xdist several items run at a time, so that none can be timed; run it without -n"
     return ""
 

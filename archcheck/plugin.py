@@ -55,10 +55,40 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write the whole result to FILE.html, FILE.md or FILE.json; auto: to the summary of a job of GitHub "
         "Actions, where there is one; may be given several times",
     )
+    _add_executor_options(group)
+    _add_shard_options(group)
+    parser.addini("archcheck_executor", "what runs the checks of --archcheck, as --archcheck-executor", default="")
     parser.addini(
         "archcheck", "where the spec files are that pytest verifies beside its tests", type="args", default=[]
     )
     parser.addini("archcheck_paths", "where --archcheck looks for spec files (default: specs)", type="args", default=[])
+
+
+def _add_executor_options(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--archcheck-executor",
+        metavar="EXECUTOR",
+        help="have the checks run elsewhere: processes[:N] on this machine, ray, slurm, or module:function, which "
+        "returns anything with a method submit",
+    )
+    group.addoption(
+        "--archcheck-item-timeout",
+        metavar="SEC",
+        help="end a check that an executor runs after so many seconds; it has failed",
+    )
+
+
+def _add_shard_options(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--archcheck-shard",
+        metavar="I/N",
+        help="verify one of N parts of the specs, such as 2/8, for jobs that share out a run",
+    )
+    group.addoption(
+        "--archcheck-durations",
+        metavar="RUN.json",
+        help="share out by how long checks took in an earlier run, as --archcheck-report RUN.json wrote it",
+    )
 
 
 def _add_training_options(group: pytest.OptionGroup) -> None:
@@ -125,14 +155,42 @@ def pytest_configure(config: pytest.Config) -> None:
 
     session = ArchcheckSession(config, paths, chose_dist=config.stash.get(CHOSE_DIST, True))
     config.pluginmanager.register(session, SESSION)
+    _register_executor(config)
+    _register_shard(config)
     if config.getoption("archcheck_report"):
         from archcheck.pytest_plugin.reporting import ReportSession
+        from archcheck.pytest_plugin.workers import REPORT
 
-        config.pluginmanager.register(ReportSession(config, session))
+        config.pluginmanager.register(ReportSession(config, session), REPORT)
     if config.getoption("archcheck_changed"):
         from archcheck.pytest_plugin.changed import ChangedSession
 
         config.pluginmanager.register(ChangedSession(config, session))
+
+
+def _register_executor(config: pytest.Config) -> None:
+    name = config.getoption("archcheck_executor") or config.getini("archcheck_executor")
+    if not name:
+        if config.getoption("archcheck_item_timeout") is not None:
+            raise pytest.UsageError(
+                "--archcheck-item-timeout is for --archcheck-executor; without one, pytest-timeout ends what takes long"
+            )
+        return
+    from archcheck.pytest_plugin.workers import EXECUTOR, is_worker
+
+    if not is_worker(config):
+        from archcheck.pytest_plugin.executing import ExecutorSession
+
+        config.pluginmanager.register(ExecutorSession(config, name), EXECUTOR)
+
+
+def _register_shard(config: pytest.Config) -> None:
+    if config.getoption("archcheck_shard") is not None:
+        from archcheck.pytest_plugin.sharding import ShardSession
+
+        config.pluginmanager.register(ShardSession(config))
+    elif config.getoption("archcheck_durations") is not None:
+        raise pytest.UsageError("--archcheck-durations does nothing without --archcheck-shard")
 
 
 def _spec_paths(config: pytest.Config) -> SpecPaths | None:

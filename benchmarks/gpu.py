@@ -2,7 +2,7 @@
 
 Six steps, the most valuable first, each in a process of its own with a time limit of its own. Whatever a step has found
 is in `--out` at once: `gpu.md` (tables), `gpu.json` (the same as data, with the environment) and `log.txt`; a step that
-fails, or is stopped at its limit, keeps its rows, and the others run. `--steps` runs some of them, and keeps the results
+fails, or is stopped at its limit, keeps its rows, and the others run. `--steps` runs some of them and keeps the results
 of others that lie there.
 
 function: `function` and `health` of all specs, on the device, held against what was recorded on CPUs.

@@ -8,9 +8,8 @@ from typing import Any
 
 from archcheck.checks.registry import CHECKS
 from archcheck.errors import UsageError
-from archcheck.report.files import require_report_name, write_report
+from archcheck.report.files import read_report, require_report_name, write_report
 from archcheck.report.joining import merge_runs
-from archcheck.report.run_record import RunRecord, read_run
 
 EXAMPLES = """\
 archcheck report run.json --output page.html
@@ -38,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the reports."""
     for name in options.output:
         require_report_name(Path(name), f"--output {name}")
-    record = merge_runs([_read(name) for name in options.runs], list(CHECKS))
+    record = merge_runs([read_report(name) for name in options.runs], list(CHECKS))
     for name in options.output:
         try:
             write_report(record, Path(name).expanduser())
@@ -46,12 +45,3 @@ def run(options: argparse.Namespace) -> int:
             raise UsageError(f"{name}: can't be written: {error.strerror or error}") from None
         print(f"{name}: written")
     return 0
-
-
-def _read(name: str) -> RunRecord:
-    try:
-        text = Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no text in UTF-8"
-        raise UsageError(f"{name}: can't be read: {reason}") from None
-    return read_run(text, name)

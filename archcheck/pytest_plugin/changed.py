@@ -21,6 +21,7 @@ from archcheck.network.imports import file_of
 from archcheck.pytest_plugin.items import SELECTION_KEY, CheckItem, SpecModule, UnchangedItem
 from archcheck.pytest_plugin.options import num_threads
 from archcheck.pytest_plugin.session import ArchcheckSession
+from archcheck.pytest_plugin.workers import is_worker
 from archcheck.spec.file_names import lock_path
 from archcheck.text.paths import path_from
 
@@ -29,7 +30,10 @@ _OUTPUT = "archcheck_changed"  # what a worker sends
 _TIMED: Final = ("throughput", "claims")
 # Every check runs these, and what they require.
 _ALWAYS: Final = ("pytest_archcheck", "torch", "torchvision", "pytest", "numpy")
-_WITHOUT_EFFECT: Final = {"archcheck_changed", "archcheck_report", "archcheck_strict", "archcheck_update"}
+_WITHOUT_EFFECT: Final = {
+    "archcheck_changed", "archcheck_report", "archcheck_strict", "archcheck_update",
+    "archcheck_executor", "archcheck_item_timeout", "archcheck_shard", "archcheck_durations",
+}  # fmt: skip
 _OTHER_OPTIONS: Final = ("importmode", "override_ini", "pythonwarnings")
 _TOLD_AT_MOST = 10  # specs that run every time
 
@@ -55,7 +59,7 @@ class ChangedSession:
             start_watching(config)
         self._recorder = config.stash[WATCH_KEY]
         self._surroundings = self._recorder.surroundings
-        self._is_worker = hasattr(config, "workerinput")
+        self._is_worker = is_worker(config)
         self._path: Path | None = None
         store, self._problem = self._read()
         self._surroundings.large = dict(store.large)

@@ -10,6 +10,7 @@ import pytest
 
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.pytest_plugin.spec_paths import spec_folders
+from archcheck.pytest_plugin.workers import num_workers
 from archcheck.system.processors import num_cpus
 from archcheck.text.units import parse_bytes
 from archcheck.training.options import RunOptions, parse_device, parse_seed
@@ -42,9 +43,8 @@ def run_options(config: pytest.Config) -> RunOptions:
 
 def num_threads(config: pytest.Config) -> int | None:
     """Return a worker's share of the processors: threads that share one spend their time waiting for each other."""
-    if not hasattr(config, "workerinput"):
-        return None
-    return max(1, num_cpus() // int(config.workerinput["workercount"]))
+    number = num_workers(config)
+    return None if number is None else max(1, num_cpus() // number)
 
 
 def _folder(config: pytest.Config, name: str | None, *, must_exist: bool = False) -> Path | None:

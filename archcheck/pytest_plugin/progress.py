@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from archcheck.pytest_plugin.workers import is_worker
 from archcheck.spec.file_names import spec_name
 from archcheck.text.units import format_rate, format_seconds
 
@@ -23,7 +24,7 @@ Watch = Callable[["TrainingProgress"], None]
 def showing(config: pytest.Config, label: str) -> Iterator[Watch | None]:
     """Give a function to tell a run's progress to; None where nobody is to be told (`-q`, a worker of xdist)."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or hasattr(config, "workerinput") or config.get_verbosity() < 0:
+    if reporter is None or is_worker(config) or config.get_verbosity() < 0:
         yield None
         return
     line = _Line(config, reporter, label)

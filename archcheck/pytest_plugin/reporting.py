@@ -25,6 +25,7 @@ from archcheck.pytest_plugin.items import CheckFailure, CheckItem, SpecModule
 from archcheck.pytest_plugin.options import machine_facts
 from archcheck.pytest_plugin.run_environment import environment_of
 from archcheck.pytest_plugin.session import ArchcheckSession
+from archcheck.pytest_plugin.workers import is_worker
 from archcheck.report.files import require_report_name, write_report
 from archcheck.report.joining import join_specs
 from archcheck.report.network_record import with_layers
@@ -62,7 +63,7 @@ class ReportSession:
 
     def __init__(self, config: pytest.Config, session: ArchcheckSession) -> None:
         self._config, self._session = config, session
-        self._is_worker = hasattr(config, "workerinput")
+        self._is_worker = is_worker(config)
         self._started = time.time()
         self._paths = [] if self._is_worker else report_paths(config)
         self._summary = None if self._is_worker else step_summary(config)
@@ -86,11 +87,15 @@ class ReportSession:
         """Send along what a check found."""
         report = yield
         if isinstance(item, CheckItem) and (call.when == "call" or not report.passed):
-            setattr(report, _ATTRIBUTE, _to_text(self._part_of(item, call, report)))
+            self.attach(item, call, report)
             if not self._is_machine_told and "torch" in sys.modules:
                 self._is_machine_told = True
                 setattr(report, _MACHINE, machine_facts(self._config))
         return report
+
+    def attach(self, item: CheckItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Have a report carry what a check found."""
+        setattr(report, _ATTRIBUTE, _to_text(self._part_of(item, call, report)))
 
     def _part_of(self, item: CheckItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> SpecResult:
         """Return what is known of a spec from one of its checks; the layers once, as they are the same for all."""

@@ -22,6 +22,7 @@ from archcheck.pytest_plugin.options import run_options
 from archcheck.pytest_plugin.progress import ToldWarnings, showing
 from archcheck.pytest_plugin.spec_paths import SpecPaths
 from archcheck.pytest_plugin.timing import TIMES_ALONE
+from archcheck.pytest_plugin.workers import EXECUTOR, is_worker
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.recording.lock_writer import changed_lock, describe_changes, format_lock, is_of_lock
 from archcheck.report.summary_tables import VERDICTS, Room, Row, format_speeds, format_summary, format_trainings
@@ -45,12 +46,12 @@ class ArchcheckSession:
         config.stash[TRAINING_KEY] = TrainingSession(options, config.rootpath, partial(showing, config))
         config.stash[SPEED_KEY] = SpeedSession(options, config.rootpath, config.getoption("archcheck_against"))
         config.add_cleanup(config.stash[SPEED_KEY].close)
-        if not hasattr(config, "workerinput"):
+        if not is_worker(config):
             warnings = logging.getLogger("archcheck")
             told = ToldWarnings(config)
             warnings.addHandler(told)
             config.add_cleanup(partial(warnings.removeHandler, told))
-        self._is_worker = hasattr(config, "workerinput")
+        self._is_worker = is_worker(config)
         self._rows: dict[str, Row] = {}
         self._updates: dict[str, _Update] = {}
         self._diffs: list[str] = []
@@ -117,7 +118,7 @@ class ArchcheckSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Import torch before the clocks of the items start; a worker of xdist may get none of those that need it."""
-        if self._is_worker:
+        if self._is_worker or self._config.pluginmanager.has_plugin(EXECUTOR):
             return
         if not self._config.option.collectonly and any(isinstance(item, CheckItem) for item in session.items):
             import archcheck.structure.trace  # noqa: F401
@@ -162,12 +163,9 @@ class ArchcheckSession:
         benchmark: Any = item.funcargs.get("benchmark")
         if benchmark is not None and benchmark.stats is None:
             benchmark.skipped = True  # or it warns that nobody has used it
-        path = report.location[0]
-        report.location = (path, item.loc.line - 1, report.location[2])
         if report.skipped and isinstance(report.longrepr, tuple):
             report.longrepr = (item.loc.path, item.loc.line, report.longrepr[2])
-        if call.when == "call":
-            report.archcheck = item.found.to_plain()  # type: ignore[attr-defined]
+        attach(item, call, report)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -253,6 +251,13 @@ class ArchcheckSession:
         is_replaced = not config.pluginmanager.has_plugin("terminalreporter")
         if is_replaced and not (self._is_told or self._is_worker or config.pluginmanager.is_blocked("terminal")):
             self.pytest_terminal_summary(pytest.TerminalReporter(config))
+
+
+def attach(item: CheckItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Have a report stand at the check's line, and carry what it found."""
+    report.location = (report.location[0], item.loc.line - 1, report.location[2])
+    if call.when == "call":
+        report.archcheck = item.found.to_plain()  # type: ignore[attr-defined]
 
 
 class _Update:

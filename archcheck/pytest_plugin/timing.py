@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import pytest
 
-from archcheck.throughput.session import SavedRuns, SpeedRefused, Stopwatch
+from archcheck.pytest_plugin.workers import HOST_KEY, is_worker
+from archcheck.throughput.session import NoStopwatch, SavedRuns, SpeedRefused, Stopwatch
 
 TIMES_ALONE: Final = "archcheck_times_alone"  # what a worker is told where its items are timed when nothing else runs
 _SESSION: Final = "pytest-benchmark"  # the name under which it registers its session
@@ -19,11 +20,13 @@ _DISABLED: Final = "timing is switched off (--benchmark-disable)"
 
 def has_benchmark(config: pytest.Config) -> bool:
     """Return whether there's a fixture to ask for; under xdist pytest-benchmark would warn of each item that does."""
-    return config.pluginmanager.has_plugin(_SESSION) and not hasattr(config, "workerinput")
+    return config.pluginmanager.has_plugin(_SESSION) and not is_worker(config)
 
 
 def stopwatch_of(item: pytest.Function) -> Stopwatch:
     """Return what the steps of an item's network are timed by."""
+    if HOST_KEY in item.config.stash:
+        return NoStopwatch("other checks run at the same time where an executor runs them; run it without one")
     return WorkerStopwatch(item) if hasattr(item.config, "workerinput") else BenchmarkStopwatch(item)
 
 

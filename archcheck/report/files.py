@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from archcheck.errors import UsageError
-from archcheck.report.run_record import RunRecord
+from archcheck.report.run_record import RunRecord, read_run
 from archcheck.system.files import written_at_once
 
 SUFFIXES: Final = (".html", ".md", ".json")
@@ -49,3 +49,17 @@ def write_text(text: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_at_once(path) as file:
         file.write(text.encode("utf-8", errors="backslashreplace"))
+
+
+def read_report(name: str) -> RunRecord:
+    """Read the JSON of a run.
+
+    Raises:
+        UsageError: it can't be read, or is no such JSON.
+    """
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no text in UTF-8"
+        raise UsageError(f"{name}: can't be read: {reason}") from None
+    return read_run(text, name)

@@ -1,0 +1,156 @@
+"""The main function of a process that runs pytest for one run, spec by spec; `executors.host` is the parent's side.
+
+pytest is started once, as on the machine that collects: its plugins, ini file and conftest files are those of the
+checkout here. It collects nothing by itself: a spec is collected when its turn comes. What one process of a run does
+(choosing what runs, reports, updates) is left to that one. The session is never finished, as that's when plugins write
+their files.
+
+The process ends when standard input does, so that it never outlives its parent, and when it isn't asked for long.
+"""
+
+from __future__ import annotations
+
+import base64
+import gc
+import os
+import pickle
+import queue
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import IO, Any, Final
+
+import pytest
+
+from archcheck.executors.records import RunSetup
+from archcheck.pytest_plugin.workers import HOST_KEY
+from archcheck.system.processes import take_pipes
+
+IDLE_SEC: Final = 60.0
+# What the process that collects decides, and the files that it alone writes: of pytest, and of widespread plugins.
+_DECIDED: Final[dict[str, object]] = {
+    "archcheck_shard": None, "archcheck_durations": None, "archcheck_changed": False,
+    "maxfail": 0, "lf": False, "failedfirst": False, "newfirst": False, "stepwise": False,
+    "usepdb": False, "trace": False, "xmlpath": None, "htmlpath": None, "report_log": None, "json_report": False,
+    "cov_source": [], "no_cov": True,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Run pytest until the parent closes the pipe."""
+    requests, answers = take_pipes()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what pytest writes to its terminal
+    waiting: queue.Queue[Any] = queue.Queue()
+    setup: RunSetup = pickle.loads(base64.b64decode(requests.readline()))
+    threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
+    status = pytest.main([*setup.args, "--archcheck"], plugins=[HostSession(setup, waiting, answers)])
+    sys.stderr.flush()
+    os._exit(int(status))  # without waiting for threads of a network
+
+
+def _listen(requests: IO[str], waiting: queue.Queue[Any]) -> None:
+    for line in requests:
+        waiting.put(pickle.loads(base64.b64decode(line)))
+    os._exit(0)  # the parent is gone
+
+
+class HostSession:
+    """The hooks that turn pytest into a worker that takes one spec after the other."""
+
+    def __init__(self, setup: RunSetup, waiting: queue.Queue[Any], answers: IO[str]) -> None:
+        self._setup, self._waiting, self._answers = setup, waiting, answers
+        self._check = ""
+        self._config: pytest.Config | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> None:
+        """Take back what is decided where the run was started."""
+        self._config = config
+        for name, value in _DECIDED.items():
+            if hasattr(config.option, name):
+                setattr(config.option, name, value)
+        if self._setup.randomly_seed is not None:
+            config.option.randomly_seed = self._setup.randomly_seed
+        config.stash[HOST_KEY] = self._setup.share
+        config.args_source = pytest.Config.ArgsSource.ARGS
+        config.args[:] = [self._next_path()]
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Tell the parent: nobody sees this terminal."""
+        self._send("refused", "", f"pytest failed there: {str(excrepr).splitlines()[-1]}")
+
+    def _next_path(self) -> str:
+        """Wait for the first spec, and leave it where it is."""
+        first = self._waiting.get()
+        self._waiting.queue.appendleft(first)
+        return str(self._path(first[0]))
+
+    def _path(self, spec: str) -> Path:
+        assert self._config is not None
+        return self._config.rootpath / spec
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> bool:
+        """Collect nothing yet."""
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run what is asked for."""
+        import archcheck.structure.trace  # noqa: F401
+
+        gc.freeze()  # what torch has imported stays until the end
+        while True:
+            try:
+                spec, checks = self._waiting.get(timeout=IDLE_SEC)
+            except queue.Empty:
+                os._exit(0)
+            self._run(session, str(self._path(spec)), checks)
+            self._send("done", "", None)
+
+    def _run(self, session: pytest.Session, path: str, checks: list[str]) -> None:
+        try:
+            collected = {item.name: item for item in session.perform_collect([path])}
+        except pytest.UsageError as error:
+            self._send("refused", "", str(error))
+            return
+        absent = [name for name in checks if name not in collected]
+        if absent:
+            self._send("refused", "", f"pytest collects no {', '.join(absent)} of it there")
+            return
+        for number, name in enumerate(checks):
+            item = collected[name]
+            following = collected[checks[number + 1]] if number + 1 < len(checks) else None
+            self._check = name
+            self._send("begin", name, None)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            self._check = ""
+            self._send("end", name, None)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Send a report."""
+        assert self._config is not None
+        plain = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
+        self._send("report", self._check, plain)
+
+    def pytest_warning_recorded(
+        self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: Any
+    ) -> None:
+        """Send a warning of a check; those of starting up are told where the run was started."""
+        if not self._check:
+            return
+        told = {
+            "text": str(warning_message.message), "category": warning_message.category.__name__,
+            "filename": warning_message.filename, "lineno": warning_message.lineno,
+            "when": when, "nodeid": nodeid, "location": location,
+        }  # fmt: skip
+        self._send("warning", self._check, told)
+
+    def _send(self, kind: str, check: str, told: Any) -> None:
+        try:
+            line = pickle.dumps((kind, check, told))
+        except Exception as error:  # another plugin's attribute of a report
+            line = pickle.dumps(("lost", check, f"what it found can't be sent: {type(error).__name__}: {error}"))
+        self._answers.write(base64.b64encode(line).decode() + "\n")
+        self._answers.flush()

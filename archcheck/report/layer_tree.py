@@ -42,7 +42,6 @@ class Row:
     is_open: bool = False
     prefix: str = ""
     place: int | None = None
-    hands_on: bool = False
 
     @property
     def label(self) -> str:
@@ -145,7 +144,7 @@ class _Folding:
         is_first = layer.name == self._first_difference
         row = Row(
             layer.name, layer.type, layer.output, layer.parameters, layer.macs, level,
-            tuple(one.row for one in inside), is_first_difference=is_first, place=start, hands_on=layer.hands_on,
+            tuple(one.row for one in inside), is_first_difference=is_first, place=start,
         )  # fmt: skip
         alone = layer.name if is_first or layer.name in self._differing else ""
         figures = (layer.type, layer.output, layer.parameters, layer.macs, alone)

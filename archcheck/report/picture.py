@@ -87,24 +87,20 @@ class Picture:
 
     def _skips(self, leaves: Sequence[Row]) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Yield the rows that take what doesn't come from the one before, with what that is."""
-        before = [INPUT]
-        handing_on = {row.place for row in leaves if row.hands_on}
+        before = INPUT
         for place in [*(row.place for row in leaves if row.place is not None), self.output_place]:
-            sources, nearest = self._sources[place], len(before) - 1
-            while before[nearest] in handing_on and before[nearest] not in sources:
-                nearest -= 1
-            far = tuple(one for one in sources if one != before[nearest])
+            far = tuple(one for one in self._sources[place] if one != before)
             if far:
                 yield place, far
-            before.append(place)
+            before = place
 
-    def flow(self, place: int | None, *, hands_on: bool = False) -> Markup:
+    def flow(self, place: int | None) -> Markup:
         """Return the attributes by which a row's arcs are drawn: its place, and how far above it is what it takes."""
         if place is None or not self.has_arcs:
             return Markup()
         sources = " ".join(str(place - source) for source in self._sources.get(place, ()))
         taken = f' data-of="{sources}"' if sources else ""
-        return Markup(f' data-n="{place}"{taken}{" data-on" if hands_on else ""}')
+        return Markup(f' data-n="{place}"{taken}')
 
     def takes(self, place: int | None) -> str:
         """Return in words what a row takes besides what comes from the one before."""

@@ -116,20 +116,29 @@ class _Settled:
 
     def record(self, outputs: Sequence[tuple[ValueRecord | None, ...]]) -> FlowRecord:
         """Return the record. outputs: of each join, at each size."""
-        places = {join: self._num_calls + place for place, join in enumerate(self.joins)}
+        numbers = {join: self._num_calls + number for number, join in enumerate(self.joins)}
+        handed_on: dict[int, int] = {}  # by source: the last call that handed on what comes from it
 
-        def numbered(sources: Iterable[Source]) -> tuple[int, ...]:
-            found = set(map(self._resolved, sources))
-            return tuple(sorted(places[one] if isinstance(one, JoinNote) else one for one in found))
+        def places_of(sources: Iterable[Source]) -> set[int]:
+            return {numbers[one] if isinstance(one, JoinNote) else one for one in map(self._resolved, sources)}
 
+        def taken(sources: Iterable[Source]) -> tuple[int, ...]:
+            return tuple(sorted({handed_on.get(place, place) for place in places_of(sources)}))
+
+        found: dict[int, tuple[int, ...]] = {}
+        joins = [(join.before, 0, numbers[join], join.sources) for join in self.joins]
+        calls = [(call, 1, call, self._flow.sources.get(call, {})) for call in self._layers]
+        for _, _, place, sources in sorted([*joins, *calls], key=lambda one: one[:3]):
+            found[place] = taken(sources)
+            if place in self._flow.passing:
+                handed_on.update(dict.fromkeys(places_of(sources), place))
         return FlowRecord(
-            sources={call: numbered(self._flow.sources.get(call, ())) for call in self._layers},
+            sources={call: found[call] for call in self._layers},
             joins=tuple(
-                JoinRecord(one.operation, one.before, one.depth, numbered(one.sources), tuple(filter(None, output)))
+                JoinRecord(one.operation, one.before, one.depth, found[numbers[one]], tuple(filter(None, output)))
                 for one, output in zip(self.joins, outputs, strict=True)
             ),
-            output=numbered(self._flow.output),
-            passing=frozenset(self._flow.passing),
+            output=taken(self._flow.output),
         )
 
 

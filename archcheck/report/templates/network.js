@@ -14,7 +14,7 @@
     const rows = [], rowOf = new Map();
     const own = (element, isLayer) => {
       const place = element.dataset.n;
-      rows.push({ element, isLayer, handsOn: "on" in element.dataset });
+      rows.push({ element, isLayer });
       if (place !== undefined) rowOf.set(place, rows.length - 1);
     };
     const visit = (list) => {
@@ -36,7 +36,7 @@
   const connections = (drawing, { rows, rowOf }) => {
     const straight = new Set(), arcs = new Map();
     const isBeside = (a, b) => {
-      for (let i = a + 1; i < b; i++) if (rows[i].isLayer && !rows[i].handsOn) return false;
+      for (let i = a + 1; i < b; i++) if (rows[i].isLayer) return false;
       return true;
     };
     for (const taker of drawing.querySelectorAll("[data-of]")) {

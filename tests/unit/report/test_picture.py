@@ -54,11 +54,6 @@ def test_layers_in_a_row_have_no_arcs() -> None:
     assert "data-n" not in draw_network(network(STEM))
 
 
-def test_what_hands_on_is_no_layer_to_lead_past() -> None:
-    drop = Layer("drop", "Dropout", 0, sources=(0,), hands_on=True)
-    assert not Picture(network(STEM, drop, Layer("head", "Linear", 0, sources=(0,)), output=(2,))).has_arcs
-
-
 def test_an_input_that_is_taken_later_and_an_output_of_an_earlier_layer_have_rows() -> None:
     late = Layer("", "add", 0, sources=(0, INPUT))
     picture = Picture(network(STEM, late, Layer("head", "Linear", 0, sources=(1,)), output=(1, 2)))

@@ -131,14 +131,15 @@ def test_a_layer_with_operations_of_its_own_is_one_place() -> None:
     }  # fmt: skip
 
 
-def test_what_hands_on_the_tensor_that_it_takes_is_told_and_no_source() -> None:
+def test_what_hands_on_the_tensor_that_it_takes_is_where_it_comes_from_later() -> None:
     def forward(m: Any, x: Any) -> Any:
         first = m.a(x)
-        return m.b(m.drop(first)) + m.same(first)
+        return m.b(m.last(m.drop(first))) + m.same(first)
 
-    flow, names = flow_of(forward, a=linear, b=linear, drop=nn.Dropout, same=nn.Identity)
-    assert {names[place] for place in flow.passing} == {"drop", "same"}
-    assert [names[one] for one in flow.joins[0].sources] == ["a", "b"]
+    assert told(forward, a=linear, b=linear, drop=nn.Dropout, last=nn.Identity, same=nn.Identity) == {
+        "a": ["input"], "drop": ["a"], "last": ["drop"], "b": ["last"], "same": ["last"],
+        "add": ["b", "same"], "output": ["add"],
+    }  # fmt: skip
 
 
 def test_what_writes_to_the_tensor_that_it_takes_is_a_source() -> None:

@@ -162,22 +162,31 @@ class _Folding:
             length, times = _best_repetition(kinds, sizes, start)
             block = rows[start : start + length]
             if times > 1:
-                found.append(self._repeated(block, times, rows[start + length * times - 1], level))
+                found.append(
+                    self._repeated(block, times, rows[start + length * (times - 1) : start + length * times], level)
+                )
             else:
                 found += block
             start += length * times
         return found
 
-    def _repeated(self, block: list[_Known], times: int, last: _Known, level: int) -> _Known:
-        first, size, start = block[0].row, sum(one.size for one in block), block[0].start
+    def _repeated(self, block: list[_Known], times: int, last: list[_Known], level: int) -> _Known:
+        """Return the row of a block that repeats, from its first and its last repetition."""
+        size, start, end = sum(one.size for one in block), block[0].start, last[-1].end
         num_layers = block[-1].end - start
-        self.folded.update({place: place - num_layers for place in range(start + num_layers, last.end)})
+        self.folded.update({place: place - num_layers for place in range(start + num_layers, end)})
         kind = self._kind(("repeated", times, *(one.kind for one in block)))
+        first_name, last_name = _names(block)[0], _names(last)[-1]
         if len(block) == 1:
-            return _Known(replace(first, times=times, last_name=last.row.name), kind, size, start, last.end)
+            return _Known(replace(block[0].row, times=times, last_name=last_name), kind, size, start, end)
         inside = tuple(_deeper(one.row) for one in block)
-        row = Row(first.name, level=level, children=inside, times=times, last_name=last.row.name)
-        return _Known(row, kind, 1 + size, start, last.end)
+        row = Row(first_name, level=level, children=inside, times=times, last_name=last_name)
+        return _Known(row, kind, 1 + size, start, end)
+
+
+def _names(rows: Sequence[_Known]) -> list[str]:
+    """Return the names of rows, without those of joins, which have none."""
+    return [one.row.name for one in rows if one.row.name] or [""]
 
 
 def _deeper(row: Row) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ _CALL: Final = re.compile(r"\[\d+\]$")
 _OPEN_ROWS: Final = 60  # so many are shown at first, level by level
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """A row of the picture: a call of a module, or some that repeat.
 
@@ -74,14 +74,18 @@ def layer_tree(
     """Return the rows of a network's calls; those that differ, by their names, are never folded away."""
     folding = _Folding(first_difference, differing)
     rows = folding.rows(layers)
-    return LayerTree(_finished(rows, "", _open_levels(rows)), folding.folded)
+    _finish(rows, "", _open_levels(rows))
+    return LayerTree(rows, folding.folded)
 
 
-def all_rows(rows: Sequence[Row]) -> Iterator[Row]:
-    """Yield rows with all that is inside of them."""
+def all_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return rows with all that is inside of them."""
+    found: list[Row] = []
     for row in rows:
-        yield row
-        yield from all_rows(row.children)
+        found.append(row)
+        if row.children:
+            found += all_rows(row.children)
+    return found
 
 
 def _open_levels(rows: Sequence[Row]) -> int:
@@ -92,19 +96,22 @@ def _open_levels(rows: Sequence[Row]) -> int:
     )
 
 
-def _finished(rows: Sequence[Row], prefix: str, open_levels: int) -> tuple[Row, ...]:
-    """Open the first levels, and what leads to the first difference; say what names have in common."""
-    found = []
+def _finish(rows: Sequence[Row], prefix: str, open_levels: int) -> bool:
+    """Open the first levels, and what leads to the first difference; say what names have in common.
+
+    Returns whether the first difference is among the rows.
+    """
+    has_first = False
     for row in rows:
-        own = prefix if row.name.startswith(prefix) else ""
-        below = f"{_CALL.sub('', row.name)}."
-        is_inside = any(child.name.startswith(below) for child in row.children)
-        children = _finished(row.children, below if is_inside else own, open_levels)
-        is_open = row.level < open_levels or any(one.is_first_difference for one in all_rows(children))
-        if own or children:  # most rows stay as they are, and replacing costs
-            row = replace(row, children=children, is_open=bool(children) and is_open, prefix=own)
-        found.append(row)
-    return tuple(found)
+        row.prefix = prefix if row.name.startswith(prefix) else ""
+        leads_there = False
+        if row.children:
+            below = f"{_CALL.sub('', row.name)}."
+            is_inside = any(child.name.startswith(below) for child in row.children)
+            leads_there = _finish(row.children, below if is_inside else row.prefix, open_levels)
+            row.is_open = leads_there or row.level < open_levels
+        has_first = has_first or leads_there or row.is_first_difference
+    return has_first
 
 
 class _Known(NamedTuple):

@@ -5,13 +5,15 @@ It is a pass of its own, so that a trace costs nothing more, and comes out as it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import io
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 
 from torch import nn
 
 from archcheck.network.isolation import gc_paused, isolated_user_code
-from archcheck.network.warning_places import warnings_where_caused
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta.flow_recorder import FlowNotes, FlowRecorder, JoinNote, Source
 from archcheck.structure.records import FlowRecord, ForwardRecord, JoinRecord, StructureTrace, ValueRecord
@@ -37,13 +39,21 @@ def trace_model_flow(model: nn.Module, inputs: Sequence[ForwardInput], trace: St
 def _follow(make_request: Callable[[], TraceRequest], trace: StructureTrace) -> FlowRecord | None:
     flows: list[FlowNotes] = []
     try:
-        with isolated_user_code(), gc_paused(), warnings_where_caused():
+        with isolated_user_code(), gc_paused(), _told_once():
             request = make_request()
             model = request.make_on_meta() if trace.device == "meta" else request.make_on_cpu()
             run = TraceRun(model, request, device=trace.device, make_recorder=partial(FlowRecorder, flows)).run()
             return _as_record(run.forwards, flows, trace.forwards[0])
     except Exception:  # what can't be seen isn't drawn: it is no finding
         return None
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Keep what a network prints and warns of to itself: it has been told when the network was traced."""
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _as_record(

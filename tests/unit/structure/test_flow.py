@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -215,3 +216,21 @@ def test_what_can_not_be_built_again_has_no_flow() -> None:
         raise OSError("no disk")
 
     assert trace_flow(make, TWO, trace_structure(lambda: nn.Sequential(linear()), TWO)) is None
+
+
+def test_what_a_network_prints_and_warns_of_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def forward(m: Any, x: Any) -> Any:
+        print("a word")  # noqa: T201
+        warnings.warn("a warning", stacklevel=1)
+        return m.a(x)
+
+    def make() -> nn.Module:
+        return Net(forward, a=linear())
+
+    with pytest.warns(UserWarning, match="a warning"):
+        trace = trace_structure(make, TWO)
+    assert "a word" in capsys.readouterr().out
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert trace_flow(make, TWO, trace) is not None
+    assert capsys.readouterr().out == ""

@@ -10,7 +10,11 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
+from archcheck.report.files import write_report
+from archcheck.report.run_record import read_run
+
 ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "docs" / "example-run.json"
 _ABOUT = (ROOT / "archcheck" / "__init__.py").read_text(encoding="utf-8")
 
 project = "archcheck"
@@ -40,6 +44,9 @@ def _add_contents(_: Sphinx, docname: str, source: list[str]) -> None:
 
 def _lead_out(app: Sphinx, doctree: nodes.document) -> None:
     """Links to files outside of docs/: the README is the site's first page, others are handed out as they are."""
+    for link in list(doctree.findall(addnodes.download_reference)):
+        if Path(link["reftarget"]).name == EXAMPLE.name:
+            link.replace_self(nodes.reference("", "", *link.children, refuri=f"{EXAMPLE.stem}.html"))
     for link in list(doctree.findall(addnodes.pending_xref)):
         path = Path(f"{link['reftarget']}.md")
         if not path.is_absolute():
@@ -51,7 +58,14 @@ def _lead_out(app: Sphinx, doctree: nodes.document) -> None:
             link.replace_self(addnodes.download_reference("", "", *link.children, reftarget=target))
 
 
+def _write_example(app: Sphinx, error: Exception | None) -> None:
+    """The page of an example, made of the record of its run as every page is."""
+    if error is None and app.builder.format == "html":
+        write_report(read_run(EXAMPLE.read_text("utf-8"), EXAMPLE.name), Path(app.outdir, f"{EXAMPLE.stem}.html"))
+
+
 def setup(app: Sphinx) -> None:
     """Pages stay plain Markdown: what only a site needs is added while it is built."""
     app.connect("source-read", _add_contents)
     app.connect("doctree-read", _lead_out, priority=100)  # before Sphinx collects what is handed out
+    app.connect("build-finished", _write_example)

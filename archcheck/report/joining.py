@@ -64,13 +64,18 @@ def _joined(
             layers=first.layers or part.layers,
             memory=part.memory or first.memory,
             output_sources=first.output_sources or part.output_sources,
-            first_difference=first.first_difference or part.first_difference,
             training=part.training or first.training,
             speed=part.speed or first.speed,
             claims=part.claims or first.claims,
             notes=tuple(dict.fromkeys([*first.notes, *part.notes])),
         )
-    return replace(first, checks=tuple(ordered))
+    return replace(first, checks=tuple(ordered), first_difference=_earliest(first, parts))
+
+
+def _earliest(whole: SpecResult, parts: Sequence[SpecResult]) -> str | None:
+    """Return the first layer in the order of execution of those that checks found to be the first that differs."""
+    found = [part.first_difference for part in parts if part.first_difference is not None]
+    return next((layer.name for layer in whole.layers if layer.name in found), next(iter(found), None))
 
 
 def merge_runs(records: Sequence[RunRecord], order: Sequence[str] = ()) -> RunRecord:

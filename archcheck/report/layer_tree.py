@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ _CALL: Final = re.compile(r"\[\d+\]$")
 _OPEN_ROWS: Final = 60  # so many are shown at first, level by level
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """A row of the picture: a call of a module, or some that repeat.
 
@@ -42,7 +42,6 @@ class Row:
     is_open: bool = False
     prefix: str = ""
     place: int | None = None
-    hands_on: bool = False
 
     @property
     def label(self) -> str:
@@ -75,14 +74,18 @@ def layer_tree(
     """Return the rows of a network's calls; those that differ, by their names, are never folded away."""
     folding = _Folding(first_difference, differing)
     rows = folding.rows(layers)
-    return LayerTree(_finished(rows, "", _open_levels(rows)), folding.folded)
+    _finish(rows, "", _open_levels(rows))
+    return LayerTree(rows, folding.folded)
 
 
-def all_rows(rows: Sequence[Row]) -> Iterator[Row]:
-    """Yield rows with all that is inside of them."""
+def all_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return rows with all that is inside of them."""
+    found: list[Row] = []
     for row in rows:
-        yield row
-        yield from all_rows(row.children)
+        found.append(row)
+        if row.children:
+            found += all_rows(row.children)
+    return found
 
 
 def _open_levels(rows: Sequence[Row]) -> int:
@@ -93,19 +96,22 @@ def _open_levels(rows: Sequence[Row]) -> int:
     )
 
 
-def _finished(rows: Sequence[Row], prefix: str, open_levels: int) -> tuple[Row, ...]:
-    """Open the first levels, and what leads to the first difference; say what names have in common."""
-    found = []
+def _finish(rows: Sequence[Row], prefix: str, open_levels: int) -> bool:
+    """Open the first levels, and what leads to the first difference; say what names have in common.
+
+    Returns whether the first difference is among the rows.
+    """
+    has_first = False
     for row in rows:
-        own = prefix if row.name.startswith(prefix) else ""
-        below = f"{_CALL.sub('', row.name)}."
-        is_inside = any(child.name.startswith(below) for child in row.children)
-        children = _finished(row.children, below if is_inside else own, open_levels)
-        is_open = row.level < open_levels or any(one.is_first_difference for one in all_rows(children))
-        if own or children:  # most rows stay as they are, and replacing costs
-            row = replace(row, children=children, is_open=bool(children) and is_open, prefix=own)
-        found.append(row)
-    return tuple(found)
+        row.prefix = prefix if row.name.startswith(prefix) else ""
+        leads_there = False
+        if row.children:
+            below = f"{_CALL.sub('', row.name)}."
+            is_inside = any(child.name.startswith(below) for child in row.children)
+            leads_there = _finish(row.children, below if is_inside else row.prefix, open_levels)
+            row.is_open = leads_there or row.level < open_levels
+        has_first = has_first or leads_there or row.is_first_difference
+    return has_first
 
 
 class _Known(NamedTuple):
@@ -145,7 +151,7 @@ class _Folding:
         is_first = layer.name == self._first_difference
         row = Row(
             layer.name, layer.type, layer.output, layer.parameters, layer.macs, level,
-            tuple(one.row for one in inside), is_first_difference=is_first, place=start, hands_on=layer.hands_on,
+            tuple(one.row for one in inside), is_first_difference=is_first, place=start,
         )  # fmt: skip
         alone = layer.name if is_first or layer.name in self._differing else ""
         figures = (layer.type, layer.output, layer.parameters, layer.macs, alone)
@@ -163,22 +169,31 @@ class _Folding:
             length, times = _best_repetition(kinds, sizes, start)
             block = rows[start : start + length]
             if times > 1:
-                found.append(self._repeated(block, times, rows[start + length * times - 1], level))
+                found.append(
+                    self._repeated(block, times, rows[start + length * (times - 1) : start + length * times], level)
+                )
             else:
                 found += block
             start += length * times
         return found
 
-    def _repeated(self, block: list[_Known], times: int, last: _Known, level: int) -> _Known:
-        first, size, start = block[0].row, sum(one.size for one in block), block[0].start
+    def _repeated(self, block: list[_Known], times: int, last: list[_Known], level: int) -> _Known:
+        """Return the row of a block that repeats, from its first and its last repetition."""
+        size, start, end = sum(one.size for one in block), block[0].start, last[-1].end
         num_layers = block[-1].end - start
-        self.folded.update({place: place - num_layers for place in range(start + num_layers, last.end)})
+        self.folded.update({place: place - num_layers for place in range(start + num_layers, end)})
         kind = self._kind(("repeated", times, *(one.kind for one in block)))
+        first_name, last_name = _names(block)[0], _names(last)[-1]
         if len(block) == 1:
-            return _Known(replace(first, times=times, last_name=last.row.name), kind, size, start, last.end)
+            return _Known(replace(block[0].row, times=times, last_name=last_name), kind, size, start, end)
         inside = tuple(_deeper(one.row) for one in block)
-        row = Row(first.name, level=level, children=inside, times=times, last_name=last.row.name)
-        return _Known(row, kind, 1 + size, start, last.end)
+        row = Row(first_name, level=level, children=inside, times=times, last_name=last_name)
+        return _Known(row, kind, 1 + size, start, end)
+
+
+def _names(rows: Sequence[_Known]) -> list[str]:
+    """Return the names of rows, without those of joins, which have none."""
+    return [one.row.name for one in rows if one.row.name] or [""]
 
 
 def _deeper(row: Row) -> Row:

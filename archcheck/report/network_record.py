@@ -34,7 +34,7 @@ def with_layers(result: SpecResult, trace: StructureTrace, flow: FlowRecord | No
     layers = tuple(
         replace(_join_layer(joins[place], trace), sources=numbered(joins[place].sources))
         if place in joins
-        else replace(calls[place], sources=numbered(flow.sources.get(place, ())), hands_on=place in flow.passing)
+        else replace(calls[place], sources=numbered(flow.sources.get(place, ())))
         for place in places
     )
     return replace(result, layers=layers, output_sources=numbered(flow.output))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from markupsafe import Markup
 
-from archcheck.report.layer_tree import Row, all_rows, layer_tree
+from archcheck.report.layer_tree import LayerTree, Row, all_rows, layer_tree
 from archcheck.report.rendering import template_environment
 from archcheck.report.run_record import SpecResult
 from archcheck.spec.layer_keys import parse_layer_key
@@ -61,7 +61,8 @@ class Picture:
     """The rows of a network as the template draws them.
 
     said: by the name of a layer, what is said of it and isn't so. depth: levels that are open at first; None where
-    that is left to what is of interest.
+    that is left to what is of interest. takes: in words, what rows take besides what comes from the one before; flow:
+    the attributes by which their arcs are drawn; both by place.
     """
 
     def __init__(
@@ -76,42 +77,26 @@ class Picture:
         self._most_macs = max((row.macs or 0 for row in leaves), default=0) or 1
         self._memory = _with_inner(result.memory)
         self._most_memory = max((self.memory(row) for row in leaves), default=0) or 1
-        self._sources: dict[int, tuple[int, ...]] = {self.output_place: _unique(map(tree.shown, result.output_sources))}
-        for place in (row.place for row in rows if row.place is not None):
-            shown = map(tree.shown, result.layers[place].sources)
-            self._sources[place] = _unique(one for one in shown if one < place)
-        self._skipped = dict(self._skips(leaves))
-        self.has_input_row = any(INPUT in places for places in self._skipped.values())
-        self.has_output_row = self.output_place in self._skipped
-        self.has_arcs = bool(self._skipped)
+        sources = {row.place: self._sources_of(row.place, tree) for row in rows if row.place is not None}
+        sources[self.output_place] = _unique(map(tree.shown, result.output_sources))
+        skipped = dict(_skips([row.place for row in leaves if row.place is not None], self.output_place, sources))
+        self.has_input_row = any(INPUT in places for places in skipped.values())
+        self.has_output_row = self.output_place in skipped
+        self.has_arcs = bool(skipped)
+        self.takes = {place: self._in_words(places) for place, places in skipped.items()}
+        self.flow = {place: _attributes(place, taken) for place, taken in sources.items()} if skipped else {}
+        if skipped:
+            self.flow[INPUT] = _attributes(INPUT, ())
 
-    def _skips(self, leaves: Sequence[Row]) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Yield the rows that take what doesn't come from the one before, with what that is."""
-        before = [INPUT]
-        handing_on = {row.place for row in leaves if row.hands_on}
-        for place in [*(row.place for row in leaves if row.place is not None), self.output_place]:
-            sources, nearest = self._sources[place], len(before) - 1
-            while before[nearest] in handing_on and before[nearest] not in sources:
-                nearest -= 1
-            far = tuple(one for one in sources if one != before[nearest])
-            if far:
-                yield place, far
-            before.append(place)
+    def _sources_of(self, place: int, tree: LayerTree) -> tuple[int, ...]:
+        """Return the places that are shown for what a layer takes."""
+        shown = map(tree.shown, self._layers[place].sources)
+        return _unique(one for one in shown if one < place)
 
-    def flow(self, place: int | None, *, hands_on: bool = False) -> Markup:
-        """Return the attributes by which a row's arcs are drawn: its place, and how far above it is what it takes."""
-        if place is None or not self.has_arcs:
-            return Markup()
-        sources = " ".join(str(place - source) for source in self._sources.get(place, ()))
-        taken = f' data-of="{sources}"' if sources else ""
-        return Markup(f' data-n="{place}"{taken}{" data-on" if hands_on else ""}')
-
-    def takes(self, place: int | None) -> str:
-        """Return in words what a row takes besides what comes from the one before."""
-        far = () if place is None else self._skipped.get(place, ())
-        names = [self._name(one) for one in far[:_NAMES_AT_MOST]]
-        more = f" and {len(far) - _NAMES_AT_MOST} more" if len(far) > _NAMES_AT_MOST else ""
-        return f"takes {', '.join(names)}{more}" if far else ""
+    def _in_words(self, places: Sequence[int]) -> str:
+        names = [self._name(one) for one in places[:_NAMES_AT_MOST]]
+        more = f" and {len(places) - _NAMES_AT_MOST} more" if len(places) > _NAMES_AT_MOST else ""
+        return f"takes {', '.join(names)}{more}"
 
     def _name(self, place: int) -> str:
         if place == INPUT:
@@ -157,6 +142,22 @@ def _with_inner(memory: Mapping[str, int]) -> dict[str, int]:
             around = ".".join(parts[:length])
             found[around] = found.get(around, 0) + size
     return found
+
+
+def _skips(
+    leaves: Sequence[int], output: int, sources: Mapping[int, tuple[int, ...]]
+) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield the places that take what doesn't come from the one before, with what that is."""
+    for before, place in zip([INPUT, *leaves], [*leaves, output], strict=True):
+        taken = sources[place]
+        if taken != (before,) and (far := tuple(one for one in taken if one != before)):
+            yield place, far
+
+
+def _attributes(place: int, sources: Sequence[int]) -> Markup:
+    """Return the attributes by which a row's arcs are drawn: its place, and how far above it is what it takes."""
+    taken = " ".join([str(place - source) for source in sources])
+    return Markup(f' data-n="{place}" data-of="{taken}"' if sources else f' data-n="{place}"')
 
 
 def _unique(places: Iterable[int]) -> tuple[int, ...]:

@@ -116,8 +116,6 @@ class Layer(_Documented):
     sources: tuple[int, ...] = ()
     """whose output it takes, through whatever no layer does: places in the list, from 0; -1 is what goes into the
     network. Empty where it takes none, where that isn't known, and for calls with others inside"""
-    hands_on: bool = False
-    """whether it puts out the very tensor that it takes, as dropout does"""
 
 
 @dataclass(frozen=True, slots=True)

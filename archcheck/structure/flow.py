@@ -5,13 +5,15 @@ It is a pass of its own, so that a trace costs nothing more, and comes out as it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import io
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 
 from torch import nn
 
 from archcheck.network.isolation import gc_paused, isolated_user_code
-from archcheck.network.warning_places import warnings_where_caused
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta.flow_recorder import FlowNotes, FlowRecorder, JoinNote, Source
 from archcheck.structure.records import FlowRecord, ForwardRecord, JoinRecord, StructureTrace, ValueRecord
@@ -37,13 +39,21 @@ def trace_model_flow(model: nn.Module, inputs: Sequence[ForwardInput], trace: St
 def _follow(make_request: Callable[[], TraceRequest], trace: StructureTrace) -> FlowRecord | None:
     flows: list[FlowNotes] = []
     try:
-        with isolated_user_code(), gc_paused(), warnings_where_caused():
+        with isolated_user_code(), gc_paused(), _told_once():
             request = make_request()
             model = request.make_on_meta() if trace.device == "meta" else request.make_on_cpu()
             run = TraceRun(model, request, device=trace.device, make_recorder=partial(FlowRecorder, flows)).run()
             return _as_record(run.forwards, flows, trace.forwards[0])
     except Exception:  # what can't be seen isn't drawn: it is no finding
         return None
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Keep what a network prints and warns of to itself: it has been told when the network was traced."""
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _as_record(
@@ -116,20 +126,29 @@ class _Settled:
 
     def record(self, outputs: Sequence[tuple[ValueRecord | None, ...]]) -> FlowRecord:
         """Return the record. outputs: of each join, at each size."""
-        places = {join: self._num_calls + place for place, join in enumerate(self.joins)}
+        numbers = {join: self._num_calls + number for number, join in enumerate(self.joins)}
+        handed_on: dict[int, int] = {}  # by source: the last call that handed on what comes from it
 
-        def numbered(sources: Iterable[Source]) -> tuple[int, ...]:
-            found = set(map(self._resolved, sources))
-            return tuple(sorted(places[one] if isinstance(one, JoinNote) else one for one in found))
+        def places_of(sources: Iterable[Source]) -> set[int]:
+            return {numbers[one] if isinstance(one, JoinNote) else one for one in map(self._resolved, sources)}
 
+        def taken(sources: Iterable[Source]) -> tuple[int, ...]:
+            return tuple(sorted({handed_on.get(place, place) for place in places_of(sources)}))
+
+        found: dict[int, tuple[int, ...]] = {}
+        joins = [(join.before, 0, numbers[join], join.sources) for join in self.joins]
+        calls = [(call, 1, call, self._flow.sources.get(call, {})) for call in self._layers]
+        for _, _, place, sources in sorted([*joins, *calls], key=lambda one: one[:3]):
+            found[place] = taken(sources)
+            if place in self._flow.passing:
+                handed_on.update(dict.fromkeys(places_of(sources), place))
         return FlowRecord(
-            sources={call: numbered(self._flow.sources.get(call, ())) for call in self._layers},
+            sources={call: found[call] for call in self._layers},
             joins=tuple(
-                JoinRecord(one.operation, one.before, one.depth, numbered(one.sources), tuple(filter(None, output)))
+                JoinRecord(one.operation, one.before, one.depth, found[numbers[one]], tuple(filter(None, output)))
                 for one, output in zip(self.joins, outputs, strict=True)
             ),
-            output=numbered(self._flow.output),
-            passing=frozenset(self._flow.passing),
+            output=taken(self._flow.output),
         )
 
 

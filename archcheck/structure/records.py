@@ -198,11 +198,11 @@ class FlowRecord:
     """Where what each call of a forward pass takes comes from.
 
     Calls are numbered as in the forward pass, and joins behind them. sources: by call, those of what it takes, through
-    whatever no layer does; of a call with others inside only where their outputs are not what comes out of it.
-    passing: the calls that hand on what they take, as dropout does in eval mode. output: the sources of the network's.
+    whatever no layer does; of a call with others inside only where their outputs are not what comes out of it. A call
+    that hands on the very tensor that it takes, as dropout does in eval mode, is the source of what is taken later.
+    output: the sources of the network's.
     """
 
     sources: Mapping[int, tuple[int, ...]]
     joins: tuple[JoinRecord, ...]
     output: tuple[int, ...]
-    passing: frozenset[int] = frozenset()

@@ -115,8 +115,8 @@ def test_the_readme_is_short() -> None:
     assert PAGES["README.md"].text.count("\n") <= 200
 
 
-@pytest.mark.parametrize("script", ["docs/generate.py", "docs/picture.py"])
-def test_tables_and_picture_are_up_to_date(script: str) -> None:
+@pytest.mark.parametrize("script", ["docs/generate.py", "docs/picture.py", "docs/example.py"])
+def test_tables_picture_and_example_are_up_to_date(script: str) -> None:
     run = subprocess.run(
         [sys.executable, script, "--check"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
     )

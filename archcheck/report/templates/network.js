@@ -14,7 +14,7 @@
     const rows = [], rowOf = new Map();
     const own = (element, isLayer) => {
       const place = element.dataset.n;
-      rows.push({ element, isLayer, handsOn: "on" in element.dataset });
+      rows.push({ element, isLayer });
       if (place !== undefined) rowOf.set(place, rows.length - 1);
     };
     const visit = (list) => {
@@ -36,7 +36,7 @@
   const connections = (drawing, { rows, rowOf }) => {
     const straight = new Set(), arcs = new Map();
     const isBeside = (a, b) => {
-      for (let i = a + 1; i < b; i++) if (rows[i].isLayer && !rows[i].handsOn) return false;
+      for (let i = a + 1; i < b; i++) if (rows[i].isLayer) return false;
       return true;
     };
     for (const taker of drawing.querySelectorAll("[data-of]")) {
@@ -75,7 +75,7 @@
     const width = NARROW + 10 + number * LANE, x = width - 5, height = shown.rows.length * ROW;
     const middle = (row) => (row + 0.5) * ROW;
     const spine = straight.map(([a, b]) => `M${x} ${middle(a)}V${middle(b)}`).join("");
-    const layers = shown.rows.flatMap(({ element, isLayer }, row) => isLayer && element.dataset.n ? [row] : []);
+    const layers = shown.rows.flatMap(({ isLayer }, row) => isLayer ? [row] : []);
     const dots = layers.map((row) => `M${x - 2.5} ${middle(row)}a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0z`);
     const parts = [svg("path", { d: spine }), svg("path", { d: dots.join(""), class: "head" })];
     for (const { from, to, lane } of found) {

@@ -21,6 +21,15 @@ def test_the_parts_of_a_spec_become_one_with_its_checks_in_order() -> None:
     assert (whole.layers, whole.notes) == (LAYERS, ("a", "b"))
 
 
+def test_the_first_layer_that_differs_is_the_first_one_of_all_checks() -> None:
+    layers = tuple(Layer(name, "Linear", 0) for name in ("a", "b", "c"))
+    parts = [
+        replace(spec(shapes="failed"), layers=layers, first_difference="c"),
+        replace(spec(function="failed"), first_difference="b"),
+    ]
+    assert join_specs(parts)[0].first_difference == "b"
+
+
 def test_the_later_result_of_a_check_counts() -> None:
     (whole,) = join_specs([spec(shapes="failed"), spec(shapes="passed")])
     assert [check.outcome for check in whole.checks] == ["passed"]

@@ -40,6 +40,12 @@ def test_rows_that_repeat_together_are_folded_together() -> None:
     assert [(child.name, child.type, child.level) for child in row.children] == [("0", "Linear", 1), ("1", "ReLU", 1)]
 
 
+def test_what_repeats_together_is_called_by_its_layers_and_not_by_what_joins_them() -> None:
+    layers = [layer for number in range(3) for layer in (Layer("", "cat", 0), Layer(f"l{number}", "Linear", 0))]
+    (row,) = layer_tree(layers).rows
+    assert (row.name, row.times, row.last_name) == ("l0", 3, "l2")
+
+
 def test_two_rows_are_not_folded_for_one() -> None:
     layers = [Layer("a", "ReLU", 0), Layer("b", "ReLU", 0)]
     assert [row.name for row in layer_tree(layers).rows] == ["a", "b"]

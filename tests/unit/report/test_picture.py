@@ -37,14 +37,14 @@ def test_an_arc_inside_a_folded_block_is_there_once() -> None:
 def test_what_follows_a_folded_block_takes_what_comes_from_the_one_that_is_shown() -> None:
     head = Layer("head", "Linear", 0, "[B, 2]", 10, 8, sources=(12, 0))
     picture = Picture(network(*BLOCKS.layers, head, output=(13,)))
-    assert str(picture.flow(13)) == ' data-n="13" data-of="9 13"'
-    assert picture.takes(13) == "takes stem"
+    assert str(picture.flow[13]) == ' data-n="13" data-of="9 13"'
+    assert picture.takes.get(13) == "takes stem"
 
 
 def test_what_is_taken_from_further_up_is_told_in_words() -> None:
     picture = Picture(BLOCKS)
-    assert picture.takes(4) == "takes stem"
-    assert picture.takes(2) == ""
+    assert picture.takes.get(4) == "takes stem"
+    assert picture.takes.get(2) is None
     assert "takes stem" in draw_network(BLOCKS)
 
 
@@ -54,22 +54,17 @@ def test_layers_in_a_row_have_no_arcs() -> None:
     assert "data-n" not in draw_network(network(STEM))
 
 
-def test_what_hands_on_is_no_layer_to_lead_past() -> None:
-    drop = Layer("drop", "Dropout", 0, sources=(0,), hands_on=True)
-    assert not Picture(network(STEM, drop, Layer("head", "Linear", 0, sources=(0,)), output=(2,))).has_arcs
-
-
 def test_an_input_that_is_taken_later_and_an_output_of_an_earlier_layer_have_rows() -> None:
     late = Layer("", "add", 0, sources=(0, INPUT))
     picture = Picture(network(STEM, late, Layer("head", "Linear", 0, sources=(1,)), output=(1, 2)))
     assert (picture.has_input_row, picture.has_output_row) == (True, True)
-    assert (picture.takes(1), picture.takes(3)) == ("takes the input", "takes add")
+    assert (picture.takes.get(1), picture.takes.get(3)) == ("takes the input", "takes add")
 
 
 def test_many_sources_are_counted() -> None:
     layers = [Layer(f"l{number}", "Linear", 0, str(number), sources=(number - 1,)) for number in range(20)]
     picture = Picture(network(*layers, Layer("", "cat", 0, sources=tuple(range(20)))))
-    assert picture.takes(20) == "takes l0, l1, l2, l3, l4, l5 and 13 more"
+    assert picture.takes.get(20) == "takes l0, l1, l2, l3, l4, l5 and 13 more"
 
 
 def test_what_is_said_of_a_layer_and_is_not_so_stands_below_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -131,14 +132,15 @@ def test_a_layer_with_operations_of_its_own_is_one_place() -> None:
     }  # fmt: skip
 
 
-def test_what_hands_on_the_tensor_that_it_takes_is_told_and_no_source() -> None:
+def test_what_hands_on_the_tensor_that_it_takes_is_where_it_comes_from_later() -> None:
     def forward(m: Any, x: Any) -> Any:
         first = m.a(x)
-        return m.b(m.drop(first)) + m.same(first)
+        return m.b(m.last(m.drop(first))) + m.same(first)
 
-    flow, names = flow_of(forward, a=linear, b=linear, drop=nn.Dropout, same=nn.Identity)
-    assert {names[place] for place in flow.passing} == {"drop", "same"}
-    assert [names[one] for one in flow.joins[0].sources] == ["a", "b"]
+    assert told(forward, a=linear, b=linear, drop=nn.Dropout, last=nn.Identity, same=nn.Identity) == {
+        "a": ["input"], "drop": ["a"], "last": ["drop"], "b": ["last"], "same": ["last"],
+        "add": ["b", "same"], "output": ["add"],
+    }  # fmt: skip
 
 
 def test_what_writes_to_the_tensor_that_it_takes_is_a_source() -> None:
@@ -214,3 +216,21 @@ def test_what_can_not_be_built_again_has_no_flow() -> None:
         raise OSError("no disk")
 
     assert trace_flow(make, TWO, trace_structure(lambda: nn.Sequential(linear()), TWO)) is None
+
+
+def test_what_a_network_prints_and_warns_of_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def forward(m: Any, x: Any) -> Any:
+        print("a word")  # noqa: T201
+        warnings.warn("a warning", stacklevel=1)
+        return m.a(x)
+
+    def make() -> nn.Module:
+        return Net(forward, a=linear())
+
+    with pytest.warns(UserWarning, match="a warning"):
+        trace = trace_structure(make, TWO)
+    assert "a word" in capsys.readouterr().out
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert trace_flow(make, TWO, trace) is not None
+    assert capsys.readouterr().out == ""

@@ -30,15 +30,17 @@ _TIMED: Final = ("throughput", "claims")
 # Every check runs these, and what they require.
 _ALWAYS: Final = ("pytest_archcheck", "torch", "torchvision", "pytest", "numpy")
 _WITHOUT_EFFECT: Final = {"archcheck_changed", "archcheck_report", "archcheck_strict", "archcheck_update"}
-_OTHER_OPTIONS: Final = ("importmode", "override_ini", "pythonwarnings")
+_OTHER_OPTIONS: Final = ("confcutdir", "importmode", "noconftest", "override_ini", "pythonwarnings")
 _TOLD_AT_MOST = 10  # specs that run every time
 
 WATCH_KEY = pytest.StashKey[Recorder]()
+OPTIONS_KEY = pytest.StashKey[frozenset[str]]()  # those that there are before a `conftest.py` adds its own
 
 
 def start_watching(config: pytest.Config) -> None:
     """Begin to watch what the code of this process reads and imports, until pytest is through."""
     recorder = config.stash[WATCH_KEY] = Recorder(Surroundings(sys.path))
+    config.stash[OPTIONS_KEY] = frozenset(vars(config.known_args_namespace))
     recorder.start()
     config.add_cleanup(recorder.stop)
 
@@ -241,10 +243,12 @@ def _checks_of(item: CheckItem) -> list[tuple[str, int]]:
 def _conditions(config: pytest.Config, surroundings: Surroundings) -> Conditions:
     """Return what every result of this run depends on."""
     option, ini = config.option, config.inipath
-    ours = [name for name in vars(option) if name.startswith(("archcheck_", "benchmark_"))]
+    before: frozenset[str] = config.stash[OPTIONS_KEY]
+    ours = {name for name in vars(option) if name.startswith(("archcheck_", "benchmark_"))}
+    users = vars(option).keys() - before
     options = {
         f"--{name.replace('_', '-')}": repr(getattr(option, name, None))
-        for name in sorted([*ours, *_OTHER_OPTIONS])
+        for name in sorted({*ours, *users, *_OTHER_OPTIONS})
         if name not in _WITHOUT_EFFECT
     }
     plugins = config.pluginmanager.list_plugin_distinfo()

@@ -45,6 +45,9 @@ class Listener(Protocol):
     def note_unknown(self, reason: str, frame: FrameType | None, *, whoever: bool = False) -> None:
         """Something is done that can't be followed, by the user's code or by `whoever`."""
 
+    def note_unseen(self, reason: str) -> None:
+        """Processes of archcheck's own do something, which nobody but the check that runs will know of."""
+
     def note_module(self, module: Any) -> None:
         """A build target's module is taken, whether it was imported now or before."""
 
@@ -168,15 +171,15 @@ class ReadWatch:
         elif event == "sqlite3.connect":
             self._file(args[0], frame)
         elif event in _OURS:
-            self._take_ours(event, args[0] if args else None, frame)
+            self._take_ours(event, args[0] if args else None)
         elif event != "ctypes.dlopen" or args[0]:  # without a name it's the interpreter itself
             self._listener.note_unknown(_UNKNOWN[event], frame, whoever=_UNKNOWN[event] == _NETWORK)
 
-    def _take_ours(self, event: str, what: Any, frame: FrameType) -> None:
+    def _take_ours(self, event: str, what: Any) -> None:
         if event == IMPORTED:
             self._listener.note_module(what)
         elif event == UNSEEN:
-            self._listener.note_unknown(what, frame, whoever=True)
+            self._listener.note_unseen(what)
         elif event == SHARING:
             self._listener.begin_sharing(what)
         elif event == SHARED:

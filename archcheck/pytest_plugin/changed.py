@@ -134,9 +134,9 @@ class ChangedSession:
         """Watch a check, and keep what its result depends on where it has passed."""
         if not isinstance(item, CheckItem):
             return (yield)
-        with self._recorder.watching(str(item.path)):
+        with self._recorder.watching(str(item.path)) as window:
             result = yield
-        self._keep(item)
+        self._keep(item, [f"{item.name}, as {reason}" for reason in window.unseen])
         return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -145,8 +145,11 @@ class ChangedSession:
         before = report.when == "setup" or self._phases.get(report.nodeid, False)
         self._phases[report.nodeid] = before and has_passed
 
-    def _keep(self, item: CheckItem) -> None:
-        """Keep what a check depended on, if it has passed or can't come out otherwise; that it ran in any case."""
+    def _keep(self, item: CheckItem, unseen: list[str]) -> None:
+        """Keep what a check depended on, if it has passed or can't come out otherwise; that it ran in any case.
+
+        unseen: why it runs every time, whatever else of the spec does.
+        """
         has_passed = self._phases.pop(item.nodeid, False) or item.is_settled
         if self._selection.is_off:
             return
@@ -159,10 +162,10 @@ class ChangedSession:
         used = self._recorder.used_by(path, self._shared_files())
         self._add_what_all_use(used, item.path)
         record.content, record.checks = used.facts[file_fact(path)], _checks_of(item)
-        record.unknown = list(used.unknown)
+        record.unknown = list(dict.fromkeys([*record.unknown, *used.unknown, *unseen]))
         if used.unknown:
             record.green.clear()  # what the checks before have used is the spec's, too
-        elif has_passed and not item.found.outcome.is_update:
+        elif not unseen and has_passed and not item.found.outcome.is_update:
             facts = tuple(sorted(used.facts.items()))
             record.green[check] = Green(facts, self._selection.conditions, _now())
 

@@ -115,6 +115,30 @@ def test_an_option_of_a_users_conftest_is_another_result(three: Project) -> None
         assert "archcheck: 0 of 1 specs unchanged" in again.outlines
 
 
+MEASURING_ELSEWHERE = """
+import pytest
+from archcheck.system.audit import shared, tell_unseen
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    if item.name == "parameters":
+        with shared("a figure"):
+            if "small" in str(item.path):  # which is asked first, and the other takes what it found
+                tell_unseen("it is measured in processes of its own")
+    return (yield)
+"""
+
+
+def test_only_the_check_that_is_measured_elsewhere_runs_every_time(three: Project) -> None:
+    three.write("conftest.py", MEASURING_ELSEWHERE)
+    three.spec("then", SPEC.format("wide", 8, 40))
+    specs = ("specs/small.arch.yaml", "specs/then.arch.yaml")
+    assert len(items(run_changed(three, *specs))) == 6
+    again = run_changed(three, *specs)
+    assert items(again) == [f"{spec}::parameters" for spec in specs]
+    told = "runs every time: parameters, as it is measured in processes of its own"
+    assert [line for line in again.outlines if "every time" in line] == [f"archcheck: {spec} {told}" for spec in specs]
+
+
 WITH_VARIABLES = """
 import os, pathlib, pytest, sys
 class Variables:  # a plugin that takes variables from a file, as some installed ones do

@@ -71,7 +71,7 @@ def _is_large(spec_file: SpecFile) -> bool:
 
 def _alarms(zoo: list[SpecFile], builds: int) -> tuple[int, str]:
     """Share the builds out among the networks, twenty times fewer for large ones."""
-    weights = {spec_file.name: 1 if _is_large(spec_file) else 20 for spec_file in zoo}
+    weights = {spec_file.path: 1 if _is_large(spec_file) else 20 for spec_file in zoo}
     rows, start = [], time.perf_counter()
     in_all = 0
     for is_large in (False, True):
@@ -79,15 +79,16 @@ def _alarms(zoo: list[SpecFile], builds: int) -> tuple[int, str]:
         compared = alarms = made = 0
         for spec_file in chosen:
             recorded, build = _recorded(spec_file), network_factory(spec_file, None)
-            for seed in range(1000, 1000 + math.ceil(builds * weights[spec_file.name] / sum(weights.values()))):
+            for seed in range(1000, 1000 + math.ceil(builds * weights[spec_file.path] / sum(weights.values()))):
                 found = compare_starts(recorded, measure_starts(build, seed))
                 alarms += bool(found)
                 in_all += bool(found)
                 compared += len(recorded)
                 made += 1
                 for one in found:
-                    print(f"{spec_file.name}, seed {seed}: {one.name}: {one.what}", file=sys.stderr)
-        rows.append(["over 30 M parameters" if is_large else "smaller", len(chosen), made, compared, alarms])
+                    print(f"{spec_file.path}, seed {seed}: {one.name}: {one.what}", file=sys.stderr)
+        if chosen:
+            rows.append(["over 30 M parameters" if is_large else "smaller", len(chosen), made, compared, alarms])
     headers = ["networks", "number", "builds", "parameters held", "alarms"]
     seconds = time.perf_counter() - start
     return in_all, f"{tabulate(rows, headers, 'github')}\n{seconds:.0f} s"

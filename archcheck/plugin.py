@@ -118,9 +118,11 @@ def _add_training_options(group: pytest.OptionGroup) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Decide how torch's threads wait, and watch what results depend on, before a conftest.py imports anything."""
+    """Decide how torch's threads wait, and watch what results depend on, before a conftest.py imports anything.
+
+    Plugins that set environment variables are through by then: these come first, and pytest's own hook last.
+    """
     options = early_config.known_args_namespace
     if options.archcheck:
         from archcheck.system.processors import let_waiting_threads_yield

@@ -101,7 +101,7 @@ def judge_family(family: Family) -> Iterator[Verdict]:
     """
     original = _snapshot(family.source, family.inputs)
     with tempfile.TemporaryDirectory() as folder:
-        spec, complaint = _record_spec(family, Path(folder))
+        spec, complaint = record_spec(family, Path(folder))
         complaint = complaint or _ask_archcheck(family.source, spec, is_rewrite=False).message
         for case in family.cases:
             changed = apply_edits(family.source, case.edits)
@@ -140,8 +140,8 @@ def _compare(original: _Snapshot | None, changed: _Snapshot | None) -> set[str]:
     return set() if all(torch.allclose(a, b) for a, b in zip(ours, theirs, strict=True)) else {"seeded snapshot"}
 
 
-def _record_spec(family: Family, folder: Path) -> tuple[Path, str]:
-    """The spec, and what kept it from being recorded in full, if anything did."""
+def record_spec(family: Family, folder: Path) -> tuple[Path, str]:
+    """Return the spec, and what kept it from being recorded in full, if anything did."""
     from archcheck.cli.command_line import main as archcheck
     from archcheck.spec.file_names import lock_path
 

@@ -2,20 +2,24 @@
 
 `python benchmarks/initial.py [BUILDS]` builds the zoo's networks so many times in all, each under another seed, and
 holds every build against what the spec's lock has. Then it changes how torch's own initialisers draw, one mistake after
-the other, and says in how many of the networks that start otherwise for it it's seen.
+the other, and says in how many of the networks that start otherwise for it it's seen. With `--defects` the networks are
+those of `defects.py`, whose locks are recorded first.
 """
 
 from __future__ import annotations
 
 import math
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
 import torch
+from defect_zoo.case import family_names, load_family
+from defects import record_spec
 from tabulate import tabulate
 from torch import nn
 
@@ -29,13 +33,29 @@ LARGE: Final = 30_000_000  # parameters, of which a build takes a second
 INIT: Final = nn.init
 
 
-def main(builds: int) -> int:
+def main(arguments: list[str]) -> int:
     """Print both tables. Returns the number of alarms."""
-    zoo = [read_spec(path) for path in sorted(SPECS.glob("*.arch.yaml"))]
-    alarms, table = _alarms(zoo, builds)
-    print(table, "\n")
-    print(_planted(zoo))
+    builds = next((int(one) for one in arguments if one.isdecimal()), 10_000)
+    with tempfile.TemporaryDirectory() as folder:
+        if "--defects" in arguments:
+            zoo = list(_of_defects(Path(folder)))
+        else:
+            zoo = [read_spec(path) for path in sorted(SPECS.glob("*.arch.yaml"))]
+        alarms, table = _alarms(zoo, builds)
+        print(table, "\n")
+        print(_planted(zoo))
     return alarms
+
+
+def _of_defects(folder: Path) -> Iterator[SpecFile]:
+    """Record the networks that `defects.py` plants defects in."""
+    for name in family_names():
+        place = folder / name
+        place.mkdir()
+        spec, complaint = record_spec(load_family(name), place)
+        if complaint:
+            raise RuntimeError(f"{name}: {complaint}")
+        yield read_spec(spec)
 
 
 def _recorded(spec_file: SpecFile) -> dict[str, Start]:
@@ -51,7 +71,7 @@ def _is_large(spec_file: SpecFile) -> bool:
 
 def _alarms(zoo: list[SpecFile], builds: int) -> tuple[int, str]:
     """Share the builds out among the networks, twenty times fewer for large ones."""
-    weights = {spec_file.name: 1 if _is_large(spec_file) else 20 for spec_file in zoo}
+    weights = {spec_file.path: 1 if _is_large(spec_file) else 20 for spec_file in zoo}
     rows, start = [], time.perf_counter()
     in_all = 0
     for is_large in (False, True):
@@ -59,15 +79,16 @@ def _alarms(zoo: list[SpecFile], builds: int) -> tuple[int, str]:
         compared = alarms = made = 0
         for spec_file in chosen:
             recorded, build = _recorded(spec_file), network_factory(spec_file, None)
-            for seed in range(1000, 1000 + math.ceil(builds * weights[spec_file.name] / sum(weights.values()))):
+            for seed in range(1000, 1000 + math.ceil(builds * weights[spec_file.path] / sum(weights.values()))):
                 found = compare_starts(recorded, measure_starts(build, seed))
                 alarms += bool(found)
                 in_all += bool(found)
                 compared += len(recorded)
                 made += 1
                 for one in found:
-                    print(f"{spec_file.name}, seed {seed}: {one.name}: {one.what}", file=sys.stderr)
-        rows.append(["over 30 M parameters" if is_large else "smaller", len(chosen), made, compared, alarms])
+                    print(f"{spec_file.path}, seed {seed}: {one.name}: {one.what}", file=sys.stderr)
+        if chosen:
+            rows.append(["over 30 M parameters" if is_large else "smaller", len(chosen), made, compared, alarms])
     headers = ["networks", "number", "builds", "parameters held", "alarms"]
     seconds = time.perf_counter() - start
     return in_all, f"{tabulate(rows, headers, 'github')}\n{seconds:.0f} s"
@@ -139,4 +160,4 @@ def _planted(zoo: list[SpecFile]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(min(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000), 1))
+    sys.exit(min(main(sys.argv[1:]), 1))

@@ -1,8 +1,9 @@
 """Watches what the code of this process reads: files, folders, environment variables, and what can't be followed.
 
 Python's audit events tell of files, folders, processes, sockets and C libraries; an audit hook stays for good, so there
-is one of ours at most, which does nothing while nobody listens. Of `os.stat` and of environment variables there are no
-events: the functions, and the class of `os.environ`, are others while somebody listens.
+is one of ours at most, which does nothing while nobody listens. Of `os.stat`, of the folder whose descriptor a file is
+opened by, and of environment variables there are no events: the functions, and the class of `os.environ`, are others
+while somebody listens.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ class Listener(Protocol):
 
     def note_unknown(self, reason: str, frame: FrameType | None, *, whoever: bool = False) -> None:
         """Something is done that can't be followed, by the user's code or by `whoever`."""
+
+    def note_unseen(self, reason: str) -> None:
+        """Processes of archcheck's own do something, which nobody but the check that runs will know of."""
 
     def note_module(self, module: Any) -> None:
         """A build target's module is taken, whether it was imported now or before."""
@@ -85,7 +89,7 @@ class ReadWatch:
         if not _is_hooked:
             sys.addaudithook(_hook)
             _is_hooked = True
-        for name in _STATS:
+        for name in (*_STATS, "open"):
             self._replace(name)
         for environment in (os.environ, getattr(os, "environb", None)):
             if type(environment) is os._Environ:
@@ -112,9 +116,10 @@ class ReadWatch:
         original = getattr(os, name)
 
         def watched(path: Any, *args: Any, **options: Any) -> Any:
-            frame = sys._getframe(1)
-            if self._listener.is_running() or self._listener.is_users_call(frame):
-                self.note(self._file, path, frame)
+            frame, folder = sys._getframe(1), options.get("dir_fd")
+            is_told = name == "open" and (folder is None or _is_written((path, None, *args)))  # or is no reading
+            if not is_told and (self._listener.is_running() or self._listener.is_users_call(frame)):
+                self.note(self._file_in, path, folder, frame)
             return original(path, *args, **options)
 
         watched.__wrapped__ = original  # type: ignore[attr-defined]
@@ -166,15 +171,15 @@ class ReadWatch:
         elif event == "sqlite3.connect":
             self._file(args[0], frame)
         elif event in _OURS:
-            self._take_ours(event, args[0] if args else None, frame)
+            self._take_ours(event, args[0] if args else None)
         elif event != "ctypes.dlopen" or args[0]:  # without a name it's the interpreter itself
             self._listener.note_unknown(_UNKNOWN[event], frame, whoever=_UNKNOWN[event] == _NETWORK)
 
-    def _take_ours(self, event: str, what: Any, frame: FrameType) -> None:
+    def _take_ours(self, event: str, what: Any) -> None:
         if event == IMPORTED:
             self._listener.note_module(what)
         elif event == UNSEEN:
-            self._listener.note_unknown(what, frame, whoever=True)
+            self._listener.note_unseen(what)
         elif event == SHARING:
             self._listener.begin_sharing(what)
         elif event == SHARED:
@@ -190,6 +195,18 @@ class ReadWatch:
         if self._listener.is_watched(path) and not shows_code(frame):
             self._listener.note_fact(file_fact(path), frame)
 
+    def _file_in(self, named: Any, descriptor: int | None, frame: FrameType) -> None:
+        """Take a file in a folder that is told by its descriptor; without one, in the working directory."""
+        if descriptor is None:
+            self._file(named, frame)
+            return
+        try:
+            folder = os.readlink(f"/proc/self/fd/{descriptor}")
+        except OSError:
+            self._listener.note_unknown("it looks for a file by a folder's descriptor", frame)
+        else:
+            self._file(os.path.join(folder, os.fsdecode(named)), frame)
+
     def _listing(self, named: Any, frame: FrameType) -> None:
         if is_import_system(frame) or looks_for_metadata(frame):
             return
@@ -201,13 +218,16 @@ class ReadWatch:
 
 
 def source_of(path: str) -> str:
-    """Return the source file of a bytecode file that lies beside it; other paths as they are."""
+    """Return the source file of a bytecode file that lies beside it, or below the prefix; other paths as they are."""
     folder, name = os.path.split(path)
     around, cache = os.path.split(folder)
-    if cache == "__pycache__" and name.endswith(".pyc"):
-        source = os.path.join(around, f"{name.partition('.')[0]}.py")
-        return source if os.path.isfile(source) else path
-    return path
+    prefix = (sys.pycache_prefix or "").rstrip(os.sep)
+    if prefix and folder.startswith(prefix + os.sep):
+        around = folder[len(prefix) :]
+    elif cache != "__pycache__":
+        return path
+    source = os.path.join(around, f"{name.partition('.')[0]}.py")
+    return source if name.endswith(".pyc") and os.path.isfile(source) else path
 
 
 def _is_written(args: tuple[Any, ...]) -> bool:

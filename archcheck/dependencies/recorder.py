@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -68,24 +69,24 @@ class Recorder:
         self._reads.stop()
 
     @contextmanager
-    def watching(self, spec: str) -> Iterator[None]:
-        """Take what is used inside as used by a spec."""
+    def watching(self, spec: str) -> Iterator[Used]:
+        """Take what is used inside as used by a spec, but for what only the check itself knows of. Gives all of it."""
         window = self._window = Used()
         self._heard.clear()
         self._path = list(sys.path)
         try:
-            yield
+            yield window
         finally:
             self._window = None
             self._heard.clear()
-            self._specs.setdefault(spec, Used()).add(window)
+            self._specs.setdefault(spec, Used()).add(replace(window, unseen={}))
             self._keep_leftovers(window, spec)
 
     def _keep_leftovers(self, window: Used, spec: str) -> None:
         """Count what a run has used for the modules that it has left in another state."""
         with self._reads.paused():
             for file in self._leftovers.changed(self._closure(self._specs[spec].files)):
-                self._files.setdefault(file, Used()).add(window)
+                self._files.setdefault(file, Used()).add(replace(window, unknown=window.unknown | window.unseen))
 
     # --------------------------------------------------------------------------------------- what is told
 
@@ -103,6 +104,11 @@ class Recorder:
         if whoever or callers(frame, self._owners).files:
             for used in self._users(frame):
                 used.unknown[reason] = None
+
+    def note_unseen(self, reason: str) -> None:
+        """Processes of archcheck's own do something, which nobody but the check that runs will know of."""
+        for used in [self._window, *self._sharing] if self._window is not None else []:
+            used.unseen[reason] = None
 
     def note_module(self, module: Any) -> None:
         """A build target's module is taken, whether it was imported now or before."""

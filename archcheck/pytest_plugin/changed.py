@@ -34,15 +34,17 @@ _WITHOUT_EFFECT: Final = {
     "archcheck_changed", "archcheck_report", "archcheck_strict", "archcheck_update",
     "archcheck_executor", "archcheck_item_timeout", "archcheck_shard", "archcheck_durations",
 }  # fmt: skip
-_OTHER_OPTIONS: Final = ("importmode", "override_ini", "pythonwarnings")
+_OTHER_OPTIONS: Final = ("confcutdir", "importmode", "noconftest", "override_ini", "pythonwarnings")
 _TOLD_AT_MOST = 10  # specs that run every time
 
 WATCH_KEY = pytest.StashKey[Recorder]()
+OPTIONS_KEY = pytest.StashKey[frozenset[str]]()  # those that there are before a `conftest.py` adds its own
 
 
 def start_watching(config: pytest.Config) -> None:
     """Begin to watch what the code of this process reads and imports, until pytest is through."""
     recorder = config.stash[WATCH_KEY] = Recorder(Surroundings(sys.path))
+    config.stash[OPTIONS_KEY] = frozenset(vars(config.known_args_namespace))
     recorder.start()
     config.add_cleanup(recorder.stop)
 
@@ -136,9 +138,9 @@ class ChangedSession:
         """Watch a check, and keep what its result depends on where it has passed."""
         if not isinstance(item, CheckItem):
             return (yield)
-        with self._recorder.watching(str(item.path)):
+        with self._recorder.watching(str(item.path)) as window:
             result = yield
-        self._keep(item)
+        self._keep(item, [f"{item.name}, as {reason}" for reason in window.unseen])
         return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -147,8 +149,11 @@ class ChangedSession:
         before = report.when == "setup" or self._phases.get(report.nodeid, False)
         self._phases[report.nodeid] = before and has_passed
 
-    def _keep(self, item: CheckItem) -> None:
-        """Keep what a check depended on, if it has passed or can't come out otherwise; that it ran in any case."""
+    def _keep(self, item: CheckItem, unseen: list[str]) -> None:
+        """Keep what a check depended on, if it has passed or can't come out otherwise; that it ran in any case.
+
+        unseen: why it runs every time, whatever else of the spec does.
+        """
         has_passed = self._phases.pop(item.nodeid, False) or item.is_settled
         if self._selection.is_off:
             return
@@ -161,10 +166,10 @@ class ChangedSession:
         used = self._recorder.used_by(path, self._shared_files())
         self._add_what_all_use(used, item.path)
         record.content, record.checks = used.facts[file_fact(path)], _checks_of(item)
-        record.unknown = list(used.unknown)
+        record.unknown = list(dict.fromkeys([*record.unknown, *used.unknown, *unseen]))
         if used.unknown:
             record.green.clear()  # what the checks before have used is the spec's, too
-        elif has_passed and not item.found.outcome.is_update:
+        elif not unseen and has_passed and not item.found.outcome.is_update:
             facts = tuple(sorted(used.facts.items()))
             record.green[check] = Green(facts, self._selection.conditions, _now())
 
@@ -245,10 +250,12 @@ def _checks_of(item: CheckItem) -> list[tuple[str, int]]:
 def _conditions(config: pytest.Config, surroundings: Surroundings) -> Conditions:
     """Return what every result of this run depends on."""
     option, ini = config.option, config.inipath
-    ours = [name for name in vars(option) if name.startswith(("archcheck_", "benchmark_"))]
+    before: frozenset[str] = config.stash[OPTIONS_KEY]
+    ours = {name for name in vars(option) if name.startswith(("archcheck_", "benchmark_"))}
+    users = vars(option).keys() - before
     options = {
         f"--{name.replace('_', '-')}": repr(getattr(option, name, None))
-        for name in sorted([*ours, *_OTHER_OPTIONS])
+        for name in sorted({*ours, *users, *_OTHER_OPTIONS})
         if name not in _WITHOUT_EFFECT
     }
     plugins = config.pluginmanager.list_plugin_distinfo()

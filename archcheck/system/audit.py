@@ -18,7 +18,7 @@ def tell_imported(module: ModuleType) -> None:
 
 
 def tell_unseen(reason: str) -> None:
-    """Tell that something is read in another process, in words that follow the name of a spec."""
+    """Tell that something is read in another process, in a sentence on the check that is running."""
     sys.audit(UNSEEN, reason)
 
 

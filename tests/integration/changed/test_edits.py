@@ -63,6 +63,8 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a module in front of another": (writing("tool.py", "WIDTH = 4\n"), {"tool"}),
     "a file in a folder that is listed": (writing("zoo/pieces/second.txt"), {"listing"}),
     "a file that is looked for": (writing("no_bias"), {"existence"}),
+    "a file in a folder known by its descriptor": (editing("zoo/depths/one.txt"), {"descriptor"}),
+    "another that is looked for there": (editing("zoo/depths/two.txt"), {"descriptor"}),
     "a file that goes": (lambda root: (root / "zoo" / "optional.txt").unlink(), {"optional"}),
     "a module that was missing": (writing("zoo/fast_layer.py"), {"optional"}),
     "a module that registers itself": (editing("zoo/plugins/wide.py"), {"registered"}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,67 @@ def test_other_options_are_another_result(three: Project) -> None:
     again = run_changed(three, "specs/small.arch.yaml", "--archcheck-train", "full")
     assert verified(again) == {"small"}
     assert "archcheck: specs/small.arch.yaml: --archcheck-train differs" in again.outlines
+
+
+def test_an_option_of_a_users_conftest_is_another_result(three: Project) -> None:
+    three.write("conftest.py", "def pytest_addoption(parser): parser.addoption('--wide', action='store_true')\n")
+    for number in ((), ("-n", "2")):
+        run_changed(three, "specs/small.arch.yaml", *number)
+        assert verified(run_changed(three, "specs/small.arch.yaml", *number)) == set()
+        again = run_changed(three, "specs/small.arch.yaml", "--wide", *number)
+        assert "archcheck: 0 of 1 specs unchanged" in again.outlines
+
+
+MEASURING_ELSEWHERE = """
+import pytest
+from archcheck.system.audit import shared, tell_unseen
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    if item.name == "parameters":
+        with shared("a figure"):
+            if "small" in str(item.path):  # which is asked first, and the other takes what it found
+                tell_unseen("it is measured in processes of its own")
+    return (yield)
+"""
+
+
+def test_only_the_check_that_is_measured_elsewhere_runs_every_time(three: Project) -> None:
+    three.write("conftest.py", MEASURING_ELSEWHERE)
+    three.spec("then", SPEC.format("wide", 8, 40))
+    specs = ("specs/small.arch.yaml", "specs/then.arch.yaml")
+    assert len(items(run_changed(three, *specs))) == 6
+    again = run_changed(three, *specs)
+    assert items(again) == [f"{spec}::parameters" for spec in specs]
+    told = "runs every time: parameters, as it is measured in processes of its own"
+    assert [line for line in again.outlines if "every time" in line] == [f"archcheck: {spec} {told}" for spec in specs]
+
+
+WITH_VARIABLES = """
+import os, pathlib, pytest, sys
+class Variables:  # a plugin that takes variables from a file, as some installed ones do
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self):
+        os.environ["THREE_WIDTH"] = pathlib.Path("variables.txt").read_text()
+sys.exit(pytest.main(sys.argv[1:], plugins=[Variables()]))
+"""
+BY_VARIABLE = "import os\nfrom torch import nn\ndef make(): return nn.Linear(4, int(os.environ['THREE_WIDTH']))\n"
+
+
+def test_variables_that_plugins_set_count(three: Project) -> None:
+    three.write("by_variable.py", BY_VARIABLE)
+    three.spec("small", SPEC.format("small", 4, 20).replace("networks:small", "by_variable:make"))
+    options = [option for name in three.plugins for option in ("-p", name)]
+    command = [sys.executable, "-c", WITH_VARIABLES, *options, "--archcheck", "--archcheck-changed", "-v"]
+
+    def run() -> str:
+        done = subprocess.run([*command, "specs/small.arch.yaml"], cwd=three.path, capture_output=True, check=False)
+        return done.stdout.decode()
+
+    three.write("variables.txt", "4")
+    assert "3 passed" in run()
+    assert "1 of 1 specs unchanged" in run()
+    three.write("variables.txt", "8")
+    assert "specs/small.arch.yaml: the variable THREE_WIDTH differs" in run()
 
 
 def test_strict_leaves_out_the_same(three: Project) -> None:

@@ -118,6 +118,20 @@ FILES = {
         def make(): return nn.Sequential(*(nn.Linear(4, 4) for _ in Path(__file__).parent.glob("pieces/*.txt")))
         """,
     "zoo/pieces/first.txt": "",
+    "zoo/by_descriptor.py": """
+        import os
+        from torch import nn
+        def make():
+            folder = os.open(os.path.join(os.path.dirname(__file__), "depths"), os.O_RDONLY)
+            file = os.open("one.txt", os.O_RDONLY, dir_fd=folder)
+            width = int(os.read(file, 9))
+            is_biased = os.access("two.txt", os.R_OK, dir_fd=folder)
+            os.close(file)
+            os.close(folder)
+            return nn.Linear(4, width, bias=is_biased)
+        """,
+    "zoo/depths/one.txt": "4",
+    "zoo/depths/two.txt": "",
     "zoo/by_existence.py": """
         import os
         from torch import nn
@@ -237,6 +251,7 @@ SPECS = {
     "link": "zoo.by_link:make",
     "tool": "zoo.by_tool:make",
     "listing": "zoo.by_listing:make",
+    "descriptor": "zoo.by_descriptor:make",
     "existence": "zoo.by_existence:make",
     "optional": "zoo.by_optional:make",
     "registered": "zoo.registered:make",

@@ -47,13 +47,24 @@ def test_what_is_read_is_the_running_specs(recorder: Recorder, tmp_path: Path) -
     assert recorder.used_by("b").facts == {}
 
 
+def test_what_our_own_processes_do_is_the_running_checks(recorder: Recorder) -> None:
+    with recorder.watching("a") as first, shared("a run"):
+        tell_unseen("it is read elsewhere")
+    with recorder.watching("a") as second:
+        pass
+    with recorder.watching("b") as third, shared("a run"):
+        pass
+    assert first.unseen == third.unseen == {"it is read elsewhere": None}
+    assert second.unseen == {}
+    assert recorder.used_by("a").unknown == {}
+
+
 @pytest.mark.parametrize(
     ("act", "reason"),
     [
         (lambda: subprocess.run([sys.executable, "-c", ""], check=True), "it starts another process"),
         (lambda: socket.getaddrinfo("127.0.0.1", 80), "it reads the network"),
         (lambda: dict(os.environ), "it reads the whole environment"),
-        (lambda: tell_unseen("it is read elsewhere"), "it is read elsewhere"),
     ],
 )
 def test_what_nobody_can_follow_is_told(recorder: Recorder, act: object, reason: str) -> None:

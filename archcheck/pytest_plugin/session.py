@@ -28,6 +28,7 @@ from archcheck.report.summary_tables import VERDICTS, Room, Row, format_speeds, 
 from archcheck.spec.file_names import lock_path, spec_path
 from archcheck.spec.lock import read_lock
 from archcheck.spec.spec_file import parse_spec
+from archcheck.system.memory import keep_freed_memory
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
 
@@ -56,7 +57,7 @@ class ArchcheckSession:
         self._diffs: list[str] = []
         self._errors: list[str] = []
         self._unsaved: list[str] = []
-        self._is_told = False
+        self._is_told = self._is_ready = False
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -101,8 +102,7 @@ class ArchcheckSession:
         if self._is_worker or self._config.option.collectonly:
             return
         if any(isinstance(item, CheckItem) for item in session.items):
-            import archcheck.structure.trace  # noqa: F401
-
+            self._get_ready()
             # What torch has imported stays until the end: no need to walk it in every collection (pytest's last
             # ones and Python's own take 0.2 s). Triton's bindings would call it a leak.
             if "triton" not in sys.modules:
@@ -111,9 +111,15 @@ class ArchcheckSession:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Import torch before the clocks of a worker's first check start, that of pytest-timeout among them."""
-        if isinstance(item, CheckItem):
-            import archcheck.structure.trace  # noqa: F401
+        if isinstance(item, CheckItem) and not self._is_ready:
+            self._get_ready()
         return (yield)
+
+    def _get_ready(self) -> None:
+        import archcheck.structure.trace  # noqa: F401
+
+        keep_freed_memory()
+        self._is_ready = True
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:

@@ -200,11 +200,12 @@ def measure_collection() -> str:
 
 
 def measure_job() -> str:
-    """`pytest --archcheck` of this repository, and where its time goes, check by check."""
+    """`pytest --archcheck` of this repository, and where its time goes, check by check; and in two processes."""
     seconds, by_check = _run_job()
+    in_two, _ = _run_job("-p", "xdist", "-n", "2")
     rows = [[check, f"{sec:.1f}"] for check, sec in sorted(by_check.items(), key=lambda entry: -entry[1])]
     rows.append(["start, collection, tables", f"{seconds - sum(by_check.values()):.1f}"])
-    rows.append(["all", f"{seconds:.1f}"])
+    rows += [["all", f"{seconds:.1f}"], ["all, with -n 2", f"{in_two:.1f}"]]
     return f"{tabulate(rows, ['items', 'clock s'], disable_numparse=True)}\nlimit {JOB_LIMIT_SEC:.0f} s"
 
 
@@ -258,9 +259,10 @@ def _steps_per_sec(name: str) -> dict[tuple[str, str], float]:
     return {what: statistics.mean(rates) for what, rates in found.items()}
 
 
-def _run_job() -> tuple[float, dict[str, float]]:
+def _run_job(*options: str) -> tuple[float, dict[str, float]]:
     """Return the seconds of the whole run, and those of the items of each check."""
-    command = [sys.executable, "-m", "pytest", *PLUGINS, "--archcheck", "--durations=0", "--durations-min=0"]
+    durations = ("--durations=0", "--durations-min=0")
+    command = [sys.executable, "-m", "pytest", *PLUGINS, *options, "--archcheck", *durations]
     start = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, env=environment(None), capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - start

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import sys
+import traceback
 import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -139,7 +140,11 @@ def _started(loader: DataLoader[Any]) -> Any:
     with warnings.catch_warnings():
         # Python 3.12 warns of fork beside threads (torch's pools); workers are forked before they use any of those.
         warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
-        return iter(loader)
+        try:
+            return iter(loader)
+        except BaseException as error:  # Ctrl-C above all, when some workers have started
+            traceback.clear_frames(error.__traceback__)  # the iterator is there alone, and ends them when it is dropped
+            raise
 
 
 def _next(batches: Any) -> Batch:

@@ -44,7 +44,7 @@ from archcheck.structure.meta.module_tree import (
 )
 from archcheck.structure.records import Crash, StructureTrace
 from archcheck.structure.trace import trace_structure
-from archcheck.system.memory import available_bytes
+from archcheck.system.memory import available_bytes, give_back_freed_memory
 
 
 class RecordedSection(NamedTuple):
@@ -186,6 +186,9 @@ def _config_from_record(spec: Spec, function: RecordedFunction, device: torch.de
 def _require_memory(needed: int) -> None:
     """Raise LackOfMemory where more memory is needed than is free."""
     free = available_bytes()
+    if free is not None and needed > free:
+        give_back_freed_memory()
+        free = available_bytes()
     if free is not None and needed > free:
         raise LackOfMemory(f"running it takes about {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free")
 

@@ -28,6 +28,7 @@ from archcheck.spec.models import Spec
 from archcheck.spec.orphaned_lock import what_to_do_with_lock
 from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.structure.records import FlowRecord, StructureTrace
+from archcheck.system.memory import give_back_freed_memory
 from archcheck.text.paths import path_from
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 TRAINING_KEY = pytest.StashKey[TrainingSession]()
 SPEED_KEY = pytest.StashKey[SpeedSession]()
+_KEPT_BYTES = 2 << 30  # that the process may hold for the next network
 SELECTION_KEY = pytest.StashKey[Selection]()
 
 
@@ -156,7 +158,9 @@ class SpecModule(pytest.Module):
 
     def teardown(self) -> None:
         """Let go of the network and of its inputs when the last item of the file is through."""
-        self._network = None
+        if self._network is not None:
+            self._network = None
+            give_back_freed_memory(_KEPT_BYTES)
         if self.spec_file is not None and isinstance(self.spec_file.spec.input, InputSource):
             self.spec_file.spec.input.made.clear()
 

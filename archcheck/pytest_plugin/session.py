@@ -29,6 +29,7 @@ from archcheck.report.summary_tables import VERDICTS, Room, Row, format_speeds, 
 from archcheck.spec.file_names import SUFFIX, lock_path, spec_path
 from archcheck.spec.lock import read_lock
 from archcheck.spec.spec_file import parse_spec
+from archcheck.system.memory import keep_freed_memory
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
 
@@ -58,7 +59,7 @@ class ArchcheckSession:
         self._errors: list[str] = []
         self.unwritten: dict[str, str] = {}  # why the update of a spec isn't written, by its path
         self._unsaved: list[str] = []
-        self._is_told = False
+        self._is_told = self._is_ready = False
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -121,8 +122,7 @@ class ArchcheckSession:
         if self._is_worker or self._config.pluginmanager.has_plugin(EXECUTOR):
             return
         if not self._config.option.collectonly and any(isinstance(item, CheckItem) for item in session.items):
-            import archcheck.structure.trace  # noqa: F401
-
+            self._get_ready()
         # Items, and what torch has imported, stay until the end: no need to walk them in every collection (pytest's
         # last ones and Python's own take 0.2 s, and as much for a thousand specs). Triton's bindings would call it
         # a leak.
@@ -132,9 +132,15 @@ class ArchcheckSession:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Import torch before the clocks of a worker's first check start, that of pytest-timeout among them."""
-        if isinstance(item, CheckItem):
-            import archcheck.structure.trace  # noqa: F401
+        if isinstance(item, CheckItem) and not self._is_ready:
+            self._get_ready()
         return (yield)
+
+    def _get_ready(self) -> None:
+        import archcheck.structure.trace  # noqa: F401
+
+        keep_freed_memory()
+        self._is_ready = True
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:

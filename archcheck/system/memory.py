@@ -1,13 +1,50 @@
-"""The memory that this process may still take."""
+"""The memory that this process may still take, and what becomes of what it has freed."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 _MEMINFO = Path("/proc/meminfo")
+_STATM = Path("/proc/self/statm")
 _CGROUP = Path("/sys/fs/cgroup")
+_DECIDED = ("MALLOC_", "GLIBC_TUNABLES")
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # options of glibc's `mallopt`
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed for what is allocated next, where nobody has decided; other systems do as they do.
+
+    By default it gives large blocks back to the system, and each activation of a network is then built up anew, page by
+    page: a sixth of the time that a network of images takes.
+    """
+    mallopt = _function_of_libc("mallopt")
+    if mallopt is not None and not any(name.startswith(_DECIDED) for name in os.environ):
+        for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 64 << 20)):
+            mallopt(option, value)
+
+
+def give_back_freed_memory(least_bytes: int = 0) -> None:
+    """Give what has been kept back to the system, where this process holds more than so much."""
+    trim = _function_of_libc("malloc_trim")
+    if trim is not None and _resident_bytes() > least_bytes:
+        trim(0)
+
+
+def _resident_bytes() -> int:
+    """Return the memory that this Linux process holds."""
+    try:
+        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _function_of_libc(name: str) -> Any:
+    """Return a function of the C library that this process runs on; None where it has none of this name."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def available_bytes() -> int | None:

@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from archcheck.function.fingerprint import grouped_convolution as grouped
+from archcheck.function.fingerprint import fast_convolution as fast
 from archcheck.function.fingerprint.derived_weights import DerivedWeights
 from archcheck.function.fingerprint.double_precision import asks_for_one_dtype, promoted, widened
 from archcheck.function.fingerprint.given_weights import GivenWeights, KeySupply
@@ -392,7 +392,7 @@ def _weight_products() -> frozenset[Any]:
 
 @cache
 def _faster_functions() -> Mapping[Any, Any]:
-    return MappingProxyType({functional.conv1d: grouped.conv1d, functional.conv2d: grouped.conv2d})
+    return MappingProxyType({functional.conv1d: fast.conv1d, functional.conv2d: fast.conv2d})
 
 
 def choose_gain(out: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from archcheck.data import streaming
 from archcheck.data.streaming import BatchRequest, fetch_batch, fetch_first_item, stream_batches, to_loss_dtype
@@ -66,3 +68,21 @@ def test_data_sets_that_cannot_travel_are_fetched_here(monkeypatch: pytest.Monke
     monkeypatch.setattr(streaming, "_start_method", lambda: "spawn")
     assert streaming.choose_num_workers(Noisy(), 10) == 0
     assert streaming.choose_num_workers(TensorDataset(torch.zeros(3)), 1) == 1
+
+
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_an_interrupt_while_workers_are_started_leaves_none(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are sent when all workers run, and the first of them may be at work by then."""
+    give, given = _MultiProcessingDataLoaderIter._try_put_index, list[int]()
+
+    def give_or_stop(self: Any) -> None:
+        given.append(1)
+        if len(given) == at:
+            raise KeyboardInterrupt
+        give(self)
+
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_try_put_index", give_or_stop)
+    with pytest.raises(KeyboardInterrupt) as kept:
+        next(stream_batches(Pairs(), [BatchRequest([0, 1], 0)] * 6, 2, pin_memory=False))
+    assert multiprocessing.active_children() == []
+    assert kept.tb is not None

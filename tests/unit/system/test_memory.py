@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -80,3 +81,48 @@ def test_a_system_that_does_not_tell_is_none(monkeypatch: pytest.MonkeyPatch) ->
 def test_meminfo_of_another_form_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sysconf", lambda name: 2)
     assert available_with(tmp_path, {"proc/meminfo": "MemAvailable: many kB\n"}) == 4
+
+
+# ----------------------------------------------------------------------------------------- what has been freed
+
+HOLD = """
+import os, sys
+from pathlib import Path
+from archcheck.system import memory
+def held():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+DO
+before = held()
+blocks = [bytearray(8 << 20) for _ in range(20)]
+del blocks
+kept = held() - before
+memory.give_back_freed_memory()
+print(kept > 100, held() - before < 50)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc is Linux's")
+@pytest.mark.parametrize(
+    ("does", "given", "kept"),
+    [
+        ("memory.keep_freed_memory()", {}, True),
+        ("", {}, False),
+        ("memory.keep_freed_memory()", {"MALLOC_ARENA_MAX": "4"}, False),
+    ],
+    ids=["told to", "by itself", "where the user has decided"],
+)
+def test_freed_memory_is_kept_until_it_is_given_back(does: str, given: dict[str, str], kept: bool) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    command = [sys.executable, "-c", HOLD.replace("DO", does)]
+    done = subprocess.run(command, env=environment | given, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(kept), "True"]
+
+
+def test_no_more_is_given_back_than_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    trimmed: list[int] = []
+    monkeypatch.setattr(memory, "_function_of_libc", lambda name: trimmed.append)
+    monkeypatch.setattr(memory, "_resident_bytes", lambda: 1 << 30)
+    memory.give_back_freed_memory(2 << 30)
+    assert trimmed == []
+    memory.give_back_freed_memory(1 << 29)
+    assert trimmed == [0]

@@ -154,7 +154,7 @@ class SpeedSession:
         from archcheck.throughput.speed_measurement import num_timing_threads
 
         device, recipe = self.device(), plan.recipe
-        ways = {"memory_format": recipe.memory_format, "compile": recipe.compile}
+        ways = {"memory_format": recipe.memory_format, "compile": recipe.compile, "graph": recipe.graph}
         return describe_device(device) | {"threads": num_timing_threads(device)} | plan.conditions() | ways
 
     def request(self, spec_file: SpecFile, plan: SpeedPlan, *, tree: Path | None = None) -> WorkerRequest:

@@ -19,7 +19,8 @@ from archcheck.checks.registry import all_checks
 from archcheck.dependencies.selection import Selection
 from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError
 from archcheck.findings import Keys, Mismatch
-from archcheck.pytest_plugin.timing import BenchmarkStopwatch, has_benchmark
+from archcheck.pytest_plugin.device_lock import DeviceLock
+from archcheck.pytest_plugin.timing import has_benchmark, stopwatch_of
 from archcheck.recording.inline_records import has_inline_record, move_inline_record
 from archcheck.report.mismatches import format_mismatches, gist, independent
 from archcheck.spec.file_names import lock_path, spec_name
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 TRAINING_KEY = pytest.StashKey[TrainingSession]()
 SPEED_KEY = pytest.StashKey[SpeedSession]()
 SELECTION_KEY = pytest.StashKey[Selection]()
+LOCK_KEY = pytest.StashKey[DeviceLock]()  # where other workers of pytest-xdist use the same device
 
 
 class CheckFailure(Exception):  # noqa: N818 - a verdict, not a fault
@@ -291,7 +293,7 @@ def _context(item: CheckItem, spec_file: SpecFile, network: NetworkUnderTest) ->
         network=network,
         training=config.stash[TRAINING_KEY],
         speed=config.stash[SPEED_KEY],
-        stopwatch=BenchmarkStopwatch(item),
+        stopwatch=stopwatch_of(item),
         rootdir=config.rootpath,
     )
 
@@ -311,7 +313,7 @@ def _run(item: CheckItem, check: Check, context: CheckContext) -> Outcome:
     keys = () if check.needs.is_instant or place is None else place
     before = item.found.outcome
     try:
-        outcome = check.run(context) if place is not None else Outcome()
+        outcome = _measured(item, check, context) if place is not None else Outcome()
         outcome = _with_update(outcome, check, context, item.config.getoption("archcheck_update"))
     except NotMeasured as error:
         return replace(before, unmeasured=(Unmeasured(str(error), keys),))
@@ -321,6 +323,15 @@ def _run(item: CheckItem, check: Check, context: CheckContext) -> Outcome:
         loc = context.spec_file.locate(error.keys if isinstance(error, CannotCheck) else keys, key=True)
         raise CheckFailure(f"{loc}: {error}", loc, str(error)) from None
     return replace(outcome, notes=(*before.notes, *outcome.notes), counts=before.counts)
+
+
+def _measured(item: CheckItem, check: Check, context: CheckContext) -> Outcome:
+    """Run a check; where it computes on a device that other workers use, beside these."""
+    lock = item.config.stash.get(LOCK_KEY, None)
+    is_on_device = not check.needs.is_instant or item.config.getoption("archcheck_device") != "auto"
+    if lock is None or not is_on_device:
+        return check.run(context)
+    return lock.run(lambda: check.run(context))
 
 
 def _with_update(outcome: Outcome, check: Check, context: CheckContext, update: str | None) -> Outcome:

@@ -17,10 +17,12 @@ from archcheck.checks.outcome import CheckReport
 from archcheck.dependencies.store import SpecRecord
 from archcheck.errors import ArchcheckError
 from archcheck.findings import Change
-from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, OrphanedLock, SpecModule
-from archcheck.pytest_plugin.options import run_options
+from archcheck.pytest_plugin.device_lock import DeviceLock
+from archcheck.pytest_plugin.items import LOCK_KEY, SPEED_KEY, TRAINING_KEY, CheckItem, OrphanedLock, SpecModule
+from archcheck.pytest_plugin.options import place_of, run_options
 from archcheck.pytest_plugin.progress import ToldWarnings, showing
 from archcheck.pytest_plugin.spec_paths import SpecPaths
+from archcheck.pytest_plugin.worker_devices import PLACE, Place, as_variable, describe, places_of
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.recording.lock_writer import changed_lock, describe_changes, format_lock, is_of_lock
 from archcheck.report.summary_tables import VERDICTS, Room, Row, format_speeds, format_summary, format_trainings
@@ -50,6 +52,10 @@ class ArchcheckSession:
             warnings.addHandler(told)
             config.add_cleanup(partial(warnings.removeHandler, told))
         self._is_worker = hasattr(config, "workerinput")
+        place = place_of(config)
+        if place.num_sharing > 1:
+            run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+            config.stash[LOCK_KEY] = DeviceLock(run, place.shown, partial(_release, options.device))
         self._rows: dict[str, Row] = {}
         self._updates: dict[str, _Update] = {}
         self._diffs: list[str] = []
@@ -113,6 +119,18 @@ class ArchcheckSession:
         if isinstance(item, CheckItem):
             import archcheck.structure.trace  # noqa: F401
         return (yield)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, config: pytest.Config, specs: Sequence[Any]) -> None:
+        """Give the devices of this machine to the workers on it, before they start."""
+        local = [spec for spec in specs if spec.popen]
+        places = places_of(config.getoption("archcheck_device"), len(local), os.environ)
+        for spec, (place, variables) in zip(local, places, strict=True):
+            spec.env.update({**variables, PLACE: as_variable(place)})
+        told = {spec.id: place for spec, (place, _) in zip(local, places, strict=True)}
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and any(place != Place() for place in told.values()):
+            reporter.write_line(f"archcheck: {describe(told)}")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
@@ -223,6 +241,13 @@ class ArchcheckSession:
         is_replaced = not config.pluginmanager.has_plugin("terminalreporter")
         if is_replaced and not (self._is_told or self._is_worker or config.pluginmanager.is_blocked("terminal")):
             self.pytest_terminal_summary(pytest.TerminalReporter(config))
+
+
+def _release(device: str) -> None:
+    """Free what torch keeps on a device and nothing uses."""
+    from archcheck.network.devices import choose_device, release
+
+    release(choose_device(device))
 
 
 class _Update:

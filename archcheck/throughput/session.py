@@ -123,6 +123,8 @@ class SpeedSession:
         """Return the device to measure on. Raises NotMeasured where there's no such device."""
         from archcheck.network.devices import choose_device
 
+        if self._options.device_problem:
+            raise NotMeasured(self._options.device_problem)
         return choose_device(self._options.device)
 
     def plan(self, spec_file: SpecFile) -> SpeedPlan:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+OUT_OF_MEMORY: Final = "out of memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class TrainingFault:
 
     message: str
     key: str
+
+    @property
+    def lacks_memory(self) -> bool:
+        """Whether memory ran out: another time it may not."""
+        return OUT_OF_MEMORY in self.message
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ def choose_recipe(spec: Spec, options: RunOptions) -> Recipe:
     """
     if options.kind == "off":
         raise NotMeasured("training is off (--archcheck-train off)")
+    if options.device_problem:
+        raise NotMeasured(options.device_problem)
     kind = options.kind
     if kind == "auto":
         kind = "quick" if choose_device(options.device).type == "cpu" else "full"

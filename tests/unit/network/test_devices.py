@@ -217,6 +217,25 @@ def test_the_size_of_a_cache_is_one_of_the_devices_properties(monkeypatch: pytes
     assert cache_bytes(XPU) is None
 
 
+@pytest.mark.accelerator
+@pytest.mark.skipif(not torch.accelerator.is_available(), reason="needs an accelerator")
+def test_a_real_accelerator_answers_all_that_is_asked() -> None:
+    device = choose_device("auto")
+    held = torch.ones(1 << 20, device=device)
+    synchronize(device)
+    assert device_name(device)
+    assert 0 < free_memory_bytes(device) < 1 << 50
+    if counts_peak_memory(device):
+        reset_peak_memory(device)
+        assert peak_memory_bytes(device) >= held.nbytes
+    states = generator_states()
+    first = torch.rand(4, device=device)
+    restore_generators(states)
+    assert torch.equal(torch.rand(4, device=device), first)
+    del held
+    release(device)
+
+
 # ---------------------------------------------------------------------------------------------- computing
 
 

@@ -159,8 +159,22 @@ def test_a_pass_without_gradients_for_a_parameter_leaves_none() -> None:
         assert unused.grad is None
 
 
+on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
 @pytest.mark.accelerator
-@pytest.mark.skipif(graph_tools(torch.device("cuda")) is None or not torch.cuda.is_available(), reason="needs a GPU")
+@on_a_gpu
+def test_a_gpu_goes_on_where_it_can_capture_nothing() -> None:
+    device, data = torch.device("cuda", 0), batches(EAGER_STEPS + 4)
+    net = nn.Sequential(Reading(), nn.Dropout(0.1)).to(device).train()
+    step = TrainingStep(net, make_recipe("graph: true", "[B, 4]"), device, data[0][0].to(device), None)
+    losses = [float(step(inputs.to(device), targets.to(device))[0]) for inputs, targets in data]
+    assert step.graph_problem is not None
+    assert all(0 < loss < 10 for loss in losses)
+
+
+@pytest.mark.accelerator
+@on_a_gpu
 @pytest.mark.parametrize(
     "keys", ["optimizer: {name: Adam, lr: 0.01}", "optimizer: {name: SGD, lr: 0.1, momentum: 0.9}"]
 )

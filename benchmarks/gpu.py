@@ -84,8 +84,11 @@ class Step:
 
 def verify_recorded(options: Options) -> Iterator[Row]:
     """Yield what failed or was skipped, and how many passed."""
+    from archcheck.network.devices import choose_device
+
+    device = str(choose_device(options.device))  # by name: otherwise they run on the CPU
     command = [
-        *_pytest(), "--archcheck", "--archcheck-device", options.device, "--archcheck-train", "off",
+        *_pytest(), "--archcheck", "--archcheck-device", device, "--archcheck-train", "off",
         "-m", "archcheck_function or archcheck_health", "-v", "-rfs", "-p", "no:cacheprovider", *_in_processes(options),
     ]  # fmt: skip
     yield from _outcomes_of([*command, *(["specs/lenet5.arch.yaml"] if options.rehearse else ["specs"])])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from archcheck.checks.outcome import Outcome
@@ -27,10 +25,8 @@ class DeviceLock:
     release: frees what this process holds on the device and doesn't need.
     """
 
-    def __init__(self, run: str, device: str, release: Callable[[], None]) -> None:
-        name = "".join(letter if letter.isalnum() else "-" for letter in f"archcheck-{run}-{device}")
-        self._path = Path(tempfile.gettempdir(), f"{name}.lock")
-        self._release = release
+    def __init__(self, path: str, release: Callable[[], None]) -> None:
+        self._path, self._release = path, release
 
     def run(self, measure: Callable[[], Outcome]) -> Outcome:
         """Measure beside the other workers; where memory runs out, once more alone."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,9 +56,8 @@ class ArchcheckSession:
             config.add_cleanup(partial(warnings.removeHandler, told))
         self._is_worker = hasattr(config, "workerinput")
         place = place_of(config)
-        if place.num_sharing > 1:
-            run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
-            config.stash[LOCK_KEY] = DeviceLock(run, place.shown, partial(_release, options.device))
+        if place.lock:
+            config.stash[LOCK_KEY] = DeviceLock(place.lock, partial(_release, options.device))
         self._rows: dict[str, Row] = {}
         self._updates: dict[str, _Update] = {}
         self._diffs: list[str] = []
@@ -124,10 +126,15 @@ class ArchcheckSession:
     def pytest_xdist_setupnodes(self, config: pytest.Config, specs: Sequence[Any]) -> None:
         """Give the devices of this machine to the workers on it, before they start."""
         local = [spec for spec in specs if spec.popen]
-        places = places_of(config.getoption("archcheck_device"), len(local), os.environ)
-        for spec, (place, variables) in zip(local, places, strict=True):
-            spec.env.update({**variables, PLACE: as_variable(place)})
-        told = {spec.id: place for spec, (place, _) in zip(local, places, strict=True)}
+        given = places_of(config.getoption("archcheck_device"), len(local), os.environ)
+        folder = tempfile.mkdtemp(prefix="archcheck-") if any(place.num_sharing > 1 for place, _ in given) else ""
+        if folder:
+            config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
+        told = {}
+        for spec, (place, variables) in zip(local, given, strict=True):
+            lock = os.path.join(folder, place.shown.partition(" ")[0].replace(":", "-"))
+            told[spec.id] = replace(place, lock=lock) if place.num_sharing > 1 else place
+            spec.env.update({**variables, PLACE: as_variable(told[spec.id])})
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and any(place != Place() for place in told.values()):
             reporter.write_line(f"archcheck: {describe(told)}")

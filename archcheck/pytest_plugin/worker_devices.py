@@ -67,12 +67,14 @@ class Place:
 
     device: the name that it uses, such as `cuda`, or `mps:0` where nothing hides the others; empty: it has none.
     shown: the device as the user calls it. num_sharing: how many workers have the same one. problem: why it has none.
+    lock: a file that those lock who share a device.
     """
 
     device: str = ""
     shown: str = ""
     num_sharing: int = 1
     problem: str = ""
+    lock: str = ""
 
 
 # ---------------------------------------------------------------------------------------------- finding
@@ -150,6 +152,8 @@ def _place(
     machine: Machine, index: int | None, num_sharing: int, variables: Mapping[str, str]
 ) -> tuple[Place, dict[str, str]]:
     variable = _VARIABLES.get(machine.hides)
+    if machine.hides == "hip" and variable not in variables and _VARIABLES["cuda"] in variables:
+        variable = _VARIABLES["cuda"]  # which ROCm knows, too
     if index is None:
         counted = f"{len(machine.devices)} device{'s' if len(machine.devices) > 1 else ''}"
         problem = (

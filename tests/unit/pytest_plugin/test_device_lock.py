@@ -10,7 +10,6 @@ import pytest
 
 from archcheck.checks.outcome import Outcome
 from archcheck.findings import Mismatch
-from archcheck.pytest_plugin import device_lock
 from archcheck.pytest_plugin.device_lock import DeviceLock
 
 LACKS = Outcome(
@@ -19,9 +18,9 @@ LACKS = Outcome(
 OTHER = Outcome((Mismatch(("training",), "build", "the forward pass raised ValueError: x"),))
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(device_lock.tempfile, "gettempdir", lambda: str(tmp_path))  # type: ignore[attr-defined]
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "cuda-0")
 
 
 def answering(*outcomes: Outcome) -> tuple[Callable[[], Outcome], list[Outcome]]:
@@ -30,23 +29,23 @@ def answering(*outcomes: Outcome) -> tuple[Callable[[], Outcome], list[Outcome]]
 
 
 @pytest.mark.parametrize("outcome", [Outcome(), OTHER])
-def test_what_does_not_lack_memory_is_measured_once(outcome: Outcome) -> None:
+def test_what_does_not_lack_memory_is_measured_once(path: str, outcome: Outcome) -> None:
     released: list[str] = []
     measure, left = answering(outcome, LACKS)
-    assert DeviceLock("run", "cuda:0 (A)", lambda: released.append("")).run(measure) == outcome
+    assert DeviceLock(path, lambda: released.append("")).run(measure) == outcome
     assert (len(left), len(released)) == (1, 1)
 
 
-def test_what_lacks_memory_beside_others_is_measured_again() -> None:
+def test_what_lacks_memory_beside_others_is_measured_again(path: str) -> None:
     released: list[str] = []
     measure, left = answering(LACKS, Outcome())
-    assert DeviceLock("run", "cuda:0", lambda: released.append("")).run(measure) == Outcome()
+    assert DeviceLock(path, lambda: released.append("")).run(measure) == Outcome()
     assert (len(left), len(released)) == (0, 2)
 
 
-def test_what_lacks_memory_alone_too_is_told() -> None:
+def test_what_lacks_memory_alone_too_is_told(path: str) -> None:
     measure, left = answering(LACKS, LACKS, Outcome())
-    (found,) = DeviceLock("run", "cuda:0", lambda: None).run(measure).mismatches
+    (found,) = DeviceLock(path, lambda: None).run(measure).mismatches
     assert found.problem == LACKS.mismatches[0].problem
     assert found.notes == (
         ("note", "out of memory alone on the device, too: other workers of pytest-xdist waited meanwhile"),
@@ -54,7 +53,7 @@ def test_what_lacks_memory_alone_too_is_told() -> None:
     assert len(left) == 1
 
 
-def test_the_second_time_waits_until_the_others_are_through() -> None:
+def test_the_second_time_waits_until_the_others_are_through(path: str) -> None:
     """Each lock opens the file anew, as another process does."""
     beside, finish, log = threading.Event(), threading.Event(), list[str]()
 
@@ -64,7 +63,7 @@ def test_the_second_time_waits_until_the_others_are_through() -> None:
         log.append("neighbour done")
         return Outcome()
 
-    other = threading.Thread(target=DeviceLock("run", "cuda:0", lambda: None).run, args=(neighbour,))
+    other = threading.Thread(target=DeviceLock(path, lambda: None).run, args=(neighbour,))
     other.start()
     beside.wait(20)
     tries: list[str] = []
@@ -77,14 +76,13 @@ def test_the_second_time_waits_until_the_others_are_through() -> None:
             return LACKS
         return Outcome()
 
-    assert DeviceLock("run", "cuda:0", lambda: None).run(measure) == Outcome()
+    assert DeviceLock(path, lambda: None).run(measure) == Outcome()
     other.join()
     assert log == ["try 1", "neighbour done", "try 2"]
 
 
-def test_other_devices_and_other_runs_are_not_waited_for() -> None:
+def test_other_devices_are_not_waited_for(path: str) -> None:
     def inside(lock: DeviceLock) -> Callable[[], Outcome]:
         return lambda: lock.run(answering(LACKS, Outcome())[0])
 
-    for other in (DeviceLock("run", "cuda:1", lambda: None), DeviceLock("another", "cuda:0", lambda: None)):
-        assert DeviceLock("run", "cuda:0", lambda: None).run(inside(other)) == Outcome()
+    assert DeviceLock(path, lambda: None).run(inside(DeviceLock(f"{path}1", lambda: None))) == Outcome()

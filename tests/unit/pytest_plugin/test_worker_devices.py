@@ -70,6 +70,7 @@ def test_it_is_known_how_many_share() -> None:
             [{"CUDA_VISIBLE_DEVICES": "5"}, {"CUDA_VISIBLE_DEVICES": "GPU-8932f937"}],
         ),
         ("hip", {"HIP_VISIBLE_DEVICES": "3,1"}, [{"HIP_VISIBLE_DEVICES": "3"}, {"HIP_VISIBLE_DEVICES": "1"}]),
+        ("hip", {"CUDA_VISIBLE_DEVICES": "3,1"}, [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "1"}]),
         ("xpu", {}, [{"ZE_AFFINITY_MASK": "0"}, {"ZE_AFFINITY_MASK": "1"}]),
         ("npu", {}, [{"ASCEND_RT_VISIBLE_DEVICES": "0"}, {"ASCEND_RT_VISIBLE_DEVICES": "1"}]),
         ("other", {}, [{}, {}]),

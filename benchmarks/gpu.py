@@ -2,8 +2,8 @@
 
 Six steps, the most valuable first, each in a process of its own with a time limit of its own. Whatever a step has found
 is in `--out` at once: `gpu.md` (tables), `gpu.json` (the same as data, with the environment) and `log.txt`; a step that
-fails, or is stopped at its limit, keeps its rows, and the others run. `--steps` runs some of them and keeps the results
-of others that lie there.
+fails, or is stopped at its limit, keeps its rows, and the others run. `--steps` runs some of them, and keeps what the
+others have left there.
 
 function: `function` and `health` of all specs, on the device, held against what was recorded on CPUs.
 rate: steps of each published recipe in several settings, beside the same step on one batch that lies there, and d2l's.
@@ -84,8 +84,11 @@ class Step:
 
 def verify_recorded(options: Options) -> Iterator[Row]:
     """Yield what failed or was skipped, and how many passed."""
+    from archcheck.network.devices import choose_device
+
+    device = str(choose_device(options.device))  # by name: otherwise they run on the CPU
     command = [
-        *_pytest(), "--archcheck", "--archcheck-device", options.device, "--archcheck-train", "off",
+        *_pytest(), "--archcheck", "--archcheck-device", device, "--archcheck-train", "off",
         "-m", "archcheck_function or archcheck_health", "-v", "-rfs", "-p", "no:cacheprovider", *_in_processes(options),
     ]  # fmt: skip
     yield from _outcomes_of([*command, *(["specs/lenet5.arch.yaml"] if options.rehearse else ["specs"])])
@@ -161,16 +164,18 @@ VARIANTS: Final = (
     Variant("bf16", _BF16),
     Variant("bf16, channels_last", _LAST),
 )
+GRAPHED: Final = Variant("bf16, channels_last, graph", {**_LAST, "graph": True})  # its limit has none
 COMPILED: Final = Variant("bf16, channels_last, compiled", {**_LAST, "compile": True})
 
 
 def measure_rates(options: Options) -> Iterator[Row]:
     """Yield a row for each recipe and setting; compilation, which takes long, comes last."""
-    for variants in (VARIANTS,) if options.rehearse else (VARIANTS, (COMPILED,)):
+    plain = VARIANTS[-1:] if options.rehearse else VARIANTS
+    for variants in (plain,) if options.rehearse else (plain, (COMPILED,)):
         for title, trainer, recipe in _published(options):
-            for variant in variants[-1:] if options.rehearse else variants:
+            for variant in (*variants, GRAPHED) if variants is plain and trainer.has_graphs else variants:
                 yield {"network": title, "setting": variant.name, **_guarded(_rate, trainer, recipe, variant)}
-            if variants is VARIANTS:
+            if variants is plain:
                 yield {"network": title, "setting": "d2l's loop", **_guarded(_d2l_rate, trainer, recipe)}
 
 
@@ -292,7 +297,7 @@ def _fastest(out: Path, title: str) -> Variant:
         for row in _read_rows(out, "rate")
         if row.get("network") == title and isinstance(row.get("examples/s"), int)
     }
-    known = [one for one in (*VARIANTS, COMPILED) if one.name in rates]
+    known = [one for one in (*VARIANTS, GRAPHED, COMPILED) if one.name in rates]
     return max(known, key=lambda one: rates[one.name], default=VARIANTS[-1])
 
 

@@ -669,7 +669,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("section", nargs="?", choices=SECTIONS, default="rate")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
+    parser.add_argument("--device", default="auto", help="auto, or any that torch knows: cpu, cuda, cuda:1")
     parser.add_argument("--data", type=Path, metavar="DIR", help="where Fashion-MNIST's four files are")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the tables there too")
     parser.add_argument("--rows", nargs="+", default=[], metavar="TEXT", help="only rows with one of these in them")

@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
     command.add_argument("--download", action="store_true", help="download a data set that isn't there")
     command.add_argument("--compile", action="store_true", help="try torch.compile too, which takes a minute")
     command.add_argument(
-        "--no-speed", action="store_true", help="keep precision, memory_format and compile as they are"
+        "--no-speed", action="store_true", help="keep precision, memory_format, compile and graph as they are"
     )
     command.add_argument("--check-precision", action="store_true", help="where bf16 is chosen, train in fp32 too")
     command.add_argument("--dry-run", action="store_true", help="print the diff, write nothing")

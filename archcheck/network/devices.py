@@ -6,8 +6,9 @@ asked for as such: by the function of torch's module for that kind (`torch.cuda`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 import torch
@@ -183,6 +184,47 @@ def computes_by_autocast() -> bool:
     accelerator = torch.accelerator.current_accelerator()
     kinds = {"cpu", "cuda"} if accelerator is None else {"cpu", "cuda", accelerator.type}
     return any(torch.is_autocast_enabled(kind) for kind in kinds)
+
+
+# ---------------------------------------------------------------------------------------------- graphs
+
+
+class GraphTools:
+    """What a device needs to have operations captured, and run again as a graph; of CUDA, ROCm and XPU."""
+
+    def __init__(self, module: Any, graph_class: Callable[[], Any], device: torch.device) -> None:
+        self._module, self._graph_class, self._device = module, graph_class, device
+
+    def make_graph(self) -> Any:
+        """Return a graph with nothing in it; once something is captured, `replay()` runs it."""
+        return self._graph_class()
+
+    def capture(self, graph: Any) -> AbstractContextManager[Any]:
+        """Return a context whose operations are kept in a graph, and not run."""
+        capturing = self._module.graph
+        # What threads that prepare batches do meanwhile is no part of it, and allowed.
+        accepts = "capture_error_mode" in inspect.signature(capturing).parameters
+        captured: AbstractContextManager[Any] = (
+            capturing(graph, capture_error_mode="thread_local") if accepts else capturing(graph)
+        )
+        return captured
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Run operations on a stream of its own, after all that was queued before, and before all that comes after."""
+        stream, current = self._module.Stream(self._device), self._module.current_stream(self._device)
+        stream.wait_stream(current)
+        with self._module.stream(stream):
+            yield
+        current.wait_stream(stream)
+
+
+def graph_tools(device: torch.device) -> GraphTools | None:
+    """Return what a device has for graphs; None where torch has no graphs for it."""
+    module = _module(device)
+    graph_class = getattr(module, f"{device.type.upper()}Graph", None)
+    is_complete = all(hasattr(module, name) for name in ("graph", "stream", "Stream", "current_stream"))
+    return None if graph_class is None or not is_complete else GraphTools(module, graph_class, device)
 
 
 # ---------------------------------------------------------------------------------------------- random numbers

@@ -19,6 +19,7 @@ from archcheck.checks.registry import all_checks
 from archcheck.dependencies.selection import Selection
 from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError
 from archcheck.findings import Keys, Mismatch
+from archcheck.pytest_plugin.device_lock import DeviceLock
 from archcheck.pytest_plugin.timing import has_benchmark, stopwatch_of
 from archcheck.recording.inline_records import has_inline_record, move_inline_record
 from archcheck.report.mismatches import format_mismatches, gist, independent
@@ -40,6 +41,7 @@ TRAINING_KEY = pytest.StashKey[TrainingSession]()
 SPEED_KEY = pytest.StashKey[SpeedSession]()
 _KEPT_BYTES = 2 << 30  # that the process may hold for the next network
 SELECTION_KEY = pytest.StashKey[Selection]()
+LOCK_KEY = pytest.StashKey[DeviceLock]()  # where other workers of pytest-xdist use the same device
 
 
 class CheckFailure(Exception):  # noqa: N818 - a verdict, not a fault
@@ -325,7 +327,7 @@ def _run(item: CheckItem, check: Check, context: CheckContext) -> Outcome:
     keys = () if check.needs.is_instant or place is None else place
     before = item.found.outcome
     try:
-        outcome = check.run(context) if place is not None else Outcome()
+        outcome = _measured(item, check, context) if place is not None else Outcome()
         outcome = _with_update(outcome, check, context, item.config.getoption("archcheck_update"))
     except NotMeasured as error:
         return replace(before, unmeasured=(Unmeasured(str(error), keys),))
@@ -335,6 +337,15 @@ def _run(item: CheckItem, check: Check, context: CheckContext) -> Outcome:
         loc = context.spec_file.locate(error.keys if isinstance(error, CannotCheck) else keys, key=True)
         raise CheckFailure(f"{loc}: {error}", loc, str(error)) from None
     return replace(outcome, notes=(*before.notes, *outcome.notes), counts=before.counts)
+
+
+def _measured(item: CheckItem, check: Check, context: CheckContext) -> Outcome:
+    """Run a check; where it computes on a device that other workers use, beside these."""
+    lock = item.config.stash.get(LOCK_KEY, None)
+    is_on_device = not check.needs.is_instant or item.config.getoption("archcheck_device") != "auto"
+    if lock is None or not is_on_device:
+        return check.run(context)
+    return lock.run(lambda: check.run(context))
 
 
 def _with_update(outcome: Outcome, check: Check, context: CheckContext, update: str | None) -> Outcome:

@@ -10,6 +10,7 @@ import pytest
 
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.pytest_plugin.spec_paths import spec_folders
+from archcheck.pytest_plugin.worker_devices import Place, own_place
 from archcheck.pytest_plugin.workers import num_workers
 from archcheck.system.processors import num_cpus
 from archcheck.text.units import parse_bytes
@@ -22,13 +23,13 @@ def run_options(config: pytest.Config) -> RunOptions:
     Raises:
         pytest.UsageError: one of them has no meaning.
     """
-    option = config.getoption
+    option, place = config.getoption, place_of(config)
     data = option("archcheck_data") or os.environ.get("ARCHCHECK_DATA")
     try:
         budget = option("archcheck_data_budget")
         return RunOptions(
             kind=option("archcheck_train"),
-            device=parse_device(option("archcheck_device")),
+            device=place.device or parse_device(option("archcheck_device")),
             seed=parse_seed(option("archcheck_seed")),
             data_dir=_folder(config, data, must_exist=not option("archcheck_download")),
             download=option("archcheck_download"),
@@ -36,9 +37,15 @@ def run_options(config: pytest.Config) -> RunOptions:
             data_budget_bytes=None if budget is None else parse_bytes(budget),
             spec_roots=tuple(spec_folders(config)),
             num_threads=num_threads(config),
+            device_problem=place.problem,
         )
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def place_of(config: pytest.Config) -> Place:
+    """Return where a worker of pytest-xdist computes; one that says nothing for any other process."""
+    return own_place(os.environ) if hasattr(config, "workerinput") else Place()
 
 
 def num_threads(config: pytest.Config) -> int | None:

@@ -22,11 +22,12 @@ class WholeSpecScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no
 
     Its network is built and run there once, and only workers that get a spec import torch. Specs that are claimed to be
     better than one another are trained by one worker, too. What is timed comes last, on one worker, when the others
-    have ended.
+    have ended, unless each has a device of its own.
     """
 
-    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+    def __init__(self, config: pytest.Config, log: Any = None, *, times_last: bool = True) -> None:
         super().__init__(config, log)
+        self._times_last = times_last
         self._timer: WorkerController | None = None  # the worker that waits for others to end
         self._places: list[tuple[bool, int]] = []  # by item: whether it is timed, and where its group begins
 
@@ -44,7 +45,9 @@ class WholeSpecScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no
         return crashed
 
     def _send_tests(self, node: WorkerController, num: int) -> None:
-        self._places = self._places or _places_of(self.collection or [], getattr(self.config, "rootpath", Path()))
+        self._places = self._places or _places_of(
+            self.collection or [], getattr(self.config, "rootpath", Path()), times_last=self._times_last
+        )
         self.pending.sort(key=self._places.__getitem__)
         if self._only_timed_ones_are_left:
             self._send_timed(node)
@@ -74,8 +77,8 @@ class WholeSpecScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no
             super()._send_tests(node, 1)  # to let it run what it has
 
 
-def _places_of(items: list[str], rootdir: Path) -> list[tuple[bool, int]]:
-    """Return for each item whether it is timed, and the first item of its group: that of a spec, or of several."""
+def _places_of(items: list[str], rootdir: Path, *, times_last: bool = True) -> list[tuple[bool, int]]:
+    """Return for each item whether it is timed at the end, and where its group begins: that of a spec, or of several."""
     paths = [item.split("::")[0] for item in items]
     claiming = {path for path, item in zip(paths, items, strict=True) if item.endswith(f"{SUFFIX}::claims")}
     group_of, timed = {path: path for path in paths}, set()
@@ -89,7 +92,9 @@ def _places_of(items: list[str], rootdir: Path) -> list[tuple[bool, int]]:
     for number, (path, item) in enumerate(zip(paths, items, strict=True)):
         is_spec, check = path.endswith(SUFFIX), item.rpartition("::")[2]
         begin = first.setdefault(group_of[path], number) if is_spec else number
-        places.append((is_spec and (check == "throughput" or (check == "claims" and path in timed)), begin))
+        places.append(
+            (times_last and is_spec and (check == "throughput" or (check == "claims" and path in timed)), begin)
+        )
     return places
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,11 +20,13 @@ from archcheck.checks.outcome import CheckReport
 from archcheck.dependencies.store import SpecRecord
 from archcheck.errors import ArchcheckError
 from archcheck.findings import Change
-from archcheck.pytest_plugin.items import SPEED_KEY, TRAINING_KEY, CheckItem, OrphanedLock, SpecModule
-from archcheck.pytest_plugin.options import run_options
+from archcheck.pytest_plugin.device_lock import DeviceLock
+from archcheck.pytest_plugin.items import LOCK_KEY, SPEED_KEY, TRAINING_KEY, CheckItem, OrphanedLock, SpecModule
+from archcheck.pytest_plugin.options import place_of, run_options
 from archcheck.pytest_plugin.progress import ToldWarnings, showing
 from archcheck.pytest_plugin.spec_paths import SpecPaths
 from archcheck.pytest_plugin.timing import TIMES_ALONE
+from archcheck.pytest_plugin.worker_devices import PLACE, Place, as_variable, describe, places_of
 from archcheck.pytest_plugin.workers import EXECUTOR, is_worker
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.recording.lock_writer import changed_lock, describe_changes, format_lock, is_of_lock
@@ -53,6 +58,9 @@ class ArchcheckSession:
             warnings.addHandler(told)
             config.add_cleanup(partial(warnings.removeHandler, told))
         self._is_worker = is_worker(config)
+        place = place_of(config)
+        if place.lock:
+            config.stash[LOCK_KEY] = DeviceLock(place.lock, partial(_release, options.device))
         self._rows: dict[str, Row] = {}
         self._updates: dict[str, _Update] = {}
         self._diffs: list[str] = []
@@ -60,6 +68,7 @@ class ArchcheckSession:
         self.unwritten: dict[str, str] = {}  # why the update of a spec isn't written, by its path
         self._unsaved: list[str] = []
         self._is_told = self._is_ready = False
+        self._has_devices = False  # whether each worker of pytest-xdist has one of its own
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -143,20 +152,38 @@ class ArchcheckSession:
         self._is_ready = True
 
     @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, config: pytest.Config, specs: Sequence[Any]) -> None:
+        """Give the devices of this machine to the workers on it, before they start."""
+        local = [spec for spec in specs if spec.popen]
+        given = places_of(config.getoption("archcheck_device"), len(local), os.environ)
+        folder = tempfile.mkdtemp(prefix="archcheck-") if any(place.num_sharing > 1 for place, _ in given) else ""
+        if folder:
+            config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
+        self._has_devices = bool(local) and all(place.is_own for place, _ in given)
+        told = {}
+        for spec, (place, variables) in zip(local, given, strict=True):
+            lock = os.path.join(folder, place.shown.partition(" ")[0].replace(":", "-"))
+            told[spec.id] = replace(place, lock=lock) if place.num_sharing > 1 else place
+            spec.env.update({**variables, PLACE: as_variable(told[spec.id])})
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and any(place != Place() for place in told.values()):
+            reporter.write_line(f"archcheck: {describe(told)}")
+
+    @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
         """Have pytest-xdist leave the checks of a spec together, unless the user chose how it distributes."""
         if self._chose_dist:
             return None
         from archcheck.pytest_plugin.scheduling import WholeSpecScheduling
 
-        return WholeSpecScheduling(config, log)
+        return WholeSpecScheduling(config, log, times_last=not self._has_devices)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker of pytest-xdist whether what is timed is run when nothing else is."""
         schedulers = self._config.hook.pytest_xdist_make_scheduler.get_hookimpls()
         others = [one for one in schedulers if one.plugin is not self and not one.trylast]
-        node.workerinput[TIMES_ALONE] = not self._chose_dist and not others
+        node.workerinput[TIMES_ALONE] = not (self._chose_dist or self._has_devices or others)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -264,6 +291,13 @@ def attach(item: CheckItem, call: pytest.CallInfo[None], report: pytest.TestRepo
     report.location = (report.location[0], item.loc.line - 1, report.location[2])
     if call.when == "call":
         report.archcheck = item.found.to_plain()  # type: ignore[attr-defined]
+
+
+def _release(device: str) -> None:
+    """Free what torch keeps on a device and nothing uses."""
+    from archcheck.network.devices import choose_device, release
+
+    release(choose_device(device))
 
 
 class _Update:

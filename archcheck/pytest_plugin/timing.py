@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from archcheck.pytest_plugin.options import place_of
 from archcheck.pytest_plugin.workers import HOST_KEY, is_worker
 from archcheck.throughput.session import NoStopwatch, SavedRuns, SpeedRefused, Stopwatch
 
@@ -93,7 +94,8 @@ class WorkerStopwatch:
     @property
     def is_shared(self) -> str:
         """Return why nothing can be timed fairly; empty where no other items run at the same time."""
-        if self._config.workerinput.get(TIMES_ALONE):  # type: ignore[attr-defined]  # of pytest-xdist
+        times_alone = self._config.workerinput.get(TIMES_ALONE)  # type: ignore[attr-defined]  # of pytest-xdist
+        if times_alone or place_of(self._config).is_own:
             return ""
         return "as items are distributed, several run at a time, so that none can be timed; run it without --dist or -n"
 

@@ -27,7 +27,7 @@ def check_editable(spec_file: SpecFile, recipe: Recipe, *, with_settings: bool) 
     record = {"mean": 0.5, "std": 0.0, "seeds": 2, "device": "cpu", "torch": "2", "date": "2000-01-01"}
     values: dict[str, Any] = {"accuracy": 1e-9, "calibration": record}
     if with_settings:
-        values = {"precision": "bf16", "memory_format": "channels_last", "compile": True, **values}
+        values = {"precision": "bf16", "memory_format": "channels_last", "compile": True, "graph": True, **values}
     document, edits = spec_file.document, calibration_edits(spec_file.spec, recipe, values)
     apply_edits(document.text, document.path, edits, {})
 

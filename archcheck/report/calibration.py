@@ -17,19 +17,20 @@ def format_runs(runs: CalibrationRuns) -> str:
 
 
 def _format_timings(runs: CalibrationRuns) -> str:
-    chosen = Setting(runs.recipe.precision, runs.recipe.memory_format, runs.recipe.compile)
+    chosen = Setting.of(runs.recipe)
     rows = [
         [
             one.setting.precision,
             one.setting.memory_format,
             "yes" if one.setting.compile else "no",
+            "yes" if one.setting.graph else "no",
             "-" if one.ratio is None else f"{one.ratio:.2f}",
             "chosen" if one.setting == chosen else f"failed: {one.failure}" if one.failure else "",
         ]
         for one in runs.timings
     ]
-    headers = ("precision", "memory format", "compile", "speed", "")
-    return format_table(rows, headers, ("left", "left", "left", "right", "left"), "simple")
+    headers = ("precision", "memory format", "compile", "graph", "speed", "")
+    return format_table(rows, headers, ("left", "left", "left", "left", "right", "left"), "simple")
 
 
 def _format_records(runs: CalibrationRuns) -> str:

@@ -229,6 +229,7 @@ class TrainingKeys(Section):
     precision: Literal["fp32", "bf16"] | None = _key("fp32 by default; bf16: autocast, with weights in float32")
     memory_format: Literal["contiguous", "channels_last"] | None = _key("of images and weights; contiguous by default")
     compile: Flag | None = _key("true: the training step goes through torch.compile")
+    graph: Flag | None = _key("true: the training step is captured once and replayed, on devices that have graphs")
     seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] | None = _key(
         "of initialisation, order, augmentation and dropout; 0 by default"
     )

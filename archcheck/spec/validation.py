@@ -19,7 +19,7 @@ from archcheck.text.yaml_flow import format_flow
 # The keys of `training` that say what a step does, and those that say how a data set becomes batches.
 KEYS_OF_RECIPES: Final = (
     "loss", "label_smoothing", "optimizer", "scheduler", "clip_grad_norm", "init", "precision", "memory_format",
-    "compile",
+    "compile", "graph",
 )  # fmt: skip
 KEYS_OF_BATCHES: Final = ("resize", "augment", "normalize", "batch_size", "steps_per_epoch")
 

@@ -123,6 +123,8 @@ class SpeedSession:
         """Return the device to measure on. Raises NotMeasured where there's no such device."""
         from archcheck.network.devices import choose_device
 
+        if self._options.device_problem:
+            raise NotMeasured(self._options.device_problem)
         return choose_device(self._options.device)
 
     def plan(self, spec_file: SpecFile) -> SpeedPlan:
@@ -154,7 +156,7 @@ class SpeedSession:
         from archcheck.throughput.speed_measurement import num_timing_threads
 
         device, recipe = self.device(), plan.recipe
-        ways = {"memory_format": recipe.memory_format, "compile": recipe.compile}
+        ways = {"memory_format": recipe.memory_format, "compile": recipe.compile, "graph": recipe.graph}
         return describe_device(device) | {"threads": num_timing_threads(device)} | plan.conditions() | ways
 
     def request(self, spec_file: SpecFile, plan: SpeedPlan, *, tree: Path | None = None) -> WorkerRequest:

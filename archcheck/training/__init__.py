@@ -5,7 +5,7 @@
   `component_kinds`: where torch has them, and whether it takes their arguments.
 - `failures`: exceptions as the failure of a run, in one line. `interrupt_recorder`: Ctrl-C, never lost.
 - `forward_pass`: a network on its device, in its precision and memory format. `step`: one step of training, the one
-  that `throughput` times too.
+  that `throughput` times too; `graphed_pass`: as a graph that the device runs by itself.
 - `batch_validation`: whether data, network and recipe go together. `metrics`: accuracy or R², summed on the device.
 - `loop`: a run, epoch by epoch. `loss_monitor` ends it where the loss diverges, `step_rate` times it, `callbacks` tell
   of it, `checkpoints` saves the best network.

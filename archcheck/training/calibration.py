@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Literal, Protocol
 
@@ -26,7 +26,7 @@ WARM_UP_STEPS = 3
 TURN_SEC = 0.1
 MAX_STEPS = 50
 
-SETTING_KEYS = ("precision", "memory_format", "compile")
+SETTING_KEYS = ("precision", "memory_format", "compile", "graph")
 
 Report = Callable[[str], None]
 
@@ -47,6 +47,10 @@ class CalibrationTrainer(Protocol):
 
     def prepare_step(self, recipe: Recipe) -> Callable[[], None]:
         """Return a function that takes one training step on real data, without waiting for the device."""
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether the device can run a step as a graph."""
 
     def synchronize(self) -> None:
         """Wait for the device."""
@@ -69,13 +73,20 @@ class Setting:
     precision: Literal["fp32", "bf16"] = "fp32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
     compile: bool = False
+    graph: bool = False
+
+    @staticmethod
+    def of(recipe: Recipe) -> Setting:
+        """Return the setting of a recipe."""
+        return Setting(recipe.precision, recipe.memory_format, recipe.compile, recipe.graph)
 
     def apply(self, recipe: Recipe) -> Recipe:
         """Return a recipe with this setting."""
-        return replace(recipe, precision=self.precision, memory_format=self.memory_format, compile=self.compile)
+        return replace(recipe, **asdict(self))
 
     def __str__(self) -> str:
-        return f"{self.precision}, {self.memory_format}{', compiled' if self.compile else ''}"
+        ways = (", compiled" if self.compile else "") + (", graph" if self.graph else "")
+        return f"{self.precision}, {self.memory_format}{ways}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +192,10 @@ def duration_sec(record: TrainingRecord) -> float:
 def measure_settings(
     trainer: CalibrationTrainer, recipe: Recipe, choices: Choices, report: Report, clock: Callable[[], float]
 ) -> tuple[Timing, ...]:
-    """Measure the speed of each setting, the plainest first; of the fastest also compiled, where asked for.
+    """Measure the speed of each setting, the plainest first.
 
-    Compiling costs a minute.
+    The fastest is also measured as a graph, where the device has those, and compiled, where that is asked for:
+    compiling costs a minute.
     """
     compiled = recipe.compile and not choices.compile
     plain = Setting(compile=compiled)
@@ -194,9 +206,11 @@ def measure_settings(
     ]
     with default_torch_settings():  # the steps draw random numbers
         timings = _measure(trainer, recipe, (plain, *others), clock)
-        if choices.compile:
-            best = replace(_fastest(timings).setting, compile=True)
-            timings = (*timings, *_measure(trainer, recipe, (plain, best), clock)[1:])
+        fastest = _fastest(timings).setting
+        more = [replace(fastest, graph=True)] if trainer.has_graphs else []
+        more += [replace(fastest, compile=True)] if choices.compile else []
+        for setting in more:
+            timings = (*timings, *_measure(trainer, recipe, (plain, setting), clock)[1:])
     for timing in timings:
         report(f"{timing.setting}: {'failed' if timing.ratio is None else f'{timing.ratio:.2f} times the speed'}")
     return timings
@@ -253,13 +267,14 @@ def _time_steps(
 def choose_setting(timings: Sequence[Timing]) -> Setting:
     """Return the fastest setting where it is worth it, else the plainest, which comes first.
 
-    Compiling has to be worth it over the fastest setting that isn't compiled.
+    A graph has to be worth it over the fastest setting without, and compiling over the fastest that isn't compiled.
     """
-    plain = timings[0]
-    fastest = _fastest([one for one in timings if one.setting.compile == plain.setting.compile])
-    best = fastest if _ratio(fastest) >= MIN_SPEEDUP else plain
-    compiled = _fastest(timings)
-    return (compiled if _ratio(compiled) >= MIN_SPEEDUP * _ratio(best) else best).setting
+    best = timings[0]
+    for graph, compiled in ((False, best.setting.compile), (True, best.setting.compile), (False, True)):
+        alike = [one for one in timings if (one.setting.graph, one.setting.compile) == (graph, compiled)]
+        if alike and _ratio(_fastest(alike)) >= MIN_SPEEDUP * _ratio(best):
+            best = _fastest(alike)
+    return best.setting
 
 
 def _fastest(timings: Sequence[Timing]) -> Timing:

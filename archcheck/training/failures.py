@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from archcheck.network.exceptions import one_line, raised_at
-from archcheck.training.records import TrainingFault
+from archcheck.training.records import OUT_OF_MEMORY, TrainingFault
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -36,7 +36,7 @@ def errors_attributed_to(key: str, doing: str, rootdir: Path | None = None) -> I
         if _is_death_of_worker(error):
             raise RunFailed(f"a worker process of the data set died: {one_line(error)}", "dataset") from error
         if is_out_of_memory(error):
-            reason = "out of memory; a smaller batch_size or resize needs less"
+            reason = f"{OUT_OF_MEMORY}; a smaller batch_size or resize needs less"
             raise RunFailed(f"{doing}: {reason}", "batch_size") from error
         where = raised_at(error, rootdir, own_only=True)
         raise RunFailed(f"{doing} raised {one_line(error)}{f' ({where})' if where else ''}", key) from error

@@ -68,6 +68,7 @@ def train(
         metric=make_metric(recipe.loss).name,
         reached=run.reached,
         fault=fault,
+        graph_problem=run.graph_problem,
     )
 
 
@@ -78,8 +79,12 @@ def build_training_step(
     recipe: Recipe,
     validator: BatchValidator,
     rootdir: Path | None = None,
+    *,
+    needs_graph: bool = False,
 ) -> TrainingStep:
     """Check on the first test batch that data, network and recipe go together, and build the training step.
+
+    needs_graph: that of `TrainingStep`.
 
     Raises:
         RunFailed: they don't go together, or a part of the recipe can't be built.
@@ -88,7 +93,7 @@ def build_training_step(
     with closing(fetch_epoch(test_set, 0, rootdir)) as batches:
         inputs, targets = next(batches)
     validator.check_inputs(inputs)
-    step = TrainingStep(network, recipe, train_set.device, inputs, rootdir)
+    step = TrainingStep(network, recipe, train_set.device, inputs, rootdir, needs_graph=needs_graph)
     set_training(network, False)
     with torch.no_grad():
         validator.check_outputs(step.predict(inputs), targets)
@@ -172,6 +177,11 @@ class _TrainingRun:
                 self._check_budget(epoch)
             with errors_attributed_to("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
                 self._schedule.after_epoch(test_loss)
+
+    @property
+    def graph_problem(self) -> str | None:
+        """Why the recipe's `graph` had no effect, as far as is known."""
+        return self._step.graph_problem if hasattr(self, "_step") else None
 
     @property
     def _scheduler_name(self) -> str:

@@ -24,6 +24,7 @@ class RunOptions:
     data_budget_bytes: the most of a data set that may be resident on the device; None: a quarter of its free memory.
     spec_roots: folders that specs lie in; below `checkpoints` a spec's folder is named by its path from there.
     num_threads: of torch on the CPU; None: left unchanged.
+    device_problem: why this process may use no device; empty where it may.
     """
 
     kind: TrainKind = "auto"
@@ -35,6 +36,7 @@ class RunOptions:
     data_budget_bytes: int | None = None
     spec_roots: tuple[Path, ...] = ()
     num_threads: int | None = None
+    device_problem: str = ""
 
 
 def parse_device(text: str) -> str:

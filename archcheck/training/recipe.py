@@ -43,6 +43,7 @@ class Recipe:
     precision: Literal["fp32", "bf16"]
     memory_format: Literal["contiguous", "channels_last"]
     compile: bool
+    graph: bool
     seed: int
     time_budget_sec: float | None
     stop_at_accuracy: bool
@@ -93,6 +94,7 @@ def resolve_recipe(spec: Spec, kind: RecipeKind) -> Recipe:
         precision=given.get("precision", "fp32"),
         memory_format=given.get("memory_format", "contiguous"),
         compile=given.get("compile", False),
+        graph=given.get("graph", False),
         seed=given.get("seed", 0),
         time_budget_sec=given.get("time_budget"),
         stop_at_accuracy=given.get("stop_at_accuracy", True),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+OUT_OF_MEMORY: Final = "out of memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,19 @@ class TrainingFault:
     message: str
     key: str
 
+    @property
+    def lacks_memory(self) -> bool:
+        """Whether memory ran out: another time it may not."""
+        return OUT_OF_MEMORY in self.message
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
     """A training run: its epochs, and how it was done.
 
     `kind` is the recipe's, quick or full. `reached` is true where the run stopped early, the minimum reached and
-    confirmed. `fault` is None for a run that came to its end. Of a loop of the user's own, `precision` isn't known, and
+    confirmed. `fault` is None for a run that came to its end. `graph_problem` is why a step that was to be a graph was
+    none. Of a loop of the user's own, `precision` isn't known, and
     `returned` is the accuracy that it returned, if any.
     """
 
@@ -51,6 +59,7 @@ class TrainingRecord:
     reached: bool = False
     fault: TrainingFault | None = None
     returned: float | None = None
+    graph_problem: str | None = None
 
     @property
     def final_accuracy(self) -> float | None:

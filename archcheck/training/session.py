@@ -94,6 +94,8 @@ class TrainingSession:
             known = self._done.get(key)
             if known is None or (known.reached and not recipe.stop_at_accuracy):
                 known = self._done[key] = self._train(spec_file, recipe, keep_best)
+                if known.fault is not None and known.fault.lacks_memory:
+                    del self._done[key]  # which other processes may have taken
         return cut_at_early_stop(known, recipe)
 
     def _key_of_run(self, spec_file: SpecFile, recipe: Recipe) -> str:

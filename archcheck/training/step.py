@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archcheck.network.devices import graph_tools
 from archcheck.structure.meta.module_tree import parameters_of
 from archcheck.training.components import build_loss, build_optimizer, initialise_weights, may_be_fused
 from archcheck.training.failures import RunFailed, errors_attributed_to
 from archcheck.training.forward_pass import ForwardPass
+from archcheck.training.graphed_pass import GraphedPass
 from archcheck.training.recipe import Recipe
 
 
@@ -32,10 +34,12 @@ class TrainingStep:
         rootdir: Path | None,
         *,
         fused: bool = True,
+        needs_graph: bool = False,
     ) -> None:
         """`example`: a batch of inputs on the device, from which lazy modules take their sizes.
 
         fused: whether the optimizer may do many updates in one operation, where it can.
+        needs_graph: a step that can't be a graph, where the recipe asks for one, raises, and doesn't go on without.
         """
         self.network, self.recipe, self._rootdir = network, recipe, rootdir
         self._forward = ForwardPass(network, recipe, device, example, rootdir)
@@ -50,13 +54,37 @@ class TrainingStep:
         with errors_attributed_to("optimizer", recipe.optimizer.name, rootdir):
             self.optimizer = build_optimizer(recipe, self.parameters, fused=fused and may_be_fused(network))
         self._forward.compile()
+        self._needs_graph = needs_graph and recipe.graph
+        self._graphed = self._make_graphed_pass() if recipe.graph else None
+
+    @property
+    def graph_problem(self) -> str | None:
+        """Why the recipe's `graph` has no effect, in one line; None where it has, or isn't asked for."""
+        return self._graphed.problem if isinstance(self._graphed, GraphedPass) else self._graphed
+
+    def _make_graphed_pass(self) -> GraphedPass | str:
+        tools = graph_tools(self._forward.device)
+        if tools is None:
+            return f"torch has no graphs for {self._forward.device.type}"
+        if isinstance(self.optimizer, torch.optim.LBFGS):
+            return "LBFGS runs the network as often as it needs"
+        return GraphedPass(self._backward, self.parameters, tools)
 
     def __call__(self, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Take a step; return the loss before it, a scalar, and the outputs (B, ...), both on the device."""
+        """Take a step; return the loss before it, a scalar, and the outputs (B, ...), both on the device.
+
+        With `graph: true` they are valid until the next step.
+        """
         if isinstance(self.optimizer, torch.optim.LBFGS):
             return self._step_by_closure(inputs, targets)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss, outputs = self._backward(inputs, targets)
+        if isinstance(self._graphed, GraphedPass):
+            loss, outputs = self._graphed(inputs, targets)
+        else:
+            self.optimizer.zero_grad(set_to_none=True)
+            loss, outputs = self._backward(inputs, targets)
+        if self._needs_graph and self.graph_problem is not None:
+            raise RunFailed(self.graph_problem, "graph")
+        # Not a part of a graph, which would keep the learning rate that it was captured with.
         with errors_attributed_to("optimizer", f"{self.recipe.optimizer.name}.step()", self._rootdir):
             self.optimizer.step()
         return loss, outputs

@@ -20,7 +20,7 @@ from archcheck.data.transforms import check_transforms, make_transform
 from archcheck.errors import DataError, NotMeasured
 from archcheck.findings import Keys, Mismatch
 from archcheck.network.build import prepare_network
-from archcheck.network.devices import choose_device, free_memory_bytes, synchronize
+from archcheck.network.devices import choose_device, free_memory_bytes, graph_tools, synchronize
 from archcheck.network.torch_state import default_torch_settings, seeded
 from archcheck.spec.file_names import spec_name
 from archcheck.spec.models import Named, Spec
@@ -49,6 +49,8 @@ def choose_recipe(spec: Spec, options: RunOptions) -> Recipe:
     """
     if options.kind == "off":
         raise NotMeasured("training is off (--archcheck-train off)")
+    if options.device_problem:
+        raise NotMeasured(options.device_problem)
     kind = options.kind
     if kind == "auto":
         kind = "quick" if choose_device(options.device).type == "cpu" else "full"
@@ -152,6 +154,8 @@ class Trainer:
     def prepare_step(self, recipe: Recipe | None = None) -> Callable[[], None]:
         """Return a function that takes one step of training on the next batch, without waiting for the device.
 
+        It raises RunFailed where the recipe asks for a graph, and the step can't be one.
+
         The function has to be called within `default_torch_settings`, as it draws random numbers.
 
         Raises:
@@ -162,7 +166,7 @@ class Trainer:
             train_set, test_set = self._batches(recipe)
             validator = BatchValidator(recipe, self.num_classes)
             network = build_unshared_network(self.spec_file, recipe, self.rootdir)
-            step = build_training_step(network, train_set, test_set, recipe, validator, self.rootdir)
+            step = build_training_step(network, train_set, test_set, recipe, validator, self.rootdir, needs_graph=True)
             set_training(step.network, True)
         batches = _endless(train_set)
 
@@ -171,6 +175,11 @@ class Trainer:
                 step(*next(batches))
 
         return take_step
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether the device can run a step as a graph."""
+        return graph_tools(self.device) is not None
 
     def synchronize(self) -> None:
         """Wait for the device."""

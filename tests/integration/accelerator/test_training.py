@@ -56,7 +56,7 @@ training:
   optimizer: {name: SGD, lr: 0.1}
 """
 SPECS: Final = {
-    "plain": IMAGES,
+    "plain": IMAGES + "  graph: true\n",
     "augmented": IMAGES
     + "  augment: [horizontal_flip, vertical_flip, {name: random_crop, padding: 2}]\n  normalize: true\n",
     "resized": IMAGES.replace("28, 28", "20, 20").replace("archcheck.zoo.lenet:lenet_bn", "items.py:pooled")
@@ -131,6 +131,10 @@ def test_what_is_streamed_comes_from_pinned_memory_without_waiting(
     num_batches = STEPS * EPOCHS
     assert copies["to the device, pinned, non_blocking"] >= 2 * num_batches
     assert copies.get("to the device, non_blocking", 0) == 0
+
+
+def test_what_the_device_has_no_graphs_for_is_trained_without(answers: dict[str, dict[str, Any]]) -> None:
+    assert answers["plain"]["device"]["graph_problem"] == "torch has no graphs for pretended"
 
 
 def test_a_label_out_of_range_is_told_before_the_device_gets_it(answers: dict[str, dict[str, Any]]) -> None:

@@ -39,7 +39,7 @@ def test_what_was_measured_is_in_the_file(fast: TimedProject, references: FakeRe
     assert fingerprint.pop("cpu")
     assert fingerprint == {
         "device": "cpu", "threads": 1, "torch": torch.__version__, "mode": "train", "precision": "fp32",
-        "batch_size": 4, "input": "[4, 3]", "memory_format": "contiguous", "compile": False,
+        "batch_size": 4, "input": "[4, 3]", "memory_format": "contiguous", "compile": False, "graph": False,
     }  # fmt: skip
     machine = saved["machine_info"]["archcheck"]
     assert machine.pop("cpu")

@@ -19,6 +19,7 @@ from archcheck.network.devices import (
     device_name,
     free_memory_bytes,
     generator_states,
+    graph_tools,
     has_float64,
     peak_memory_bytes,
     release,
@@ -49,7 +50,7 @@ class Module:
         return answer
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, kind: str | None, **answers: Any) -> Module:
+def pretend(monkeypatch: pytest.MonkeyPatch, kind: str | None, **answers: Any) -> Any:
     """Have torch built for an accelerator whose module says this, or for none."""
     module, cpu = Module(**answers), torch.cpu
     accelerator = None if kind is None else torch.device(kind)
@@ -216,6 +217,25 @@ def test_the_size_of_a_cache_is_one_of_the_devices_properties(monkeypatch: pytes
     assert cache_bytes(XPU) is None
 
 
+@pytest.mark.accelerator
+@pytest.mark.skipif(not torch.accelerator.is_available(), reason="needs an accelerator")
+def test_a_real_accelerator_answers_all_that_is_asked() -> None:
+    device = choose_device("auto")
+    held = torch.ones(1 << 20, device=device)
+    synchronize(device)
+    assert device_name(device)
+    assert 0 < free_memory_bytes(device) < 1 << 50
+    if counts_peak_memory(device):
+        reset_peak_memory(device)
+        assert peak_memory_bytes(device) >= held.nbytes
+    states = generator_states()
+    first = torch.rand(4, device=device)
+    restore_generators(states)
+    assert torch.equal(torch.rand(4, device=device), first)
+    del held
+    release(device)
+
+
 # ---------------------------------------------------------------------------------------------- computing
 
 
@@ -234,6 +254,30 @@ def test_autocast_where_torch_has_it() -> None:
         assert (product @ product).dtype is torch.float32
     with pytest.raises(RuntimeError, match="torch has no autocast for vulkan"):
         autocast(torch.device("vulkan"), torch.bfloat16)
+
+
+# ---------------------------------------------------------------------------------------------- graphs
+
+
+def test_a_device_has_graphs_where_its_module_has_all_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: dict[str, Any] = dict.fromkeys(("XPUGraph", "graph", "stream", "Stream", "current_stream"))
+    pretend(monkeypatch, "xpu", **parts)
+    assert graph_tools(XPU) is not None
+    assert graph_tools(torch.device("cpu")) is None
+    for name in parts:
+        pretend(monkeypatch, "xpu", **{key: None for key in parts if key != name})
+        assert graph_tools(XPU) is None
+
+
+def test_a_capture_leaves_other_threads_alone_where_that_can_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = pretend(monkeypatch, "xpu", XPUGraph="a graph", stream=None, Stream=None, current_stream=None)
+    for graph, expected in (
+        (lambda graph, pool=None: ("captured", graph), ("captured", "a graph")),
+        (lambda graph, capture_error_mode="global": (graph, capture_error_mode), ("a graph", "thread_local")),
+    ):
+        vars(module)["graph"] = graph
+        tools: Any = graph_tools(XPU)
+        assert tools.capture(tools.make_graph()) == expected
 
 
 # ---------------------------------------------------------------------------------------------- random numbers

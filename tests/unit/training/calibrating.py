@@ -31,6 +31,8 @@ class FakeTrainer:
 
     num_classes: int | None = 10
     num_test_examples: int | None = 1000
+    has_graphs = False
+    graph_cost = 0.5
 
     def __init__(self, accuracies: list[float], costs: dict[tuple[str, str], float] | None = None) -> None:
         self.accuracies = accuracies
@@ -55,6 +57,9 @@ class FakeTrainer:
         if math.isnan(self.costs[key]):
             raise RunFailed("the forward pass raised KeyError: 'x'", "build")
         cost = self.costs[key] * (self.compiled_cost if recipe.compile else 1)
+        cost *= self.graph_cost if recipe.graph else 1
+        if math.isnan(cost):
+            raise RunFailed("the forward pass raised RuntimeError: operation not permitted", "graph")
 
         def step() -> None:
             self.now += cost * (1 + self.now / 1000)  # the machine slows down all the while

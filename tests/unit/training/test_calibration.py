@@ -95,8 +95,8 @@ def test_settings_are_timed_in_turns_and_the_best_is_taken(tmp_path: Path) -> No
     }
     assert runs.recipe.memory_format == "channels_last"
     lines = format_runs(runs).splitlines()
-    assert lines[0].split() == ["precision", "memory", "format", "compile", "speed"]
-    assert lines[3].split() == ["fp32", "channels_last", "no", "1.25", "chosen"]
+    assert lines[0].split() == ["precision", "memory", "format", "compile", "graph", "speed"]
+    assert lines[3].split() == ["fp32", "channels_last", "no", "no", "1.25", "chosen"]
     assert lines[5].split()[-7:] == ["-", "failed:", "RuntimeError:", "no", "kernel", "for", "this"]
 
 
@@ -113,6 +113,32 @@ def test_compiling_is_tried_where_asked_for(tmp_path: Path) -> None:
     runs = run(spec_file, FakeTrainer(FIVE), compile=True)
     assert str(runs.timings[-1].setting) == "fp32, channels_last, compiled"
     assert "  memory_format: channels_last\n  compile: true\n  accuracy: 0.793\n" in written(spec_file, runs)
+
+
+def test_a_graph_is_tried_where_the_device_has_those(tmp_path: Path) -> None:
+    spec_file, trainer = spec_of(tmp_path), FakeTrainer(FIVE)
+    trainer.has_graphs = True
+    runs = run(spec_file, trainer)
+    assert str(runs.timings[-1].setting) == "fp32, channels_last, graph"
+    assert "  memory_format: channels_last\n  graph: true\n  accuracy: 0.793\n" in written(spec_file, runs)
+    assert format_runs(runs).splitlines()[6].split() == ["fp32", "channels_last", "no", "yes", "2.50", "chosen"]
+
+
+def test_a_step_that_can_be_no_graph_says_why(tmp_path: Path) -> None:
+    spec_file, trainer = spec_of(tmp_path), FakeTrainer(FIVE)
+    trainer.has_graphs, trainer.graph_cost = True, math.nan
+    runs = run(spec_file, trainer)
+    assert not runs.recipe.graph
+    assert "failed: the forward pass raised RuntimeError: operation not permitted" in format_runs(runs)
+
+
+def test_a_graph_has_to_pay_by_itself() -> None:
+    plain, bf16 = Timing(Setting(), 1.0), Timing(Setting("bf16"), 2.0)
+    graph, compiled = Setting("bf16", graph=True), Setting("bf16", compile=True)
+    assert choose_setting([plain, bf16, Timing(graph, 2.05)]) == bf16.setting
+    assert choose_setting([plain, bf16, Timing(graph, 2.2)]) == graph
+    assert choose_setting([plain, bf16, Timing(graph, 2.2), Timing(compiled, 2.25)]) == graph
+    assert choose_setting([plain, bf16, Timing(graph, 2.2), Timing(compiled, 2.4)]) == compiled
 
 
 def test_compiling_has_to_pay_by_itself() -> None:

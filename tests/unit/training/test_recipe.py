@@ -34,7 +34,7 @@ def test_what_is_not_said_has_a_default() -> None:
     found = recipe("training: {dataset: digits}\n", "full")
     assert found.optimizer == Named.model_validate({"name": "SGD", "lr": 0.1})
     assert (found.loss.name, found.batch_size, found.epochs, found.seed) == ("CrossEntropyLoss", 128, 10, 0)
-    assert (found.precision, found.memory_format, found.compile) == ("fp32", "contiguous", False)
+    assert (found.precision, found.memory_format, found.compile, found.graph) == ("fp32", "contiguous", False, False)
     assert (found.scheduler, found.init, found.clip_grad_norm, found.resize) == (None, None, None, None)
     assert (found.accuracy, found.time_budget_sec, found.stop_at_accuracy) == (None, None, True)
 

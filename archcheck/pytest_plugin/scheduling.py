@@ -78,7 +78,7 @@ class WholeSpecScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no
 
 
 def _places_of(items: list[str], rootdir: Path, *, times_last: bool = True) -> list[tuple[bool, int]]:
-    """Return for each item whether it is timed at the end, and where its group begins: that of a spec, or of several."""
+    """Return for each item whether it is timed at the end, and where its group begins: of a spec, or of several."""
     paths = [item.split("::")[0] for item in items]
     claiming = {path for path, item in zip(paths, items, strict=True) if item.endswith(f"{SUFFIX}::claims")}
     group_of, timed = {path: path for path in paths}, set()

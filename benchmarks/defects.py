@@ -27,6 +27,7 @@ from defect_zoo.case import Defect, Family, Rewrite, apply_edits, family_names, 
 from defect_zoo.confirm import find_first_differences, is_equivalent
 from defect_zoo.values import flatten, make_inputs
 from defect_zoo.weights import load
+from device import stops_on_gpu
 from structure import describe_machine
 from tabulate import tabulate
 
@@ -167,7 +168,8 @@ def _ask_archcheck(source: str, spec: Path, *, is_rewrite: bool) -> _Answer:
     """What archcheck says of a changed network.
 
     A rewrite may rename layers, and a spec that lists them then says so, as it should; so may it draw its weights by
-    another initialiser, which isn't what these are about. What must stay silent is the function.
+    another initialiser, which isn't what these are about. What must stay silent is the function. That one
+    mixes devices is no alarm where torch's fake tensors, moved to a GPU that isn't there, refuse it too.
     """
     import archcheck
     from archcheck.spec.file_names import lock_path
@@ -186,6 +188,9 @@ def _ask_archcheck(source: str, spec: Path, *, is_rewrite: bool) -> _Answer:
     outcomes, unmeasured = result.outcomes, "; ".join(result.unmeasured.values())
     if is_rewrite:
         outcomes["function"] = [one for one in outcomes.get("function", []) if one.keys[:2] != (LOCK, "initial")]
+        others = [one for one in outcomes.get("health", []) if not one.problem.startswith("mixes devices")]
+        if len(others) < len(outcomes.get("health", [])) and stops_on_gpu(load(source), result.spec_file.spec):
+            outcomes["health"] = others
     structure = any(outcomes.get(check) for check in STRUCTURE)
     function = any(outcomes.get(check) for check in FUNCTION)
     alarms = {"per-layer shapes"} if structure else set()

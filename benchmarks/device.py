@@ -171,7 +171,7 @@ def _judged(name: str, kind: str, text: str, case: Case, source: str) -> Result:
     except Exception:  # it doesn't even run on a CPU
         return Result(name, kind, text, None, None)
     record = probe_device(lambda: case.build(module), spec, needs_values=False)
-    stops = _stops_on_gpu(case.build(module), spec)
+    stops = stops_on_gpu(case.build(module), spec)
     return Result(name, kind, text, stops, record)
 
 
@@ -187,7 +187,7 @@ def _executed(name: str, source: str) -> types.ModuleType:
     return module
 
 
-def _stops_on_gpu(network: nn.Module, spec: Spec) -> bool | None:
+def stops_on_gpu(network: nn.Module, spec: Spec) -> bool | None:
     """Return whether torch's fake tensors refuse a network moved to a CUDA device; None where they can't say."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         for module in network.modules():

@@ -186,7 +186,7 @@ REWRITES = [
         "density of a distribution with a covariance",
         (
             END,
-            """        normal = torch.distributions.MultivariateNormal(x.new_zeros(DIM), torch.eye(DIM, dtype=x.dtype))
+            """        normal = torch.distributions.MultivariateNormal(x.new_zeros(DIM), torch.eye(DIM).to(x))
         density: Tensor = normal.log_prob(x)
         return density + volume
 """,

@@ -224,7 +224,7 @@ REWRITES = [
 """,
         ),
     ),
-    rewrite("adjacency made in the forward", (BUFFER, ""), ("self.adjacency", "skeleton().to(flat.dtype)")),
+    rewrite("adjacency made in the forward", (BUFFER, ""), ("self.adjacency", "skeleton().to(flat)")),
     rewrite(
         "adjacency kept at first use",
         (BUFFER, "        self.kept: Tensor | None = None\n"),
@@ -232,7 +232,7 @@ REWRITES = [
         (
             "        x = self.linear(x)\n        flat",
             "        x = self.linear(x)\n        if self.kept is None:\n"
-            "            self.kept = skeleton().to(x.dtype)\n        flat",
+            "            self.kept = skeleton().to(x)\n        flat",
         ),
     ),
     rewrite(

@@ -195,7 +195,7 @@ REWRITES = [
         "queue by index_copy",
         (
             "        self.queue[:, places] = keys.T.to(self.queue.dtype)\n",
-            "        self.queue.index_copy_(1, places, keys.T.to(self.queue.dtype))\n",
+            "        self.queue.index_copy_(1, places.to(keys.device), keys.T.to(self.queue.dtype))\n",
         ),
     ),
     rewrite(

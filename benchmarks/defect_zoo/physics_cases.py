@@ -140,7 +140,7 @@ REWRITES = [
         "jacobian by pulling back",
         (
             JACOBIAN,
-            "jacobian = vmap(vjp(lambda at: self.field(params, at), point)[1])(torch.eye(2, dtype=point.dtype))[0]",
+            "jacobian = vmap(vjp(lambda at: self.field(params, at), point)[1])(torch.eye(2).to(point))[0]",
         ),
         ("jacrev, vmap", "vjp, vmap"),
     ),

@@ -65,7 +65,7 @@ def _files(place: Path) -> Iterator[Path]:
         if not found:
             raise UsageError(f"{place}: no spec file (*{SUFFIX}) in this folder")
         yield from found
-    elif not place.exists():
+    elif not os.path.lexists(place):  # what is wrong with a link to nothing is told as of any file
         raise UsageError(f"{place}: there is no such file or folder")
     elif place.name.endswith((SUFFIX, LOCK_SUFFIX)):
         yield _spec_of(place)

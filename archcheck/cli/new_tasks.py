@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -216,4 +217,4 @@ def _write(spec: NewSpec, path: Path) -> str:
     else:
         lock_path(path).unlink(missing_ok=True)  # that of a spec that is overwritten
     write_atomically(path, spec.text)
-    return f"{path}: written; verify it: pytest --archcheck {path}\n"
+    return f"{path}: written; verify it: pytest --archcheck {shlex.quote(str(path))}\n"

@@ -69,6 +69,12 @@ class Dispatch:
                 self._tell_silence()
         return self._answers.pop(index)
 
+    def has_answer(self, index: int) -> bool:
+        """Return whether the answer to a request has come."""
+        while not self._done.empty():
+            self._take(*self._done.get())
+        return index in self._answers
+
     def cancel(self) -> None:
         """End what is under way and leave no job behind."""
         for result in self._results.values():

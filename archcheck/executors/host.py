@@ -140,7 +140,7 @@ class _Found:
         if not (is_final or self._lost) and self._losses[check] < ATTEMPTS:
             return
         if not check:
-            self._refused, self.left = why, []
+            self._refused, self.left = f"pytest can't be started there: {why}", []
             return
         self._lost[check] = why
         self.left.remove(check)
@@ -232,8 +232,8 @@ class HostProcess:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        with suppress(ValueError):  # closed
-            for line in self._process.stdout:
+        with self._process.stdout as lines:
+            for line in lines:
                 self._events.put(pickle.loads(base64.b64decode(line)))
         self._events.put(None)
 

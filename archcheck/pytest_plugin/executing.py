@@ -54,6 +54,10 @@ class ExecutorSession:
         try:
             dispatch.start()
             self._tell_all(session, runs, dispatch)
+        except KeyboardInterrupt:
+            self._tell_answered(requests, runs, dispatch)
+            dispatch.cancel()
+            raise
         except BaseException:
             dispatch.cancel()
             raise
@@ -113,14 +117,27 @@ class ExecutorSession:
                 items[0].config.hook.pytest_runtest_protocol(item=items[0], nextitem=following[items[0]])
                 _stop_where_asked(session)
                 continue
-            answer = dispatch.answer(index)
-            index += 1
-            for warning in answer.warnings:
-                self._config.hook.pytest_warning_recorded.call_historic(kwargs=_warning(warning))
-            for item in items:
-                assert isinstance(item, CheckItem)
-                self._tell_check(item, answer)
+            for _ in self._tell_run(items, dispatch.answer(index)):
                 _stop_where_asked(session)
+            index += 1
+
+    def _tell_answered(
+        self, requests: Sequence[Request], runs: Sequence[Sequence[pytest.Item]], dispatch: Dispatch
+    ) -> None:
+        """Tell of what has come by now, and has waited for what comes before it in the order of collection."""
+        elsewhere = [items for items in runs if _runs_elsewhere(items[0])]
+        for index, items in zip(range(len(requests)), elsewhere, strict=True):
+            if dispatch.has_answer(index):
+                list(self._tell_run(items, dispatch.answer(index)))
+
+    def _tell_run(self, items: Sequence[pytest.Item], answer: Answer) -> Iterator[None]:
+        """Tell of what an answer says, and yield after each check."""
+        for warning in answer.warnings:
+            self._config.hook.pytest_warning_recorded.call_historic(kwargs=_warning(warning))
+        for item in items:
+            assert isinstance(item, CheckItem)
+            self._tell_check(item, answer)
+            yield
 
     def _tell_check(self, item: CheckItem, answer: Answer) -> None:
         """Have pytest log the reports of a check as those of one that has run here."""

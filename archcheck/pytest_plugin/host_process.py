@@ -28,6 +28,8 @@ from archcheck.pytest_plugin.workers import HOST_KEY
 from archcheck.system.processes import take_pipes
 
 IDLE_SEC: Final = 60.0
+# archcheck, which is a plugin, starts pytest here: where warnings are errors, that would be one.
+_KNOWN: Final = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
 # What the process that collects decides, and the files that it alone writes: of pytest, and of widespread plugins.
 _DECIDED: Final[dict[str, object]] = {
     "archcheck_shard": None, "archcheck_durations": None, "archcheck_changed": False,
@@ -44,7 +46,7 @@ def main() -> None:
     waiting: queue.Queue[Any] = queue.Queue()
     setup: RunSetup = pickle.loads(base64.b64decode(requests.readline()))
     threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
-    status = pytest.main([*setup.args, "--archcheck"], plugins=[HostSession(setup, waiting, answers)])
+    status = pytest.main([*setup.args, "--archcheck", "-W", _KNOWN], plugins=[HostSession(setup, waiting, answers)])
     sys.stderr.flush()
     os._exit(int(status))  # without waiting for threads of a network
 
@@ -72,7 +74,7 @@ class HostSession:
                 setattr(config.option, name, value)
         if self._setup.randomly_seed is not None:
             config.option.randomly_seed = self._setup.randomly_seed
-        config.stash[HOST_KEY] = self._setup.share
+        config.stash[HOST_KEY] = True
         config.args_source = pytest.Config.ArgsSource.ARGS
         config.args[:] = [self._next_path()]
 

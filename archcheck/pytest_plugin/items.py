@@ -254,7 +254,9 @@ class CheckItem(pytest.Function):
 def _move_inline_record(path: Path, shown: str) -> NoReturn:
     """Convert a spec, and skip: nothing of it is verified."""
     move_inline_record(path, shown)
-    pytest.skip(f"what was recorded is in {lock_path(Path(shown))} now; verify it: pytest --archcheck {shown}")
+    pytest.skip(
+        f"what was recorded is in {lock_path(Path(shown))} now; verify it: pytest --archcheck {shlex.quote(shown)}"
+    )
 
 
 def raise_problems(problems: Sequence[Problem]) -> NoReturn:

@@ -6,6 +6,7 @@ import datetime
 import functools
 import json
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -49,6 +50,7 @@ from archcheck.report.spec_record import (
     training_of,
 )
 from archcheck.spec.file_names import SUFFIX
+from archcheck.text.paths import path_from
 
 AUTO: Final = "auto"
 _SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"
@@ -149,9 +151,18 @@ class ReportSession:
             self._ran.add(report.nodeid)
         elif f"{SUFFIX}::" in report.nodeid:
             if report.failed:  # a worker of pytest-xdist is gone, and with it what it found
-                self._problems.append(f"{report.nodeid}: {report.longreprtext}")
+                self._parts.append(self._lost(report))
+                self._ran.add(report.nodeid)
         elif report.when == "call" or not report.passed:
             self._other_tests[report.outcome] += 1
+
+    def _lost(self, report: pytest.TestReport) -> SpecResult:
+        """Return what is known of a check that nobody has told of."""
+        path, _, check = report.nodeid.rpartition("::")
+        banner = re.compile(r"\A\[gw\d+\] [^\n]*\n+")  # of pytest-xdist, which says where, and not what
+        why = banner.sub("", report.longreprtext).strip()
+        shown = path_from(self._config.rootpath / path, self._config.invocation_params.dir)
+        return SpecResult(shown, checks=(CheckResult(check, "error", traceback=why or None),))
 
     # trylast: by now updates are written, and other plugins have said what they have to of the exit status.
     @pytest.hookimpl(trylast=True)

@@ -35,6 +35,7 @@ from archcheck.spec.file_names import SUFFIX, lock_path, spec_path
 from archcheck.spec.lock import read_lock
 from archcheck.spec.spec_file import parse_spec
 from archcheck.system.memory import keep_freed_memory
+from archcheck.text.paths import path_from
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
 
@@ -203,15 +204,25 @@ class ArchcheckSession:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather what the items found, in this process or in another."""
-        plain = getattr(report, "archcheck", None)
-        if self._is_worker or plain is None or report.outcome not in VERDICTS:  # "rerun": another attempt follows
+        if self._is_worker or report.outcome not in VERDICTS:  # "rerun": another attempt follows
             return
-        found = CheckReport.from_plain(plain)
+        plain = getattr(report, "archcheck", None)
+        found = self._found_nothing(report) if plain is None else CheckReport.from_plain(plain)
+        if found is None:
+            return
         self._rows.setdefault(found.spec, Row(found.spec)).add(found, report.outcome, report.duration)
         if found.outcome.is_update:
             update = self._updates.setdefault(found.path, _Update(found.spec))
             update.edits += found.outcome.edits
             update.additions |= found.outcome.additions
+
+    def _found_nothing(self, report: pytest.TestReport) -> CheckReport | None:
+        """Return what a check found that failed without running: its worker has died, or a fixture failed."""
+        path, separator, check = report.nodeid.partition(f"{SUFFIX}::")
+        if not (report.failed and separator):
+            return None
+        spec = self._config.rootpath / f"{path}{SUFFIX}"
+        return CheckReport(path_from(spec, self._config.invocation_params.dir), str(spec), check)
 
     def add_unchanged(self, spec: str, record: SpecRecord, checks: Iterable[str]) -> None:
         """Add checks that were left out, as they would come out as before, to the table."""

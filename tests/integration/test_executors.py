@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,12 @@ def _once(act):
 def hangs():
     (HERE / "hanging.txt").write_text(str(os.getpid()))
     time.sleep(1000)
+"""
+MARKS = """
+def pytest_runtest_logfinish(nodeid):
+    if nodeid.endswith("::shapes"):
+        name = nodeid.split("/")[-1].split(".")[0]
+        (HERE / f"through-{name}").write_text("")
 """
 LINEAR = "build: faults:{name}\ninput: [B, 3]\noutput: [B, 2]\nhealth: off\nfunction: off\n"
 
@@ -185,6 +192,28 @@ def test_ctrl_c_leaves_no_process(project: Project, engine: str) -> None:
     assert "KeyboardInterrupt" in output
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     wait_for(lambda: not is_running(mark))
+
+
+def test_ctrl_c_keeps_what_was_found_behind_a_check_that_hangs(project: Project) -> None:
+    faulty(project, "hangs", "net")
+    project.spec("wrong", LINEAR.format(name="net").replace("B, 2", "B, 9"))
+    project.write("conftest.py", "import pathlib\nHERE = pathlib.Path(__file__).parent\n" + MARKS)
+    command = [sys.executable, "-m", "pytest", *PLUGINS, "--archcheck", "--archcheck-report", "run.json"]
+    command += ["--archcheck-executor", "processes:2"]
+    process = subprocess.Popen(command, cwd=project.path, stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: (project.path / "through-wrong").exists() and (project.path / "hanging.txt").exists())
+    time.sleep(1)  # the answer is on its way
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    specs = json.loads((project.path / "run.json").read_text())["specs"]
+    found = {spec["name"]: [check["outcome"] for check in spec["checks"]] for spec in specs}
+    assert found == {"net": ["passed", "passed"], "wrong": ["passed", "failed"]}
+
+
+def test_warnings_that_are_errors_are_none_of_the_host_s(project: Project) -> None:
+    faulty(project, "net")
+    result = run(project, "--archcheck-executor", "processes:1", "-W", "error")
+    result.assert_outcomes(passed=2)
 
 
 def test_a_check_that_ends_its_process_fails_with_the_reason_and_others_go_on(project: Project) -> None:

@@ -47,6 +47,14 @@ def test_every_problem_is_told_at_its_line_and_column(project: Project, lint: An
     assert key == "specs/small.arch.yaml:9:1: unknown key 'mac'; did you mean macs?"
 
 
+def test_a_link_to_nothing_does_not_hide_another(project: Project, lint: Any) -> None:
+    project.spec("broken", "build: [\n")
+    (project.path / "specs" / "gone.arch.yaml").symlink_to("nowhere.yaml")
+    status, lines = lint("specs/broken.arch.yaml", "specs/gone.arch.yaml")
+    assert status == 1
+    assert [line.split(":")[0] for line in lines] == ["specs/broken.arch.yaml", "specs/gone.arch.yaml"]
+
+
 def test_one_broken_file_does_not_hide_another(project: Project, lint: Any) -> None:
     project.spec("a", "build: [nets:small\n")
     project.spec("b", "build: nets:small\n")

@@ -240,6 +240,9 @@ def _rules() -> Mapping[Any, _Rule]:
 
 _WRITING: Final = (aten.fill_.Scalar, aten.fill_.Tensor, aten.zero_.default, aten.copy_.default)
 _LIFTS: Final = frozenset({"lift", "lift_fresh", "lift_fresh_copy"})  # what torch.tensor() ends with
+_UNIFORM: Final = (aten.rand.default, aten.rand.generator, aten.rand_like.default)
+_HALF: Final = 0.5
+_BELOW: Final = (aten.lt.Scalar, aten.le.Scalar)
 _MAX_DRAWS: Final = 3  # of one parameter: code that draws more often waits for certain values
 
 
@@ -284,6 +287,8 @@ class DeterministicRandom(TorchDispatchMode):
         self._foreign = StorageSet()  # what was computed from tensors that were there before, drawn or not
         self._undrawn = StorageSet()  # parameters
         self.late = LateValues()  # of large ones among them that nothing has read
+        self._fresh = StorageSet()  # numbers between 0 and 1 that nothing has looked at
+        self._num_fresh = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not isinstance(func, torch._ops.OpOverload):
@@ -291,6 +296,8 @@ class DeterministicRandom(TorchDispatchMode):
             return func(*args, **(kwargs or {}))
         if self._use is not None:
             self._use(func, args, kwargs or {})
+        if self._num_fresh:
+            self._look_at_fresh(func, args)
         out = self._call(func, args, kwargs or {})
         if self._traces_draws:
             self._trace(func, args, out)
@@ -344,7 +351,23 @@ class DeterministicRandom(TorchDispatchMode):
             self._undrawn.add(args[0])
             return self._with_fixed_values(args[0])
         self._report(func, args)
-        return rule(self._draws, *args, **kwargs)
+        out = rule(self._draws, *args, **kwargs)
+        if func in _UNIFORM or (func is aten.uniform_.default and args[1:] in ((), (0,), (0, 1))):
+            self._fresh.add(out)
+            self._num_fresh += 1
+        return out
+
+    def _look_at_fresh(self, func: Any, args: Any) -> None:
+        """Turn fresh numbers round that are first asked which are below a large one.
+
+        What `rand() < p` keeps at a high rate is then what `bernoulli(p)` does; at a low one it says what to drop.
+        """
+        for one in tree_leaves(args):
+            if isinstance(one, Tensor) and one in self._fresh:
+                self._fresh.discard(one)
+                self._num_fresh -= 1
+                if func in _BELOW and args[1] > _HALF:
+                    one.neg_().add_(1)
 
     def _with_fixed_values(self, param: Tensor) -> Tensor:
         if not self._traces_draws or param.numel() < LARGE or param.ndim < 2:

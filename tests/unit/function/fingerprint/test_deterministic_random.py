@@ -169,6 +169,27 @@ def test_draws_have_the_mean_and_spread_that_they_should() -> None:
     assert float(kept.mean()) == pytest.approx(0.2, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        lambda: torch.bernoulli(torch.full((50,), 0.8)),
+        lambda: torch.rand(50) > 0.2,
+        lambda: torch.rand(50) < 0.8,
+        lambda: torch.rand_like(torch.zeros(50)) < 0.8,
+        lambda: torch.empty(50).uniform_(0, 1) < 0.8,
+        lambda: (torch.rand(50) + 0.8).floor(),
+        lambda: ~(torch.rand(50) < 0.2),
+        lambda: [(drawn := torch.rand(50)) < 0.8, drawn < 0.8][1],
+    ],
+)
+def test_what_is_kept_with_a_rate_is_the_same_however_it_is_written(kept: Callable[[], Tensor]) -> None:
+    with DeterministicRandom(DrawSequence()):
+        expected = torch.empty(50).bernoulli_(0.8)
+    with DeterministicRandom(DrawSequence()):
+        assert torch.equal(kept().float(), expected)
+        assert 0.6 < expected.mean() < 0.95
+
+
 def test_a_permutation_is_one() -> None:
     with DeterministicRandom(DrawSequence()):
         order = torch.randperm(50)

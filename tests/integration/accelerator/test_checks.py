@@ -36,6 +36,7 @@ throughput: {batch_size: 4}
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("PYTHONPATH", str(SPECS.parent))
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # a run within a worker isn't one: it may measure
     return Project(pytester)
 
 

@@ -204,7 +204,7 @@ def _spec_paths(config: pytest.Config) -> SpecPaths | None:
 
 
 def _refuse_what_needs_specs(config: pytest.Config) -> None:
-    for option in ("update", "against", "changed", "report"):
+    for option in ("update", "against", "changed", "report", "executor", "shard"):
         # In `addopts` these may stand for the runs that verify specs.
         is_meant = option in ("update", "against") or _is_typed(config, f"--archcheck-{option}")
         if config.getoption(f"archcheck_{option}") and is_meant:

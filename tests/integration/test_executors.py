@@ -383,3 +383,11 @@ def test_shards_share_out_the_specs_by_how_long_they_took_and_join_to_one_page(p
 def test_a_shard_without_specs_is_no_failure(project: Project) -> None:
     project.spec("small", SMALL)
     assert project.run("--archcheck-shard", "2/2").ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("option", ["--archcheck-executor=processes", "--archcheck-shard=1/2"])
+def test_without_specs_to_verify_the_options_mean_nothing(project: Project, option: str) -> None:
+    result = project.pytest(option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    name = option.partition("=")[0]
+    result.stderr.fnmatch_lines([f"ERROR: {name} does nothing without --archcheck"])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import os
-import pickle
 import queue
 import subprocess
 import sys
@@ -18,7 +16,7 @@ from types import TracebackType
 from typing import Final
 
 from archcheck.cli.new_tasks import Made, Task
-from archcheck.system.processes import describe_signal, end_process, environment_of
+from archcheck.system.processes import describe_signal, end_process, environment_of, from_line, to_line
 from archcheck.system.processors import num_cpus
 
 TICK_SEC: Final = 0.5
@@ -75,7 +73,7 @@ class _Process:
         self.index = index
         assert self._process.stdin is not None
         with suppress(OSError):  # it has died, which it says by itself
-            self._process.stdin.write(base64.b64encode(pickle.dumps(task)).decode() + "\n")
+            self._process.stdin.write(to_line(task))
             self._process.stdin.flush()
 
     def errors(self) -> str:
@@ -150,7 +148,7 @@ class Pool:
         assert index is not None
         text = process.errors()
         if line is not None:
-            made: Made = pickle.loads(base64.b64decode(line))
+            made: Made = from_line(line)
             lacks_memory = made.spec is not None and made.spec.lacks_memory
         else:
             status = process.exit_status()

@@ -6,16 +6,14 @@ error, which the parent tells in the order of the targets; warnings stand there 
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import gc
 import os
-import pickle
 import sys
 import warnings
 from typing import Any, Final
 
-from archcheck.system.processes import take_pipes
+from archcheck.system.processes import from_line, take_pipes, to_line
 
 WARNING_MARKS: Final = ("\x1c", "\x1d")
 
@@ -27,7 +25,7 @@ def main() -> None:
     warnings.showwarning = _show_between_marks
     with contextlib.suppress(BrokenPipeError):  # the parent is gone
         for line in requests:
-            answers.write(f"{_answer(line)}\n")
+            answers.write(_answer(line))
             answers.flush()
     os._exit(0)  # without waiting for threads of the network
 
@@ -45,11 +43,11 @@ def _import_all() -> None:
 def _answer(line: str) -> str:
     from archcheck.cli.new_tasks import make
 
-    made = make(pickle.loads(base64.b64decode(line)))
+    made = make(from_line(line))
     gc.collect()  # a network that refers to itself is let go of before the next one is built
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    return base64.b64encode(pickle.dumps(made)).decode()
+    return to_line(made)
 
 
 def _show_between_marks(

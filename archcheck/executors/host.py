@@ -6,10 +6,8 @@ torch is imported once. Each thread of a host has one of its own, and it ends wi
 
 from __future__ import annotations
 
-import base64
 import functools
 import os
-import pickle
 import platform
 import queue
 import subprocess
@@ -25,7 +23,7 @@ from typing import Any, Final, TypeAlias
 
 from archcheck.executors.checkout import digest_of_sources, digest_of_spec, find_root
 from archcheck.executors.records import PROTOCOL, Answer, Request, RunSetup, own_versions
-from archcheck.system.processes import describe_signal, end_process, environment_of
+from archcheck.system.processes import describe_signal, end_process, environment_of, from_line, to_line
 from archcheck.system.processors import num_cpus
 
 POLL_SEC: Final = 0.2
@@ -213,7 +211,7 @@ class HostProcess:
     def _send(self, value: object) -> None:
         assert self._process.stdin is not None
         with suppress(OSError):  # it has died, which the next event tells
-            self._process.stdin.write(base64.b64encode(pickle.dumps(value)).decode() + "\n")
+            self._process.stdin.write(to_line(value))
             self._process.stdin.flush()
 
     def _next(self, begun: float | None) -> Event:
@@ -234,7 +232,7 @@ class HostProcess:
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for line in lines:
-                self._events.put(pickle.loads(base64.b64decode(line)))
+                self._events.put(from_line(line))
         self._events.put(None)
 
     def _describe_end(self) -> str:

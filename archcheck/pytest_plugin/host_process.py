@@ -10,10 +10,8 @@ The process ends when standard input does, so that it never outlives its parent,
 
 from __future__ import annotations
 
-import base64
 import gc
 import os
-import pickle
 import queue
 import sys
 import threading
@@ -25,7 +23,7 @@ import pytest
 
 from archcheck.executors.records import RunSetup
 from archcheck.pytest_plugin.workers import HOST_KEY
-from archcheck.system.processes import take_pipes
+from archcheck.system.processes import from_line, take_pipes, to_line
 
 IDLE_SEC: Final = 60.0
 # archcheck, which is a plugin, starts pytest here: where warnings are errors, that would be one.
@@ -44,7 +42,7 @@ def main() -> None:
     requests, answers = take_pipes()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what pytest writes to its terminal
     waiting: queue.Queue[Any] = queue.Queue()
-    setup: RunSetup = pickle.loads(base64.b64decode(requests.readline()))
+    setup: RunSetup = from_line(requests.readline())
     threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
     status = pytest.main([*setup.args, "--archcheck", "-W", _KNOWN], plugins=[HostSession(setup, waiting, answers)])
     sys.stderr.flush()
@@ -53,7 +51,7 @@ def main() -> None:
 
 def _listen(requests: IO[str], waiting: queue.Queue[Any]) -> None:
     for line in requests:
-        waiting.put(pickle.loads(base64.b64decode(line)))
+        waiting.put(from_line(line))
     os._exit(0)  # the parent is gone
 
 
@@ -151,8 +149,8 @@ class HostSession:
 
     def _send(self, kind: str, check: str, told: Any) -> None:
         try:
-            line = pickle.dumps((kind, check, told))
+            line = to_line((kind, check, told))
         except Exception as error:  # another plugin's attribute of a report
-            line = pickle.dumps(("lost", check, f"what it found can't be sent: {type(error).__name__}: {error}"))
-        self._answers.write(base64.b64encode(line).decode() + "\n")
+            line = to_line(("lost", check, f"what it found can't be sent: {type(error).__name__}: {error}"))
+        self._answers.write(line)
         self._answers.flush()

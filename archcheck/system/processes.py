@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import pickle
 import signal
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import IO, Final
+from typing import IO, Any, Final
 
 _COVERAGE_VARIABLES: Final = ("COV_CORE_SOURCE", "COV_CORE_CONFIG", "COV_CORE_DATAFILE", "COVERAGE_PROCESS_START")
 
@@ -28,6 +30,16 @@ def take_pipes() -> tuple[IO[str], IO[str]]:
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     return requests, answers
+
+
+def to_line(value: object) -> str:
+    """Return any value that can be pickled as a line to send."""
+    return f"{base64.b64encode(pickle.dumps(value)).decode()}\n"
+
+
+def from_line(line: str) -> Any:
+    """Return the value that `to_line` made a line of."""
+    return pickle.loads(base64.b64decode(line))
 
 
 def end_process(process: subprocess.Popen[str]) -> None:

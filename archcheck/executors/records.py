@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -89,6 +90,7 @@ class Answer:
         return Answer(**plain)
 
 
+@functools.cache
 def own_versions() -> dict[str, str]:
     """Return the versions of this process that results may depend on, of what is installed."""
     found = {"python": platform.python_version()}

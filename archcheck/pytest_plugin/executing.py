@@ -55,7 +55,7 @@ class ExecutorSession:
             dispatch.start()
             self._tell_all(session, runs, dispatch)
         except KeyboardInterrupt:
-            self._tell_answered(requests, runs, dispatch)
+            self._tell_answered(runs, dispatch)
             dispatch.cancel()
             raise
         except BaseException:
@@ -121,12 +121,9 @@ class ExecutorSession:
                 _stop_where_asked(session)
             index += 1
 
-    def _tell_answered(
-        self, requests: Sequence[Request], runs: Sequence[Sequence[pytest.Item]], dispatch: Dispatch
-    ) -> None:
+    def _tell_answered(self, runs: Sequence[Sequence[pytest.Item]], dispatch: Dispatch) -> None:
         """Tell of what has come by now, and has waited for what comes before it in the order of collection."""
-        elsewhere = [items for items in runs if _runs_elsewhere(items[0])]
-        for index, items in zip(range(len(requests)), elsewhere, strict=True):
+        for index, items in enumerate(items for items in runs if _runs_elsewhere(items[0])):
             if dispatch.has_answer(index):
                 list(self._tell_run(items, dispatch.answer(index)))
 

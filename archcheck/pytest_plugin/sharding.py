@@ -26,22 +26,23 @@ class ShardSession:
         self._config = config
         self._index, self._num_shards = _parse_shard(config.getoption("archcheck_shard"))
         self._durations = _read_durations(config)
+        by_check: dict[str, list[float]] = {}
+        for (_, check), seconds in self._durations.items():
+            by_check.setdefault(check, []).append(seconds)
+        self._typical = {check: statistics.median(found) for check, found in by_check.items()}
         self._counts: tuple[int, int] | None = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Deselect the specs of other shards, of what `-k` and `-m` have left. Ordinary tests are in every shard."""
+        specs = {
+            item: path_from(item.path, config.invocation_params.dir) for item in items if isinstance(item, CheckItem)
+        }
         weights: dict[str, float] = {}
-        for item in items:
-            if isinstance(item, CheckItem):
-                spec = path_from(item.path, config.invocation_params.dir)
-                weights[spec] = weights.get(spec, 0.0) + self._duration_of(spec, item.name)
+        for item, spec in specs.items():
+            weights[spec] = weights.get(spec, 0.0) + self._duration_of(spec, item.name)
         own = choose_shard(weights, self._index, self._num_shards)
-        left_out = [
-            item
-            for item in items
-            if isinstance(item, CheckItem) and path_from(item.path, config.invocation_params.dir) not in own
-        ]
+        left_out = [item for item, spec in specs.items() if spec not in own]
         self._counts = (len(own), len(weights))
         if left_out:
             config.hook.pytest_deselected(items=left_out)
@@ -52,8 +53,7 @@ class ShardSession:
         known = self._durations.get((spec, check))
         if known is not None:
             return known
-        alike = [seconds for (_, name), seconds in self._durations.items() if name == check]
-        return statistics.median(alike) if alike else _UNKNOWN_SEC
+        return self._typical.get(check, _UNKNOWN_SEC)
 
     def pytest_report_collectionfinish(self) -> str | None:
         """Say how much of the whole this is."""

@@ -26,7 +26,7 @@ from archcheck.pytest_plugin.items import CheckFailure, CheckItem, SpecModule
 from archcheck.pytest_plugin.options import machine_facts
 from archcheck.pytest_plugin.run_environment import environment_of
 from archcheck.pytest_plugin.session import ArchcheckSession
-from archcheck.pytest_plugin.workers import is_worker
+from archcheck.pytest_plugin.workers import is_worker, named_check
 from archcheck.report.files import require_report_name, write_report
 from archcheck.report.joining import join_specs
 from archcheck.report.network_record import with_layers
@@ -50,9 +50,9 @@ from archcheck.report.spec_record import (
     training_of,
 )
 from archcheck.spec.file_names import SUFFIX
-from archcheck.text.paths import path_from
 
 AUTO: Final = "auto"
+_BANNER: Final = re.compile(r"\A\[gw\d+\] [^\n]*\n+")  # of pytest-xdist, which says where, and not what
 _SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"
 _ATTRIBUTE, _MACHINE = "archcheck_report", "archcheck_machine"  # of a report of pytest's, for whoever gathers them
 
@@ -149,20 +149,12 @@ class ReportSession:
         if text is not None:
             self._parts.append(_from_text(text))
             self._ran.add(report.nodeid)
-        elif f"{SUFFIX}::" in report.nodeid:
+        elif (named := named_check(self._config, report.nodeid)) is not None:
             if report.failed:  # a worker of pytest-xdist is gone, and with it what it found
-                self._parts.append(self._lost(report))
+                self._parts.append(_lost(report, *named[1:]))
                 self._ran.add(report.nodeid)
         elif report.when == "call" or not report.passed:
             self._other_tests[report.outcome] += 1
-
-    def _lost(self, report: pytest.TestReport) -> SpecResult:
-        """Return what is known of a check that nobody has told of."""
-        path, _, check = report.nodeid.rpartition("::")
-        banner = re.compile(r"\A\[gw\d+\] [^\n]*\n+")  # of pytest-xdist, which says where, and not what
-        why = banner.sub("", report.longreprtext).strip()
-        shown = path_from(self._config.rootpath / path, self._config.invocation_params.dir)
-        return SpecResult(shown, checks=(CheckResult(check, "error", traceback=why or None),))
 
     # trylast: by now updates are written, and other plugins have said what they have to of the exit status.
     @pytest.hookimpl(trylast=True)
@@ -225,6 +217,12 @@ class ReportSession:
             terminalreporter.write_line(f"archcheck: report: {', '.join(self._written)}")
         for error in self._errors:
             terminalreporter.write_line(f"archcheck: report: {error}", red=True)
+
+
+def _lost(report: pytest.TestReport, spec: str, check: str) -> SpecResult:
+    """Return what is known of a check that nobody has told of."""
+    why = _BANNER.sub("", report.longreprtext).strip()
+    return SpecResult(spec, checks=(CheckResult(check, "error", traceback=why or None),))
 
 
 def _result_of(

@@ -27,7 +27,7 @@ from archcheck.pytest_plugin.progress import ToldWarnings, showing
 from archcheck.pytest_plugin.spec_paths import SpecPaths
 from archcheck.pytest_plugin.timing import TIMES_ALONE
 from archcheck.pytest_plugin.worker_devices import PLACE, Place, as_variable, describe, places_of
-from archcheck.pytest_plugin.workers import EXECUTOR, is_worker
+from archcheck.pytest_plugin.workers import EXECUTOR, is_worker, named_check
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.recording.lock_writer import changed_lock, describe_changes, format_lock, is_of_lock
 from archcheck.report.summary_tables import VERDICTS, Room, Row, format_speeds, format_summary, format_trainings
@@ -35,7 +35,6 @@ from archcheck.spec.file_names import SUFFIX, lock_path, spec_path
 from archcheck.spec.lock import read_lock
 from archcheck.spec.spec_file import parse_spec
 from archcheck.system.memory import keep_freed_memory
-from archcheck.text.paths import path_from
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
 
@@ -218,11 +217,11 @@ class ArchcheckSession:
 
     def _found_nothing(self, report: pytest.TestReport) -> CheckReport | None:
         """Return what a check found that failed without running: its worker has died, or a fixture failed."""
-        path, separator, check = report.nodeid.partition(f"{SUFFIX}::")
-        if not (report.failed and separator):
+        named = named_check(self._config, report.nodeid)
+        if not report.failed or named is None:
             return None
-        spec = self._config.rootpath / f"{path}{SUFFIX}"
-        return CheckReport(path_from(spec, self._config.invocation_params.dir), str(spec), check)
+        spec, shown, check = named
+        return CheckReport(shown, str(spec), check)
 
     def add_unchanged(self, spec: str, record: SpecRecord, checks: Iterable[str]) -> None:
         """Add checks that were left out, as they would come out as before, to the table."""

@@ -19,6 +19,7 @@ from archcheck.checks.registry import all_checks
 from archcheck.dependencies.selection import Selection
 from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError
 from archcheck.findings import Keys, Mismatch
+from archcheck.network.imports import folders_released
 from archcheck.pytest_plugin.device_lock import DeviceLock
 from archcheck.pytest_plugin.timing import has_benchmark, stopwatch_of
 from archcheck.recording.inline_records import has_inline_record, move_inline_record
@@ -116,7 +117,8 @@ class SpecModule(pytest.Module):
 
         def run(item: CheckItem) -> None:
             _skip_what_has_nothing_to_verify(item, check, spec_file)
-            run_item(item, check, spec_file, self.network(spec_file))
+            with folders_released():
+                run_item(item, check, spec_file, self.network(spec_file))
 
         return self._item(check.name, loc, run, spec_file.spec.build)
 
@@ -156,7 +158,8 @@ class SpecModule(pytest.Module):
     @property
     def flow(self) -> FlowRecord | None:
         """Where what the network's layers take comes from; None where it wasn't built, or where that can't be seen."""
-        return self._network.flow() if isinstance(self._network, NetworkUnderTest) else None
+        with folders_released():
+            return self._network.flow() if isinstance(self._network, NetworkUnderTest) else None
 
     def teardown(self) -> None:
         """Let go of the network and of its inputs when the last item of the file is through."""

@@ -177,6 +177,7 @@ def _config_from_record(spec: Spec, function: RecordedFunction, device: torch.de
         float(function.large),
         function.train,
         function.output.bounds is not None,
+        function.opened,
         device=device,
         input_pattern=function.input,
         train_inputs=spec.train_inputs(function.at),
@@ -330,7 +331,14 @@ def fingerprint_at_own_sizes(
         return None
     train_inputs = spec_file.spec.train_inputs(own.sizes)
     config = replace(
-        config, inputs=own, train_inputs=train_inputs, input_pattern=None, gains=None, large=None, bounds=None
+        config,
+        inputs=own,
+        train_inputs=train_inputs,
+        input_pattern=None,
+        gains=None,
+        large=None,
+        opened=None,
+        bounds=None,
     )
     return config, fingerprint(build, config)
 

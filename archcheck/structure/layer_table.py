@@ -6,7 +6,7 @@ from archcheck.spec.dims import BATCH
 from archcheck.structure.crashes import explain
 from archcheck.structure.layer_pairing import call_label
 from archcheck.structure.patterns import format_calls, format_output
-from archcheck.structure.records import ForwardRecord, StructureTrace
+from archcheck.structure.records import ForwardRecord, StructureTrace, layers_only
 from archcheck.text.tables import format_table
 from archcheck.text.units import format_macs
 
@@ -16,6 +16,7 @@ LAYER_ALIGN = ("left", "left", "left", "right", "right")
 
 def layer_rows(trace: StructureTrace, depth: int | None = None) -> list[tuple[str, str, str, str, str]]:
     """Return the first forward's calls in the order of execution, down to `depth` levels (all of them without)."""
+    trace = layers_only(trace)
     forward = trace.forwards[0]
     batch = forward.sizes.get(BATCH, 1)
     outputs = format_calls(trace)

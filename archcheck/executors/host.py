@@ -114,13 +114,10 @@ class _Found:
     def add(self, event: Event) -> None:
         kind, check, told = event
         if kind == "begin":
-            self._reports[check] = []
             self._begun = check
-        elif kind == "report":
-            self._reports[check].append(told)
-        elif kind == "warning":
-            self._warnings.append(told)
         elif kind == "end":
+            self._reports[check], warnings = told
+            self._warnings += warnings
             self.left.remove(check)
             self._begun = ""
         elif kind == "lost":

@@ -31,6 +31,7 @@ class RayExecutor:
         except ImportError:
             raise UsageError("the executor ray needs Ray: pip install 'pytest-archcheck[ray]'") from None
         self._ray, self._num_cpus = ray, num_cpus
+        self._tasks: dict[tuple[Callable[..., Any], bool], Any] = {}
         self._is_own = not ray.is_initialized()
         if self._is_own:
             _connect(ray)
@@ -44,9 +45,15 @@ class RayExecutor:
     def submit(self, function: Callable[..., Any], /, *args: Any) -> RayResult:
         """Have a function called in a task; a request says whether it trains."""
         trains = bool(args and isinstance(args[0], dict) and args[0].get("trains"))
-        # What is lost is submitted once more by archcheck, which tells of it.
-        options = {"num_cpus": self._num_cpus, "num_gpus": self._num_gpus if trains else 0, "max_retries": 0}
-        return RayResult(self._ray, self._ray.remote(**options)(function).remote(*args))
+        return RayResult(self._ray, self._task(function, trains).remote(*args))
+
+    def _task(self, function: Callable[..., Any], trains: bool) -> Any:
+        """Return a function as one of Ray's, once: Ray sends each to its workers anew, and has none ready for it."""
+        if (function, trains) not in self._tasks:
+            # What is lost is submitted once more by archcheck, which tells of it.
+            options = {"num_cpus": self._num_cpus, "num_gpus": self._num_gpus if trains else 0, "max_retries": 0}
+            self._tasks[function, trains] = self._ray.remote(**options)(function)
+        return self._tasks[function, trains]
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster; one that was started for the run ends."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -53,7 +53,7 @@ class Request:
 
     def to_plain(self) -> dict[str, Any]:
         """Return maps, lists, text and numbers."""
-        return asdict(self)
+        return {**_shallow(self), "setup": _shallow(self.setup)}
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> Request:
@@ -78,7 +78,7 @@ class Answer:
 
     def to_plain(self) -> dict[str, Any]:
         """Return maps, lists, text and numbers."""
-        return asdict(self)
+        return _shallow(self)
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> Answer:
@@ -88,6 +88,11 @@ class Answer:
             TypeError: these are no such values.
         """
         return Answer(**plain)
+
+
+def _shallow(record: Any) -> dict[str, Any]:
+    """Return the fields of a record by name, whose values are plain: `asdict` copies all that they hold."""
+    return {one.name: getattr(record, one.name) for one in fields(record)}
 
 
 @functools.cache

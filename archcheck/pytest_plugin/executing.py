@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import gc
 import os
 import sys
 import uuid
@@ -47,6 +48,7 @@ class ExecutorSession:
             return None
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             raise session.Interrupted(f"{counted(session.testsfailed, 'error')} during collection")
+        gc.freeze()  # items stay until the end: no need to walk them in every collection
         runs = list(_runs(session.items))
         setup = self._setup()
         requests = [self._request(items, setup) for items in runs if _runs_elsewhere(items[0])]
@@ -62,6 +64,7 @@ class ExecutorSession:
             dispatch.cancel()
             raise
         dispatch.close()
+        gc.freeze()  # nor what was found in pytest's last ones
         self._hosts = ", ".join(f"{name} {number}" for name, number in dispatch.hosts.most_common())
         return True
 

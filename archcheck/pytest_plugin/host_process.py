@@ -16,6 +16,8 @@ import queue
 import sys
 import threading
 import warnings
+from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -60,7 +62,10 @@ class HostSession:
 
     def __init__(self, setup: RunSetup, waiting: queue.Queue[Any], answers: IO[str]) -> None:
         self._setup, self._waiting, self._answers = setup, waiting, answers
+        self._asked = Path()  # the spec whose checks are asked for
         self._check = ""
+        self._reports: list[Any] = []  # of the check that runs
+        self._warnings: list[Any] = []
         self._config: pytest.Config | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -106,12 +111,28 @@ class HostSession:
                 spec, checks = self._waiting.get(timeout=IDLE_SEC)
             except queue.Empty:
                 os._exit(0)
-            self._run(session, str(self._path(spec)), checks)
+            self._run(session, self._path(spec), checks)
             self._send("done", "", None)
 
-    def _run(self, session: pytest.Session, path: str, checks: list[str]) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Have a folder collect what is asked for alone: pytest would look at all that lies beside it each time."""
+        if isinstance(collector, pytest.Dir | pytest.Package):
+            collector.collect = partial(self._asked_of, collector)  # type: ignore[method-assign]
+        return (yield)
+
+    def _asked_of(self, folder: pytest.Directory) -> list[pytest.Collector]:
+        path = folder.path / self._asked.relative_to(folder.path).parts[0]
+        if path == self._asked:
+            return list(folder.ihook.pytest_collect_file(file_path=path, parent=folder))
+        return [folder.ihook.pytest_collect_directory(path=path, parent=folder)]
+
+    def _run(self, session: pytest.Session, path: Path, checks: list[str]) -> None:
+        self._asked = path
         try:
-            collected = {item.name: item for item in session.perform_collect([path])}
+            collected = {item.name: item for item in session.perform_collect([str(path)])}
         except pytest.UsageError as error:
             self._send("refused", "", str(error))
             return
@@ -122,22 +143,22 @@ class HostSession:
         for number, name in enumerate(checks):
             item = collected[name]
             following = collected[checks[number + 1]] if number + 1 < len(checks) else None
-            self._check = name
+            self._check, self._reports, self._warnings = name, [], []
             self._send("begin", name, None)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             self._check = ""
-            self._send("end", name, None)
+            self._send_found(name)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Send a report."""
+        """Keep a report of the check that runs."""
         assert self._config is not None
         plain = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
-        self._send("report", self._check, plain)
+        self._reports.append(plain)
 
     def pytest_warning_recorded(
         self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: Any
     ) -> None:
-        """Send a warning of a check; those of starting up are told where the run was started."""
+        """Keep a warning of the check that runs; those of starting up are told where the run was started."""
         if not self._check:
             return
         told = {
@@ -145,12 +166,16 @@ class HostSession:
             "filename": warning_message.filename, "lineno": warning_message.lineno,
             "when": when, "nodeid": nodeid, "location": location,
         }  # fmt: skip
-        self._send("warning", self._check, told)
+        self._warnings.append(told)
+
+    def _send_found(self, check: str) -> None:
+        """Send what a check has found, at once: each event that is sent wakes threads of the parent."""
+        try:
+            self._send("end", check, (self._reports, self._warnings))
+        except Exception as error:  # another plugin's attribute of a report
+            self._send("lost", check, f"what it found can't be sent: {type(error).__name__}: {error}")
+            self._send("end", check, ([], []))
 
     def _send(self, kind: str, check: str, told: Any) -> None:
-        try:
-            line = to_line((kind, check, told))
-        except Exception as error:  # another plugin's attribute of a report
-            line = to_line(("lost", check, f"what it found can't be sent: {type(error).__name__}: {error}"))
-        self._answers.write(line)
+        self._answers.write(to_line((kind, check, told)))
         self._answers.flush()

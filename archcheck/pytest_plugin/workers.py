@@ -14,6 +14,11 @@ REPORT = "archcheck-report"  # and of what gathers a report
 HOST_KEY = pytest.StashKey[bool]()  # whether this process runs checks for an executor
 
 
+def is_check(nodeid: str) -> bool:
+    """Return whether a node id names a check of a spec."""
+    return f"{SUFFIX}::" in nodeid
+
+
 def named_check(config: pytest.Config, nodeid: str) -> tuple[Path, str, str] | None:
     """Return the spec that a node id names, what messages call it, and its check; None where it names another test."""
     path, separator, check = nodeid.partition(f"{SUFFIX}::")

@@ -242,6 +242,33 @@ def test_a_worker_of_a_pool_that_is_killed_loses_nothing(project: Project) -> No
     result.stdout.fnmatch_lines(["archcheck: the executor broke (*requests are submitted to another"])
 
 
+def test_a_host_looks_at_nothing_but_what_is_asked_for(project: Project) -> None:
+    """What lies beside a spec would be looked at for each: in a folder of a thousand that takes longer than a check."""
+    faulty(project, "net")
+    for folder in ("elsewhere", "specs/inner"):
+        project.write(f"{folder}/net.arch.yaml", LINEAR.format(name="net"))
+    project.write(
+        "conftest.py",
+        """
+        def pytest_collect_file(file_path, parent):
+            if not parent.config.pluginmanager.has_plugin("archcheck-executor"):  # which is where it is submitted
+                with open("looked-at.txt", "a") as file:
+                    print(file_path.parent.name, file_path.name, file=file)
+        """,
+    )
+    run(project, "--archcheck-executor", "processes:1", "specs").assert_outcomes(passed=4)
+    assert (project.path / "looked-at.txt").read_text().splitlines() == ["inner net.arch.yaml", "specs net.arch.yaml"]
+
+
+def test_a_package_of_specs_is_set_up_on_a_host(project: Project) -> None:
+    faulty(project)
+    project.write("specs/deep/__init__.py", "def setup_module():\n    open('set-up.txt', 'w').close()\n")
+    project.write("specs/deep/conftest.py", "import pytest\n@pytest.fixture(autouse=True)\ndef width(): assert False\n")
+    project.write("specs/deep/net.arch.yaml", LINEAR.format(name="net"))
+    run(project, "--archcheck-executor", "processes:1").assert_outcomes(errors=2)
+    assert (project.path / "set-up.txt").exists()
+
+
 def test_what_cannot_be_sent_is_lost_with_the_reason(project: Project) -> None:
     faulty(project, "net")
     project.write(

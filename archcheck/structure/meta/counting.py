@@ -48,6 +48,15 @@ def is_uncounted(name: str) -> bool:
     return True
 
 
+@cache
+def mac_formulas() -> dict[Any, Any]:
+    """Return by operation what counts twice its multiply-adds, of its arguments and its result `out_val`."""
+    from torch.utils.flop_counter import flop_registry, sdpa_flop  # here, as it takes 70 ms that few networks need
+
+    # Older releases have no formula for the CPU's attention kernel, whose work is that of the others.
+    return {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop, **flop_registry}
+
+
 class MacCounter(Protocol):
     """Adds up multiply-adds, and holds the names of the operations whose multiply-adds are unknown."""
 
@@ -77,11 +86,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, counter: MacCounter) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        from torch.utils.flop_counter import flop_registry, sdpa_flop  # here, as it takes 70 ms that few networks need
-
         self._counter = counter
-        # Older releases have no formula for the CPU's attention kernel, whose work is that of the others.
-        self._formulas = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop, **flop_registry}
+        self._formulas = mac_formulas()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if any(map(is_traceable_wrapper_subclass_type, types)):  # a nested tensor, for one: counted is what it runs

@@ -226,7 +226,7 @@ def measure_job_beside_a_neighbour() -> str:
 
 
 def measure_rates_beside_a_neighbour() -> str:
-    """Steps per second of every quick training, by one thread, all, and those that fit, alone and beside one process."""
+    """Steps per second of every quick training, by one thread, all, or those that fit, alone or beside a process."""
     names = sorted(path.name for path in SPECS.glob("*.arch.yaml") if "\n  quick:" in path.read_text())
     rows, worst = [], {"one": 1.0, "all": 1.0, "fitting": 1.0}
     for name in names:
@@ -244,7 +244,7 @@ def measure_rates_beside_a_neighbour() -> str:
 
 
 def _steps_per_sec(name: str) -> tuple[int, dict[tuple[str, str], float]]:
-    """Return how many threads fit a spec's training, and its steps per second, alone and beside a neighbour, by each."""
+    """Return how many threads fit a spec's training, and its steps per second by each, alone and beside a neighbour."""
     with subprocess.Popen(
         [sys.executable, "-c", _STEPS, name], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

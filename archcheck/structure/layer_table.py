@@ -51,7 +51,9 @@ def totals(trace: StructureTrace) -> list[str]:
     lines.append(f"parameters  {root.num_params:_}{frozen}{buffers}")
     if trace.macs is not None:
         per = "one example" if BATCH in forward.sizes else "this input"
-        lines.append(f"macs        {format_macs(trace.macs)} ({trace.macs:_}) for {per}")
+        shown = format_macs(trace.macs)
+        exact = "" if shown == str(trace.macs) else f" ({trace.macs:_})"
+        lines.append(f"macs        {shown}{exact} for {per}")
     return lines + _unusual(trace, forward)
 
 

@@ -59,7 +59,7 @@ sys.exit(status)
 
 
 class Run(NamedTuple):
-    """A run: seconds of the clock, of processors for all its processes and for the one that submits, MiB of this one."""
+    """A run: seconds of the clock, of processors for all processes and for the one that submits, MiB of that one."""
 
     wall_sec: float
     all_cpu_sec: float

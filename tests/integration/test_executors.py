@@ -392,7 +392,7 @@ def test_what_can_be_read_on_the_host_alone_is_lost_with_the_reason(project: Pro
         """,
     )
     result = run(project, "--archcheck-executor", engine, "--archcheck-report", "run.json")
-    assert verdicts(project) == {"net": ["passed", "error"], "net_a": ["passed", "passed"]}
+    assert verdicts(project) == {"net": ["passed", "failed"], "net_a": ["passed", "passed"]}
     result.stdout.fnmatch_lines(
         ["specs/net.arch.yaml:3: not verified: what * has found can't be read here: ModuleNotFoundError: *"]
     )

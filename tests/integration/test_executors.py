@@ -92,7 +92,7 @@ def _marked(name):
     return net()
 
 def writes():
-    (HERE / "weights.bin").write_bytes(b"0" * 4096)
+    (HERE / "weights.bin").write_bytes(b"0" * (4 << 20))
     return net()
 
 def _once(act):
@@ -360,7 +360,7 @@ def test_on_a_host_whose_disk_is_full_what_writes_fails_and_others_go_on(project
         from concurrent.futures import ProcessPoolExecutor
 
         def no_file_may_grow():
-            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
         def full():
             return ProcessPoolExecutor(1, initializer=no_file_may_grow)

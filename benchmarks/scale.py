@@ -59,7 +59,7 @@ sys.exit(status)
 
 
 class Run(NamedTuple):
-    """A run: seconds of the clock, and of the processors for all processes and the submitting one; MiB of that one."""
+    """A run: seconds of the clock, of processors for all processes and for the one that submits, MiB of that one."""
 
     wall_sec: float
     all_cpu_sec: float

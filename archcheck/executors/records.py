@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from archcheck.system.distributions import versions_of
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 # What has a say in what a network computes, or in how it is checked.
 _COMPARED: Final = ("pytest-archcheck", "torch", "torchvision", "numpy", "pytest", "timm", "transformers")
 
@@ -66,15 +66,18 @@ class Request:
 class Answer:
     """What a host found.
 
-    reports: those of pytest for each check, as its `pytest_report_to_serializable` makes them. warnings: those that
-    pytest recorded. lost: why a check has no report. refused: why the host runs nothing; empty where it does.
+    reports: those of pytest for each check, as its `pytest_report_to_serializable` makes them, in a line of text: other
+    plugins may add what can be read on the host alone. warnings: those that pytest recorded. lost: why a check has no
+    report. used: what results depend on, as `dependencies.store` keeps it, where that is asked for. refused:
+    why the host runs nothing; empty where it does.
     """
 
     host: str
     versions: Mapping[str, str]
-    reports: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    reports: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[Mapping[str, Any]] = ()
     lost: Mapping[str, str] = field(default_factory=dict)
+    used: Sequence[Mapping[str, Any]] = ()
     refused: str = ""
 
     def to_plain(self) -> dict[str, Any]:

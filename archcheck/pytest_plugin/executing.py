@@ -22,7 +22,8 @@ from archcheck.executors.targets import choose_executor
 from archcheck.pytest_plugin.items import CheckFailure, CheckItem, SpecModule
 from archcheck.pytest_plugin.session import attach
 from archcheck.pytest_plugin.usage import usage_errors_of_pytest
-from archcheck.pytest_plugin.workers import REPORT
+from archcheck.pytest_plugin.workers import CHANGED, REPORT, SHARE_KEY
+from archcheck.system.processes import from_line
 from archcheck.text.words import counted
 
 _TRAINING: Final = ("accuracy", "throughput", "claims")
@@ -36,6 +37,7 @@ class ExecutorSession:
         _refuse_other_options(config)
         with usage_errors_of_pytest():
             self._choice = choose_executor(name, config.rootpath, config.getoption("archcheck_device"))
+        config.stash[SHARE_KEY] = self._choice.share
         self._timeout = item_timeout_sec(config)
         self._sys_path = _paths_below(config.rootpath)
         self._told: list[str] = []
@@ -139,6 +141,9 @@ class ExecutorSession:
             assert isinstance(item, CheckItem)
             self._tell_check(item, answer)
             yield
+        changed = self._config.pluginmanager.get_plugin(CHANGED)
+        if changed is not None:
+            changed.add_found_by(answer.host, items, answer.used)
 
     def _tell_check(self, item: CheckItem, answer: Answer) -> None:
         """Have pytest log the reports of a check as those of one that has run here."""
@@ -148,9 +153,13 @@ class ExecutorSession:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
     def _reports(self, item: CheckItem, answer: Answer) -> list[pytest.TestReport]:
-        plain = answer.reports.get(item.name)
-        if not plain:
+        line = answer.reports.get(item.name)
+        if line is None:
             return [_loss(item, answer.lost.get(item.name, f"{answer.host} has told nothing of it"))]
+        try:
+            plain = from_line(line)
+        except Exception as error:  # another plugin's attribute of a report
+            return [_loss(item, f"what {answer.host} has found can't be read here: {type(error).__name__}: {error}")]
         hook, reports = self._config.hook, []
         for data in plain:
             report = hook.pytest_report_from_serializable(config=self._config, data=dict(data))
@@ -238,7 +247,6 @@ def item_timeout_sec(config: pytest.Config) -> float | None:
 def _refuse_other_options(config: pytest.Config) -> None:
     for is_on, option, why in (
         (config.getoption("numprocesses", None) or config.getoption("tx", None), "-n", "one of them distributes"),
-        (config.getoption("archcheck_changed"), "--archcheck-changed", "what a host reads isn't watched"),
         (config.getoption("archcheck_against"), "--archcheck-against", "nothing can be timed beside other checks"),
         (config.option.usepdb, "--pdb", "the checks are in other processes"),
     ):

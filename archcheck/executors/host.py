@@ -105,9 +105,10 @@ class _Found:
 
     def __init__(self, request: Request) -> None:
         self.left = list(request.checks)
-        self._reports: dict[str, list[Any]] = {}
+        self._reports: dict[str, str] = {}
         self._warnings: list[Any] = []
         self._lost: dict[str, str] = {}
+        self._used: list[Any] = []
         self._refused = ""
         self._begun = ""
         self._losses: Counter[str] = Counter()
@@ -116,18 +117,17 @@ class _Found:
     def add(self, event: Event) -> None:
         kind, check, told = event
         if kind == "begin":
-            self._reports[check] = []
             self._begun = check
-        elif kind == "report":
-            self._reports[check].append(told)
-        elif kind == "warning":
-            self._warnings.append(told)
         elif kind == "end":
+            self._reports[check], warnings = told
+            self._warnings += warnings
             self.left.remove(check)
             self._begun = ""
             self._in_a_row = []
         elif kind == "lost":
             self._lost[check] = told
+        elif kind == "done":
+            self._used += told
         else:
             self._refused, self.left = told, []
 
@@ -153,7 +153,7 @@ class _Found:
 
     def answer(self) -> Answer:
         reports = {name: told for name, told in self._reports.items() if name not in self._lost}
-        return Answer(platform.node(), own_versions(), reports, self._warnings, self._lost, self._refused)
+        return Answer(platform.node(), own_versions(), reports, self._warnings, self._lost, self._used, self._refused)
 
 
 class _Stopped(Exception):  # noqa: N818 - a verdict, not a fault
@@ -174,6 +174,7 @@ class HostProcess:
         variables = {"PYTHONPATH": os.pathsep.join(paths)}
         if setup.share > 1 and "OMP_NUM_THREADS" not in os.environ:
             variables["OMP_NUM_THREADS"] = str(max(1, num_cpus() // setup.share))
+        before = {name: os.environ.get(name) for name in variables}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _CODE],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
@@ -181,7 +182,7 @@ class HostProcess:
         )  # fmt: skip
         self._events: queue.Queue[Event | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
-        self._send(setup)
+        self._send((setup, before))
         _processes.append(self)
         if setup.run in _ended:
             self.end()
@@ -201,10 +202,10 @@ class HostProcess:
         begun: float | None = None
         while True:
             event = self._next(begun)
-            if event[0] == "done":
-                return
             begun = {"begin": time.monotonic(), "end": None}.get(event[0], begun)
             yield event
+            if event[0] == "done":
+                return
 
     def end(self) -> None:
         """Kill it, and what it has started."""

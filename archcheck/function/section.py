@@ -68,8 +68,16 @@ def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Ite
     output = rounded(record.root.numbers, precision) | ({"inside": inside[OUTPUT]} if OUTPUT in inside else {})
     gains = dict(sorted(record.gains.items()))
     large = {"large": int(record.large)} if record.large != RecordedFunction.model_fields["large"].default else {}
+    opened = {"opened": list(record.opened)}
     made = {"inputs_from": record.made_inputs}
-    section = {**plan, **made, **large, "gains": gains, "layers": {label: row for label, row in layers.items() if row}}
+    section = {
+        **plan,
+        **made,
+        **large,
+        **opened,
+        "gains": gains,
+        "layers": {label: row for label, row in layers.items() if row},
+    }
     kept = {key: value for key, value in section.items() if value or key == "train" or isinstance(value, float)}
     return {**kept, OUTPUT: output}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import gc
 import os
 import sys
 import uuid
@@ -21,7 +22,8 @@ from archcheck.executors.targets import choose_executor
 from archcheck.pytest_plugin.items import CheckFailure, CheckItem, SpecModule
 from archcheck.pytest_plugin.session import attach
 from archcheck.pytest_plugin.usage import usage_errors_of_pytest
-from archcheck.pytest_plugin.workers import REPORT
+from archcheck.pytest_plugin.workers import CHANGED, REPORT, SHARE_KEY
+from archcheck.system.processes import from_line
 from archcheck.text.words import counted
 
 _TRAINING: Final = ("accuracy", "throughput", "claims")
@@ -35,6 +37,7 @@ class ExecutorSession:
         _refuse_other_options(config)
         with usage_errors_of_pytest():
             self._choice = choose_executor(name, config.rootpath, config.getoption("archcheck_device"))
+        config.stash[SHARE_KEY] = self._choice.share
         self._timeout = item_timeout_sec(config)
         self._sys_path = _paths_below(config.rootpath)
         self._told: list[str] = []
@@ -47,6 +50,7 @@ class ExecutorSession:
             return None
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             raise session.Interrupted(f"{counted(session.testsfailed, 'error')} during collection")
+        gc.freeze()  # items stay until the end: no need to walk them in every collection
         runs = list(_runs(session.items))
         setup = self._setup()
         requests = [self._request(items, setup) for items in runs if _runs_elsewhere(items[0])]
@@ -63,6 +67,7 @@ class ExecutorSession:
             dispatch.cancel()
             raise
         dispatch.close()
+        gc.freeze()  # nor what was found in pytest's last ones
         self._hosts = ", ".join(f"{name} {number}" for name, number in dispatch.hosts.most_common())
         return True
 
@@ -136,6 +141,9 @@ class ExecutorSession:
             assert isinstance(item, CheckItem)
             self._tell_check(item, answer)
             yield
+        changed = self._config.pluginmanager.get_plugin(CHANGED)
+        if changed is not None:
+            changed.add_found_by(answer.host, items, answer.used)
 
     def _tell_check(self, item: CheckItem, answer: Answer) -> None:
         """Have pytest log the reports of a check as those of one that has run here."""
@@ -145,9 +153,13 @@ class ExecutorSession:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
     def _reports(self, item: CheckItem, answer: Answer) -> list[pytest.TestReport]:
-        plain = answer.reports.get(item.name)
-        if not plain:
+        line = answer.reports.get(item.name)
+        if line is None:
             return [_loss(item, answer.lost.get(item.name, f"{answer.host} has told nothing of it"))]
+        try:
+            plain = from_line(line)
+        except Exception as error:  # another plugin's attribute of a report
+            return [_loss(item, f"what {answer.host} has found can't be read here: {type(error).__name__}: {error}")]
         hook, reports = self._config.hook, []
         for data in plain:
             report = hook.pytest_report_from_serializable(config=self._config, data=dict(data))
@@ -235,7 +247,6 @@ def item_timeout_sec(config: pytest.Config) -> float | None:
 def _refuse_other_options(config: pytest.Config) -> None:
     for is_on, option, why in (
         (config.getoption("numprocesses", None) or config.getoption("tx", None), "-n", "one of them distributes"),
-        (config.getoption("archcheck_changed"), "--archcheck-changed", "what a host reads isn't watched"),
         (config.getoption("archcheck_against"), "--archcheck-against", "nothing can be timed beside other checks"),
         (config.option.usepdb, "--pdb", "the checks are in other processes"),
     ):

@@ -27,8 +27,7 @@ class Played:
             yield "begin", check, None
             if check in self.hanging:
                 raise host._Stopped("it took longer than 5 s", is_final=True)
-            yield "report", check, {"outcome": "passed"}
-            yield "end", check, None
+            yield "end", check, ([{"outcome": "passed"}], [])
 
     def end(self) -> None:
         """It is started anew for the next check."""

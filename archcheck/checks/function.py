@@ -119,7 +119,7 @@ def record_function(
 
 
 def record_initial(network: NetworkUnderTest) -> dict[str, Any]:
-    """Record what the drawn parameters of a network start from; nothing of one that is too large to be drawn.
+    """Record what the drawn weights of a network start from; nothing of one that is too large to be drawn.
 
     Raises:
         BuildError: it can't be built for real.
@@ -130,7 +130,7 @@ def record_initial(network: NetworkUnderTest) -> dict[str, Any]:
 
 
 def _with_other_starts(found: list[Mismatch], context: CheckContext, lock: Lock) -> list[Mismatch]:
-    """Add the parameters that start otherwise than they were recorded; a live network may be trained.
+    """Add the parameters and buffers that start otherwise than they were recorded; a live network may be trained.
 
     Where a layer has other sizes now, an update that accepts its function records how its weights start, too.
     """
@@ -142,7 +142,7 @@ def _with_other_starts(found: list[Mismatch], context: CheckContext, lock: Lock)
 
     plain = {name: one.model_dump() for name, one in lock.initial.items()}
     recorded = {name: Start.from_plain(one) for name, one in plain.items()}
-    now = measure_starts(network.make, seed=0) if recorded or found else {}
+    now = measure_starts(network.make, 0, recorded, finds_buffers=bool(found)) if recorded or found else {}
     others = compare_starts(recorded, now)
     drawn = Counter(one.shape for one in now.values() if one.std)
     is_resized = drawn != Counter(one.shape for one in recorded.values())

@@ -17,7 +17,7 @@ from archcheck.spec.lock import LOCK
 from archcheck.text.words import listed
 
 STANDARD_ERRORS: Final = 6.0  # that two builds may be apart
-BUILDS: Final = 3  # whose mean is recorded
+BUILDS: Final = 3  # at least, whose mean is recorded
 _FEW: Final = 64  # numbers, of which a moment strays farther than its standard error says
 _FEWEST: Final = 16  # of which nothing can be told
 _RARE: Final = 1e-9  # what doesn't happen by chance
@@ -36,10 +36,10 @@ _UNIFORM: Final = 1.8  # largest magnitude over standard deviation, of which sqr
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a parameter starts from, or several small ones together.
+    """What a parameter or buffer starts from, or several small ones together.
 
     Attributes:
-        shape: of the parameter; of several, how many numbers they have.
+        shape: of the one; of several, how many numbers they have.
         count: different numbers that the moments are of.
         mean: of them.
         std: their standard deviation.

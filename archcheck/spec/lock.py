@@ -71,7 +71,7 @@ class RecordedFunction(FunctionKeys):
 
 
 class RecordedStart(Section):
-    """What a parameter starts from where that is drawn: its shape, of how many numbers, and their moments."""
+    """What a parameter or buffer starts from where that is drawn: its shape, of how many numbers, and their moments."""
 
     shape: list[Count]
     count: PositiveInt
@@ -105,7 +105,7 @@ class Lock(Section):
         recorded_with: the versions of what it was recorded with, by name.
         build: the spec's target, by which a lock is known whose spec has another name now.
         function: what the network computes, None where that isn't recorded.
-        initial: what the drawn parameters start from, by name; None where that isn't recorded.
+        initial: what the drawn parameters and buffers start from, by name; None where that isn't recorded.
         cost: what a step costs, layer by layer; None where that isn't recorded.
     """
 

@@ -427,3 +427,65 @@ def test_what_others_than_torch_draw_is_no_constant(project: Project, draw: str)
     path.write_text(path.read_text().replace("build: nets:net", "build: changed:net"))
     result = project.run("-k", "function")
     result.stdout.fnmatch_lines([f"{LOCK}:*: weight: starts with another standard deviation"])
+
+
+FEATURES = """
+import torch
+from torch import nn
+
+class Features(nn.Module):
+    def __init__(self, sigma=10.0):
+        super().__init__()
+        self.register_buffer("frequencies", torch.randn(4, 48){scale})
+        self.head = nn.Linear(96, 3)
+
+    def forward(self, x):
+        x = x @ self.frequencies
+        return self.head(torch.cat([x.sin(), x.cos()], -1))
+"""
+
+
+def moved(project: Project, path: Path, scale: str) -> None:
+    """Change how the buffer is drawn, in a module of another name: a process imports a module once."""
+    name = f"changed{len(list(project.path.glob('*.py')))}"
+    project.write(f"{name}.py", FEATURES.format(scale=scale))
+    path.write_text(re.sub("build: .*", f"build: {name}:Features", path.read_text()))
+
+
+def test_a_drawn_buffer_that_lost_its_scale_fails_and_an_update_accepts_it(project: Project) -> None:
+    path = recorded(project, "nets:Features", FEATURES.format(scale=" * sigma"), "B,4")
+    project.run("-k", "function").assert_outcomes(passed=1)
+    moved(project, path, " * (sigma + 0 * torch.rand(1))")  # which draws another number
+    project.run("-k", "function").assert_outcomes(passed=1)
+    moved(project, path, "")
+    result = project.run("-k", "function")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            f"{LOCK}:*: frequencies: starts with another standard deviation",
+            "  expected  mean *, standard deviation 9.*, largest * of these",
+            "  actual    mean *, standard deviation 0.9*, largest * of these",
+            "  note      the standard deviation is 0.* times as large",
+            f"  accept    pytest --archcheck {PATH} -k function --archcheck-update",
+        ]
+    )
+    project.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
+    assert 0.8 < json.loads(lock_of(path).read_text())["initial"]["frequencies"]["std"] < 1.2
+    project.run("-k", "function").assert_outcomes(passed=1)
+
+
+def test_a_lock_from_before_buffers_were_held_passes_and_gets_them_with_an_update(project: Project) -> None:
+    path = recorded(project, "nets:Features", FEATURES.format(scale=" * sigma"), "B,4")
+    lock = json.loads((project.path / LOCK).read_text())
+    del lock["initial"]["frequencies"]
+    (project.path / LOCK).write_text(json.dumps(lock))
+    result = project.run("-k", "function")
+    result.assert_outcomes(passed=1)
+    assert "frequencies" not in result.stdout.str()
+    moved(project, path, "")
+    project.run("-k", "function").assert_outcomes(passed=1)  # as nothing is known of it
+    project.write("other.py", FEATURES.format(scale=" * sigma").replace("x.cos()", "x.cos().relu()"))
+    path.write_text(re.sub("build: .*", "build: other:Features", path.read_text()))
+    project.run("-k", "function").assert_outcomes(failed=1)
+    project.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
+    assert "frequencies" in json.loads(lock_of(path).read_text())["initial"]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,8 @@ def starts(record: dict[str, dict[str, Any]]) -> dict[str, Start]:
 
 
 def differences(recorded: Callable[[], nn.Module], now: Callable[[], nn.Module], seed: int = 0) -> list[str]:
-    return [one.what for one in compare_starts(starts(record_starts(recorded)), measure_starts(now, seed))]
+    before = starts(record_starts(recorded))
+    return [one.what for one in compare_starts(before, measure_starts(now, seed, before))]
 
 
 INITIALISERS: dict[str, Callable[[Tensor], Any]] = {
@@ -158,3 +160,132 @@ class Cauchy(nn.Module):
 @pytest.mark.parametrize("make", [OfRankOne, Cauchy, Scaled])
 def test_what_no_moment_tells_is_left_out(make: Callable[[], nn.Module]) -> None:
     assert record_starts(make) == {}
+
+
+# ----------------------------------------------------------------------------------------------------- buffers
+
+
+class Held(nn.Module):
+    """Has a buffer, a table of constants that is none of the drawn ones, and a parameter that isn't drawn."""
+
+    def __init__(self, make: Callable[[], Tensor], name: str = "held", *, saved: bool = True) -> None:
+        super().__init__()
+        self.register_buffer(name, make(), persistent=saved)
+        self.register_buffer("table", torch.arange(2304.0).view(24, 96).sin())
+        self.scale = nn.Parameter(torch.ones(96))
+
+
+def own_generator(scale: float = 1.0) -> Tensor:
+    return torch.randn(24, 96, generator=torch.Generator().manual_seed(3)) * scale
+
+
+def of_numpy(scale: float = 1.0) -> Tensor:
+    return torch.from_numpy(numpy.random.normal(0, scale, (24, 96)))
+
+
+BUFFERS: dict[str, tuple[Callable[[], Tensor], Callable[[], Tensor], str]] = {
+    "a normal distribution for a uniform one": (
+        lambda: torch.rand(24, 96), lambda: torch.randn(24, 96) * 12**-0.5 + 0.5, "largest"),
+    "a uniform one for a normal one": (lambda: torch.randn(24, 96), lambda: torch.rand(24, 96), "mean"),
+    "lost scale": (lambda: torch.randn(24, 96) * 10, lambda: torch.randn(24, 96), "standard deviation"),
+    "lost normalisation": (
+        lambda: nn.functional.normalize(torch.randn(24, 96)), lambda: torch.randn(24, 96), "standard deviation"),
+    "zeros": (lambda: torch.randn(24, 96), lambda: torch.zeros(24, 96), "constant"),
+    "a table": (lambda: torch.rand(24, 96), lambda: torch.linspace(0, 5, 24 * 96).view(24, 96), "mean"),
+    "NumPy": (of_numpy, lambda: of_numpy(3), "standard deviation"),
+    "a seed of its own": (own_generator, lambda: own_generator(3), "standard deviation"),
+    "a mask's rate": (lambda: torch.rand(24, 96) < 0.1, lambda: torch.rand(24, 96) < 0.2, "mean"),
+    "a mask of numbers": (
+        lambda: torch.bernoulli(torch.full((24, 96), 0.5)), lambda: torch.bernoulli(torch.full((24, 96), 0.3)), "mean"),
+    "signs": (lambda: torch.randn(24, 96), lambda: torch.randn(24, 96).sign(), "largest"),
+    "complex numbers": (
+        lambda: torch.randn(24, 96, dtype=torch.cfloat), lambda: torch.randn(24, 96, dtype=torch.cfloat) * 2,
+        "standard deviation"),
+    "a small one": (lambda: torch.randn(60), lambda: torch.randn(60) * 9, "standard deviation"),
+    "half precision": (lambda: torch.randn(24, 96).half(), lambda: torch.randn(24, 96).half() / 2,
+                       "standard deviation"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("saved", [True, False])
+@pytest.mark.parametrize("kind", BUFFERS)
+def test_how_a_buffer_is_drawn_is_told_and_no_other_seed(kind: str, saved: bool) -> None:
+    before, after, what = BUFFERS[kind]
+    recorded = starts(record_starts(lambda: Held(before, saved=saved)))
+    assert len(recorded) == 1
+    for seed in range(10):
+        assert compare_starts(recorded, measure_starts(lambda: Held(before), seed, recorded)) == []
+    for finds in (False, True):
+        now = measure_starts(lambda: Held(after), 0, recorded, finds_buffers=finds)
+        assert [one.what for one in compare_starts(recorded, now)] == [what]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.zeros(24, 96),
+        lambda: torch.full((64, 64), -math.inf).triu(1),
+        lambda: torch.full((100,), math.nan),
+        lambda: torch.randperm(2304),
+        lambda: torch.randint(9, (24, 96)),
+        lambda: torch.randn(24, 96).to_sparse(),
+        lambda: torch.randn(24, 96, device="meta"),
+        lambda: torch.quantize_per_tensor(torch.randn(24, 96), 0.1, 0, torch.qint8),
+        lambda: torch.nested.nested_tensor([torch.randn(70), torch.randn(80)]),
+        lambda: nn.parameter.UninitializedBuffer(),
+        lambda: torch.empty(0),
+        lambda: torch.rand(()) < 0.5,  # a single one tells nothing, nor does a mask of one draw for all
+        lambda: (torch.rand(1, 96) < 0.5).expand(96, 96),
+        lambda: torch.randn(24, 96) * torch.rand(()).mul(3).exp(),
+    ],
+)
+def test_buffers_that_are_constant_or_have_no_moments_are_left_out(make: Callable[[], Tensor]) -> None:
+    assert record_starts(lambda: Held(make)) == {}
+
+
+def test_small_buffers_are_apart_from_parameters_whose_names_end_alike() -> None:
+    def make() -> nn.Module:
+        network = nn.Module()
+        network.a, network.b = nn.Linear(3, 40), nn.Module()
+        network.b.register_buffer("bias", torch.randn(30) + 5)
+        return network
+
+    record = record_starts(make)
+    assert record.keys() == {"a.weight", "*.bias", "*.bias (buffers)"}
+    assert record["*.bias (buffers)"]["mean"] == pytest.approx(5, abs=0.5)
+
+
+def test_a_buffer_of_another_name_is_found_and_a_table_is_none() -> None:
+    recorded = starts(record_starts(lambda: Held(lambda: torch.randn(24, 96))))
+
+    def compared(make: Callable[[], Tensor]) -> list[str]:
+        now = measure_starts(lambda: Held(make, "other"), 0, recorded)
+        return [one.what for one in compare_starts(recorded, now)]
+
+    assert compared(lambda: torch.randn(24, 96)) == []
+    assert compared(lambda: torch.randn(24, 96) * 3) == ["standard deviation"]
+    assert compared(lambda: own_generator(3)) == ["standard deviation"]
+    assert compared(lambda: torch.zeros(24, 96)) == []  # as a lost one, which isn't told here
+    assert compared(lambda: torch.arange(2304.0).view(24, 96)) == []
+
+
+def test_a_buffer_that_nobody_knows_is_measured_where_it_is_to_be_found() -> None:
+    def names(finds: bool) -> set[str]:
+        return set(measure_starts(lambda: Held(lambda: torch.randn(24, 96)), 0, {"scale"}, finds_buffers=finds))
+
+    assert names(False) == {"scale"}
+    assert names(True) == {"scale", "held"}
+
+
+def test_a_buffer_that_shares_memory_with_a_parameter_has_its_moments() -> None:
+    def make(size: int = 40) -> nn.Module:
+        network = nn.Linear(size, size)
+        network.register_buffer("same", network.weight.detach())
+        network.register_buffer("copied", network.weight.detach().clone())
+        return network
+
+    record = record_starts(make)
+    assert record["same"] == record["copied"] == record["weight"]
+    large = record_starts(lambda: make(1024))  # which isn't drawn whole
+    assert large["same"]["std"] == pytest.approx(large["weight"]["std"], rel=0.02)
+    assert differences(make, make, seed=9) == []

@@ -137,13 +137,18 @@ def _with_other_starts(found: list[Mismatch], context: CheckContext, lock: Lock)
     network = context.network
     if lock.initial is None or network.is_live:
         return found
-    from archcheck.function.initial_comparison import Start, compare_starts, difference, start_mismatches
+    from archcheck.function.initial_comparison import Start, compare_starts, confirmed, difference, start_mismatches
     from archcheck.function.initial_values import measure_starts
+
+    def measured(seed: int) -> dict[str, Start]:
+        return measure_starts(network.make, seed, recorded, finds_buffers=bool(found))
 
     plain = {name: one.model_dump() for name, one in lock.initial.items()}
     recorded = {name: Start.from_plain(one) for name, one in plain.items()}
-    now = measure_starts(network.make, 0, recorded, finds_buffers=bool(found)) if recorded or found else {}
+    now = measured(0) if recorded or found else {}
     others = compare_starts(recorded, now)
+    if others:
+        others = confirmed(others, compare_starts(recorded, measured(1)))
     drawn = Counter(one.shape for one in now.values() if one.std)
     is_resized = drawn != Counter(one.shape for one in recorded.values())
     if not others and not (found and is_resized):

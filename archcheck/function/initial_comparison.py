@@ -94,6 +94,16 @@ def compare_starts(recorded: Mapping[str, Start], now: Mapping[str, Start]) -> l
     return list(_told(lost, recorded, free))
 
 
+def confirmed(found: Sequence[StartDifference], again: Sequence[StartDifference]) -> list[StartDifference]:
+    """Return what starts otherwise under another seed, too.
+
+    Samplers that clamp `erfinv` of a uniform number, for a truncated normal one, give one that is far out once in 2**24
+    numbers: more often than 6 standard errors of normal ones are exceeded.
+    """
+    names = {one.recorded for one in again}
+    return [one for one in found if one.recorded in names]
+
+
 def start_mismatches(
     found: Sequence[StartDifference], recorded: Mapping[str, Start], now: Mapping[str, Start], edits: tuple[Edit, ...]
 ) -> list[Mismatch]:

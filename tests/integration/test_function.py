@@ -489,3 +489,26 @@ def test_a_lock_from_before_buffers_were_held_passes_and_gets_them_with_an_updat
     project.run("-k", "function").assert_outcomes(failed=1)
     project.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
     assert "frequencies" in json.loads(lock_of(path).read_text())["initial"]
+
+
+OUTLIER = """
+import torch
+from torch import nn
+
+def net(far=False):
+    network = nn.Linear(32, 48)
+    if {when}:
+        with torch.no_grad():
+            network.weight[0, 0] = 16.0
+    return network
+"""
+
+
+@pytest.mark.parametrize(("when", "failed"), [("torch.initial_seed() == 0", 0), ("True", 1)])
+def test_one_number_far_out_fails_where_it_is_in_each_build(project: Project, when: str, failed: int) -> None:
+    """`clamp(erfinv(uniform))`, as samplers of truncated normal numbers have it, gives one once in 2**24 numbers."""
+    path = recorded(project, source=OUTLIER.format(when="far"), shape="B,32")
+    name = f"far{failed}"
+    project.write(f"{name}.py", OUTLIER.format(when=when))
+    path.write_text(re.sub("build: .*", f"build: {name}:net", path.read_text()))
+    project.run("-k", "function").assert_outcomes(failed=failed, passed=1 - failed)

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from archcheck.function.initial_comparison import Start, compare_starts, difference, start_mismatches
+from archcheck.function.initial_comparison import (
+    Start,
+    StartDifference,
+    compare_starts,
+    confirmed,
+    difference,
+    start_mismatches,
+)
 
 # Of 4,608 numbers (a convolution of 16 to 32 channels): uniform and normal ones of standard deviation 0.1, and normal
 # ones that are cut off at two standard deviations, of 0.88 times that; the largest is what is expected of so many.
@@ -106,3 +113,9 @@ def test_the_first_few_are_told_in_full_and_the_others_by_name() -> None:
     assert found[0].problem == "starts with another standard deviation"
     assert found[0].notes == (("note", "the standard deviation is 2 times as large"),)
     assert found[2].notes[-1] == ("also", "3.weight, 4.weight, 5.weight")
+
+
+def test_what_differs_under_one_seed_alone_is_chance() -> None:
+    first, other = StartDifference("a", "a", "largest"), StartDifference("b", "c", "mean")
+    assert confirmed([first, other], [StartDifference("b", "b", "standard deviation")]) == [other]
+    assert confirmed([first], []) == []

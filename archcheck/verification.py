@@ -13,6 +13,7 @@ from archcheck.checks.network_under_test import NetworkUnderTest, build_and_trac
 from archcheck.checks.registry import all_checks
 from archcheck.errors import NotMeasured
 from archcheck.findings import Mismatch
+from archcheck.network.imports import folders_released
 from archcheck.report.verification import format_verification, format_verification_html, unique_mismatches
 from archcheck.spec.spec_file import SpecFile, read_spec
 from archcheck.structure.records import FlowRecord, StructureTrace
@@ -60,6 +61,7 @@ class Verification:
     def __repr__(self) -> str:
         return str(self)
 
+    @folders_released()
     def _repr_html_(self) -> str:
         flow = self._flow()
         return format_verification_html(self.spec_file, self.trace, self.outcomes, self.unmeasured, flow)
@@ -80,6 +82,7 @@ def verify(spec: str | os.PathLike[str], model: nn.Module | None = None) -> Veri
     return verify_spec(read_spec(Path(spec), rootdir=Path.cwd()), Path.cwd(), model)
 
 
+@folders_released()
 def verify_spec(spec_file: SpecFile, rootdir: Path, model: nn.Module | None = None) -> Verification:
     """Do what `verify` does, for a spec that was read already."""
     if model is not None:

@@ -28,6 +28,7 @@ from archcheck.system.processors import num_cpus
 
 POLL_SEC: Final = 0.2
 ATTEMPTS: Final = 2  # of a check whose process has died, and of starting one
+LOST_IN_A_ROW: Final = 2  # checks of a spec, after which the rest isn't run: it's what they share that ends them
 _CODE: Final = "from archcheck.pytest_plugin.host_process import main; main()"
 
 Event: TypeAlias = tuple[str, str, Any]  # its kind, the check that it's about, and what it tells
@@ -111,6 +112,7 @@ class _Found:
         self._refused = ""
         self._begun = ""
         self._losses: Counter[str] = Counter()
+        self._in_a_row: list[str] = []
 
     def add(self, event: Event) -> None:
         kind, check, told = event
@@ -121,6 +123,7 @@ class _Found:
             self._warnings += warnings
             self.left.remove(check)
             self._begun = ""
+            self._in_a_row = []
         elif kind == "lost":
             self._lost[check] = told
         elif kind == "done":
@@ -142,6 +145,11 @@ class _Found:
             return
         self._lost[check] = why
         self.left.remove(check)
+        self._in_a_row.append(check)
+        if len(self._in_a_row) == LOST_IN_A_ROW:
+            rest = f"not run, as {' and '.join(self._in_a_row)} weren't verified one after the other ({why})"
+            self._lost.update(dict.fromkeys(self.left, rest))
+            self.left = []
 
     def answer(self) -> Answer:
         reports = {name: told for name, told in self._reports.items() if name not in self._lost}

@@ -6,8 +6,9 @@ import functools
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
+
+from archcheck.system.distributions import versions_of
 
 PROTOCOL: Final = 2
 # What has a say in what a network computes, or in how it is checked.
@@ -101,13 +102,7 @@ def _shallow(record: Any) -> dict[str, Any]:
 @functools.cache
 def own_versions() -> dict[str, str]:
     """Return the versions of this process that results may depend on, of what is installed."""
-    found = {"python": platform.python_version()}
-    for name in _COMPARED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), **versions_of(_COMPARED)}
 
 
 def other_versions(there: Mapping[str, str], here: Mapping[str, str]) -> str:

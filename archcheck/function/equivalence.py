@@ -24,7 +24,7 @@ from archcheck.text.words import listed
 from archcheck.text.yaml_flow import format_flow
 
 # The kinds that must be the same. How each build keeps its statistics, and what it starts from, may differ.
-_KINDS = ("eval", "train", "large", "other", "bounds", "gradient", "inputs")
+_KINDS = ("eval", "train", "large", "other", "bounds", "opened", "gradient", "inputs")
 _MAX_SHOWN = 3
 
 
@@ -119,7 +119,7 @@ def fingerprint_alike(
     """Run another build as the first was, with the same weights; by their order where no `matching` says more."""
     given = None if matching is None else matching.given(ours)
     has_bounds = "bounds" in ours.root.numbers
-    alike = replace(config, gains=ours.gains, large=ours.large, bounds=has_bounds, given=given)
+    alike = replace(config, gains=ours.gains, large=ours.large, opened=ours.opened, bounds=has_bounds, given=given)
     return fingerprint_in_eval_mode(build, alike) if only_eval else fingerprint(build, alike)
 
 

@@ -13,8 +13,8 @@ class CallDigest:
     """The digests of one call of a module; `index` counts the calls of the same module from 0.
 
     `numbers` has, as far as there are any: mean and rms of the output; checks of the output in eval mode (`eval`), in
-    train mode (`train`), in train mode with large biases and scales (`large`), and under other weights where the
-    network's output has one sign (`other`); and checks of the parameters and
+    train mode (`train`), in train mode with large biases and scales (`large`), under other weights where the network's
+    output has one sign (`other`), and under weights that open its gates (`opened`); and checks of the parameters and
     buffers in the module and below it: their gradients (`gradient`), the buffers after a step (`buffers`), the
     constants that parameters start from (`initial`). The network itself has `inputs`, the gradients of its inputs, too.
     """
@@ -89,6 +89,7 @@ class FunctionRecord:
         weights: the parameters in the order of their first use: name, and the key of the numbers that it got.
         gains: by a weight's sizes and how many of these were used before it, the power of 2 that it's multiplied by.
         large: the factor of biases and scales in the pass at large values.
+        opened: the sets of weights that let gradients through where the usual ones don't.
         crash: where a pass died.
         stage: the pass that died: "eval", "train" or "backward".
         opaque: the types of what comes out and can't be looked into.
@@ -103,6 +104,7 @@ class FunctionRecord:
     weights: Mapping[str, str] = field(default_factory=dict)
     gains: Mapping[str, int] = field(default_factory=dict)
     large: float = 32.0
+    opened: tuple[int, ...] = ()
     health: HealthRecord | None = None
     crash: Crash | None = None
     stage: str = ""

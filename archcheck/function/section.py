@@ -45,7 +45,11 @@ def listed_names(spec_file: SpecFile, trace: StructureTrace, depth: int) -> set[
     """
     keys = (parse_layer_key(text) for text in spec_file.spec.layers)
     named = {name for key in keys if not key.is_glob for name in matching_modules(key, trace)}
-    return named | {name for name in trace.modules if name and name.count(".") < depth}
+    return named | {
+        name
+        for name, module in trace.modules.items()
+        if name and name.count(".") < depth and not module.is_parametrization
+    }
 
 
 def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -64,8 +68,16 @@ def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Ite
     output = rounded(record.root.numbers, precision) | ({"inside": inside[OUTPUT]} if OUTPUT in inside else {})
     gains = dict(sorted(record.gains.items()))
     large = {"large": int(record.large)} if record.large != RecordedFunction.model_fields["large"].default else {}
+    opened = {"opened": list(record.opened)}
     made = {"inputs_from": record.made_inputs}
-    section = {**plan, **made, **large, "gains": gains, "layers": {label: row for label, row in layers.items() if row}}
+    section = {
+        **plan,
+        **made,
+        **large,
+        **opened,
+        "gains": gains,
+        "layers": {label: row for label, row in layers.items() if row},
+    }
     kept = {key: value for key, value in section.items() if value or key == "train" or isinstance(value, float)}
     return {**kept, OUTPUT: output}
 

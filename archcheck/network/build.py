@@ -22,7 +22,7 @@ from archcheck.errors import BuildError, UsageError
 from archcheck.network.argument_values import ArgumentReader
 from archcheck.network.call_arguments import check_arguments, unknown_argument
 from archcheck.network.config_files import DiffusersFactory, TransformersFactory
-from archcheck.network.imports import AbsentModuleError, build_error, import_named, importing
+from archcheck.network.imports import AbsentModuleError, build_error, import_named, importing, keep_importing
 from archcheck.network.schemes import resolve_scheme
 from archcheck.spec.schemes import no_such_scheme
 from archcheck.spec.target import Target, parse_target
@@ -62,7 +62,7 @@ def prepare_network(
         if args:
             message = f"{parsed.text} is a {type(function).__name__} built already: expected no args"
             raise BuildError(message, arg=next(iter(args)))
-        return lambda: function
+        return lambda: _kept_importing(function, parsed, base_dir, rootdir)
     check_arguments(function, args, parsed.text)
     reader = ArgumentReader(base_dir, rootdir)
     with importing(parsed, base_dir, rootdir):
@@ -117,6 +117,12 @@ def _built(
         network = _called(target, function, args, rootdir)
     if not isinstance(network, nn.Module):
         raise BuildError(f"{target.text} returned {kind_of(network)}, expected torch.nn.Module")
+    return _kept_importing(network, target, base_dir, rootdir)
+
+
+def _kept_importing(network: nn.Module, target: Target, base_dir: Path, rootdir: Path | None) -> nn.Module:
+    """Return a network whose forward finds what its file would find at the top."""
+    keep_importing(target, base_dir, rootdir)
     return network
 
 

@@ -7,6 +7,9 @@ their names: an installed one is what everything else imports.
 Two folders may hold modules of one name. The first of them stays in `sys.modules`; whenever files of another folder are
 imported or called, what is theirs takes its place meanwhile. Modules that something other than a build target has
 imported are never touched.
+
+What a network's code imports later, in a forward, a hook or a thread, is looked for in the same folders: those of the
+network that was built last, as whatever runs one builds it first, until the end of `folders_released`.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ import os
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from archcheck.errors import BuildError
@@ -29,6 +33,9 @@ from archcheck.network.exceptions import LIBRARIES, frames_of, one_line, raised_
 from archcheck.spec.target import Target
 from archcheck.system.audit import tell_imported
 from archcheck.text.words import did_you_mean
+
+# Code between an import statement and a finder: Python's, and what watches imports for `--archcheck-changed`.
+_PASSING_ON = ("<frozen importlib", importlib.__file__, os.path.dirname(os.path.dirname(__file__)) + "/dependencies")
 
 
 class AbsentModuleError(BuildError):
@@ -180,15 +187,14 @@ class _ImportedFiles:
         self._loaded: dict[Path, dict[str, ModuleType]] = {}
 
     @contextmanager
-    def importable(self, folder: Path) -> Iterator[None]:
-        """Make a folder's modules importable, and hide those of the same names that other folders have."""
+    def in_place(self, folder: Path) -> Iterator[None]:
+        """Put the folder's modules imported so far in the place of those of the same names that other folders have."""
         displaced = self._displace(folder)
         own = self._loaded.setdefault(folder, {})
         sys.modules.update(own)
         before = set(sys.modules)
         try:
-            with _first_on_path(folder):
-                yield
+            yield
         finally:
             own.update(self._new(folder, before))
             for name in [name for name in own if name.partition(".")[0] in displaced]:
@@ -210,15 +216,95 @@ class _ImportedFiles:
     def _displace(self, folder: Path) -> dict[str, dict[str, ModuleType]]:
         """Take other folders' modules of this one's names out of `sys.modules`. Returns them by top-level name."""
         displaced: dict[str, dict[str, ModuleType]] = {}
+        places = [str(folder), str(folder / "src")]
         for other, modules in self._loaded.items():
-            for name, module in modules.items():
+            for name, module in modules.items() if other != folder else ():
                 top = name.partition(".")[0]
-                if other != folder and sys.modules.get(name) is module and _has_module(folder, top):
+                if sys.modules.get(name) is module and PathFinder.find_spec(top, places) is not None:
                     displaced.setdefault(top, {})[name] = sys.modules.pop(name)
         return displaced
 
 
 _imported = _ImportedFiles()  # per process, as sys.modules is
+
+
+class _Neighbours:
+    """Finds modules in folders for the code that lies there, or as a last resort for whoever asks."""
+
+    def __init__(self, folders: Sequence[Path], *, only_for: Sequence[Path] = ()) -> None:
+        self._folders = [str(folder) for folder in folders]
+        self._only_for = tuple(f"{folder}{os.sep}" for folder in only_for)
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return where a module lies, as Python asks it; a package's modules are found by the package."""
+        if path is not None or (self._only_for and not self._is_for(_importing_file())):
+            return None
+        found = PathFinder.find_spec(name, self._folders, target)
+        # Any folder may be a namespace: it gives way to modules that are found elsewhere.
+        return None if found is None or (self._only_for and found.origin is None) else found
+
+    def _is_for(self, file: str) -> bool:
+        return file.startswith(self._only_for) and not file.startswith(LIBRARIES)
+
+
+def _importing_file() -> str:
+    """Return the file of the code that imports something, from within a finder."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_PASSING_ON):
+        frame = frame.f_back
+    return "" if frame is None else os.path.abspath(frame.f_code.co_filename)
+
+
+class _RunningNetwork:
+    """Holds the folders in which the code of the network that was built last finds what it imports."""
+
+    def __init__(self) -> None:
+        self._folders: tuple[list[Path], Path | None] | None = None
+        self._stack = ExitStack()
+
+    def keep(self, folders: list[Path], sources: Path | None) -> None:
+        """Have imports find what lies in the folders, in the last of them first, and last of all in `sources`."""
+        self.release()
+        self._folders = folders, sources
+        for folder in folders:
+            self._stack.enter_context(_imported.in_place(folder))
+        inmost_first = folders[::-1]
+        first = _Neighbours(inmost_first, only_for=folders)
+        last = _Neighbours([*inmost_first, sources] if sources is not None else inmost_first)
+        sys.meta_path[:] = [first, *sys.meta_path, last]
+        self._stack.callback(_take_away, first, last)
+
+    def release(self) -> None:
+        """Leave `sys.modules` and `sys.meta_path` as they were."""
+        self._folders = None
+        self._stack.close()
+
+    @contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Let other code have its own folders meanwhile."""
+        kept = self._folders
+        self.release()
+        try:
+            yield
+        finally:
+            if kept is not None:
+                self.keep(*kept)
+
+
+def _take_away(*finders: _Neighbours) -> None:
+    sys.meta_path[:] = [one for one in sys.meta_path if one not in finders]
+
+
+_running = _RunningNetwork()  # per process, as sys.modules is
+
+
+@contextmanager
+def folders_released() -> Iterator[None]:
+    """Find what lies beside the network that was built last no longer than to the end of the block."""
+    try:
+        yield
+    finally:
+        _running.release()
 
 
 def file_of(module: object) -> str | None:
@@ -235,7 +321,17 @@ def file_of(module: object) -> str | None:
 
 def _lies_in(module: ModuleType, folder: Path) -> bool:
     file = file_of(module)
-    return file is not None and file.startswith(f"{folder}{os.sep}") and not file.startswith(LIBRARIES)
+    places = _portions_of(module) if file is None else [file]
+    return bool(places) and all(one.startswith(f"{folder}{os.sep}") and not one.startswith(LIBRARIES) for one in places)
+
+
+def _portions_of(module: ModuleType) -> list[str]:
+    """Return the folders of a package without a file of its own; none of what is no such package."""
+    try:
+        found = object.__getattribute__(module, "__dict__").get("__path__")
+    except AttributeError:
+        return []
+    return [] if found is None else [str(one) for one in found]
 
 
 def _has_module(folder: Path, name: str) -> bool:
@@ -252,16 +348,31 @@ def importing(target: Target, base_dir: Path, rootdir: Path | None) -> Iterator[
 
     These are the modules beside a file, then those of `rootdir`, then installed ones, then those in its `src`.
     """
-    folders = [rootdir.resolve()] if rootdir is not None else []
-    if target.kind == "path":
-        folders.append(_package_of(_path_of(target.source, base_dir))[0])
-    sources = _sources(rootdir.resolve()) if rootdir is not None else None
-    with ExitStack() as stack:
+    folders, sources = _folders_of(target, base_dir, rootdir)
+    with _running.interrupted(), ExitStack() as stack:
         if sources is not None:
             stack.enter_context(_last_on_path(sources))
         for folder in folders:
-            stack.enter_context(_imported.importable(folder))
+            stack.enter_context(_imported.in_place(folder))
+            stack.enter_context(_first_on_path(folder))
         yield
+
+
+def keep_importing(target: Target, base_dir: Path, rootdir: Path | None) -> None:
+    """Make importable what `importing` does, for the code of a network that runs from now on.
+
+    That is until the next one is built, or the end of `folders_released`. `sys.path` stays as it is, as libraries
+    import things late, too, which are none of the network's.
+    """
+    _running.keep(*_folders_of(target, base_dir, rootdir))
+
+
+def _folders_of(target: Target, base_dir: Path, rootdir: Path | None) -> tuple[list[Path], Path | None]:
+    """Return the folders that a target's code imports from, the nearest last, and the folder `src`."""
+    folders = [rootdir.resolve()] if rootdir is not None else []
+    if target.kind == "path":
+        folders.append(_package_of(_path_of(target.source, base_dir))[0])
+    return folders, _sources(rootdir.resolve()) if rootdir is not None else None
 
 
 def _package_of(path: Path) -> tuple[Path, list[str]]:

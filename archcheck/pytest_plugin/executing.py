@@ -8,26 +8,25 @@ import os
 import sys
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn
 
 import pytest
 
-from archcheck.errors import UsageError
 from archcheck.executors.checkout import digest_of_sources, digest_of_spec
 from archcheck.executors.dispatch import Dispatch
 from archcheck.executors.records import Answer, Request, RunSetup
 from archcheck.executors.targets import choose_executor
 from archcheck.pytest_plugin.items import CheckFailure, CheckItem, SpecModule
 from archcheck.pytest_plugin.session import attach
+from archcheck.pytest_plugin.usage import usage_errors_of_pytest
 from archcheck.pytest_plugin.workers import CHANGED, REPORT, SHARE_KEY
 from archcheck.system.processes import from_line
 from archcheck.text.words import counted
 
 _TRAINING: Final = ("accuracy", "throughput", "claims")
-Made = TypeVar("Made")
 
 
 class ExecutorSession:
@@ -36,7 +35,8 @@ class ExecutorSession:
     def __init__(self, config: pytest.Config, name: str) -> None:
         self._config = config
         _refuse_other_options(config)
-        self._choice = _usage(lambda: choose_executor(name, config.rootpath, config.getoption("archcheck_device")))
+        with usage_errors_of_pytest():
+            self._choice = choose_executor(name, config.rootpath, config.getoption("archcheck_device"))
         config.stash[SHARE_KEY] = self._choice.share
         self._timeout = item_timeout_sec(config)
         self._sys_path = _paths_below(config.rootpath)
@@ -54,7 +54,8 @@ class ExecutorSession:
         runs = list(_runs(session.items))
         setup = self._setup()
         requests = [self._request(items, setup) for items in runs if _runs_elsewhere(items[0])]
-        dispatch = _usage(lambda: Dispatch(self._choice.make, requests, self._tell))
+        with usage_errors_of_pytest():
+            dispatch = Dispatch(self._choice.make, requests, self._tell)
         try:
             dispatch.start()
             self._tell_all(session, runs, dispatch)
@@ -217,13 +218,6 @@ def _warning(plain: Mapping[str, Any]) -> dict[str, Any]:
         "warning_message": message, "when": plain["when"], "nodeid": plain["nodeid"],
         "location": tuple(location) if location is not None else None,
     }  # fmt: skip
-
-
-def _usage(make: Callable[[], Made]) -> Made:
-    try:
-        return make()
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
 
 
 def _paths_below(root: Path) -> list[str]:

@@ -19,6 +19,7 @@ from archcheck.checks.registry import all_checks
 from archcheck.dependencies.selection import Selection
 from archcheck.errors import ArchcheckError, NotMeasured, Problem, SourceLoc, SpecError
 from archcheck.findings import Keys, Mismatch
+from archcheck.network.imports import folders_released
 from archcheck.pytest_plugin.device_lock import DeviceLock
 from archcheck.pytest_plugin.timing import has_benchmark, stopwatch_of
 from archcheck.recording.inline_records import has_inline_record, move_inline_record
@@ -116,7 +117,8 @@ class SpecModule(pytest.Module):
 
         def run(item: CheckItem) -> None:
             _skip_what_has_nothing_to_verify(item, check, spec_file)
-            run_item(item, check, spec_file, self.network(spec_file))
+            with folders_released():
+                run_item(item, check, spec_file, self.network(spec_file))
 
         return self._item(check.name, loc, run, spec_file.spec.build)
 
@@ -156,7 +158,8 @@ class SpecModule(pytest.Module):
     @property
     def flow(self) -> FlowRecord | None:
         """Where what the network's layers take comes from; None where it wasn't built, or where that can't be seen."""
-        return self._network.flow() if isinstance(self._network, NetworkUnderTest) else None
+        with folders_released():
+            return self._network.flow() if isinstance(self._network, NetworkUnderTest) else None
 
     def teardown(self) -> None:
         """Let go of the network and of its inputs when the last item of the file is through."""
@@ -284,7 +287,7 @@ def run_item(item: CheckItem, check: Check, spec_file: SpecFile, network: Networ
     outcome = _run(item, check, context)
     item.note(outcome)
     if outcome.mismatches:
-        _fail(item, spec_file, outcome.mismatches, network.trace)
+        _fail(item, spec_file, outcome.mismatches, network.trace, outcome.unmeasured)
     if outcome.unmeasured:
         _not_measured(item, spec_file, outcome.unmeasured)
 
@@ -383,11 +386,18 @@ def _not_measured(item: CheckItem, spec_file: SpecFile, unmeasured: Sequence[Unm
 
 
 def _fail(
-    item: CheckItem, spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None
+    item: CheckItem,
+    spec_file: SpecFile,
+    mismatches: Sequence[Mismatch],
+    trace: StructureTrace | None,
+    unmeasured: Sequence[Unmeasured] = (),
 ) -> NoReturn:
     tells_all = item.config.get_verbosity() >= 2
     accept = _accept_command(item, spec_file, mismatches)
-    text = format_mismatches(spec_file, mismatches, trace, accept, tells_all=tells_all)
+    told = format_mismatches(spec_file, mismatches, trace, accept, tells_all=tells_all)
+    of_places = [one for one in unmeasured if one.keys]  # nobody else tells of these where the check fails
+    left = [f"{spec_file.locate(one.keys or (), key=True)}: not measured: {one.reason}" for one in of_places]
+    text = "\n".join([told, *left])
     summary = f"{gist(mismatches[0])}{_and_more(independent(mismatches))}"
     raise CheckFailure(
         text, spec_file.locate(mismatches[0].keys), summary, mismatches=mismatches,

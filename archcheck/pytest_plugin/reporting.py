@@ -21,11 +21,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from archcheck.checks.registry import CHECKS
-from archcheck.errors import Problem, UsageError
+from archcheck.errors import Problem
 from archcheck.pytest_plugin.items import CheckFailure, CheckItem, SpecModule
 from archcheck.pytest_plugin.options import machine_facts
 from archcheck.pytest_plugin.run_environment import environment_of
 from archcheck.pytest_plugin.session import ArchcheckSession
+from archcheck.pytest_plugin.usage import usage_errors_of_pytest
 from archcheck.pytest_plugin.workers import is_check, is_worker, named_check
 from archcheck.report.files import require_report_name, write_report
 from archcheck.report.joining import join_specs
@@ -298,10 +299,8 @@ def report_paths(config: pytest.Config) -> list[tuple[Path, str]]:
         if name == AUTO:
             continue
         path = Path(config.invocation_params.dir, Path(name).expanduser())
-        try:
+        with usage_errors_of_pytest():
             require_report_name(path, f"--archcheck-report {name}", f", or {AUTO}")
-        except UsageError as error:
-            raise pytest.UsageError(str(error)) from None
         _require_writable(path, f"--archcheck-report {name}")
         found.append((path, name))
     return found

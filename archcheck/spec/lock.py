@@ -45,6 +45,7 @@ class Digests(Section):
     bounds: Number | None = _number(
         "check of the output at very large and small inputs, where the network calls a clamp"
     )
+    opened: Number | None = _number("check of the output under weights that open a gate which the usual ones shut")
     gradient: Number | None = _number("check of the gradients of the parameters in it")
     buffers: Number | None = _number("check of the buffers in it that a step in train mode changes")
     initial: Number | None = _number("check of the constants that the parameters in it start from")
@@ -58,6 +59,9 @@ class RecordedFunction(FunctionKeys):
     inputs_from: Number | None = _number("check of the values that the spec's `inputs_from` makes")
     large: PositiveInt = Field(
         default=32, description="by what biases and scales are multiplied for large values; less where 32 is too much"
+    )
+    opened: list[Count] = Field(
+        default=[], description="the sets of weights that open a gate which the usual ones shut"
     )
     gains: dict[str, Annotated[int, Field(strict=True)]] = Field(
         default={}, description="of a weight, by sizes and number in the order of use: the power of 2 it's larger by"

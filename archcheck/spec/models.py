@@ -98,7 +98,14 @@ class FunctionKeys(Section):
 
 
 FULLGRAPH = "fullgraph"
-RECORDED = ("layers", "output", "gains", "large", "inputs_from")  # of a function; once these stood in the spec
+RECORDED = (
+    "layers",
+    "output",
+    "gains",
+    "large",
+    "opened",
+    "inputs_from",
+)  # of a function; once these stood in the spec
 
 
 class Function(FunctionKeys):

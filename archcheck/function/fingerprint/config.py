@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -27,6 +27,7 @@ class FingerprintConfig:
         large: the factor of biases and scales in the pass at large values; None to choose it.
         train: whether the network can be run in train mode.
         bounds: whether it's run at very large and very small inputs; None to choose it.
+        opened: the sets of weights that let gradients through where the usual ones shut a gate; None to choose them.
         knows_initial_values: whether the network's values are those that it's built with, and building it is observed.
         seed: of Python's and NumPy's generators; torch's draws are replaced.
         input_pattern: the pattern that the inputs were made from, where that isn't the spec's own.
@@ -40,6 +41,7 @@ class FingerprintConfig:
     large: float | None = None
     train: bool = True
     bounds: bool | None = None
+    opened: Sequence[int] | None = None
     knows_initial_values: bool = True
     seed: int = 0
     input_pattern: InputTree | None = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Final
 
 from archcheck.errors import NotMeasured
@@ -14,6 +14,7 @@ from archcheck.function.fingerprint.extreme_inputs import run_extreme_inputs
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.gradients import GradientStep, run_gradient_step
 from archcheck.function.fingerprint.large_values import LargeValuePass
+from archcheck.function.fingerprint.opened_gates import open_gates
 from archcheck.function.fingerprint.other_weights import OutputSigns, run_other_weights
 from archcheck.function.fingerprint.preparation import NetworkFactory, PreparedNetwork
 from archcheck.function.fingerprint.record_assembly import RunResults, assemble_record
@@ -100,6 +101,9 @@ class FingerprintRun:
             results.changed = self._changed()
         if step.forward.crash is None and self._probe is not None:
             results.health = self._probe(runner, results.eval_pass, step, left)
+        if step.forward.crash is None:
+            results.opened = open_gates(runner, step)
+            results.health = _with_gradients(results.health, results.opened.values())
         signs = OutputSigns()
         if step.forward.crash is None and trains:
             large_pass = LargeValuePass(runner, len(step.forward.calls))
@@ -126,6 +130,15 @@ class FingerprintRun:
                 num_writes = float(state.num_writes(one)) or float(name in found)
                 found[name] = Digest(0.0, num_writes, num_writes)
         return {name: one for name, one in found.items() if one is not None}
+
+
+def _with_gradients(health: HealthRecord | None, steps: Collection[GradientStep]) -> HealthRecord | None:
+    """Add the parameters that only got a gradient in further steps to those that have one."""
+    reached = {name for step in steps for name, one in step.params.items() if one.rms > 0}
+    if health is None or reached.isdisjoint(health.no_gradient):
+        return health
+    some = (*health.gradients, *(name for name in health.no_gradient if name in reached))
+    return replace(health, gradients=some, no_gradient=tuple(one for one in health.no_gradient if one not in reached))
 
 
 def _refuse_threads(runner: PassRunner) -> None:

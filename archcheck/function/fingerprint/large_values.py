@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import torch
+from torch import Tensor
 
 from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
@@ -33,10 +34,7 @@ class LargeValuePass:
         """Remember the vectors among the weights; `num_calls` counts the calls of modules in a pass."""
         runner.state.restore()  # a step may have changed them
         self._runner, self._num_calls = runner, num_calls
-        params = [one for one in runner.network.params.values() if runner.filler.is_weight(one)]
-        params += runner.filler.derived.sources.values()
-        vectors = [one for one in params if len(squeezed_shape(one.shape)) < 2]
-        self._vectors = [(one, one.detach().clone()) for one in vectors]
+        self._vectors = [(one, one.detach().clone()) for one in vectors_of(runner)]
         self.factor = LARGE_FACTORS[0]
 
     def run(self) -> PassResult:
@@ -83,6 +81,13 @@ class LargeValuePass:
         theirs = self._runner.forward(training=True).calls[-1].digest
         self._enlarge()  # the passes behind this one go on from here, and a verifying run isn't perturbed
         return theirs is not None and is_steady(ours, theirs)
+
+
+def vectors_of(runner: PassRunner) -> list[Tensor]:
+    """Return biases, scales and other vectors among the weights that were filled."""
+    params = [one for one in runner.network.params.values() if runner.filler.is_weight(one)]
+    params += runner.filler.derived.sources.values()
+    return [one for one in params if len(squeezed_shape(one.shape)) < 2]
 
 
 def is_steady(ours: Digest, perturbed: Digest) -> bool:

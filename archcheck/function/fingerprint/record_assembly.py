@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
-
-import torch
 
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest, combine, combine_initial_values
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.gradients import GradientStep
 from archcheck.function.fingerprint.large_values import LARGE_FACTORS
+from archcheck.function.fingerprint.opened_gates import noise_of, opened_pass
 from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.function.records import CallDigest, FunctionRecord, HealthRecord
 from archcheck.structure.records import Crash
-
-_NOISE: Final = {torch.float64: 1e-8, torch.float32: 1e-3}  # of the largest gradient: what is smaller is rounding
 
 
 @dataclass(slots=True)
@@ -33,6 +29,7 @@ class RunResults:
     step: GradientStep | None = None
     changed: Mapping[str, Digest] = field(default_factory=dict)
     health: HealthRecord | None = None
+    opened: Mapping[int, GradientStep] = field(default_factory=dict)
     large_pass: PassResult | None = None
     other_pass: PassResult | None = None
     bounds_pass: PassResult | None = None
@@ -49,7 +46,9 @@ def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
             numbers |= within.of_module(name)
     step = results.step
     if ("", 0) in calls and step is not None and step.inputs:
-        calls["", 0]["inputs"] = combine(step.inputs, 0.0)
+        steps = {"": step, **{f" opened {number}": one for number, one in results.opened.items()}}
+        parts = {key + salt: one for salt, step in steps.items() for key, one in step.inputs.items()}
+        calls["", 0]["inputs"] = combine(parts, 0.0)
     modules = runner.network.modules
     crash, stage = results.eval_pass.crash, "eval"
     if crash is None and step is not None:
@@ -61,6 +60,7 @@ def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
         weights,
         runner.filler.used_gains(),
         results.large,
+        tuple(results.opened),
         results.health,
         crash,
         "" if crash is None else stage,
@@ -101,6 +101,7 @@ def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[tup
         "large": results.large_pass,
         "other": results.other_pass,
         "bounds": results.bounds_pass,
+        "opened": opened_pass(results.opened.values()),
     }
     for kind, result in passes.items():
         if result is None or (result.crash is not None and kind != "eval"):
@@ -125,9 +126,9 @@ class _NumbersWithin:
         self._network, self._filler = runner.network, runner.filler
         self._changed = results.changed
         self._tensors = {name: one for name, (one, _) in runner.state.saved_buffers.items()} | runner.network.params
-        self._gradients = {} if results.step is None else results.step.params
-        largest = max((one.rms for one in self._gradients.values()), default=0.0)
-        self._noise = _NOISE[runner.config.dtype] * largest
+        self._steps = {} if results.step is None else {"": results.step}
+        self._steps |= {f" opened {number}": one for number, one in results.opened.items()}
+        self._noise = {salt: noise_of(runner, one) for salt, one in self._steps.items()}
         self._param_keys = _param_keys_within(runner.network, runner.filler)
         self._is_trained = {name: param.requires_grad for name, param in runner.network.params.items()}
         self._derived = runner.filler.derived
@@ -136,8 +137,7 @@ class _NumbersWithin:
     def of_module(self, module_name: str) -> dict[str, float]:
         """Return the numbers by kind, without those that are 0."""
         keys = self._in_terms_of_sources(self._param_keys[module_name])
-        none = Digest(0.0, 0.0, 0.0)
-        gradients = {key: self._gradients.get(name, none) for name, key in keys.items() if self._is_trained[name]}
+        trained = {name: key for name, key in keys.items() if self._is_trained[name]}
         starts = {name: self._network.initial_values.get(name) for name in keys if name in self._network.filled}
         # A frozen parameter that is drawn is the same as a buffer.
         initial_values = {
@@ -153,11 +153,16 @@ class _NumbersWithin:
             if name.startswith(prefix)
         }
         numbers = {
-            "gradient": combine(gradients, self._noise),
+            "gradient": sum(self._gradient(trained, salt) for salt in self._steps),
             "buffers": combine(changed, 0.0),
             "initial": combine_initial_values(initial_values) if has_initial else 0.0,
         }
         return {key: number for key, number in numbers.items() if number}
+
+    def _gradient(self, keys: Mapping[str, str], salt: str) -> float:
+        """Return a number for the gradients of some parameters in one of the steps."""
+        found = self._steps[salt].params
+        return combine({key + salt: found[name] for name, key in keys.items() if name in found}, self._noise[salt])
 
     def _in_terms_of_sources(self, keys: Mapping[str, str]) -> dict[str, str]:
         """Put what weights are derived from in their place, as far as nothing else is derived from it."""

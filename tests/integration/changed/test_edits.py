@@ -73,6 +73,7 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a submodule that is an attribute": (editing("zoo/lazy_package/inner.py"), {"attribute", "attribute-too"}),
     "code that only a library's registry knows": (editing("zoo/odd.py"), {"a-registered", "by-registry"}),
     "a module beside a file": (editing("alone/beside.py"), {"alone"}),
+    "a module beside a file that its forward imports": (editing("late/late_beside.py"), {"late"}),
     "a module that nobody imports": (writing("zoo/unused.py"), set()),
     "a conftest": (writing("specs/conftest.py"), set(SPECS)),
     "its content": (editing("specs/conftest.py"), set(SPECS)),

@@ -227,6 +227,15 @@ FILES = {
         """,
     "alone/net.py": "from torch import nn\nimport beside\ndef make(): return nn.Linear(4, beside.WIDTH)\n",
     "alone/beside.py": "WIDTH = 4\n",
+    "late/net.py": """
+        from torch import nn
+        class Net(nn.Linear):
+            def __init__(self): super().__init__(4, 4)
+            def forward(self, x):
+                from late_beside import act
+                return act(super().forward(x))
+        """,
+    "late/late_beside.py": "def act(x): return x.relu()\n",
 }
 
 SPECS = {
@@ -260,10 +269,11 @@ SPECS = {
     "a-registered": "zoo.imports_odd:make",
     "by-registry": "zoo.by_registry:make",
     "alone": "../alone/net.py:make",
+    "late": "../late/net.py:Net",
 }
 UNKNOWN = {"network": "zoo.by_network:make", "process": "zoo.by_process:make", "processes": "zoo.by_processes:make"}
 SPEC = "build: {}\ninput: [B, 4]\noutput: [B, 4]\nhealth: off\nfunction: off\n"
-OF_ZOO = set(SPECS) - {"alone"}
+OF_ZOO = set(SPECS) - {"alone", "late"}
 
 
 def write_zoo(project: Project) -> None:

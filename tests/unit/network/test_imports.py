@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import sys
 import types
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 
 from archcheck.network.build import build_network
-from archcheck.network.imports import file_of
+from archcheck.network.imports import file_of, folders_released, importing
+from archcheck.spec.target import parse_target
 from tests.unit.network.user_files import FACTORY, failure, write
 
 
@@ -32,7 +35,100 @@ def test_files_of_one_name_in_two_folders_keep_their_siblings(late: bool, folder
     for _ in range(2):
         assert out_features("model_x.py:net", folder / "a") == 3
         assert out_features("model_x.py:net", folder / "b") == 5
+    with folders_released():
+        pass
     assert sys.modules["sizes_x"].width == 3
+
+
+LAZY = """\
+import importlib, threading
+from torch import nn
+
+class Net(nn.Module):
+    def forward(self, x):
+        {}
+        return x * width
+
+    def in_a_thread(self, x):
+        found = []
+        thread = threading.Thread(target=lambda: found.append(self.forward(x)))
+        thread.start()
+        thread.join()
+        return found[0]
+"""
+STATEMENTS = {
+    "from": "from sizes_l import width",
+    "import": "import sizes_l; width = sizes_l.width",
+    "by name": "width = importlib.import_module('sizes_l').width",
+    "of a package": "import pkg_l.sizes; width = pkg_l.sizes.width",
+    "from a package": "from pkg_l import sizes; width = sizes.width",
+    "of a folder": "from space_l.sizes import width",
+}
+
+
+def write_lazy(folder: Path, statement: str, width: int) -> None:
+    write(folder, lazy_l=LAZY.format(statement), sizes_l=f"width = {width}", pkg_l__sizes=f"width = {width}")
+    write(folder, space_l__sizes=f"width = {width}")
+    (folder / "pkg_l" / "__init__.py").touch()
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+@pytest.mark.parametrize("method", ["forward", "in_a_thread"])
+def test_a_forward_imports_what_lies_beside_its_file(statement: str, method: str, folder: Path) -> None:
+    finders = list(sys.meta_path)
+    for name, width in (("a", 3), ("b", 5)):
+        write_lazy(folder / name, STATEMENTS[statement], width)
+    with folders_released():
+        for _ in range(2):
+            for name, width in (("a", 3), ("b", 5), ("b", 5)):
+                network = build_network("lazy_l.py:Net", {}, folder / name, folder)
+                assert [getattr(network, method)(1) for _ in range(2)] == [width, width]
+    assert sys.meta_path == finders
+    write(folder / "b", other_l="")
+    with pytest.raises(ModuleNotFoundError, match="other_l"):
+        importlib.import_module("other_l")
+
+
+def test_a_forward_imports_what_lies_in_rootdir_and_in_src(folder: Path) -> None:
+    write(folder, specs__lazy_n=LAZY.format("from wide_n import width"), wide_n="from deep_n import width")
+    write(folder, src__deep_n="width = 7")
+    with folders_released():
+        assert build_network("lazy_n.py:Net", {}, folder / "specs", folder)(1) == 7
+        assert build_network("specs.lazy_n:Net", {}, folder, folder)(1) == 7
+
+
+def test_libraries_find_a_neighbour_of_the_network_last(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network's own code finds it first, as plain Python does; a library finds what it means."""
+    write(folder, nets__lazy_o=LAZY.format("from sizes_o import width"), nets__sizes_o="width = 3", sizes_o="width = 5")
+    write(folder, nets__only_o="width = 9")
+    monkeypatch.syspath_prepend(str(folder))
+    with folders_released():
+        network = build_network("lazy_o.py:Net", {}, folder / "nets")
+        assert pkgutil.resolve_name("sizes_o:width") == 5
+        del sys.modules["sizes_o"]
+        assert network(1) == 3
+        assert pkgutil.resolve_name("only_o:width") == 9
+
+
+def test_a_module_imported_otherwise_is_what_a_forward_finds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder, nets__lazy_p=LAZY.format("from sizes_p import width"), nets__sizes_p="width = 3", sizes_p="width = 5")
+    with monkeypatch.context() as environment:
+        environment.syspath_prepend(str(folder))
+        import sizes_p  # type: ignore[import-not-found]
+    with folders_released():
+        assert build_network("lazy_p.py:Net", {}, folder / "nets")(1) == 5
+    assert sys.modules["sizes_p"] is sizes_p
+
+
+def test_other_code_that_is_called_meanwhile_has_its_own_modules(folder: Path) -> None:
+    """Such as what makes inputs, and lies in another folder."""
+    for name, width in (("a", 3), ("b", 5)):
+        write(folder / name, lazy_i=LAZY.format("from sizes_i import width"), sizes_i=f"width = {width}")
+    with folders_released():
+        network = build_network("lazy_i.py:Net", {}, folder / "a")
+        with importing(parse_target("lazy_i.py:Net"), folder / "b", None):
+            other = importlib.import_module("sizes_i").width
+        assert (network(1), other) == (3, 5)
 
 
 def test_files_may_import_from_rootdir(folder: Path) -> None:

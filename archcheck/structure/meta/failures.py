@@ -17,7 +17,7 @@ from archcheck.text.words import clip
 
 _VALUES: Final = re.compile(
     r"\bmeta\b|SparseMeta|\.item\(\)|data-dependent|(fake|abstract) (impl|kernel|tensor)"
-    r"|same device|numpy",
+    r"|same device|numpy|TorchScript interpreter",
     re.IGNORECASE,
 )
 _NO_KERNEL: Final = re.compile(

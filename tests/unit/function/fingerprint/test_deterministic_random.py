@@ -197,7 +197,7 @@ def test_drawn_whole_numbers_can_cut_and_index() -> None:
         def __init__(self) -> None:
             super().__init__()
             self.fc = nn.Linear(4, 4)
-            self.columns = list(range(8))[: torch.randint(5, 7, (1,)).item()]
+            self.columns = list(range(8))[: torch.randint(5, 7, (1,)).item()]  # type: ignore[index]
 
         def forward(self, x: Tensor) -> Tensor:
             first = torch.randint(0, 4, (1,)).item()

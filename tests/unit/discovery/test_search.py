@@ -357,8 +357,8 @@ class StepByStep(Forward):
 
     def forward(self, series: Tensor) -> Any:
         state, out = None, []
-        for step in series.split(1, dim=1):
-            state = self.cell(step, state)
+        for step in series.unbind(1):
+            state = self.cell(step[:, None], state)
             out.append(self.head(state[0]))
         return torch.cat(out, dim=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -203,7 +204,16 @@ def _faults(trace: StructureTrace, tree: InputTree) -> int:
         return 1
     if any(_is_kept(column, batches, places | {0}) for column in columns[:1]):
         return 0
+    if any(_is_kept(column, numbers, {0}) for column in columns[:1] for numbers in _numbers_of_ids(trace, tree)):
+        return 0
     return 1 if any(len(set(column)) > 1 for column in columns) else 2
+
+
+def _numbers_of_ids(trace: StructureTrace, tree: InputTree) -> Iterator[list[int]]:
+    """Yield how many ids each run got in a batch of sequences: what comes out may be one row for each."""
+    for _, pattern in iter_input_patterns(tree):
+        if pattern.dtype == "int64" and len(pattern.dims) == 2 and BATCH in pattern.names:
+            yield [math.prod(pattern.make(forward.sizes).shape) for forward in trace.forwards]
 
 
 def _is_multiplied(shapes: Sequence[tuple[int, ...]], batches: Sequence[int]) -> bool:

@@ -363,6 +363,18 @@ class StepByStep(Forward):
         return torch.cat(out, dim=1)
 
 
+class RowOfEachWord(Forward):
+    """One row for each word of all sentences, as a loss takes them."""
+
+    def __init__(self) -> None:
+        lstm = nn.LSTM(32, 48, batch_first=True)
+        super().__init__(embed=nn.Embedding(100, 32), lstm=lstm, linear=nn.Linear(48, 100))
+
+    def forward(self, x: Tensor, h: Any) -> Any:
+        out, (h, c) = self.lstm(self.embed(x), h)
+        return self.linear(out.reshape(out.size(0) * out.size(1), out.size(2))), (h, c)
+
+
 @torch.jit.script
 def scripted(x: Tensor) -> Tensor:
     if bool((x.abs().max() > 1e9).item()):
@@ -386,6 +398,7 @@ class Scripted(Forward):
         (GraphConvolution, [["N", 21], ["N", "N"]]),
         (PositionsFirst, ids(16, "B", below=30)),
         (StepByStep, ["B", 16]),
+        (RowOfEachWord, [ids("B", 16, below=100), [[1, "B", 48], [1, "B", 48]]]),
         (Scripted, ["B", 10]),
         (MnistVae, ["B", 1, 28, 28]),
         (CatsAndDogs, ["B", 3, 150, 150]),

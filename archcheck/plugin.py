@@ -166,8 +166,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ReportSession(config, session), REPORT)
     if config.getoption("archcheck_changed"):
         from archcheck.pytest_plugin.changed import ChangedSession
+        from archcheck.pytest_plugin.workers import CHANGED
 
-        config.pluginmanager.register(ChangedSession(config, session))
+        config.pluginmanager.register(ChangedSession(config, session), CHANGED)
 
 
 def _register_executor(config: pytest.Config) -> None:

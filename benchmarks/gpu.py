@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import signal
 import subprocess
@@ -29,11 +30,11 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import torch
@@ -44,25 +45,27 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[1]
 GRACE_SEC: Final = 5.0  # from being asked to end to being killed
 Row: TypeAlias = dict[str, Any]
+Task = TypeVar("Task")
 
 TURN_SEC: Final = 0.25  # of each side of `rate`
 NUM_TURNS: Final = 5
 D2L_SEC: Final = 3.0
 PLANTED: Final = 15.0  # percent
-NUM_ROUNDS: Final = 15  # of two networks that are alike and a slower one
+NUM_ROUNDS: Final = 15  # of two networks that are alike and a slower one; fewer where the step's time is over
 NUM_STARTED: Final = 12  # processes of each kind that wait for their turn to be measured
 MEMORY_NETWORKS: Final = "resnet18 vgg11 mobilenet_v2 vit_b_16 densenet121 swin_t efficientnet_b0 convnext_tiny alexnet"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The command line."""
+    """The command line, and for a step when it has to have ended, by `perf_counter`."""
 
     out: Path
     data: Path | None
     device: str
     rehearse: bool
     rows: tuple[str, ...]
+    ends_at: float = math.inf
 
     def selects(self, title: str) -> bool:
         """Whether `--rows` asks for this one."""
@@ -198,7 +201,6 @@ def _published(options: Options) -> Iterator[tuple[str, Trainer, Recipe]]:
 
 def _rate(trainer: Trainer, recipe: Recipe, variant: Variant) -> Row:
     """Return the rates of our steps on the data set, and of the same step on one batch, turn by turn."""
-    from dataclasses import replace
     from functools import partial
     from statistics import median
 
@@ -260,8 +262,6 @@ def _d2l_rate(trainer: Trainer, recipe: Recipe) -> Row:
 
 def train_published(options: Options) -> Iterator[Row]:
     """Yield a row for each published recipe, trained to its end."""
-    from dataclasses import replace
-
     from training import PUBLISHED
 
     published = {one.title: one for one in PUBLISHED}
@@ -305,7 +305,10 @@ def _fastest(out: Path, title: str) -> Variant:
 
 
 def ask_gates(options: Options) -> Iterator[Row]:
-    """Yield what both gates say of networks that are alike, and of one that is slower, in turns: two and one."""
+    """Yield what both gates say of networks that are alike, and of one that is slower, in turns: two and one.
+
+    It ends by itself when time is over; the last row says how many there were.
+    """
     import gate
 
     from archcheck.network.devices import choose_device
@@ -318,16 +321,34 @@ def ask_gates(options: Options) -> Iterator[Row]:
         slower.plant(level["images"])
         saved = gate.ask_gate2(base, None, device)[1]
         alike, planted = (base, 0.0), (slower, float(level["measured"]))
-        for turn in [(alike, planted)] if options.rehearse else [(alike, alike, planted)] * NUM_ROUNDS:
-            for project, percent in turn:
-                first = gate.ask_paired(project, base, device)
-                second = gate.ask_gate2(project, saved, device)[0]
-                for name, told in (("against a revision", first), ("against a saved run", second)):
-                    yield {
-                        "gate": name, "planted %": round(percent, 2), "verdict": told.verdict or told.trouble,
-                        "change %": None if told.ratio is None else round(100 * (told.ratio - 1), 2),
-                        "s": round(told.seconds, 1),
-                    }  # fmt: skip
+        turns, num_done = [alike, planted] if options.rehearse else [alike, alike, planted] * NUM_ROUNDS, [0, 0]
+        for project, percent in while_in_time(turns, options.ends_at - GRACE_SEC):
+            first = gate.ask_paired(project, base, device)
+            second = gate.ask_gate2(project, saved, device)[0]
+            for name, told in (("against a revision", first), ("against a saved run", second)):
+                yield {
+                    "gate": name, "planted %": round(percent, 2), "verdict": told.verdict or told.trouble,
+                    "change %": None if told.ratio is None else round(100 * (told.ratio - 1), 2),
+                    "s": round(told.seconds, 1),
+                }  # fmt: skip
+            num_done[percent > 0] += 1
+        yield {
+            "gate": "each",
+            "verdict": f"asked {num_done[0]} times of equal networks, {num_done[1]} times of the slower",
+        }
+
+
+def while_in_time(
+    tasks: Iterable[Task], ends_at: float, clock: Callable[[], float] = time.perf_counter
+) -> Iterator[Task]:
+    """Yield tasks one after the other, as long as one that takes as long as the longest so far still ends in time."""
+    longest_sec = 0.0
+    for task in tasks:
+        began = clock()
+        if began + longest_sec > ends_at:
+            return
+        yield task
+        longest_sec = max(longest_sec, clock() - began)
 
 
 @contextmanager
@@ -336,7 +357,6 @@ def _started_beforehand(number: int) -> Iterator[None]:
 
     Each is as fresh as when it's started alone; starting takes longer than measuring, and the others wait idly.
     """
-    from dataclasses import replace
     from unittest import mock
 
     from archcheck.throughput.regression.workers import Worker
@@ -467,7 +487,8 @@ class Ended:
 
 def start_step(name: str, options: Options, limit_sec: float, environment: dict[str, str]) -> Ended:
     """Run one step in a process of its own, for at most so long."""
-    command = [sys.executable, str(Path(__file__).resolve()), "--step", name, *_as_arguments(options)]
+    command = [sys.executable, str(Path(__file__).resolve()), "--step", name, "--limit", str(limit_sec)]
+    command += _as_arguments(options)
     began = time.perf_counter()
     with (options.out / "log.txt").open("a", encoding="utf-8") as log:
         log.write(f"\n===== {name}\n")
@@ -593,7 +614,7 @@ def main(arguments: Sequence[str]) -> int:
     device = "cpu" if args.rehearse else args.device
     options = Options(args.out.resolve(), args.data and args.data.resolve(), device, args.rehearse, tuple(args.rows))
     if args.step is not None:
-        run_step(args.step, options)
+        run_step(args.step, replace(options, ends_at=time.perf_counter() + args.limit))
         return 0
     options.out.mkdir(parents=True, exist_ok=True)
     for name in args.steps:

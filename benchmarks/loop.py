@@ -51,17 +51,24 @@ let_waiting_threads_yield()
 import torch
 from archcheck.network.torch_state import default_torch_settings
 from archcheck.spec.spec_file import read_spec
+from archcheck.structure import work
 from archcheck.training.options import RunOptions
 from archcheck.training.trainer import Trainer, choose_recipe
 
 options, root = RunOptions(kind="quick", device="cpu"), Path.cwd()
 spec_file = read_spec(root / "specs" / sys.argv[1], rootdir=root)
+trainer = Trainer(spec_file, choose_recipe(spec_file.spec, options), options, root)
+choices = {"one": lambda work, allowed: 1, "all": lambda work, allowed: allowed, "fitting": work.fitting_threads}
 with default_torch_settings():
-    step = Trainer(spec_file, choose_recipe(spec_file.spec, options), options, root).prepare_step()
-    step()
-    print(flush=True)
+    torch.set_num_threads(num_cpus())
+    prepared = {}
+    for name, work.fitting_threads in choices.items():
+        torch.set_num_threads(num_cpus())
+        prepared[name] = trainer.prepare_step()
+        prepared[name]()
+    print(torch.get_num_threads(), flush=True)
     for line in sys.stdin:
-        torch.set_num_threads(1 if line.strip() == "one" else num_cpus())
+        step = prepared[line.strip()]
         step()
         start, steps = time.perf_counter(), 0
         while steps < 2 or time.perf_counter() - start < 0.3:
@@ -219,31 +226,31 @@ def measure_job_beside_a_neighbour() -> str:
 
 
 def measure_rates_beside_a_neighbour() -> str:
-    """Steps per second of every quick training, by one thread and by all, alone and beside one busy process."""
+    """Steps per second of every quick training, by one thread, all, or those that fit, alone or beside a process."""
     names = sorted(path.name for path in SPECS.glob("*.arch.yaml") if "\n  quick:" in path.read_text())
-    rows, worst = [], {"one": 1.0, "all": 1.0}
+    rows, worst = [], {"one": 1.0, "all": 1.0, "fitting": 1.0}
     for name in names:
-        found = _steps_per_sec(name)
-        row = [name.removesuffix(".arch.yaml")]
+        fitting, found = _steps_per_sec(name)
+        row = [name.removesuffix(".arch.yaml"), str(fitting)]
         for threads in worst:
             ratio = found["beside", threads] / max(found["alone", "one"], found["alone", "all"])
             worst[threads] = min(worst[threads], ratio)
             row += [f"{found['alone', threads]:.1f}", f"{found['beside', threads]:.1f}", f"{ratio:.2f}"]
         rows.append(row)
     columns = [f"{what}, {threads}" for threads in worst for what in ("alone", "beside", "ratio")]
-    table = tabulate(rows, ["steps per second", *columns], disable_numparse=True)
+    table = tabulate(rows, ["steps per second", "fitting threads", *columns], disable_numparse=True)
     smallest = ", ".join(f"{value:.2f} with {threads}" for threads, value in worst.items())
     return f"{table}\nlimit of every ratio, to the better rate alone, 0.40; the smallest is {smallest}"
 
 
-def _steps_per_sec(name: str) -> dict[tuple[str, str], float]:
-    """Return the steps per second of a spec's training, alone and beside a neighbour, with one thread and with all."""
+def _steps_per_sec(name: str) -> tuple[int, dict[tuple[str, str], float]]:
+    """Return how many threads fit a spec's training, and its steps per second by each, alone and beside a neighbour."""
     with subprocess.Popen(
         [sys.executable, "-c", _STEPS, name], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdout.readline()  # it's ready
+        fitting = int(process.stdout.readline())  # it's ready
 
         def measure(threads: str) -> float:
             print(threads, file=process.stdin, flush=True)
@@ -253,10 +260,10 @@ def _steps_per_sec(name: str) -> dict[tuple[str, str], float]:
         for _ in range(2):
             for where, around in (("alone", contextlib.nullcontext()), ("beside", _neighbour())):
                 with around:
-                    for threads in ("one", "all"):
+                    for threads in ("one", "all", "fitting"):
                         found.setdefault((where, threads), []).append(measure(threads))
         process.stdin.close()
-    return {what: statistics.mean(rates) for what, rates in found.items()}
+    return fitting, {what: statistics.mean(rates) for what, rates in found.items()}
 
 
 def _run_job(*options: str) -> tuple[float, dict[str, float]]:

@@ -1,5 +1,7 @@
 """Many specs on several workers: `python benchmarks/scale.py [NUM_SPECS]`, of which there are 1,000 without a number.
 
+A thousand take about ten minutes of two quiet processors.
+
 The specs are those of a few small networks under other names, with `shapes`, `parameters`, `compute`, `health` and
 `function`. They are verified here, by processes of this machine, and by a real Ray cluster of two nodes on it; every
 process has one thread. The results have to be the same. What more workers than processors would do is simulated, with
@@ -15,9 +17,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +34,8 @@ WORKERS: Final = (1, 2, 8, 64, 512)
 EFFICIENCY_LIMIT: Final = 0.9
 ITEM_LIMIT_SEC: Final = 0.020
 MEMORY_LIMIT_MIB: Final = 300
+SAMPLE_SEC: Final = 0.25
+_MARK: Final = "ARCHCHECK_SCALE"  # the variable by which processes of a run are known, whoever has started them
 _NETS: Final = """
 from torch import nn
 
@@ -53,9 +59,10 @@ sys.exit(status)
 
 
 class Run(NamedTuple):
-    """A run: seconds of the clock, those of the submitting process's processor, memory in MiB, and what was found."""
+    """A run: seconds of the clock, of processors for all processes and for the one that submits, MiB of that one."""
 
     wall_sec: float
+    all_cpu_sec: float
     cpu_sec: float
     memory_mib: float
     specs: list[dict[str, Any]]
@@ -80,8 +87,9 @@ def main(num_specs: int) -> None:
             "processes:2": _run(folder, "processes:2"),
         }
         for nodes in (1, 2):
-            with _ray_cluster(nodes) as address:
-                runs[f"ray, nodes: {nodes}"] = _run(folder, "ray", RAY_ADDRESS=address)
+            mark = uuid.uuid4().hex
+            with _ray_cluster(nodes, mark) as address:
+                runs[f"ray, nodes: {nodes}"] = _run(folder, "ray", RAY_ADDRESS=address, **{_MARK: mark})
     print(_table(runs), "\n")
     print(_simulation(runs["here"], runs["processes:1"], few))
 
@@ -122,12 +130,58 @@ def _run(folder: Path, executor: str | None = None, *paths: str, **variables: st
     ]
     if executor is not None:
         command += ["--archcheck-executor", executor]
+    marked = {_MARK: uuid.uuid4().hex, **variables}
     start = time.perf_counter()
-    output = _call([*command, *paths], folder, **variables)
+    with _processor_time(marked[_MARK]) as all_cpu_sec:
+        output = _call([*command, *paths], folder, **marked)
     wall_sec = time.perf_counter() - start
     before, peak, cpu_sec = map(float, output.rpartition("measured ")[2].split())
     specs = json.loads((folder / "run.json").read_text())["specs"]
-    return Run(wall_sec, cpu_sec, (peak - before) / 1024, specs)
+    return Run(wall_sec, sum(all_cpu_sec.values()), cpu_sec, (peak - before) / 1024, specs)
+
+
+@contextmanager
+def _processor_time(mark: str) -> Iterator[dict[str, float]]:
+    """Give what each process with a mark has used inside, by looking at all of them again and again.
+
+    Those of a cluster are nobody's children whose time could be asked for.
+    """
+    used: dict[str, float] = {}
+    before: dict[str, float] = {}
+    is_over = threading.Event()
+
+    def watch() -> None:
+        others: set[str] = set()
+        before.update(_processor_times(mark, others))
+        while True:
+            last = is_over.wait(SAMPLE_SEC)
+            used.update({key: sec - before.get(key, 0.0) for key, sec in _processor_times(mark, others).items()})
+            if last:
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield used
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _processor_times(mark: str, others: set[str]) -> dict[str, float]:
+    """Return what each process with a mark has used; those without are added to `others`, and not looked at again."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (path / "stat").read_text().rpartition(")")[2].split()
+            key = f"{path.name} {fields[19]}"  # with the time of its start
+            if key in others:
+                continue
+            if f"{_MARK}={mark}".encode() in (path / "environ").read_bytes().split(b"\0"):
+                found[key] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            elif float(Path("/proc/uptime").read_text().split()[0]) - int(fields[19]) / 100 > 1:  # it has its variables
+                others.add(key)
+    return found
 
 
 def _call(command: Sequence[str], folder: Path, **variables: str) -> str:
@@ -140,10 +194,11 @@ def _call(command: Sequence[str], folder: Path, **variables: str) -> str:
 
 
 @contextmanager
-def _ray_cluster(num_nodes: int) -> Iterator[str]:
+def _ray_cluster(num_nodes: int, mark: str) -> Iterator[str]:
     """Start a cluster of nodes with a processor each on this machine, and give its address."""
     from ray.cluster_utils import Cluster
 
+    os.environ[_MARK] = mark
     cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         for _ in range(num_nodes - 1):
@@ -152,6 +207,7 @@ def _ray_cluster(num_nodes: int) -> Iterator[str]:
         yield cluster.address
     finally:
         cluster.shutdown()
+        del os.environ[_MARK]
 
 
 def _table(runs: dict[str, Run]) -> str:
@@ -160,6 +216,7 @@ def _table(runs: dict[str, Run]) -> str:
     for name, run in runs.items():
         alone, number = {"processes:2": (one, 2), "ray, nodes: 2": (one_ray, 2)}.get(name, (None, 1))
         efficiency = "" if alone is None else f"{alone.wall_sec / number / run.wall_sec:.2f}"
+        work = "" if alone is None else f"{alone.all_cpu_sec / run.all_cpu_sec:.2f}"
         overhead = "" if run is here or number > 1 else f"{1e3 * (run.wall_sec - here.wall_sec) / run.num_items:.1f}"
         same = "" if run is here else "the same" if _plain(run) == _plain(here) else "OTHERS"
         rows.append(
@@ -167,8 +224,10 @@ def _table(runs: dict[str, Run]) -> str:
                 name,
                 run.num_items,
                 f"{run.wall_sec:.1f}",
-                f"{run.cpu_sec:.1f}",
                 efficiency,
+                f"{run.all_cpu_sec:.1f}",
+                work,
+                f"{run.cpu_sec:.1f}",
                 overhead,
                 f"{run.memory_mib:.0f}",
                 same,
@@ -178,8 +237,10 @@ def _table(runs: dict[str, Run]) -> str:
         "run by",
         "checks",
         "clock s",
-        "of the submitter s",
         "efficiency",
+        "processors s",
+        "efficiency of these",
+        "of the submitter s",
         "overhead ms a check",
         "memory MiB",
         "results",

@@ -9,7 +9,7 @@ from archcheck.spec.lock import RecordedFunction
 from archcheck.spec.models import Spec
 from archcheck.structure.layer_groups import LayerRow, rows_of
 from archcheck.structure.layer_selection import matching_modules
-from archcheck.structure.records import StructureTrace
+from archcheck.structure.records import StructureTrace, layers_only
 
 
 def new_layer_edits(
@@ -20,6 +20,7 @@ def new_layer_edits(
     What isn't listed is free, so a layer without a row need not be new: it is where layers beside it are listed, and
     the recorded function has those and not it. Without a function nothing tells.
     """
+    trace = layers_only(trace)
     keys = {text: renamed.found[text].key if text in renamed.found else text for text in spec.layers}
     found = {text: matching_modules(parse_layer_key(key), trace) for text, key in keys.items()}
     entered: dict[str, int] = {}

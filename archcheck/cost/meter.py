@@ -18,6 +18,7 @@ from archcheck.cost.operations import Operation, operation_of, tensors_in
 from archcheck.cost.places import LOSS, OPTIMIZER, Place, Places
 from archcheck.cost.records import ACTIVATIONS, GRADIENTS, OPTIMIZER_STATE, CostRecord, LayerCost, Wait
 from archcheck.cost.stand_ins import ASKS_FOR_DEVICE, CPU, StandIn, StandInKernels
+from archcheck.structure.meta.formulas import flop_formulas
 
 _CASTS: Final = ("_to_copy", "to_dtype")
 _PLAIN: Final = frozenset({Tensor, torch.nn.Parameter, StandIn})
@@ -101,15 +102,11 @@ class CostMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._is_updating = False
 
     def count_macs(self) -> None:
-        """Count multiply-adds, too; by the formulas of `torch.utils.flop_counter`."""
-        from torch.utils.flop_counter import flop_registry, sdpa_backward_flop, sdpa_flop
+        """Count multiply-adds, too."""
+        from torch.utils.flop_counter import sdpa_backward_flop
 
-        aten = torch.ops.aten
-        self._formulas = {
-            aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
-            aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
-            **flop_registry,
-        }
+        of_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+        self._formulas = {of_cpu: sdpa_backward_flop, **flop_formulas()}
 
     def is_on_device(self, tensor: Tensor) -> bool:
         """Return whether a tensor would be on the device: what is computed of weights or inputs, and no constant."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -74,6 +74,12 @@ class Surroundings:
         self.distributions = Distributions(self.path)
         self._values: dict[Fact, str] = {}
         self._folders: dict[str, dict[str, list[str]]] = {}
+
+    def set_variables(self, variables: Mapping[str, str | None]) -> None:
+        """Take some environment variables to be others than this process was started with; None stands for absent."""
+        self.variables |= {name: value for name, value in variables.items() if value is not None}
+        for name in (name for name, value in variables.items() if value is None):
+            self.variables.pop(name, None)
 
     def value(self, fact: Fact) -> str:
         """Return what is known of a fact, as a short text that differs when it does."""

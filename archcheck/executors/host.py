@@ -28,6 +28,7 @@ from archcheck.system.processors import num_cpus
 
 POLL_SEC: Final = 0.2
 ATTEMPTS: Final = 2  # of a check whose process has died, and of starting one
+LOST_IN_A_ROW: Final = 2  # checks of a spec, after which the rest isn't run: it's what they share that ends them
 _CODE: Final = "from archcheck.pytest_plugin.host_process import main; main()"
 
 Event: TypeAlias = tuple[str, str, Any]  # its kind, the check that it's about, and what it tells
@@ -104,27 +105,29 @@ class _Found:
 
     def __init__(self, request: Request) -> None:
         self.left = list(request.checks)
-        self._reports: dict[str, list[Any]] = {}
+        self._reports: dict[str, str] = {}
         self._warnings: list[Any] = []
         self._lost: dict[str, str] = {}
+        self._used: list[Any] = []
         self._refused = ""
         self._begun = ""
         self._losses: Counter[str] = Counter()
+        self._in_a_row: list[str] = []
 
     def add(self, event: Event) -> None:
         kind, check, told = event
         if kind == "begin":
-            self._reports[check] = []
             self._begun = check
-        elif kind == "report":
-            self._reports[check].append(told)
-        elif kind == "warning":
-            self._warnings.append(told)
         elif kind == "end":
+            self._reports[check], warnings = told
+            self._warnings += warnings
             self.left.remove(check)
             self._begun = ""
+            self._in_a_row = []
         elif kind == "lost":
             self._lost[check] = told
+        elif kind == "done":
+            self._used += told
         else:
             self._refused, self.left = told, []
 
@@ -142,10 +145,15 @@ class _Found:
             return
         self._lost[check] = why
         self.left.remove(check)
+        self._in_a_row.append(check)
+        if len(self._in_a_row) == LOST_IN_A_ROW:
+            rest = f"not run, as {' and '.join(self._in_a_row)} weren't verified one after the other ({why})"
+            self._lost.update(dict.fromkeys(self.left, rest))
+            self.left = []
 
     def answer(self) -> Answer:
         reports = {name: told for name, told in self._reports.items() if name not in self._lost}
-        return Answer(platform.node(), own_versions(), reports, self._warnings, self._lost, self._refused)
+        return Answer(platform.node(), own_versions(), reports, self._warnings, self._lost, self._used, self._refused)
 
 
 class _Stopped(Exception):  # noqa: N818 - a verdict, not a fault
@@ -166,6 +174,7 @@ class HostProcess:
         variables = {"PYTHONPATH": os.pathsep.join(paths)}
         if setup.share > 1 and "OMP_NUM_THREADS" not in os.environ:
             variables["OMP_NUM_THREADS"] = str(max(1, num_cpus() // setup.share))
+        before = {name: os.environ.get(name) for name in variables}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _CODE],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
@@ -173,7 +182,7 @@ class HostProcess:
         )  # fmt: skip
         self._events: queue.Queue[Event | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
-        self._send(setup)
+        self._send((setup, before))
         _processes.append(self)
         if setup.run in _ended:
             self.end()
@@ -193,10 +202,10 @@ class HostProcess:
         begun: float | None = None
         while True:
             event = self._next(begun)
-            if event[0] == "done":
-                return
             begun = {"begin": time.monotonic(), "end": None}.get(event[0], begun)
             yield event
+            if event[0] == "done":
+                return
 
     def end(self) -> None:
         """Kill it, and what it has started."""

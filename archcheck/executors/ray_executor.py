@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from archcheck.errors import UsageError
+from archcheck.system.processes import end_with_parent
 
 
 class RayExecutor:
@@ -31,6 +32,7 @@ class RayExecutor:
         except ImportError:
             raise UsageError("the executor ray needs Ray: pip install 'pytest-archcheck[ray]'") from None
         self._ray, self._num_cpus = ray, num_cpus
+        self._tasks: dict[bool, Any] = {}
         self._is_own = not ray.is_initialized()
         if self._is_own:
             _connect(ray)
@@ -44,13 +46,18 @@ class RayExecutor:
     def submit(self, function: Callable[..., Any], /, *args: Any) -> RayResult:
         """Have a function called in a task; a request says whether it trains."""
         trains = bool(args and isinstance(args[0], dict) and args[0].get("trains"))
-        # What is lost is submitted once more by archcheck, which tells of it.
-        options = {"num_cpus": self._num_cpus, "num_gpus": self._num_gpus if trains else 0, "max_retries": 0}
-        return RayResult(self._ray, self._ray.remote(**options)(function).remote(*args))
+        return RayResult(self._ray, self._task(trains).remote(function, *args))
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leave the cluster; one that was started for the run ends."""
-        del wait, cancel_futures  # results are cancelled one by one
+    def _task(self, trains: bool) -> Any:
+        """Return a function of Ray's, once: Ray sends each to its workers anew, and has none ready for it."""
+        if trains not in self._tasks:
+            # What is lost is submitted once more by archcheck, which tells of it.
+            options = {"num_cpus": self._num_cpus, "num_gpus": self._num_gpus if trains else 0, "max_retries": 0}
+            self._tasks[trains] = self._ray.remote(**options)(_call_in_node)
+        return self._tasks[trains]
+
+    def shutdown(self) -> None:
+        """Leave the cluster; one that was started for the run ends. Results are cancelled one by one."""
         if self._is_own:
             self._ray.shutdown()
 
@@ -73,6 +80,12 @@ class RayResult:
     def cancel(self) -> None:
         """End the task, also where it runs."""
         self._ray.cancel(self._reference, force=True)
+
+
+def _call_in_node(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function, and end with the node: a busy worker of Ray's would stay, and nobody would hear of it."""
+    end_with_parent()
+    return function(*args)
 
 
 def _connect(ray: Any) -> None:

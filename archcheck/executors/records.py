@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-PROTOCOL: Final = 1
+from archcheck.system.distributions import versions_of
+
+PROTOCOL: Final = 2
 # What has a say in what a network computes, or in how it is checked.
 _COMPARED: Final = ("pytest-archcheck", "torch", "torchvision", "numpy", "pytest", "timm", "transformers")
 
@@ -53,7 +54,7 @@ class Request:
 
     def to_plain(self) -> dict[str, Any]:
         """Return maps, lists, text and numbers."""
-        return asdict(self)
+        return {**_shallow(self), "setup": _shallow(self.setup)}
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> Request:
@@ -65,20 +66,23 @@ class Request:
 class Answer:
     """What a host found.
 
-    reports: those of pytest for each check, as its `pytest_report_to_serializable` makes them. warnings: those that
-    pytest recorded. lost: why a check has no report. refused: why the host runs nothing; empty where it does.
+    reports: those of pytest for each check, as its `pytest_report_to_serializable` makes them, in a line of text: other
+    plugins may add what can be read on the host alone. warnings: those that pytest recorded. lost: why a check has no
+    report. used: what results depend on, as `dependencies.store` keeps it, where that is asked for. refused:
+    why the host runs nothing; empty where it does.
     """
 
     host: str
     versions: Mapping[str, str]
-    reports: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    reports: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[Mapping[str, Any]] = ()
     lost: Mapping[str, str] = field(default_factory=dict)
+    used: Sequence[Mapping[str, Any]] = ()
     refused: str = ""
 
     def to_plain(self) -> dict[str, Any]:
         """Return maps, lists, text and numbers."""
-        return asdict(self)
+        return _shallow(self)
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> Answer:
@@ -90,16 +94,15 @@ class Answer:
         return Answer(**plain)
 
 
+def _shallow(record: Any) -> dict[str, Any]:
+    """Return the fields of a record by name, whose values are plain: `asdict` copies all that they hold."""
+    return {one.name: getattr(record, one.name) for one in fields(record)}
+
+
 @functools.cache
 def own_versions() -> dict[str, str]:
     """Return the versions of this process that results may depend on, of what is installed."""
-    found = {"python": platform.python_version()}
-    for name in _COMPARED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), **versions_of(_COMPARED)}
 
 
 def other_versions(there: Mapping[str, str], here: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,6 +45,7 @@ from archcheck.structure.meta.module_tree import (
 )
 from archcheck.structure.records import Crash, StructureTrace
 from archcheck.structure.trace import trace_structure
+from archcheck.structure.work import threads_fitted_to_trace
 from archcheck.system.memory import available_bytes, give_back_freed_memory
 
 
@@ -149,7 +151,15 @@ def measure_function(
             f"grant it: function: {{budget: {{memory: {math.ceil(needed / 2**20)} MiB}}}}"
         )
     config = replace(_config_from_record(spec_file.spec, function, device), knows_initial_values=not is_live)
-    return config, _run(build, config, _health_probe(spec_file, build, config))
+    with _fitting_threads(spec_file.spec, trace, config):
+        return config, _run(build, config, _health_probe(spec_file, build, config))
+
+
+def _fitting_threads(spec: Spec, trace: StructureTrace, config: FingerprintConfig) -> AbstractContextManager[None]:
+    """Compute inside with as many threads as are worth it, by the trace; double precision is twice the work."""
+    traced = make_forward_input(spec.input, trace.forwards[0].sizes).num_elements
+    times = config.inputs.num_elements / traced if traced else 1.0
+    return threads_fitted_to_trace(trace, 2 * times if config.dtype is torch.float64 else times)
 
 
 def _run(build: NetworkFactory, config: FingerprintConfig, probe: HealthProbe | None = None) -> FunctionRecord:
@@ -216,7 +226,8 @@ def record_section(
         raise NotMeasured(f"{error}; {hint}" if hint is not None else str(error)) from None
     if config.inputs.source is not None:
         require_same_elsewhere(config.inputs.source, config.inputs.sizes)
-    _require_repeatable(build, config, record)
+    with _fitting_threads(spec_file.spec, trace, config):
+        _require_repeatable(build, config, record)
     names = listed_names(spec_file, trace, depth if depth is not None else default_depth(trace))
     notes = _notes(spec_file.spec, plan, crashes[0] if crashes else None, record.opaque)
     return RecordedSection(function_section(record, plan, names), tuple(notes), record.health)
@@ -249,7 +260,8 @@ def _run_as_planned(
     """
 
     def run(config: FingerprintConfig) -> FunctionRecord:
-        return _run(build, config, _health_probe(spec_file, build, config) if with_health else None)
+        with _fitting_threads(spec_file.spec, trace, config):
+            return _run(build, config, _health_probe(spec_file, build, config) if with_health else None)
 
     function = spec_file.spec.function
     never_trained = isinstance(function, Function) and not function.train

@@ -10,6 +10,7 @@ from typing import Any, Final
 from archcheck.spec.dims import BATCH
 from archcheck.spec.inputs import InputPattern, InputTree, parse_input
 from archcheck.structure.records import ForwardRecord, StructureTrace, TensorRecord
+from archcheck.structure.work import cost_of
 
 TIME_SEC: Final = 2.0
 MEMORY_BYTES: Final = 2 * 2**30
@@ -17,7 +18,6 @@ MAX_USUAL_PARAMS: Final = 130_000_000  # more of them need more memory
 _MAX_PARAMS_IN_DOUBLE: Final = 700_000_000  # 8 GiB
 BATCHES: Final = (8, 4, 2)
 SIDES: Final = (160, 128, 96, 64)  # of a smaller image, where a network takes one
-_MACS_PER_ELEMENT: Final = 60  # that take as long as an element that a layer returns, depthwise above all
 _USUAL_COST: Final = 120 * 10**7  # multiply-adds of the whole batch, which take a fraction of a second
 _MAX_COST: Final = 15 * 10**9  # multiply-adds in what is left of 2 s of two cores in double precision
 _MARGIN: Final = 1.2  # machines are not alike
@@ -73,13 +73,6 @@ def plans(
     chosen = [_of_one(usual), usual, _of_one(least), least]
     different = [one for i, one in enumerate(chosen) if one not in chosen[:i]]
     return [_with_budget(one, trace) for one in different]
-
-
-def cost_of(forward: ForwardRecord, trace: StructureTrace) -> int:
-    """Return the cost of a forward pass in multiply-adds: its own, and some for each element that a layer returns."""
-    layers = [call for call in forward.calls if not trace.modules[call.name].has_children]
-    num_elements = sum(math.prod(call.output.shape) for call in layers if isinstance(call.output, TensorRecord))
-    return forward.macs + _MACS_PER_ELEMENT * num_elements
 
 
 def _is_steady(forward: ForwardRecord, trace: StructureTrace, examples: int = 1, batch: int = 1) -> bool:

@@ -45,7 +45,11 @@ def listed_names(spec_file: SpecFile, trace: StructureTrace, depth: int) -> set[
     """
     keys = (parse_layer_key(text) for text in spec_file.spec.layers)
     named = {name for key in keys if not key.is_glob for name in matching_modules(key, trace)}
-    return named | {name for name in trace.modules if name and name.count(".") < depth}
+    return named | {
+        name
+        for name, module in trace.modules.items()
+        if name and name.count(".") < depth and not module.is_parametrization
+    }
 
 
 def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

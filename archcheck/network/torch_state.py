@@ -49,12 +49,12 @@ def default_torch_settings() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int, device: torch.device, num_threads: int | None = None) -> Iterator[None]:
-    """Give every run the same random numbers and settings; restore the caller's afterwards."""
+    """Give every run the same random numbers and settings, with so many threads at most; restore the caller's then."""
     start_generators(device)  # before their states are kept
     _import_numpy_random()
     with default_torch_settings(), autocast(device, None):
         if num_threads is not None:
-            torch.set_num_threads(num_threads)
+            torch.set_num_threads(min(num_threads, torch.get_num_threads()))
         torch.manual_seed(seed)
         seed_generators(seed)
         yield

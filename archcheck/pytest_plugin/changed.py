@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 import pytest
 
-from archcheck.dependencies.conditions import Conditions, conditions
+from archcheck.dependencies.conditions import MACHINE, Conditions, conditions
 from archcheck.dependencies.facts import Surroundings, distribution_fact, file_fact
 from archcheck.dependencies.recorder import Recorder
-from archcheck.dependencies.selection import Selection
+from archcheck.dependencies.selection import MEASURED, Selection
 from archcheck.dependencies.store import Green, SpecRecord, Store, StoreError, read_store, write_store
 from archcheck.dependencies.used import Used
 from archcheck.network.imports import file_of
 from archcheck.pytest_plugin.items import SELECTION_KEY, CheckItem, SpecModule, UnchangedItem
 from archcheck.pytest_plugin.options import num_threads
 from archcheck.pytest_plugin.session import ArchcheckSession
-from archcheck.pytest_plugin.workers import is_worker
+from archcheck.pytest_plugin.workers import HOST_KEY, SHARE_KEY, is_worker
 from archcheck.spec.file_names import lock_path
 from archcheck.text.paths import path_from
 
@@ -34,6 +35,9 @@ _WITHOUT_EFFECT: Final = {
     "archcheck_changed", "archcheck_report", "archcheck_strict", "archcheck_update",
     "archcheck_executor", "archcheck_item_timeout", "archcheck_shard", "archcheck_durations",
 }  # fmt: skip
+# On other machines these may be others: engines set variables, and only what is trained goes by the processor.
+_OF_MACHINES: Final = frozenset((MACHINE, "the devices"))
+_OF_HOSTS: Final = _OF_MACHINES | {"the environment"}
 _OTHER_OPTIONS: Final = ("confcutdir", "importmode", "noconftest", "override_ini", "pythonwarnings")
 _TOLD_AT_MOST = 10  # specs that run every time
 
@@ -63,7 +67,8 @@ class ChangedSession:
         self._surroundings = self._recorder.surroundings
         self._is_worker = is_worker(config)
         self._path: Path | None = None
-        store, self._problem = self._read()
+        # What is left out, the process that submits has chosen.
+        store, self._problem = (Store(), "") if HOST_KEY in config.stash else self._read()
         self._surroundings.large = dict(store.large)
         update = config.getoption("archcheck_update")
         self._selection = config.stash[SELECTION_KEY] = Selection(
@@ -79,6 +84,7 @@ class ChangedSession:
         self._found = Store()
         self._left_out: dict[str, list[str]] = {}
         self._kept: list[str] = []
+        self._elsewhere: dict[str, None] = {}  # why what has passed on hosts isn't kept
 
     def _read(self) -> tuple[Store, str]:
         """Return what earlier runs have kept, and why it can't be used; empty where it can."""
@@ -190,6 +196,41 @@ class ChangedSession:
         files = (file_of(plugin) for plugin in plugins)
         return [file for file in files if file is not None and self._recorder.is_users(file)]
 
+    # --------------------------------------------------------------------------------------- what runs elsewhere
+
+    def take_found(self) -> Store:
+        """Return what was found since this was asked for last, for the process that has submitted it."""
+        found, self._found = self._found, Store()
+        return found
+
+    def add_found_by(self, host: str, items: Sequence[pytest.Item], used: Sequence[Mapping[str, Any]]) -> None:
+        """Take what a host of an executor has found of some checks, which it may have lost.
+
+        Kept is what the same conditions will hold for: next time this machine's are looked at, and not the host's.
+        """
+        if self._selection.is_off:
+            return
+        self._found.ran += [(str(item.path), item.name) for item in items]
+        for found in map(Store.from_plain, used):
+            for record in found.specs.values():
+                record.green = {
+                    name: self._as_here(one) for name, one in record.green.items() if self._holds_here(host, name, one)
+                }
+            self._found.merge(found)
+
+    def _as_here(self, green: Green) -> Green:
+        return replace(green, conditions=self._selection.conditions)
+
+    def _holds_here(self, host: str, check: str, green: Green) -> bool:
+        """Whether a host is what this machine is, as far as a check goes by it; if not, say so once."""
+        here, ignored = self._selection.conditions, _OF_HOSTS - (_OF_MACHINES if check in MEASURED else set())
+        names = (name for name in {**here, **green.conditions} if name not in ignored)
+        differing = next((name for name in names if here.get(name) != green.conditions.get(name)), None)
+        if differing is not None:
+            what = f"{check} runs" if differing in _OF_MACHINES else "specs run"
+            self._elsewhere[f"{what} every time on {host}: {differing} differs"] = None
+        return differing is None
+
     # --------------------------------------------------------------------------------------- what is kept and told
 
     @pytest.hookimpl(optionalhook=True)
@@ -238,6 +279,8 @@ class ChangedSession:
             terminalreporter.write_line(f"archcheck: {self._shown(path)} runs every time: {'; '.join(unknown[path])}")
         if len(unknown) > _TOLD_AT_MOST:
             terminalreporter.write_line(f"archcheck: and {len(unknown) - _TOLD_AT_MOST} more run every time")
+        for line in self._elsewhere:
+            terminalreporter.write_line(f"archcheck: {line}")
         if self._problem:
             terminalreporter.write_line(f"archcheck: {self._problem}", yellow=True)
 
@@ -258,13 +301,13 @@ def _conditions(config: pytest.Config, surroundings: Surroundings) -> Conditions
         for name in sorted({*ours, *users, *_OTHER_OPTIONS})
         if name not in _WITHOUT_EFFECT
     }
-    plugins = config.pluginmanager.list_plugin_distinfo()
+    plugins, share = config.pluginmanager.list_plugin_distinfo(), config.stash.get(SHARE_KEY, 1)
     others = {
         "the ini file": "none" if ini is None else surroundings.value(file_fact(str(ini))),
         "the rootdir": str(config.rootpath),
         "the working directory": str(config.invocation_params.dir),
         "the plugins": " ".join(sorted({f"{dist.project_name}-{dist.version}" for _, dist in plugins})),
-        "the number of threads": str(num_threads(config)),
+        "the number of threads": str(num_threads(config)) if share == 1 else f"those of one of {share}",
     }
     return conditions(surroundings.distributions, surroundings.variables, options | others)
 

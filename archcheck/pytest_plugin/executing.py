@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import builtins
+import gc
 import os
 import sys
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn
 
 import pytest
 
-from archcheck.errors import UsageError
 from archcheck.executors.checkout import digest_of_sources, digest_of_spec
 from archcheck.executors.dispatch import Dispatch
 from archcheck.executors.records import Answer, Request, RunSetup
 from archcheck.executors.targets import choose_executor
 from archcheck.pytest_plugin.items import CheckFailure, CheckItem, SpecModule
 from archcheck.pytest_plugin.session import attach
-from archcheck.pytest_plugin.workers import REPORT
+from archcheck.pytest_plugin.usage import usage_errors_of_pytest
+from archcheck.pytest_plugin.workers import CHANGED, REPORT, SHARE_KEY
+from archcheck.system.processes import from_line
 from archcheck.text.words import counted
 
 _TRAINING: Final = ("accuracy", "throughput", "claims")
-Made = TypeVar("Made")
 
 
 class ExecutorSession:
@@ -34,7 +35,9 @@ class ExecutorSession:
     def __init__(self, config: pytest.Config, name: str) -> None:
         self._config = config
         _refuse_other_options(config)
-        self._choice = _usage(lambda: choose_executor(name, config.rootpath, config.getoption("archcheck_device")))
+        with usage_errors_of_pytest():
+            self._choice = choose_executor(name, config.rootpath, config.getoption("archcheck_device"))
+        config.stash[SHARE_KEY] = self._choice.share
         self._timeout = item_timeout_sec(config)
         self._sys_path = _paths_below(config.rootpath)
         self._told: list[str] = []
@@ -47,10 +50,12 @@ class ExecutorSession:
             return None
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             raise session.Interrupted(f"{counted(session.testsfailed, 'error')} during collection")
+        gc.freeze()  # items stay until the end: no need to walk them in every collection
         runs = list(_runs(session.items))
         setup = self._setup()
         requests = [self._request(items, setup) for items in runs if _runs_elsewhere(items[0])]
-        dispatch = _usage(lambda: Dispatch(self._choice.make, requests, self._tell))
+        with usage_errors_of_pytest():
+            dispatch = Dispatch(self._choice.make, requests, self._tell)
         try:
             dispatch.start()
             self._tell_all(session, runs, dispatch)
@@ -62,6 +67,7 @@ class ExecutorSession:
             dispatch.cancel()
             raise
         dispatch.close()
+        gc.freeze()  # nor what was found in pytest's last ones
         self._hosts = ", ".join(f"{name} {number}" for name, number in dispatch.hosts.most_common())
         return True
 
@@ -135,6 +141,9 @@ class ExecutorSession:
             assert isinstance(item, CheckItem)
             self._tell_check(item, answer)
             yield
+        changed = self._config.pluginmanager.get_plugin(CHANGED)
+        if changed is not None:
+            changed.add_found_by(answer.host, items, answer.used)
 
     def _tell_check(self, item: CheckItem, answer: Answer) -> None:
         """Have pytest log the reports of a check as those of one that has run here."""
@@ -144,9 +153,13 @@ class ExecutorSession:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
     def _reports(self, item: CheckItem, answer: Answer) -> list[pytest.TestReport]:
-        plain = answer.reports.get(item.name)
-        if not plain:
+        line = answer.reports.get(item.name)
+        if line is None:
             return [_loss(item, answer.lost.get(item.name, f"{answer.host} has told nothing of it"))]
+        try:
+            plain = from_line(line)
+        except Exception as error:  # another plugin's attribute of a report
+            return [_loss(item, f"what {answer.host} has found can't be read here: {type(error).__name__}: {error}")]
         hook, reports = self._config.hook, []
         for data in plain:
             report = hook.pytest_report_from_serializable(config=self._config, data=dict(data))
@@ -207,13 +220,6 @@ def _warning(plain: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _usage(make: Callable[[], Made]) -> Made:
-    try:
-        return make()
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
-
-
 def _paths_below(root: Path) -> list[str]:
     """Return the folders of the rootdir that modules are imported from, without those of environments."""
     paths = (Path(entry or os.curdir).absolute() for entry in sys.path)
@@ -241,7 +247,6 @@ def item_timeout_sec(config: pytest.Config) -> float | None:
 def _refuse_other_options(config: pytest.Config) -> None:
     for is_on, option, why in (
         (config.getoption("numprocesses", None) or config.getoption("tx", None), "-n", "one of them distributes"),
-        (config.getoption("archcheck_changed"), "--archcheck-changed", "what a host reads isn't watched"),
         (config.getoption("archcheck_against"), "--archcheck-against", "nothing can be timed beside other checks"),
         (config.option.usepdb, "--pdb", "the checks are in other processes"),
     ):

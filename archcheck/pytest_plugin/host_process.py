@@ -16,13 +16,16 @@ import queue
 import sys
 import threading
 import warnings
+from collections.abc import Generator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
 import pytest
 
 from archcheck.executors.records import RunSetup
-from archcheck.pytest_plugin.workers import HOST_KEY
+from archcheck.pytest_plugin.changed import WATCH_KEY
+from archcheck.pytest_plugin.workers import CHANGED, HOST_KEY, SHARE_KEY
 from archcheck.system.processes import from_line, take_pipes, to_line
 
 IDLE_SEC: Final = 60.0
@@ -30,7 +33,7 @@ IDLE_SEC: Final = 60.0
 _KNOWN: Final = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
 # What the process that collects decides, and the files that it alone writes: of pytest, and of widespread plugins.
 _DECIDED: Final[dict[str, object]] = {
-    "archcheck_shard": None, "archcheck_durations": None, "archcheck_changed": False,
+    "archcheck_shard": None, "archcheck_durations": None,
     "maxfail": 0, "lf": False, "failedfirst": False, "newfirst": False, "stepwise": False,
     "usepdb": False, "trace": False, "xmlpath": None, "htmlpath": None, "report_log": None, "json_report": False,
     "cov_source": [], "no_cov": True,
@@ -42,9 +45,11 @@ def main() -> None:
     requests, answers = take_pipes()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what pytest writes to its terminal
     waiting: queue.Queue[Any] = queue.Queue()
-    setup: RunSetup = from_line(requests.readline())
+    setup, variables = from_line(requests.readline())
     threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
-    status = pytest.main([*setup.args, "--archcheck", "-W", _KNOWN], plugins=[HostSession(setup, waiting, answers)])
+    status = pytest.main(
+        [*setup.args, "--archcheck", "-W", _KNOWN], plugins=[HostSession(setup, variables, waiting, answers)]
+    )
     sys.stderr.flush()
     os._exit(int(status))  # without waiting for threads of a network
 
@@ -56,11 +61,19 @@ def _listen(requests: IO[str], waiting: queue.Queue[Any]) -> None:
 
 
 class HostSession:
-    """The hooks that turn pytest into a worker that takes one spec after the other."""
+    """The hooks that turn pytest into a worker that takes one spec after the other.
 
-    def __init__(self, setup: RunSetup, waiting: queue.Queue[Any], answers: IO[str]) -> None:
-        self._setup, self._waiting, self._answers = setup, waiting, answers
+    variables: those of the environment that were set for this process, as they were before; None where there were none.
+    """
+
+    def __init__(
+        self, setup: RunSetup, variables: Mapping[str, str | None], waiting: queue.Queue[Any], answers: IO[str]
+    ) -> None:
+        self._setup, self._variables, self._waiting, self._answers = setup, variables, waiting, answers
+        self._asked = Path()  # the spec whose checks are asked for
         self._check = ""
+        self._reports: list[Any] = []  # of the check that runs
+        self._warnings: list[Any] = []
         self._config: pytest.Config | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -73,6 +86,10 @@ class HostSession:
         if self._setup.randomly_seed is not None:
             config.option.randomly_seed = self._setup.randomly_seed
         config.stash[HOST_KEY] = True
+        config.stash[SHARE_KEY] = self._setup.share
+        config.option.pythonwarnings = [one for one in config.option.pythonwarnings if one != _KNOWN] or None
+        if WATCH_KEY in config.stash:
+            config.stash[WATCH_KEY].surroundings.set_variables(self._variables)
         config.args_source = pytest.Config.ArgsSource.ARGS
         config.args[:] = [self._next_path()]
 
@@ -106,12 +123,29 @@ class HostSession:
                 spec, checks = self._waiting.get(timeout=IDLE_SEC)
             except queue.Empty:
                 os._exit(0)
-            self._run(session, str(self._path(spec)), checks)
-            self._send("done", "", None)
+            self._run(session, self._path(spec), checks)
+            changed = session.config.pluginmanager.get_plugin(CHANGED)
+            self._send("done", "", [] if changed is None else [changed.take_found().to_plain()])
 
-    def _run(self, session: pytest.Session, path: str, checks: list[str]) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Have a folder collect what is asked for alone: pytest would look at all that lies beside it each time."""
+        if isinstance(collector, pytest.Dir | pytest.Package):
+            collector.collect = partial(self._asked_of, collector)  # type: ignore[method-assign]
+        return (yield)
+
+    def _asked_of(self, folder: pytest.Directory) -> list[pytest.Collector]:
+        path = folder.path / self._asked.relative_to(folder.path).parts[0]
+        if path == self._asked:
+            return list(folder.ihook.pytest_collect_file(file_path=path, parent=folder))
+        return [folder.ihook.pytest_collect_directory(path=path, parent=folder)]
+
+    def _run(self, session: pytest.Session, path: Path, checks: list[str]) -> None:
+        self._asked = path
         try:
-            collected = {item.name: item for item in session.perform_collect([path])}
+            collected = {item.name: item for item in session.perform_collect([str(path)])}
         except pytest.UsageError as error:
             self._send("refused", "", str(error))
             return
@@ -122,22 +156,22 @@ class HostSession:
         for number, name in enumerate(checks):
             item = collected[name]
             following = collected[checks[number + 1]] if number + 1 < len(checks) else None
-            self._check = name
+            self._check, self._reports, self._warnings = name, [], []
             self._send("begin", name, None)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             self._check = ""
-            self._send("end", name, None)
+            self._send_found(name)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Send a report."""
+        """Keep a report of the check that runs."""
         assert self._config is not None
         plain = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
-        self._send("report", self._check, plain)
+        self._reports.append(plain)
 
     def pytest_warning_recorded(
         self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: Any
     ) -> None:
-        """Send a warning of a check; those of starting up are told where the run was started."""
+        """Keep a warning of the check that runs; those of starting up are told where the run was started."""
         if not self._check:
             return
         told = {
@@ -145,12 +179,16 @@ class HostSession:
             "filename": warning_message.filename, "lineno": warning_message.lineno,
             "when": when, "nodeid": nodeid, "location": location,
         }  # fmt: skip
-        self._send("warning", self._check, told)
+        self._warnings.append(told)
+
+    def _send_found(self, check: str) -> None:
+        """Send what a check has found, at once: each event that is sent wakes threads of the parent."""
+        try:
+            self._send("end", check, (to_line(self._reports), self._warnings))
+        except Exception as error:  # another plugin's attribute of a report
+            self._send("lost", check, f"what it found can't be sent: {type(error).__name__}: {error}")
+            self._send("end", check, ("", []))
 
     def _send(self, kind: str, check: str, told: Any) -> None:
-        try:
-            line = to_line((kind, check, told))
-        except Exception as error:  # another plugin's attribute of a report
-            line = to_line(("lost", check, f"what it found can't be sent: {type(error).__name__}: {error}"))
-        self._answers.write(line)
+        self._answers.write(to_line((kind, check, told)))
         self._answers.flush()

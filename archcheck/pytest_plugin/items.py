@@ -287,7 +287,7 @@ def run_item(item: CheckItem, check: Check, spec_file: SpecFile, network: Networ
     outcome = _run(item, check, context)
     item.note(outcome)
     if outcome.mismatches:
-        _fail(item, spec_file, outcome.mismatches, network.trace)
+        _fail(item, spec_file, outcome.mismatches, network.trace, outcome.unmeasured)
     if outcome.unmeasured:
         _not_measured(item, spec_file, outcome.unmeasured)
 
@@ -386,11 +386,18 @@ def _not_measured(item: CheckItem, spec_file: SpecFile, unmeasured: Sequence[Unm
 
 
 def _fail(
-    item: CheckItem, spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None
+    item: CheckItem,
+    spec_file: SpecFile,
+    mismatches: Sequence[Mismatch],
+    trace: StructureTrace | None,
+    unmeasured: Sequence[Unmeasured] = (),
 ) -> NoReturn:
     tells_all = item.config.get_verbosity() >= 2
     accept = _accept_command(item, spec_file, mismatches)
-    text = format_mismatches(spec_file, mismatches, trace, accept, tells_all=tells_all)
+    told = format_mismatches(spec_file, mismatches, trace, accept, tells_all=tells_all)
+    of_places = [one for one in unmeasured if one.keys]  # nobody else tells of these where the check fails
+    left = [f"{spec_file.locate(one.keys or (), key=True)}: not measured: {one.reason}" for one in of_places]
+    text = "\n".join([told, *left])
     summary = f"{gist(mismatches[0])}{_and_more(independent(mismatches))}"
     raise CheckFailure(
         text, spec_file.locate(mismatches[0].keys), summary, mismatches=mismatches,

@@ -10,8 +10,9 @@ import pytest
 
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.pytest_plugin.spec_paths import spec_folders
+from archcheck.pytest_plugin.usage import usage_errors_of_pytest
 from archcheck.pytest_plugin.worker_devices import Place, own_place
-from archcheck.system.processors import num_cpus
+from archcheck.system.processors import cpu_share
 from archcheck.text.units import parse_bytes
 from archcheck.training.options import RunOptions, parse_device, parse_seed
 
@@ -24,7 +25,7 @@ def run_options(config: pytest.Config) -> RunOptions:
     """
     option, place = config.getoption, place_of(config)
     data = option("archcheck_data") or os.environ.get("ARCHCHECK_DATA")
-    try:
+    with usage_errors_of_pytest():
         budget = option("archcheck_data_budget")
         return RunOptions(
             kind=option("archcheck_train"),
@@ -38,8 +39,6 @@ def run_options(config: pytest.Config) -> RunOptions:
             num_threads=num_threads(config),
             device_problem=place.problem,
         )
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
 
 
 def place_of(config: pytest.Config) -> Place:
@@ -49,9 +48,7 @@ def place_of(config: pytest.Config) -> Place:
 
 def num_threads(config: pytest.Config) -> int | None:
     """Return a worker's share of the processors: threads that share one spend their time waiting for each other."""
-    if not hasattr(config, "workerinput"):
-        return None
-    return max(1, num_cpus() // int(config.workerinput["workercount"]))
+    return cpu_share() if hasattr(config, "workerinput") else None
 
 
 def _folder(config: pytest.Config, name: str | None, *, must_exist: bool = False) -> Path | None:

@@ -21,12 +21,13 @@ import pytest
 from pydantic import TypeAdapter
 
 from archcheck.checks.registry import CHECKS
-from archcheck.errors import Problem, UsageError
+from archcheck.errors import Problem
 from archcheck.pytest_plugin.items import CheckFailure, CheckItem, SpecModule
 from archcheck.pytest_plugin.options import machine_facts
 from archcheck.pytest_plugin.run_environment import environment_of
 from archcheck.pytest_plugin.session import ArchcheckSession
-from archcheck.pytest_plugin.workers import is_worker, named_check
+from archcheck.pytest_plugin.usage import usage_errors_of_pytest
+from archcheck.pytest_plugin.workers import is_check, is_worker, named_check
 from archcheck.report.files import require_report_name, write_report
 from archcheck.report.joining import join_specs
 from archcheck.report.network_record import with_layers
@@ -49,7 +50,6 @@ from archcheck.report.spec_record import (
     plain_figures,
     training_of,
 )
-from archcheck.spec.file_names import SUFFIX
 
 AUTO: Final = "auto"
 _BANNER: Final = re.compile(r"\A\[gw\d+\] [^\n]*\n+")  # of pytest-xdist, which says where, and not what
@@ -133,7 +133,7 @@ class ReportSession:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         """Note what there is to run, where the workers of pytest-xdist collect."""
-        self._collected |= {one for one in ids if f"{SUFFIX}::" in one}
+        self._collected |= set(filter(is_check, ids))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what can't be collected."""
@@ -149,8 +149,9 @@ class ReportSession:
         if text is not None:
             self._parts.append(_from_text(text))
             self._ran.add(report.nodeid)
-        elif (named := named_check(self._config, report.nodeid)) is not None:
-            if report.failed:  # a worker of pytest-xdist is gone, and with it what it found
+        elif is_check(report.nodeid):
+            named = named_check(self._config, report.nodeid) if report.failed else None
+            if named is not None:  # a worker of pytest-xdist is gone, and with it what it found
                 self._parts.append(_lost(report, *named[1:]))
                 self._ran.add(report.nodeid)
         elif report.when == "call" or not report.passed:
@@ -298,10 +299,8 @@ def report_paths(config: pytest.Config) -> list[tuple[Path, str]]:
         if name == AUTO:
             continue
         path = Path(config.invocation_params.dir, Path(name).expanduser())
-        try:
+        with usage_errors_of_pytest():
             require_report_name(path, f"--archcheck-report {name}", f", or {AUTO}")
-        except UsageError as error:
-            raise pytest.UsageError(str(error)) from None
         _require_writable(path, f"--archcheck-report {name}")
         found.append((path, name))
     return found

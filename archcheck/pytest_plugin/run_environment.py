@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ import pytest
 
 from archcheck import __version__
 from archcheck.report.run_record import Environment
+from archcheck.system.distributions import versions_of
 
 _PACKAGES: Final = ("torch", "torchvision", "numpy", "pytest", "pytest-benchmark", "timm", "transformers", "lightning")
 _GIT_SEC: Final = 20  # a file system that hangs is no reason for a run to
@@ -26,7 +26,7 @@ def environment_of(config: pytest.Config, machine: Mapping[str, Any]) -> Environ
         archcheck=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
-        packages=dict(_versions()),
+        packages=versions_of(_PACKAGES),
         device=machine.get("device"),
         cpu=machine.get("cpu"),
         threads=machine.get("threads"),
@@ -35,16 +35,6 @@ def environment_of(config: pytest.Config, machine: Mapping[str, Any]) -> Environ
         seed=config.getoption("archcheck_seed"),
         job=_job(os.environ),
     )
-
-
-def _versions() -> list[tuple[str, str]]:
-    found = []
-    for name in _PACKAGES:
-        try:
-            found.append((name, version(name)))
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _commit_of(folder: Path) -> tuple[str | None, bool | None]:

@@ -217,8 +217,8 @@ class ArchcheckSession:
 
     def _found_nothing(self, report: pytest.TestReport) -> CheckReport | None:
         """Return what a check found that failed without running: its worker has died, or a fixture failed."""
-        named = named_check(self._config, report.nodeid)
-        if not report.failed or named is None:
+        named = named_check(self._config, report.nodeid) if report.failed else None
+        if named is None:
             return None
         spec, shown, check = named
         return CheckReport(shown, str(spec), check)

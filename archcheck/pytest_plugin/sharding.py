@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from archcheck.errors import UsageError
 from archcheck.pytest_plugin.items import CheckItem
+from archcheck.pytest_plugin.usage import usage_errors_of_pytest
 from archcheck.report.files import read_report
 from archcheck.text.paths import path_from
 
@@ -94,10 +94,8 @@ def _read_durations(config: pytest.Config) -> Mapping[tuple[str, str], float]:
     if name is None:
         return {}
     path = Path(config.invocation_params.dir, Path(name).expanduser())
-    try:
+    with usage_errors_of_pytest("--archcheck-durations "):
         record = read_report(str(path))
-    except UsageError as error:
-        raise pytest.UsageError(f"--archcheck-durations {error}") from None
     return {
         (spec.spec, check.check): check.duration_sec
         for spec in record.specs

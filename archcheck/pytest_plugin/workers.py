@@ -11,7 +11,14 @@ from archcheck.text.paths import path_from
 
 EXECUTOR = "archcheck-executor"  # the name of the plugin of the process that submits
 REPORT = "archcheck-report"  # and of what gathers a report
+CHANGED = "archcheck-changed"  # and of what keeps what has passed
 HOST_KEY = pytest.StashKey[bool]()  # whether this process runs checks for an executor
+SHARE_KEY = pytest.StashKey[int]()  # how many processes of an executor share a host
+
+
+def is_check(nodeid: str) -> bool:
+    """Return whether a node id names a check of a spec."""
+    return f"{SUFFIX}::" in nodeid
 
 
 def named_check(config: pytest.Config, nodeid: str) -> tuple[Path, str, str] | None:

@@ -10,7 +10,7 @@ from archcheck.errors import UsageError
 from archcheck.structure.crashes import describe_stop
 from archcheck.structure.layer_groups import layer_rows, rows_of_level
 from archcheck.structure.patterns import format_pattern, infer_output
-from archcheck.structure.records import StructureTrace
+from archcheck.structure.records import StructureTrace, layers_only
 from archcheck.text.yaml_flow import format_flow, format_key
 
 _PLAIN_LAYER_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@*?\-]*(\[\d+\])?")
@@ -32,7 +32,7 @@ def format_sections(trace: StructureTrace, depth: int | None = None) -> dict[str
     stop = describe_stop(trace)
     if stop is not None:
         raise UsageError(f"nothing to record: {stop}")
-    rows = layer_lines(trace, depth)
+    rows = layer_lines(layers_only(trace), depth)
     sections = {"layers": "\n".join(["layers:", *rows])} if rows else {}
     try:
         output = format_pattern(infer_output(trace))

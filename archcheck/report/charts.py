@@ -15,6 +15,7 @@ from archcheck.text.visible import visible
 _WIDTH, _HEIGHT = 420, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 30
 _NUM_TICKS: Final = 4
+_FINER: Final = 1.4  # up to which there may be more of them: the next round step would leave one
 _X_TICKS_AT_MOST: Final = 8
 _RUNS_NAMED_AT_MOST: Final = 6
 
@@ -66,11 +67,13 @@ def line_chart(series: Sequence[Series], levels: Sequence[Level] = (), *, title:
         return Markup()
     ys = [y for one in drawn for _, y in one.known]
     ys += [level.y + sign * level.half_height for level in levels for sign in (-1, 1)]
-    x_scale = _Scale((x for one in drawn for x, _ in one.known), _LEFT, _WIDTH - _RIGHT)
+    xs = sorted({x for one in drawn for x, _ in one.known})
+    xs = xs if len(xs) > 1 else [0, *xs]  # a single epoch is one from the start on
+    x_scale = _Scale(xs, _LEFT, _WIDTH - _RIGHT)
     y_scale = _Scale(ys, _HEIGHT - _BOTTOM, _TOP)
     parts = [
         *_y_axis(y_scale),
-        *_x_axis(x_scale, sorted({x for one in drawn for x, _ in one.known})),
+        *_x_axis(x_scale, xs),
         *(_level(level, y_scale) for level in levels),
         *(_line(one, x_scale, y_scale) for one in drawn),
     ]
@@ -103,8 +106,8 @@ def _x_axis(scale: _Scale, xs: Sequence[int]) -> Iterator[str]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return a few round numbers between two others."""
-    raw = (high - low) / _NUM_TICKS
+    """Return a few round numbers between two others, two at least."""
+    raw = (high - low) / _NUM_TICKS / _FINER
     power = 10 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw)
     first = math.ceil(low / step)
@@ -124,7 +127,8 @@ def _level(level: Level, scale: _Scale) -> str:
 
 def _line(series: Series, x_scale: _Scale, y_scale: _Scale) -> str:
     points = [(x_scale(x), y_scale(y)) for x, y in series.known]
-    dots = "".join(f'<circle class="{series.style}" cx="{x}" cy="{y}" r="2.5"/>' for x, y in points)
+    radius = 2.5 if len(points) > 1 else 4
+    dots = "".join(f'<circle class="{series.style}" cx="{x}" cy="{y}" r="{radius}"/>' for x, y in points)
     path = " ".join(f"{x},{y}" for x, y in points)
     return f'<polyline class="{series.style}" points="{path}"/>{dots}'
 

@@ -154,6 +154,6 @@ def _curves(training: Training) -> Markup:
     if training.published is not None and training.recipe == "full":
         levels.append(Level(f"published {training.published:g}", "published", training.published))
     reached = format_known(training.final_accuracy, 3)
-    title = f"{training.metric} by epoch, {reached} at the end, {len(epochs)} epochs"
+    title = f"{training.metric} by epoch, {reached} at the end, {counted(len(epochs), 'epoch')}"
     losses = f"loss by epoch, {format_known(epochs[-1].loss, 4)} at the end" if epochs else ""
     return line_chart([train, test], levels, title=title) + line_chart([loss], title=losses)

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from archcheck.structure.crashes import describe_crash, describe_stop, explain
 from archcheck.structure.layer_pairing import call_label, have_same_names
 from archcheck.structure.patterns import format_calls, format_output
-from archcheck.structure.records import StructureTrace
+from archcheck.structure.records import StructureTrace, layers_only
 from archcheck.text.tables import format_table
 
 
@@ -46,12 +46,13 @@ class Divergence:
 
 def compare_layers(left: StructureTrace, right: StructureTrace) -> list[Divergence]:
     """Return the layers that differ, in the order in which they finish: inner ones before those around them."""
-    ours, theirs = layers_of(left), layers_of(right)
-    names = {layer.name for layer in ours} & {layer.name for layer in theirs}
-    everything = {layer.name for layer in ours} | {layer.name for layer in theirs}
-    by_name = have_same_names(len(names), len(everything))
-    pairs = _paired(ours, theirs) if by_name else _paired_by_execution(ours, theirs)
-    return _without_insides([pair for pair in pairs if not _alike(pair, by_name)])
+    only = [{one.name for one in layers_of(layers_only(trace))} for trace in (left, right)]
+    by_name = have_same_names(len(only[0] & only[1]), len(only[0] | only[1]))
+    if by_name:
+        pairs = _paired(layers_of(left), layers_of(right))
+    else:
+        pairs = _paired_by_execution(layers_of(layers_only(left)), layers_of(layers_only(right)))
+    return _told(_without_insides([pair for pair in pairs if not _alike(pair, by_name)]))
 
 
 def _without_insides(divergences: list[Divergence]) -> list[Divergence]:
@@ -65,6 +66,17 @@ def _without_insides(divergences: list[Divergence]) -> list[Divergence]:
     return [one for one in divergences if not is_inside(one)]
 
 
+def _told(divergences: list[Divergence]) -> list[Divergence]:
+    """Drop what computes the weights of layers that differ themselves: those stand for it."""
+    names = {one.name.partition("[")[0] for one in divergences}
+
+    def is_of_one(one: Divergence) -> bool:
+        layer, is_inside, _ = one.name.partition(".parametrizations.")
+        return bool(is_inside) and layer in names
+
+    return [one for one in divergences if not is_of_one(one)]
+
+
 def _alike(pair: Divergence, by_name: bool) -> bool:
     if pair.left is None or pair.right is None:
         return False
@@ -76,6 +88,7 @@ def layers_of(trace: StructureTrace) -> list[LayerCall]:
     outputs = format_calls(trace)
     forward = trace.forwards[0]
     times = forward.num_calls()
+    around = {name.rpartition(".")[0] for name, module in trace.modules.items() if not module.is_parametrization}
     layers = []
     for position, call in enumerate(forward.calls):
         if not call.name or call.output is None:
@@ -84,7 +97,10 @@ def layers_of(trace: StructureTrace) -> list[LayerCall]:
         name = call_label(call.name, call.index, times[call.name])
         module = trace.modules[call.name]
         order = call.finished if call.finished is not None else position
-        layers.append(LayerCall(name, module.type_name, output, module.num_params, not module.has_children, order))
+        is_leaf = not module.has_children or (
+            call.name not in around and f"{call.name}.parametrizations" in trace.modules
+        )
+        layers.append(LayerCall(name, module.type_name, output, module.num_params, is_leaf, order))
     return sorted(layers, key=lambda layer: layer.order)
 
 

@@ -6,9 +6,7 @@ from dataclasses import replace
 
 from archcheck.findings import Mismatch
 from archcheck.spec.layer_keys import LayerKey, format_layer_key
-from archcheck.structure.records import (
-    StructureTrace,
-)
+from archcheck.structure.records import StructureTrace, layers_only
 from archcheck.text.words import close_names, listed
 
 ROOT = ""
@@ -40,7 +38,7 @@ ROWS_AT_MOST = 40  # what still reads as a table; decides the depth where none i
 
 def default_depth(trace: StructureTrace) -> int:
     """Return the deepest level of modules whose table still reads at a glance."""
-    names = {call.name for call in trace.forwards[0].calls if call.name}
+    names = {call.name for call in layers_only(trace).forwards[0].calls if call.name}
     levels = [name.count(".") + 1 for name in names]
     deepest = max(levels, default=1)
     fitting = [depth for depth in range(1, deepest + 1) if sum(level <= depth for level in levels) <= ROWS_AT_MOST]

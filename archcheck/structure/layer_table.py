@@ -6,7 +6,7 @@ from archcheck.spec.dims import BATCH
 from archcheck.structure.crashes import explain
 from archcheck.structure.layer_pairing import call_label
 from archcheck.structure.patterns import format_calls, format_output
-from archcheck.structure.records import ForwardRecord, StructureTrace
+from archcheck.structure.records import ForwardRecord, StructureTrace, layers_only
 from archcheck.text.tables import format_table
 from archcheck.text.units import format_macs
 
@@ -16,6 +16,7 @@ LAYER_ALIGN = ("left", "left", "left", "right", "right")
 
 def layer_rows(trace: StructureTrace, depth: int | None = None) -> list[tuple[str, str, str, str, str]]:
     """Return the first forward's calls in the order of execution, down to `depth` levels (all of them without)."""
+    trace = layers_only(trace)
     forward = trace.forwards[0]
     batch = forward.sizes.get(BATCH, 1)
     outputs = format_calls(trace)
@@ -50,7 +51,9 @@ def totals(trace: StructureTrace) -> list[str]:
     lines.append(f"parameters  {root.num_params:_}{frozen}{buffers}")
     if trace.macs is not None:
         per = "one example" if BATCH in forward.sizes else "this input"
-        lines.append(f"macs        {format_macs(trace.macs)} ({trace.macs:_}) for {per}")
+        shown = format_macs(trace.macs)
+        exact = "" if shown == str(trace.macs) else f" ({trace.macs:_})"
+        lines.append(f"macs        {shown}{exact} for {per}")
     return lines + _unusual(trace, forward)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 # ---------------------------------------------------------------------------------------------- values that flow
@@ -70,6 +70,7 @@ class ModuleRecord:
     """One module of the network, by its first `named_modules()` path ("" is the network itself).
 
     Counts are numbers of elements in the module and everything below it; a shared tensor counts once.
+    is_parametrization: whether it's no layer but a part of one, which computes a weight (torch's `parametrize`).
     """
 
     name: str
@@ -80,6 +81,7 @@ class ModuleRecord:
     num_buffers: int
     is_container: bool = False  # has no forward of its own (ModuleList, ModuleDict): never called by design
     has_children: bool = False
+    is_parametrization: bool = False
 
     @property
     def num_frozen_params(self) -> int:
@@ -171,6 +173,18 @@ class StructureTrace:
     def died(self) -> tuple[ForwardRecord, Crash] | None:
         """The first forward that did not get through, and why; None where all did."""
         return next(((forward, forward.crash) for forward in self.forwards if forward.crash is not None), None)
+
+
+def layers_only(trace: StructureTrace) -> StructureTrace:
+    """Return a trace without the calls of parametrizations, whose parameters are their layers'.
+
+    Nobody has written these modules, and what torch makes of them changes with its versions.
+    """
+    names = {name for name, module in trace.modules.items() if module.is_parametrization}
+    if not names:
+        return trace
+    forwards = [replace(one, calls=[call for call in one.calls if call.name not in names]) for one in trace.forwards]
+    return replace(trace, forwards=forwards)
 
 
 # ---------------------------------------------------------------------------------------------- the flow of data

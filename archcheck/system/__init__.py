@@ -1,1 +1,1 @@
-"""The operating system: `files` written at once, `processors`, `processes`, free `memory`, `audit` events of ours."""
+"""The system: `files` written at once, `processors`, `processes`, free `memory`, `distributions`, `audit` events."""

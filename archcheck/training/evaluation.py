@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 
 from archcheck.data.batches import Batches
 from archcheck.structure.meta.module_tree import set_training
+from archcheck.structure.work import threads_fitted_from_here
 from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.failures import errors_attributed_to
 from archcheck.training.forward_pass import ForwardPass
@@ -27,6 +28,8 @@ def evaluate(
 ) -> float:
     """Return the metric of the recipe's loss on a test set, in eval mode: top-1 from 0 to 1, or R² of a regression.
 
+    The caller restores torch's global state.
+
     Raises:
         RunFailed: network and data don't go together, or the forward pass fails.
         DataError: the data is broken.
@@ -39,7 +42,8 @@ def evaluate(
     set_training(network, False)
     with torch.no_grad():
         for number, (inputs, targets) in enumerate(fetch_epoch(test_set, 0, rootdir)):
-            outputs = forward.predict(inputs)
+            with nullcontext() if number else threads_fitted_from_here(test_set.device):
+                outputs = forward.predict(inputs)
             if number == 0:
                 validator.check_outputs(outputs, targets)
             validator.check_labels(targets)

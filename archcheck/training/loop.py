@@ -16,6 +16,7 @@ from archcheck.data.batches import Batches
 from archcheck.errors import DataError
 from archcheck.network.devices import device_name
 from archcheck.structure.meta.module_tree import set_training
+from archcheck.structure.work import threads_fitted_from_here
 from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.early_stopping import has_confirmed_minimum
@@ -84,6 +85,8 @@ def build_training_step(
 ) -> TrainingStep:
     """Check on the first test batch that data, network and recipe go together, and build the training step.
 
+    From then on torch computes with as many threads as that batch is worth; the caller restores its settings.
+
     needs_graph: that of `TrainingStep`.
 
     Raises:
@@ -95,8 +98,9 @@ def build_training_step(
     validator.check_inputs(inputs)
     step = TrainingStep(network, recipe, train_set.device, inputs, rootdir, needs_graph=needs_graph)
     set_training(network, False)
-    with torch.no_grad():
-        validator.check_outputs(step.predict(inputs), targets)
+    with torch.no_grad(), threads_fitted_from_here(train_set.device):
+        outputs = step.predict(inputs)
+    validator.check_outputs(outputs, targets)
     for split in (train_set, test_set):
         labels = split.label_range(ignored_label(recipe.loss))
         if labels is not None:

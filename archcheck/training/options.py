@@ -23,7 +23,7 @@ class RunOptions:
     checkpoints: the folder in which each spec gets a folder with its best network; None: nothing is saved.
     data_budget_bytes: the most of a data set that may be resident on the device; None: a quarter of its free memory.
     spec_roots: folders that specs lie in; below `checkpoints` a spec's folder is named by its path from there.
-    num_threads: of torch on the CPU; None: left unchanged.
+    num_threads: the most of torch on the CPU; None: as many as torch has been told.
     device_problem: why this process may use no device; empty where it may.
     """
 

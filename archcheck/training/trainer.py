@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -17,16 +18,20 @@ from archcheck.data.epoch_loader import EpochLoader
 from archcheck.data.registry import check_dataset, load_dataset
 from archcheck.data.splits import LoadedDataset
 from archcheck.data.transforms import check_transforms, make_transform
-from archcheck.errors import DataError, NotMeasured
+from archcheck.errors import ArchcheckError, DataError, NotMeasured
 from archcheck.findings import Keys, Mismatch
 from archcheck.network.build import prepare_network
 from archcheck.network.devices import choose_device, free_memory_bytes, graph_tools, synchronize
 from archcheck.network.torch_state import default_torch_settings, seeded
+from archcheck.spec.dims import BATCH
 from archcheck.spec.file_names import spec_name
+from archcheck.spec.inputs import make_forward_input
 from archcheck.spec.models import Named, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.spec.values import LIGHTNING
 from archcheck.structure.meta.module_tree import set_training
+from archcheck.structure.trace import trace_model
+from archcheck.structure.work import allowed_threads, threads_fitted_to_trace
 from archcheck.system.audit import shared
 from archcheck.training.batch_validation import BatchValidator
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
@@ -138,7 +143,8 @@ class Trainer:
             checkpoint = self._best_checkpoint() if keep_best else None
             callbacks = TrainingCallbacks(on_progress, checkpoint.save_if_best if checkpoint is not None else None)
             if recipe.loop is not None:
-                return train_by_loop(network, recipe, self._loop_context(recipe), callbacks)
+                with self._threads_of_loop(network, recipe):
+                    return train_by_loop(network, recipe, self._loop_context(recipe), callbacks)
             train_set, test_set = self._batches(recipe)
             return train(
                 network, train_set, test_set, recipe,
@@ -156,7 +162,8 @@ class Trainer:
 
         It raises RunFailed where the recipe asks for a graph, and the step can't be one.
 
-        The function has to be called within `default_torch_settings`, as it draws random numbers.
+        The function has to be called within `default_torch_settings`, as it draws random numbers and sets the number of
+        threads.
 
         Raises:
             RunFailed: data, network and recipe don't go together.
@@ -168,9 +175,11 @@ class Trainer:
             network = build_unshared_network(self.spec_file, recipe, self.rootdir)
             step = build_training_step(network, train_set, test_set, recipe, validator, self.rootdir, needs_graph=True)
             set_training(step.network, True)
+            num_threads = torch.get_num_threads()
         batches = _endless(train_set)
 
         def take_step() -> None:
+            torch.set_num_threads(num_threads)
             with torch.enable_grad():
                 step(*next(batches))
 
@@ -188,6 +197,17 @@ class Trainer:
     def _batches(self, recipe: Recipe) -> tuple[Batches, Batches]:
         """Return the batches of the training set, all of one size, and those of the test set."""
         return self._batches_of(recipe, train=True), self._batches_of(recipe, train=False)
+
+    def _threads_of_loop(self, network: nn.Module, recipe: Recipe) -> AbstractContextManager[None]:
+        """Have a loop compute with as many threads as a batch of the spec's input is worth, where that can be told."""
+        if self.device.type != "cpu" or allowed_threads() == 1:
+            return nullcontext()
+        try:
+            sizes = {**self.spec_file.spec.bindings()[0], BATCH: recipe.batch_size}
+            trace = trace_model(network, [make_forward_input(recipe.input, sizes)])
+        except ArchcheckError:
+            return nullcontext()
+        return nullcontext() if trace.died is not None else threads_fitted_to_trace(trace)
 
     def _loop_context(self, recipe: Recipe) -> LoopContext:
         loaders = None

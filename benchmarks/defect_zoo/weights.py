@@ -19,13 +19,15 @@ from .values import Inputs, are_equal, flatten
 
 SIGNED: Final = "signed"
 NEGATIVE: Final = "negative"
+SMALL: Final = "small"
 VARIANTS: Final = (
     "",
     "other",
     "third",
     SIGNED,
     NEGATIVE,
-)  # of weights; of some, vectors have both signs or are negative
+    SMALL,
+)  # of weights; of some, vectors have both signs, are negative, or are small with both signs
 _LOOKS: Final = (
     "dtype",
     "device",
@@ -53,7 +55,7 @@ def load(source: str, seed: int = 0) -> nn.Module:
 def fill_by_name(model: nn.Module, source: str, _inputs: Inputs, variant: str) -> None:
     """The same values for the same name and shape."""
     for name, value in _filled(model, source):
-        _fill(value, f"{variant} {name}", _signs(value, variant))
+        _fill(value, f"{variant} {name}", _factors(value, variant))
 
 
 def fill_by_use(model: nn.Module, source: str, inputs: Inputs, variant: str) -> None:
@@ -75,7 +77,7 @@ def fill_by_use(model: nn.Module, source: str, inputs: Inputs, variant: str) -> 
         if name in values:
             core = values[name].detach().squeeze()  # a 1x1 convolution's is a linear layer's
             kind = f"{list(core.shape)} {values[name].requires_grad}"
-            _fill(core, f"{kind} {places[kind]}", _signs(values[name], variant))
+            _fill(core, f"{kind} {places[kind]}", _factors(values[name], variant))
             places[kind] += 1
     _settle_singular(model)
 
@@ -112,22 +114,22 @@ def find_given(source: str) -> frozenset[str]:
     return frozenset(name for name, value in fixed if are_equal(value, others[name]))
 
 
-def _signs(value: Tensor, variant: str) -> tuple[int, int]:
-    """Signs of a vector's even and odd elements; statistics stay positive."""
+def _factors(value: Tensor, variant: str) -> tuple[float, float]:
+    """What a vector's even and odd elements are multiplied by; statistics stay positive."""
     if not isinstance(value, nn.Parameter):
         return 1, 1
-    return {SIGNED: (-1, 1), NEGATIVE: (-1, -1)}.get(variant, (1, 1))
+    return {SIGNED: (-1, 1), NEGATIVE: (-1, -1), SMALL: (-1e-3, 1e-3)}.get(variant, (1, 1))
 
 
-def _fill(value: Tensor, key: str, signs: tuple[int, int]) -> None:
+def _fill(value: Tensor, key: str, factors: tuple[float, float]) -> None:
     generator = torch.Generator().manual_seed(zlib.crc32(key.encode()))
     if value.dim() > 1:
         filled = torch.randn(value.shape, generator=generator, dtype=torch.float64) * (2 / value[0].numel()) ** 0.5
     else:
         filled = torch.rand(value.shape, generator=generator, dtype=torch.float64) + 0.5
         if value.dim():
-            filled[::2] *= signs[0]
-            filled[1::2] *= signs[1]
+            filled[::2] *= factors[0]
+            filled[1::2] *= factors[1]
     value.data.copy_(filled)
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def pytest_sessionfinish():
 PLUGINS = ("-p", "archcheck.plugin")
 FAULTS = """
 import os, signal, time
+from collections.abc import Iterator
 from pathlib import Path
 from torch import nn
 
@@ -66,6 +68,32 @@ def dies_once():
 
 def takes_its_host_along_once():
     return _once(lambda: os.kill(os.getppid(), signal.SIGKILL))
+
+def takes_its_node_along_once():
+    (HERE / "hanging.txt").write_text(str(os.getpid()))
+    stat = Path("/proc", str(os.getppid()), "stat").read_text()
+    raylet = int(stat.rpartition(")")[2].split()[1])
+    return _once(lambda: (os.kill(raylet, signal.SIGKILL), time.sleep(1000)))
+
+def slow():
+    names = {"net_a", "net_b", "net_c"}
+    until = time.monotonic() + 60
+    while not all((HERE / name).exists() for name in names):
+        assert time.monotonic() < until, "the others wait for this one"
+        time.sleep(0.1)
+    return net()
+
+def net_a(): return _marked("net_a")
+def net_b(): return _marked("net_b")
+def net_c(): return _marked("net_c")
+
+def _marked(name):
+    (HERE / name).write_text("")
+    return net()
+
+def writes():
+    (HERE / "weights.bin").write_bytes(b"0" * (4 << 20))
+    return net()
 
 def _once(act):
     mark = HERE / "mark.txt"
@@ -242,6 +270,134 @@ def test_a_worker_of_a_pool_that_is_killed_loses_nothing(project: Project) -> No
     result.stdout.fnmatch_lines(["archcheck: the executor broke (*requests are submitted to another"])
 
 
+def test_a_host_looks_at_nothing_but_what_is_asked_for(project: Project) -> None:
+    """What lies beside a spec would be looked at for each: in a folder of a thousand that takes longer than a check."""
+    faulty(project, "net")
+    for folder in ("elsewhere", "specs/inner"):
+        project.write(f"{folder}/net.arch.yaml", LINEAR.format(name="net"))
+    project.write(
+        "conftest.py",
+        """
+        def pytest_collect_file(file_path, parent):
+            if not parent.config.pluginmanager.has_plugin("archcheck-executor"):  # which is where it is submitted
+                with open("looked-at.txt", "a") as file:
+                    print(file_path.parent.name, file_path.name, file=file)
+        """,
+    )
+    run(project, "--archcheck-executor", "processes:1", "specs").assert_outcomes(passed=4)
+    assert (project.path / "looked-at.txt").read_text().splitlines() == ["inner net.arch.yaml", "specs net.arch.yaml"]
+
+
+def test_a_package_of_specs_is_set_up_on_a_host(project: Project) -> None:
+    faulty(project)
+    project.write("specs/deep/__init__.py", "def setup_module():\n    open('set-up.txt', 'w').close()\n")
+    project.write("specs/deep/conftest.py", "import pytest\n@pytest.fixture(autouse=True)\ndef width(): assert False\n")
+    project.write("specs/deep/net.arch.yaml", LINEAR.format(name="net"))
+    run(project, "--archcheck-executor", "processes:1").assert_outcomes(errors=2)
+    assert (project.path / "set-up.txt").exists()
+
+
+def verdicts(project: Project) -> dict[str, list[str]]:
+    """Return what a report says of each spec's checks, in which none is there twice."""
+    specs = json.loads((project.path / "run.json").read_text())["specs"]
+    assert len({spec["spec"] for spec in specs}) == len(specs)
+    assert all(len({one["check"] for one in spec["checks"]}) == len(spec["checks"]) for spec in specs)
+    return {spec["name"]: [check["outcome"] for check in spec["checks"]] for spec in specs}
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cluster of Ray's with two nodes of a processor each, beside the head, which runs nothing."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # as where the run is started
+    noticed_soon = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500}
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": noticed_soon}
+    cluster: Any = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+        yield
+    finally:
+        cluster.shutdown()
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_node_of_a_cluster_that_is_lost_loses_nothing_and_leaves_no_process(project: Project) -> None:
+    faulty(project, "net_a", "net_b", "net_c", "takes_its_node_along_once")
+    result = run(project, "--archcheck-executor", "ray", "--archcheck-report", "run.json", "-v")
+    result.assert_outcomes(passed=8)
+    passed = ["passed", "passed"]
+    assert verdicts(project) == dict.fromkeys(["net_a", "net_b", "net_c", "takes_its_node_along_once"], passed)
+    told = [line.split()[0] for line in result.outlines if " PASSED " in line]
+    assert len(told) == len(set(told)) == 8
+    wait_for(lambda: not is_running(project.path / "hanging.txt"))
+
+
+def test_a_worker_of_dask_s_that_is_killed_loses_nothing(project: Project) -> None:
+    pytest.importorskip("distributed")
+    faulty(project, "takes_its_host_along_once", "net")
+    run(project, "--archcheck-executor", "factories:dask", "--archcheck-report", "run.json").assert_outcomes(passed=4)
+    assert verdicts(project) == {"takes_its_host_along_once": ["passed"] * 2, "net": ["passed"] * 2}
+
+
+def test_others_go_on_beside_a_slow_host(project: Project) -> None:
+    faulty(project, "net_a", "net_b", "net_c", "slow")
+    (project.path / "specs" / "slow.arch.yaml").rename(project.path / "specs" / "a_slow.arch.yaml")
+    run(project, "--archcheck-executor", "factories:pool").assert_outcomes(passed=8)
+
+
+def test_on_a_host_whose_disk_is_full_what_writes_fails_and_others_go_on(project: Project) -> None:
+    faulty(project, "writes", "net")
+    project.write(
+        "disks.py",
+        """
+        import resource
+        from concurrent.futures import ProcessPoolExecutor
+
+        def no_file_may_grow():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+        def full():
+            return ProcessPoolExecutor(1, initializer=no_file_may_grow)
+        """,
+    )
+    result = run(project, "--archcheck-executor", "disks:full", "--archcheck-report", "run.json")
+    assert verdicts(project) == {"net": ["passed", "passed"], "writes": ["failed", "failed"]}
+    result.stdout.fnmatch_lines(["specs/writes.arch.yaml:1:*File too large*"])
+
+
+@pytest.mark.parametrize("engine", ["processes:1", "factories:pool"])
+def test_what_can_be_read_on_the_host_alone_is_lost_with_the_reason(project: Project, engine: str) -> None:
+    faulty(project, "net", "net_a")
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        class OfTheHost:
+            def __reduce__(self):
+                return __import__, ("no_such_module",)
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport(item):
+            report = yield
+            if item.nodeid.endswith("net.arch.yaml::shapes"):
+                report.extra = OfTheHost()
+            return report
+        """,
+    )
+    result = run(project, "--archcheck-executor", engine, "--archcheck-report", "run.json")
+    assert verdicts(project) == {"net": ["passed", "failed"], "net_a": ["passed", "passed"]}
+    result.stdout.fnmatch_lines(
+        ["specs/net.arch.yaml:3: not verified: what * has found can't be read here: ModuleNotFoundError: *"]
+    )
+
+
 def test_what_cannot_be_sent_is_lost_with_the_reason(project: Project) -> None:
     faulty(project, "net")
     project.write(
@@ -334,7 +490,6 @@ def test_a_host_on_which_no_process_can_be_started_is_named(project: Project, mo
     [
         (["--archcheck-executor", "nosuch"], "--archcheck-executor: expected processes[[]:N], ray, slurm, or*'nosuch'"),
         (["--archcheck-executor", "processes", "-n2"], "*executor and -n can't be used together: one of them*"),
-        (["--archcheck-executor", "processes", "--archcheck-changed"], "*and --archcheck-changed can't be used*"),
         (["--archcheck-executor", "processes", "--archcheck-against", "HEAD"], "*--archcheck-against can't be used*"),
         (["--archcheck-executor", "processes", "--pdb"], "*--pdb can't be used together: *"),
         (["--archcheck-executor", "processes", "--archcheck-item-timeout", "soon"], "*number of seconds above 0*soon"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -35,6 +36,19 @@ def test_each_step_runs_and_leaves_a_table(tmp_path: Path) -> None:
     assert {row["network"] for row in results["steps"]["memory"]["rows"]} == {"resnet18"}
     assert "| network | setting | examples/s |" in text
     assert results["device"] == "cpu (cpu)"
+
+
+def test_what_comes_in_turns_ends_by_itself_before_its_time_is_over() -> None:
+    spec = importlib.util.spec_from_file_location("gpu_benchmark", ROOT / "benchmarks" / "gpu.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["gpu_benchmark"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    now, done = [0.0], []
+    for seconds in module.while_in_time([3.0, 1.0, 1.0, 1.0, 1.0], 7.5, lambda: now[0]):
+        now[0] += seconds
+        done.append(seconds)
+    assert done == [3.0, 1.0, 1.0]  # 5 s are over, and the longest took 3 s
 
 
 def test_a_step_that_takes_too_long_is_stopped_and_the_next_one_runs(tmp_path: Path) -> None:

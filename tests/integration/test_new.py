@@ -278,6 +278,55 @@ class Writes(nn.Linear):
 """
 
 
+GATED = """
+from torch import nn
+from torch.nn import functional as F
+
+class Gated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.reduce = nn.Conv2d(4, 1, 1)
+        self.expand = nn.Conv2d(1, 4, 1)
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = F.relu(self.stem(x))
+        x = x + self.conv(x)
+        scale = F.relu(self.reduce(x.mean((2, 3), keepdim=True)))
+        x = x * F.hardsigmoid(-100 * self.expand(scale).abs())
+        return self.fc(x.mean((2, 3)))
+
+class WithSpare(Gated):
+    def __init__(self):
+        super().__init__()
+        self.spare = nn.Linear(4, 2)
+"""
+
+
+def test_a_gate_that_is_shut_for_the_usual_weights_is_no_reason_for_an_excuse(
+    models: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.write("gated.py", GATED)
+    assert main(["new", "gated.py:Gated", "--input", "B,3,8,8", "--output", "specs"]) == 0
+    assert "health" not in Path("specs/Gated.arch.yaml").read_text() + capsys.readouterr().err
+    assert models.run().ret == 0
+    models.write("lost.py", GATED.replace("x = x + self.conv(x)", "x = self.conv(x)"))
+    spec = Path("specs/Gated.arch.yaml")
+    spec.write_text(spec.read_text().replace("gated.py", "lost.py"))
+    result = models.run()
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["specs/Gated.arch.*: *the output*differs*"])
+
+
+def test_a_parameter_that_is_never_used_is_found_beside_a_shut_gate(models: Project) -> None:
+    models.write("gated.py", GATED)
+    assert main(["new", "gated.py:WithSpare", "--input", "B,3,8,8", "--output", "specs"]) == 0
+    written = Path("specs/WithSpare.arch.yaml").read_text().splitlines()
+    assert "health: {allow_unused: [spare.**]}  # no gradient" in written
+
+
 @pytest.mark.parametrize(
     ("name", "written"),
     [

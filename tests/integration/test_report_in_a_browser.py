@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
+from archcheck.checks.registry import CHECKS
 from archcheck.report.files import write_report
 from archcheck.report.network_page import ShownNetwork, Table, format_for_notebook, format_networks
 from archcheck.report.picture import Said
@@ -145,6 +146,13 @@ def test_a_notebook_draws_each_network_once_though_each_brings_the_script(browse
     assert browser.ask("document.querySelectorAll('svg.arcs').length") == 2
     assert browser.ask(ARCS) == ["0 3", "3 6"] * 2
     assert browser.console == []
+
+
+def test_the_matrix_of_all_checks_needs_no_scrolling_in_a_narrow_window(browser: Browser) -> None:
+    every: dict[str, Literal["passed"]] = dict.fromkeys(CHECKS, "passed")
+    browser.open(run_of(spec("specs/a_network_of_an_ordinary_name.arch.yaml", **every)), 1200)
+    assert browser.ask("document.querySelectorAll('#matrix th.check').length") == len(CHECKS)
+    assert browser.ask("(box => box.scrollWidth - box.clientWidth)(document.querySelector('#matrix .scroll'))") <= 0
 
 
 def test_the_matrix_shows_what_is_looked_for(browser: Browser) -> None:

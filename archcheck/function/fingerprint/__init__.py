@@ -7,8 +7,8 @@
 - `config` says how a network is run, `preparation` builds one to be filled, `written_constants` finds which
   of its constants are state, `exact_computation` sets torch, and `double_precision` what a network asks of it.
   `storages` tells tensors by their memory.
-- `fingerprint` has it run by `forward_pass`, `gradients`, `large_values`, `extreme_inputs` and `other_weights`, between
-  which `network_state` puts it back; `call_digests` reads what its modules return, `digests` makes numbers of tensors,
-  and `record_assembly` makes the record.
+- `fingerprint` has it run by `forward_pass`, `gradients`, `large_values`, `extreme_inputs`, `opened_gates` and
+  `other_weights`, between which `network_state` puts it back; `call_digests` reads what its modules return, `digests`
+  makes numbers of tensors, and `record_assembly` makes the record.
 - `fast_convolution` is for speed.
 """

@@ -25,8 +25,8 @@ class WeightSet(NamedTuple):
     mixes_signs: bool
 
 
-# Small ones open what large arguments shut, large ones what lies behind a threshold; the mildest come first. A lock has
-# their numbers.
+# Small ones open what large arguments shut, large ones what lies behind a threshold; the mildest come first. Several
+# draws of one size meet what is only open between two numbers. A lock has the positions here.
 SETS: Final = (
     WeightSet(1 / 32, mixes_signs=True),
     WeightSet(1 / 32, mixes_signs=False),
@@ -34,9 +34,7 @@ SETS: Final = (
     WeightSet(1.0, mixes_signs=False),
     WeightSet(1 / 1024, mixes_signs=True),
     WeightSet(1 / 8, mixes_signs=False),
-    WeightSet(2.0, mixes_signs=True),
-    WeightSet(4.0, mixes_signs=True),
-    WeightSet(4.0, mixes_signs=True),
+    *[WeightSet(factor, mixes_signs=True) for factor in (2.0, 4.0, 8.0) * 3],
     WeightSet(32.0, mixes_signs=True),
     WeightSet(1 / 2**15, mixes_signs=False),
     WeightSet(1024.0, mixes_signs=True),

@@ -7,6 +7,6 @@
   `failures` tells why a build or a forward pass failed.
 - Operations: `ops` says which one is computed how. `pointwise`, `normalization`, `pooling`, `matmul`, `convolution`,
   `attention` and `recurrent` compute results from shapes, `layers` does so for whole layers; `tensors` asks and makes
-  meta tensors. `counting` counts multiply-adds of all other operations.
+  meta tensors. `counting` counts multiply-adds of all other operations, by `formulas`.
 - `module_tree`: the modules of a network, and what is counted of them.
 """

@@ -1,4 +1,4 @@
-"""Multiply-adds of operations that no shortcut knows, by the formulas of `torch.utils.flop_counter`."""
+"""Multiply-adds of operations that no shortcut knows, by their formulas; products without one are named."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import re
 from functools import cache
 from typing import Any, Final, Protocol
 
-import torch
 from torch import Tensor
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass_type
+
+from archcheck.structure.meta.formulas import flop_formulas
 
 _TORCHS: Final = (  # what else is there is somebody's own, and anybody's guess
     "aten prim prims quantized _quantized quantization mkl mkldnn mkldnn_prepacked onednn prepacked sparse inductor "
@@ -17,9 +18,8 @@ _TORCHS: Final = (  # what else is there is somebody's own, and anybody's guess
     "static_runtime symm_mem quantized_decomposed torchvision image higher_order"
 )
 _PRODUCTS_OF_ATEN: Final = (  # matrix products, solvers and Fourier transforms
-    "mv addmv addmv_ dot vdot addbmm addbmm_ addmm_ baddbmm_ conv_tbc _trilinear _cdist_forward _euclidean_dist "
-    "_pdist_forward _compute_linear_combination _fft_r2c _fft_c2r _fft_c2c _int_mm _foreach_mm _grouped_mm "
-    "_scaled_grouped_mm _scaled_grouped_mm_v2 _scaled_mm_v2 _addmm_activation _scaled_addmm _scaled_addmm_ "
+    "_compute_linear_combination _fft_r2c _fft_c2r _fft_c2c _foreach_mm "
+    "_scaled_grouped_mm _scaled_grouped_mm_v2 _scaled_mm_v2 _scaled_addmm _scaled_addmm_ "
     "_mixed_dtypes_linear _weight_int4pack_mm _weight_int4pack_mm_for_cpu _weight_int4pack_mm_with_scales_and_zeros "
     "_weight_int8pack_mm _dyn_quant_matmul_4bit _sparse_mm _sparse_addmm _sparse_sparse_matmul _sparse_mm_reduce_impl "
     "_cslt_sparse_mm _sparse_semi_structured_mm _sparse_semi_structured_addmm _sparse_semi_structured_linear hspmm "
@@ -30,8 +30,8 @@ _PRODUCTS_OF_ATEN: Final = (  # matrix products, solvers and Fourier transforms
     "miopen_convolution_transpose cholesky_inverse cholesky_solve _cholesky_solve_helper geqrf ormqr triangular_solve "
     "_linalg_det _linalg_slogdet _linalg_eigh _linalg_eigvals _linalg_solve_ex _linalg_svd linalg_cholesky_ex "
     "linalg_eig linalg_eigvals linalg_householder_product linalg_inv_ex linalg_ldl_factor_ex linalg_ldl_solve "
-    "linalg_lstsq linalg_lu linalg_lu_factor_ex linalg_lu_solve linalg_matrix_exp linalg_pinv linalg_qr "
-    "linalg_solve_triangular"
+    "linalg_lstsq linalg_lu linalg_lu_factor_ex linalg_lu_solve linalg_matrix_exp linalg_matrix_sqrth linalg_pinv "
+    "linalg_polar linalg_qr linalg_solve_triangular"
 )
 _PRODUCT: Final = re.compile(r"conv|linear|matmul|mm(?![a-z])|lstm|gru|rnn|attention")
 _NO_PRODUCT: Final = re.compile(r"pack$|pack_|unpack|reorder|convert|_(stride|padding|dilation|groups|transpose)$")
@@ -77,11 +77,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, counter: MacCounter) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        from torch.utils.flop_counter import flop_registry, sdpa_flop  # here, as it takes 70 ms that few networks need
-
-        self._counter = counter
-        # Older releases have no formula for the CPU's attention kernel, whose work is that of the others.
-        self._formulas = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop, **flop_registry}
+        self._counter, self._formulas = counter, flop_formulas()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if any(map(is_traceable_wrapper_subclass_type, types)):  # a nested tensor, for one: counted is what it runs

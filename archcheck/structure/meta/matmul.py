@@ -15,7 +15,7 @@ from archcheck.structure.meta.tensors import (
 
 
 def linear(counter: MacCounter, x: Any, weight: Any, bias: Any = None) -> Any:
-    """Any batch of rows; a single vector is a matrix-vector product, which has no formula."""
+    """Any batch of rows; a single vector is left to torch, as a matrix-vector product."""
     if not is_plain(x) or not is_plain(weight) or x.dtype is not weight.dtype or not is_standard(weight):
         return NotImplemented
     xs, ws = x.shape, weight.shape

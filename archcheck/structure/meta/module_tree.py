@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -130,7 +131,13 @@ def module_records(modules: Mapping[str, nn.Module]) -> dict[str, ModuleRecord]:
     held: dict[int, _Held] = {}
     for module in reversed(list(modules.values())):  # children come after their parents: count them first
         _count_below(module, held)
-    return {name: _record(name, module, held[id(module)]) for name, module in modules.items()}
+    records = {name: _record(name, module, held[id(module)]) for name, module in modules.items()}
+    lists = [name for name, module in modules.items() if isinstance(module, parametrize.ParametrizationList)]
+    holders = {name.rpartition(".")[0] for name in lists}
+    inside = tuple(f"{holder}." for holder in holders)
+    for name in [name for name in records if name in holders or name.startswith(inside)] if lists else ():
+        records[name] = replace(records[name], is_parametrization=True)
+    return records
 
 
 def _count_below(module: nn.Module, held: dict[int, _Held]) -> _Held:

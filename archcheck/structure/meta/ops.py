@@ -89,7 +89,7 @@ int long short bool byte char cpu cuda requires_grad_ zero_ fill_ copy_ uniform_
 new_zeros new_ones new_full new_tensor empty zeros ones full empty_like zeros_like ones_like full_like rand randn
 rand_like randn_like randint arange linspace tensor as_tensor eye tril triu tril_indices triu_indices meshgrid
 broadcast_tensors sum prod amax amin max min maximum minimum argmax argmin sort argsort topk kthvalue median std var
-std_mean var_mean norm logsumexp cumsum cumprod all any isnan isinf isfinite count_nonzero unique clamp_ clip_ exp_
+std_mean var_mean logsumexp cumsum cumprod all any isnan isinf isfinite count_nonzero unique clamp_ clip_ exp_
 floor ceil round trunc frac sign sgn remainder fmod floor_divide __floordiv__ __rfloordiv__ __mod__ __pow__ __rpow__
 __rsub__ __rtruediv__ __rdiv__ __neg__ __invert__ __and__ __or__ __xor__ __iand__ __ior__ __bool__ __len__ __int__
 __float__ __index__ __format__ __repr__ __contains__ __iter__ __hash__ item tolist logical_not logical_and logical_or

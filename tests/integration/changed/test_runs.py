@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -266,6 +267,51 @@ def test_workers_with_nothing_to_do(three: Project) -> None:
     again = run_changed(three, "-n", "2", "specs/small.arch.yaml")
     assert again.ret == 0
     assert "archcheck: 1 of 1 specs unchanged" in again.stdout.str()
+
+
+ELSEWHERE = ("--archcheck-executor", "processes:2")
+
+
+def test_what_hosts_have_verified_is_left_out(three: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the threads of each are limited, as several share a machine."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    first = run_changed(three, *ELSEWHERE)
+    assert len(items(first)) == 9
+    again = run_changed(three, *ELSEWHERE)
+    assert items(again) == [
+        "specs/lonely.arch.yaml::parameters",
+        "specs/lonely.arch.yaml::shapes",
+        "specs/lonely.arch.yaml::spec",
+        "specs/wide.arch.yaml::parameters",
+    ]
+    assert [line.rpartition(" since ")[0] or line for line in lines(again) if "specs" in line] == [
+        "archcheck: 1 of 3 specs unchanged",
+        "archcheck: specs/lonely.arch.yaml runs every time: it reads the network",
+    ]
+
+
+def test_a_check_that_a_host_loses_runs_again(three: Project) -> None:
+    three.write(
+        "conftest.py", "import os\ndef pytest_runtest_setup(item):\n    os.path.exists('ill') and os._exit(3)\n"
+    )
+    run_changed(three, *ELSEWHERE, "specs/small.arch.yaml")
+    assert items(run_changed(three, *ELSEWHERE, "specs/small.arch.yaml")) == []
+    three.write("ill", "")
+    assert len(items(run_changed(three, *ELSEWHERE, "specs/small.arch.yaml"))) == 3
+    (three.path / "ill").unlink()
+    assert len(items(run_changed(three, *ELSEWHERE, "specs/small.arch.yaml"))) == 3
+
+
+def test_what_a_host_with_another_checkout_has_verified_is_not_kept(
+    three: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = three.path.parent / f"{three.path.name}-elsewhere"
+    shutil.copytree(three.path, copy)
+    monkeypatch.setenv("ARCHCHECK_ROOT", str(copy))
+    for _ in range(2):
+        result = run_changed(three, "--archcheck-executor", "processes:1", "specs/small.arch.yaml")
+        assert len(items(result)) == 3
+        result.stdout.fnmatch_lines(["archcheck: specs run every time on *: the rootdir differs"])
 
 
 def test_a_module_that_was_imported_too_early_is_told(three: Project) -> None:

@@ -166,3 +166,15 @@ def test_a_claims_other_seeds_leave_the_checkpoint_alone(toys: Project) -> None:
     assert sorted(str(path.relative_to(toys.path)) for path in toys.path.rglob("*.pt")) == [
         "kept/other/model_0.25.pt", "kept/toy/model_0.50.pt",
     ]  # fmt: skip
+
+
+def test_a_claim_that_is_not_verified_is_told_beside_one_that_fails(toys: Project) -> None:
+    both = "claims:\n  better_than:\n    - {spec: OTHER, by: 0.3}\n    - {spec: OTHER, by: 0.4, quick: true}\n"
+    result = claims(toys, [0.75], [0.5], both, more=QUICK)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "specs/toy.arch.yaml:*: better_than: better than other by +0.250, not by enough",
+            "specs/toy.arch.yaml:*: not measured: better than other: the claim is one about full recipes*",
+        ]
+    )

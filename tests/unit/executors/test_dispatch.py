@@ -19,7 +19,7 @@ REQUESTS = [Request(SETUP, f"{name}.arch.yaml", "digest", ["spec", "shapes"]) fo
 
 
 def answer(spec: str, **found: Any) -> dict[str, Any]:
-    return Answer("nova", own_versions(), reports={"spec": [{"of": spec}]}, **found).to_plain()
+    return Answer("nova", own_versions(), reports={"spec": spec}, **found).to_plain()
 
 
 class Played:
@@ -66,7 +66,7 @@ def test_answers_come_in_the_order_of_requests() -> None:
             return waiting[-1][1]
 
     answers, told = run(Backwards())
-    assert [one.reports["spec"][0]["of"] for one in answers] == ["a.arch.yaml", "b.arch.yaml", "c.arch.yaml"]
+    assert [one.reports["spec"] for one in answers] == ["a.arch.yaml", "b.arch.yaml", "c.arch.yaml"]
     assert told == []
 
 
@@ -151,7 +151,7 @@ def test_results_that_tell_nobody_when_they_are_done_are_waited_for() -> None:
             return Job(plain)
 
     answers, _ = run(Bare())
-    assert [one.reports["spec"][0]["of"] for one in answers] == ["a.arch.yaml", "b.arch.yaml", "c.arch.yaml"]
+    assert [one.reports["spec"] for one in answers] == ["a.arch.yaml", "b.arch.yaml", "c.arch.yaml"]
 
 
 def test_jobs_of_an_array_are_submitted_together() -> None:
@@ -196,7 +196,7 @@ def test_cancelling_reaches_every_result_and_the_executor() -> None:
 
 def test_other_versions_of_a_host_are_told_once() -> None:
     versions = {**own_versions(), "torch": "2.11.0"}
-    _, told = run(Played(lambda *_: Answer("vega", versions, reports={"spec": [{}]}).to_plain()))
+    _, told = run(Played(lambda *_: Answer("vega", versions, reports={"spec": ""}).to_plain()))
     assert told == [f"vega has torch 2.11.0 (here {own_versions()['torch']})"]
 
 

@@ -61,7 +61,7 @@ def held_against(
     numbers = numbers_of(record)
     whole = numbers.pop("output")
     bounds = "bounds" in record.root.numbers
-    config = {"gains": record.gains, "large": record.large, "bounds": bounds, **config}
+    config = {"gains": record.gains, "large": record.large, "opened": record.opened, "bounds": bounds, **config}
     now = fingerprint(build, FingerprintConfig(inputs_of(pattern), **config))
     assert now.crash is None, now.crash
     comparison = Comparison(numbers, whole, now)

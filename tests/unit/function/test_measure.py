@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from archcheck.function.comparison import compare_function
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.measure import measure_function, record_section
 from archcheck.spec.spec_file import SpecFile, parse_spec
+from archcheck.structure import work
 from archcheck.structure.trace import trace_structure
 from tests.unit.function.running import Applied, clipped, locked
 
@@ -212,3 +213,42 @@ class Chance(nn.Linear):
 def test_what_can_not_be_recorded_says_why(make: NetworkFactory, message: str) -> None:
     with pytest.raises(NotMeasured, match=message):
         section_of(make)
+
+
+# ------------------------------------------------------------------------------------------- threads
+
+
+class Threads(nn.Linear):
+    """A layer that notes how many threads it runs with."""
+
+    seen: ClassVar[set[int]] = set()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not x.is_meta:
+            self.seen.add(torch.get_num_threads())
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("width", "at", "expected"),
+    [
+        (8, "{B: 8}", 1),
+        (2400, "{B: 8}", 2),  # 46 million multiply-adds in double precision, which is twice the work
+        (2400, "{B: 2}", 1),
+    ],
+)
+def test_as_many_threads_as_the_recorded_sizes_are_worth(
+    width: int, at: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "5000")
+    monkeypatch.setattr(work, "cpu_share", lambda: 2)
+    text = f"build: nets:net\ninput: [B, {width}]\nhealth: off\nfunction: {{at: {at}}}\n"
+    spec_file, before = parse_spec(text, "s.yaml"), torch.get_num_threads()
+    Threads.seen.clear()
+    torch.set_num_threads(2)
+    try:
+        trace = trace_structure(lambda: Threads(width, width), spec_file.spec.forward_inputs())
+        measure_function(spec_file, lambda: Threads(width, width), trace)
+        assert (Threads.seen, torch.get_num_threads()) == ({expected}, 2)
+    finally:
+        torch.set_num_threads(before)

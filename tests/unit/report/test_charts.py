@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+import pytest
+
 from archcheck.report.charts import Level, Run, Series, history_chart, interval_chart, line_chart
 
 
@@ -36,6 +38,20 @@ def test_epochs_of_which_nothing_is_known_are_left_out() -> None:
 def test_ticks_are_round_numbers() -> None:
     text = str(line_chart([Series("", "test", [(1, 0.112), (2, 0.887)])], title=""))
     assert re.findall(r'text-anchor="end">([\d.]+)<', text) == ["0.2", "0.4", "0.6", "0.8"]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.086, 0.9), (0.26, 0.99), (0.5, 0.5), (2.1, 31.0)])
+def test_an_axis_has_numbers_enough_to_read_a_range_off(low: float, high: float) -> None:
+    text = str(line_chart([Series("", "test", [(1, low), (2, high)])], title=""))
+    assert len(re.findall(r'text-anchor="end">([\d.]+)<', text)) >= 2
+
+
+def test_a_single_epoch_stands_at_the_end_of_its_axis() -> None:
+    chart = svg(line_chart([Series("", "test", [(1, 0.5)])], title=""))
+    (dot,) = chart.findall("circle")
+    labels = {one.text: one.attrib["x"] for one in chart.findall("text") if one.attrib["text-anchor"] == "middle"}
+    assert list(labels) == ["0", "1"]
+    assert float(labels["0"]) < float(labels["1"]) == float(dot.attrib["cx"])
 
 
 def test_an_interval_lies_around_its_ratio_and_the_limit_where_it_is() -> None:

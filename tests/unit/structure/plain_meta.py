@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +12,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archcheck.structure.meta.building import build_on_meta
 from archcheck.structure.records import MappingRecord, OpaqueRecord, SequenceRecord, TensorRecord, ValueRecord
+
+ATEN = torch.ops.aten
+# By hand, of the shapes of what goes in: torch has no formula for these.
+FLOPS: dict[Any, Callable[..., int]] = {
+    ATEN.mv: lambda matrix, *_, **__: 2 * prod(matrix),
+    ATEN.vdot: lambda vector, *_, **__: 2 * prod(vector),
+    ATEN._trilinear: lambda x, weight, *_, **__: 2 * x[0] * prod(weight),
+    ATEN._euclidean_dist: lambda x, y, *_, **__: 2 * prod(x) * y[-2],
+}
 
 
 class PlainForward(NamedTuple):
@@ -48,14 +58,14 @@ def plain_forward(model: nn.Module, *args: Tensor) -> PlainForward:
         for name, buffer in module._buffers.items():
             module._buffers[name] = None if buffer is None else buffer.to("meta")
     model.eval()
-    with torch.no_grad(), torch.device("meta"), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), torch.device("meta"), FlopCounterMode(display=False, custom_mapping=FLOPS) as counter:
         out = model(*args)
     return PlainForward([(name, out) for name, out in entered], plain_record(out), counter.get_total_flops() // 2)
 
 
 def plain_call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, int]:
     """What one function returns on meta, and its multiply-adds."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=FLOPS) as counter:
         out = function(*args, **kwargs)
     return out, counter.get_total_flops() // 2
 

@@ -33,7 +33,7 @@ def test_totals_stand_below() -> None:
     assert lines[-3:] == [
         "output      [B, 2]",
         "parameters  29, 8 of them frozen, and 7 in buffers",
-        "macs        18 (18) for one example",
+        "macs        18 for one example",
     ]
 
 

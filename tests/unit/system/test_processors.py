@@ -1,4 +1,4 @@
-"""The processors of this process, and its threads, which sleep where archcheck starts torch and nobody has decided."""
+"""The processors of this process, and its threads: as many as pay, asleep where archcheck starts torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from archcheck.system.processors import num_cpus
+from archcheck.system import processors
+from archcheck.system.processors import cpu_share, fitting_threads, num_cpus
 
 POLICIES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 TELL = "import json, os, sys; print(json.dumps({k: v for k, v in os.environ.items() if k in sys.argv[1:]}))"
@@ -77,3 +78,52 @@ def test_a_system_without_affinity_counts_all_and_one_at_least(
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     assert num_cpus() == expected
+
+
+# ------------------------------------------------------------------------------------------- as many as pay
+
+MILLION = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("work", "on_2", "on_4", "on_8", "on_64"),
+    [
+        (0, 1, 1, 1, 1),
+        (10 * MILLION, 1, 1, 1, 1),  # LeNet and narrow ResNets, where two threads took twice as long as one
+        (32 * MILLION, 1, 1, 1, 1),  # a narrow VGG-19, where they took about as long
+        (143 * MILLION, 2, 4, 8, 8),  # AlexNet on 65 pixels, where they were faster
+        (4_000 * MILLION, 2, 4, 8, 64),
+    ],
+)
+def test_a_thread_is_for_so_much_work_of_an_operation(
+    work: int, on_2: int, on_4: int, on_8: int, on_64: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "5000")
+    assert [fitting_threads(work, allowed) for allowed in (1, 2, 4, 8, 64)] == [1, on_2, on_4, on_8, on_64]
+
+
+def test_threads_that_spin_have_to_be_worth_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in POLICIES:
+        monkeypatch.delenv(name, raising=False)
+    assert [fitting_threads(work * MILLION, 2) for work in (143, 400, 600)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_whoever_has_decided_how_threads_wait_gets_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in POLICIES:
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "1")
+    assert fitting_threads(143 * MILLION, 2) == 2
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"), [(None, 8), ("", 8), ("0", 8), ("many", 8), ("1", 8), ("2", 4), ("3", 2), ("20", 1)]
+)
+def test_workers_of_xdist_share_the_processors(
+    workers: str | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processors, "num_cpus", lambda: 8)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
+    if workers is not None:
+        monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", workers)
+    assert cpu_share() == expected

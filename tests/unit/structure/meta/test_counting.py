@@ -24,10 +24,10 @@ def test_counts_are_half_of_torchs_flops() -> None:
 def test_products_without_a_formula_are_named() -> None:
     counter = MacCounter()
     with CountingMode(counter):
-        torch.mv(torch.eye(3), torch.ones(3))
+        torch.linalg.inv_ex(torch.eye(3))
         torch.exp(torch.ones(3))
     assert counter.macs == 0
-    assert "aten::mv" in counter.uncounted
+    assert "aten::linalg_inv_ex" in counter.uncounted
 
 
 @pytest.mark.parametrize(

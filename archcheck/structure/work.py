@@ -1,0 +1,97 @@
+"""The work of a forward pass in multiply-adds, and as many threads for it as it is worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch._ops import HigherOrderOperator
+from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass_type
+from torch.utils._pytree import tree_leaves
+
+from archcheck.structure.meta.formulas import flop_formulas
+from archcheck.structure.records import CallRecord, ForwardRecord, StructureTrace, TensorRecord
+from archcheck.system.processors import cpu_share, fitting_threads
+
+_MACS_PER_ELEMENT: Final = 60  # that take as long as an element that an operation returns, depthwise above all
+_MIN_DIVIDED: Final = 2**15  # elements; what has fewer, and no multiply-adds, torch leaves to one thread
+
+
+def cost_of(forward: ForwardRecord, trace: StructureTrace) -> int:
+    """Return the cost of a forward pass in multiply-adds: its own, and some for each element that a layer returns."""
+    shapes = [call.output.shape for call in _layers_of(forward, trace) if isinstance(call.output, TensorRecord)]
+    return forward.macs + _MACS_PER_ELEMENT * sum(map(math.prod, shapes))
+
+
+def _layers_of(forward: ForwardRecord, trace: StructureTrace) -> list[CallRecord]:
+    return [call for call in forward.calls if not trace.modules[call.name].has_children]
+
+
+def allowed_threads() -> int:
+    """Return the most threads to compute with: as many as torch has been told, within this process's share."""
+    return min(torch.get_num_threads(), cpu_share())
+
+
+@contextmanager
+def threads_fitted_to_trace(trace: StructureTrace, times: float = 1.0) -> Iterator[None]:
+    """Compute inside with as many threads as are worth it for a traced network, on inputs so many times as large."""
+    before, forward = torch.get_num_threads(), trace.forwards[0]
+    work = times * cost_of(forward, trace) / max(1, len(_layers_of(forward, trace)))
+    torch.set_num_threads(fitting_threads(work, allowed_threads()))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def threads_fitted_from_here(device: torch.device) -> Iterator[None]:
+    """Watch a forward pass of a batch; from then on torch computes on the CPU with as many threads as it is worth.
+
+    The caller restores torch's settings.
+    """
+    allowed = allowed_threads()
+    if device.type != "cpu" or allowed == 1:
+        yield
+        return
+    with WorkCounter() as counter:
+        yield
+    torch.set_num_threads(fitting_threads(counter.work / max(1, counter.num_operations), allowed))
+
+
+class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the operations inside that compute anything, and their work as `cost_of` does that of layers."""
+
+    supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keep torch from importing dynamo for it, which takes seconds."""
+        return False
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.num_operations, self.work = 0, 0
+        self._formulas = flop_formulas()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if any(map(is_traceable_wrapper_subclass_type, types)):  # a nested tensor, for one: counted is what it runs
+            return NotImplemented
+        outputs = func(*args, **(kwargs or {}))
+        if not isinstance(func, HigherOrderOperator) and not func.is_view:
+            self._count(func, args, kwargs or {}, outputs)
+        return outputs
+
+    def _count(self, func: Any, args: Any, kwargs: Any, outputs: Any) -> None:
+        if any(isinstance(one, Tensor) and one.is_nested for one in tree_leaves((args, kwargs, outputs))):
+            return
+        num_elements = sum(one.numel() for one in tree_leaves(outputs) if isinstance(one, Tensor))
+        formula = self._formulas.get(func._overloadpacket)
+        if formula is not None or num_elements >= _MIN_DIVIDED:
+            macs = 0 if formula is None else formula(*args, **kwargs, out_val=outputs) // 2
+            self.num_operations += 1
+            self.work += macs + _MACS_PER_ELEMENT * num_elements

@@ -1,0 +1,156 @@
+"""What a gate that is shut for all usual numbers hides is seen under weights that open it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from archcheck.function.fingerprint.preparation import NetworkFactory
+from archcheck.function.records import FunctionRecord
+from tests.unit.function.running import Computed, between, difference, held_against, recorded
+
+Stem = Callable[[Any, Tensor], Tensor]
+Gate = Callable[[Tensor], Tensor]
+
+
+def _usual_stem(net: Any, x: Tensor) -> Tensor:
+    x = functional.relu(net.norm(net.first(x)))
+    summed: Tensor = x + net.second(x)
+    return summed
+
+
+DEFECTS: Final[dict[str, Stem]] = {
+    "a lost skip connection": lambda net, x: net.second(functional.relu(net.norm(net.first(x)))),
+    "another activation": lambda net, x: (y := functional.gelu(net.norm(net.first(x)))) + net.second(y),
+    "exchanged layers": lambda net, x: (y := net.norm(functional.relu(net.first(x)))) + net.second(y),
+    "a detached branch": lambda net, x: (y := functional.relu(net.norm(net.first(x)))) + net.second(y.detach()),
+    "a dropped layer": lambda net, x: (y := functional.relu(net.first(x))) + net.second(y),
+}
+GATES: Final[dict[str, Gate]] = {
+    "hardsigmoid": lambda x: functional.hardsigmoid(30 * x - 120),
+    "relu6": lambda x: functional.relu6(200 * x - 400) / 6,
+    "clamp": lambda x: (1000 * x).abs().clamp(0.0, 1.0),
+    "hardtanh": lambda x: functional.hardtanh(1000 * x),
+    "softmax of a small temperature": lambda x: (x / 1e-4).softmax(-1),
+    "sigmoid": lambda x: torch.sigmoid(-5000 * x.abs()),
+    "two dead units": lambda x: functional.relu(x[:, :2] - 20),
+    "a threshold": lambda x: x * (x > 12).to(x.dtype),
+}
+
+
+def _with(gate: Gate, stem: Stem = _usual_stem, **settings: Any) -> NetworkFactory:
+    def make() -> nn.Module:
+        norm = nn.BatchNorm1d(6, **settings)
+        return Computed(lambda net, x: gate(stem(net, x)), first=nn.Linear(8, 6), norm=norm, second=nn.Linear(6, 6))
+
+    return make
+
+
+@pytest.fixture(scope="module", params=GATES)
+def gated(request: pytest.FixtureRequest) -> tuple[Gate, FunctionRecord]:
+    gate = GATES[request.param]
+    return gate, recorded(_with(gate))
+
+
+def test_usual_weights_let_no_gradient_through(gated: tuple[Gate, FunctionRecord]) -> None:
+    gate, _ = gated
+    numbers = recorded(_with(gate), opened=()).root.numbers
+    assert abs(numbers.get("inputs", 0.0)) < 1e-30
+
+
+def test_a_network_with_a_shut_gate_is_as_it_was_recorded(gated: tuple[Gate, FunctionRecord]) -> None:
+    gate, record = gated
+    assert record.opened
+    assert "opened" in record.root.numbers
+    assert held_against(record, _with(gate)) is None
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_defect_before_a_shut_gate_is_seen(gated: tuple[Gate, FunctionRecord], defect: str) -> None:
+    gate, record = gated
+    assert held_against(record, _with(gate, DEFECTS[defect])) is not None
+
+
+def test_another_epsilon_before_a_shut_gate_is_seen(gated: tuple[Gate, FunctionRecord]) -> None:
+    gate, record = gated
+    assert held_against(record, _with(gate, eps=1e-3)) is not None
+
+
+def test_the_message_says_under_what_weights_an_output_differs() -> None:
+    original, changed = (_with(GATES["clamp"], stem) for stem in (_usual_stem, DEFECTS["a lost skip connection"]))
+    record = recorded(original)
+    found = held_against(record, changed)
+    assert found == ("output", "the output under weights that open its gates differs")
+
+
+def test_a_network_whose_gradients_come_through_has_the_numbers_that_it_had() -> None:
+    make = between(nn.ReLU, lambda: nn.BatchNorm1d(16), nn.Hardsigmoid)
+    record = recorded(make)
+    assert record.opened == ()
+    assert record.root.numbers == recorded(make, opened=()).root.numbers
+    assert "opened" not in record.root.numbers
+
+
+def test_the_passes_behind_have_the_usual_weights() -> None:
+    make = _with(GATES["hardsigmoid"])
+    opened, usual = recorded(make).root.numbers, recorded(make, opened=()).root.numbers
+    assert opened["large"] == usual["large"]
+    assert {key: opened[key] for key in usual.keys() - {"gradient", "inputs"}} == {
+        key: usual[key] for key in usual.keys() - {"gradient", "inputs"}
+    }
+
+
+def test_a_record_of_before_is_held_against_the_same_numbers() -> None:
+    record = recorded(_with(GATES["hardsigmoid"]), opened=())
+    assert record.opened == ()
+    assert held_against(record, _with(GATES["hardsigmoid"])) is None
+
+
+def test_a_gate_that_nothing_opens_leaves_no_trace() -> None:
+    make = _with(lambda x: functional.hardsigmoid(-x.square() - 100))
+    record = recorded(make)
+    assert record.opened == ()
+    assert difference(make, make) is None
+
+
+def test_what_is_never_used_is_no_reason_to_run_once_more() -> None:
+    def make() -> nn.Module:
+        return Computed(lambda net, x: net.fc(x), fc=nn.Linear(8, 4), spare=nn.Linear(8, 4))
+
+    assert recorded(make).opened == ()
+
+
+def test_a_dead_part_beside_one_that_lives_is_opened() -> None:
+    def run(net: Any, x: Tensor) -> Tensor:
+        return x + functional.hardsigmoid(net.excite(functional.relu(net.squeeze(x))) * 1000)
+
+    def make() -> nn.Module:
+        return Computed(run, squeeze=nn.Linear(8, 2), excite=nn.Linear(2, 8))
+
+    def without_relu() -> nn.Module:
+        return Computed(
+            lambda net, x: x + functional.hardsigmoid(net.excite(net.squeeze(x)) * 1000),
+            squeeze=nn.Linear(8, 2),
+            excite=nn.Linear(2, 8),
+        )
+
+    record = recorded(make)
+    assert record.opened
+    assert held_against(record, make) is None
+    assert held_against(record, without_relu) is not None
+
+
+def test_sets_under_which_rounding_errors_grow_are_not_taken() -> None:
+    def chaotic(x: Tensor) -> Tensor:
+        for _ in range(60):  # the logistic map doubles a difference each time
+            x = 4 * torch.sigmoid(x) * (1 - torch.sigmoid(x)) * 10 - 5
+        return functional.hardtanh(1e6 * (x + 100))
+
+    make = _with(chaotic)
+    record = recorded(make)
+    assert held_against(record, make) is None

@@ -91,11 +91,20 @@ class BatchTransform:
         """Transform a batch."""
         if not is_image_batch(images):
             return images
-        if self.resize is not None and images.shape[2:] != self.resize:
-            images = self._resized(images)
+        if self.resize is None or images.shape[2:] == self.resize:
+            return self._normalized(self._augmented(images, generator))
+        if not self.augmentations and self.resize[0] * self.resize[1] > images.shape[2] * images.shape[3]:
+            # Pixels are averaged with weights that sum to 1, so that it's the same, on less data.
+            return self._resized(self._normalized(images))
+        return self._normalized(self._augmented(self._resized(images), generator))
+
+    def _augmented(self, images: Tensor, generator: torch.Generator) -> Tensor:
         # Flipping and cropping move pixels, so they are done on bytes where nothing was resized: a quarter of the work.
         for augmentation in self.augmentations:
             images = augmentation(images, generator)
+        return images
+
+    def _normalized(self, images: Tensor) -> Tensor:
         scale, shift = self._scale_and_shift(images.device)
         # (x / 255 - mean) / std as one multiply-add. One kernel for it is fastest on a GPU, but not on the CPU.
         if images.device.type != "cpu":

@@ -121,6 +121,13 @@ def _indices(number: int) -> Iterator[Template]:
         yield {"shape": shape, "dtype": "int64", "below": number}
 
 
+def _one_step(features: int) -> Iterator[Template]:
+    """Yield what a cell takes, or before it what is cut into steps of one number each."""
+    if features == 1:
+        yield ["B", LENGTH]
+    yield ["B", features]
+
+
 def _steps(features: int, batch_first: bool) -> Iterator[Template]:
     yield ["B", LENGTH, features] if batch_first else [LENGTH, "B", features]
     yield [LENGTH, "B", features] if batch_first else ["B", LENGTH, features]
@@ -170,7 +177,7 @@ _BY_CLASS: Final[tuple[tuple[tuple[type[nn.Module], ...], str, str, _Templates],
     ((nn.Embedding, nn.EmbeddingBag), "num_embeddings", "different number",
      lambda layer: _indices(layer.num_embeddings)),
     ((nn.RNNBase,), "input_size", "feature", lambda layer: _steps(layer.input_size, layer.batch_first)),
-    ((nn.RNNCellBase,), "input_size", "feature", lambda layer: [["B", layer.input_size]]),
+    ((nn.RNNCellBase,), "input_size", "feature", lambda layer: _one_step(layer.input_size)),
     ((nn.MultiheadAttention,), "embed_dim", "feature", lambda layer: _steps(layer.embed_dim, layer.batch_first)),
     ((nn.BatchNorm1d, nn.InstanceNorm1d), "num_features", "feature",
      lambda layer: [["B", layer.num_features], ["B", layer.num_features, LENGTH]]),

@@ -71,7 +71,7 @@ def proposals_for(argument: Argument, around: Surroundings) -> list[Proposal]:
     by_layers = list(_by_layers(argument, around))
     if len(around.arguments) > 1:  # one of each first, as combinations are many
         by_layers.sort(key=lambda proposal: proposal.cost)
-    for proposal in [*_special(argument, around), *by_layers, *_guesses(around.hints)]:
+    for proposal in [*_special(argument, around), *by_layers, *_guesses(argument, around)]:
         unique.setdefault(repr((proposal.value, proposal.sizes)), proposal)
     return list(unique.values())
 
@@ -318,8 +318,11 @@ def _of_attributes(hints: Hints) -> Iterator[Any]:
     yield from (["B", number] for number in numbers)
 
 
-def _guesses(hints: Hints) -> Iterator[Proposal]:
+def _guesses(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
     """Yield what is tried where no layer says anything."""
+    hints = around.hints
+    for features in hints.features() if around.is_graph and argument.kind == "data" else ():
+        yield Proposal(["N", features], "the network's attributes", {"N": _SIZES["N"]})
     for channels in hints.channels():
         for sides in [*hints.images(), (224, 224), (32, 32), (64, 64)]:
             yield Proposal(["B", channels, *sides], "the network's attributes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -188,20 +189,36 @@ def _goes_through_batch(trace: StructureTrace) -> bool:
 
 
 def _faults(trace: StructureTrace, tree: InputTree) -> int:
-    places = {
-        position
+    by_input = [
+        {position for position, dim in enumerate(pattern.dims) if BATCH in dim.names}
         for _, pattern in iter_input_patterns(tree)
-        for position, dim in enumerate(pattern.dims)
-        if BATCH in dim.names
-    }
+    ]
+    places_by_input = [places for places in by_input if places]
+    places = set().union(*places_by_input)
     if not places:
         return 0
     outputs = [list(_tensors(forward.output)) for forward in trace.forwards]
     batches = [forward.sizes[BATCH] for forward in trace.forwards]
     columns = list(zip(*outputs, strict=False))
+    if len(places_by_input) == 1 and any(_is_multiplied(column, batches) for column in columns[:1]):
+        return 1
     if any(_is_kept(column, batches, places | {0}) for column in columns[:1]):
         return 0
+    if any(_is_kept(column, numbers, {0}) for column in columns[:1] for numbers in _numbers_of_ids(trace, tree)):
+        return 0
     return 1 if any(len(set(column)) > 1 for column in columns) else 2
+
+
+def _numbers_of_ids(trace: StructureTrace, tree: InputTree) -> Iterator[list[int]]:
+    """Yield how many ids each run got in a batch of sequences: what comes out may be one row for each."""
+    for _, pattern in iter_input_patterns(tree):
+        if pattern.dtype == "int64" and len(pattern.dims) == 2 and BATCH in pattern.names:
+            yield [math.prod(pattern.make(forward.sizes).shape) for forward in trace.forwards]
+
+
+def _is_multiplied(shapes: Sequence[tuple[int, ...]], batches: Sequence[int]) -> bool:
+    """Return whether each example comes out with each other one, at two sizes of the batch."""
+    return len(shapes) > 1 and all(shape.count(batch) > 1 for shape, batch in zip(shapes, batches, strict=True))
 
 
 def _is_kept(shapes: Sequence[tuple[int, ...]], batches: Sequence[int], places: set[int]) -> bool:

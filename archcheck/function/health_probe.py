@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from typing import Any, Final
 
 import torch
@@ -365,7 +366,11 @@ class _Examination:
         """Build the network anew with this one's state_dict: copies of its values, or the very same tensors."""
         config = self._runner.config
         network = prepare_for_filling(self._build, replace(config, seed=OTHER_SEED), "twin")
-        network.model.load_state_dict(self._runner.network.model.state_dict(), assign=not copied)
+        load, state = network.model.load_state_dict, self._runner.network.model.state_dict()
+        if copied or "assign" not in signature(load).parameters:  # as of who overrides it
+            load(state)
+        else:
+            load(state, assign=True)
         twin = PassRunner(network, config, filler=WeightFiller((), (), {}))
         twin.needs_gradients = self._runner.needs_gradients
         return twin

@@ -1,6 +1,7 @@
 """Networks and the torch that they live in.
 
 - `build`: a build target to a callable that builds the network. `imports`: the modules and files that targets name.
+  `command_line`: the one that they see, as if they were run.
 - `target_patterns`: the targets that a pattern names.
 - `schemes`: what targets such as `timm:NAME` build, and `config_files`, those of transformers and diffusers.
 - `call_arguments`: a spec's `args`, their names checked. `argument_values`: what their values become, by the

@@ -29,6 +29,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from archcheck.errors import BuildError
+from archcheck.network.command_line import as_if_run
 from archcheck.network.exceptions import LIBRARIES, frames_of, one_line, raised_at
 from archcheck.spec.target import Target
 from archcheck.system.audit import tell_imported
@@ -349,7 +350,7 @@ def importing(target: Target, base_dir: Path, rootdir: Path | None) -> Iterator[
     These are the modules beside a file, then those of `rootdir`, then installed ones, then those in its `src`.
     """
     folders, sources = _folders_of(target, base_dir, rootdir)
-    with _running.interrupted(), ExitStack() as stack:
+    with _running.interrupted(), as_if_run(target.source), ExitStack() as stack:
         if sources is not None:
             stack.enter_context(_last_on_path(sources))
         for folder in folders:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -408,3 +409,10 @@ def test_a_page_that_can_not_be_written_is_told(project: Project, capsys: pytest
     (project.path / "taken").write_text("")
     assert main(["show", str(spec), "--html", "taken/net.html"]) == 2
     assert "taken/net.html: can't be written: " in capsys.readouterr().err
+
+
+def test_the_command_is_a_module_too(project: Project) -> None:
+    command = [sys.executable, "-m", "archcheck", "nothing"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 2
+    assert told.stderr.startswith("usage: archcheck ")

@@ -94,12 +94,15 @@ def _like(values: _Values) -> _Rule:
     return rule
 
 
-def _made(values: _Values) -> _Rule:
-    """Make the rule of a factory function, whose last positional argument is the shape."""
+def _made(values: _Values, default: torch.dtype | None = None) -> _Rule:
+    """Make the rule of a factory function, whose last positional argument is the shape.
+
+    default: the dtype where none is given, instead of torch's own; none is given either where it's the schema's.
+    """
 
     def rule(draws: DrawSequence, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
         *numbers, shape = args
-        return values(draws.unit(shape, device), *numbers).to(dtype or torch.get_default_dtype())
+        return values(draws.unit(shape, device), *numbers).to(dtype or default or torch.get_default_dtype())
 
     return rule
 
@@ -146,8 +149,8 @@ def _rrelu(
     return tensor * noise
 
 
-def _permutation(draws: DrawSequence, size: int, *, device: Any = None, **_: Any) -> Tensor:
-    return draws.unit((size,), device).argsort()
+def _permutation(draws: DrawSequence, size: int, *, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+    return draws.unit((size,), device).argsort().to(dtype or torch.int64)
 
 
 def _multinomial(draws: DrawSequence, weights: Tensor, count: int, replacement: bool = False, **_: Any) -> Tensor:
@@ -209,12 +212,12 @@ def _rules() -> Mapping[Any, _Rule]:
         aten.random_.__getattr__("from"): _in_place(_integers),
         aten.rand.default: _made(lambda unit: unit),
         aten.randn.default: _made(_normal),
-        aten.randint.default: _made(lambda unit, high: _whole(unit, 0, high)),
-        aten.randint.low: _made(_whole),
+        aten.randint.default: _made(lambda unit, high: _whole(unit, 0, high), torch.int64),
+        aten.randint.low: _made(_whole, torch.int64),
         aten.rand.generator: _made(lambda unit: unit),
         aten.randn.generator: _made(_normal),
-        aten.randint.generator: _made(lambda unit, high: _whole(unit, 0, high)),
-        aten.randint.low_generator: _made(_whole),
+        aten.randint.generator: _made(lambda unit, high: _whole(unit, 0, high), torch.int64),
+        aten.randint.low_generator: _made(_whole, torch.int64),
         aten.rand_like.default: _like(DrawSequence.like),
         aten.randn_like.default: _like(_gaussian),
         aten.randint_like.default: _like(_integers),

@@ -59,7 +59,11 @@ def needs_values(error: BaseException) -> bool:
 
 def tells_of_values(message: str) -> bool:
     """Whether an error's type and message, as a crash has them, blame the meta device."""
-    told = message.startswith("NotImplementedError") or "unsupported scalarType" in message  # autocast knows no meta
+    silent = (
+        "unsupported scalarType",
+        "TorchScript interpreter",
+    )  # autocast knows no meta, TorchScript's errors no reason
+    told = message.startswith("NotImplementedError") or any(text in message for text in silent)
     return told or _VALUES.search(message) is not None
 
 

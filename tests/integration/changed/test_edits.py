@@ -94,7 +94,7 @@ def test_exactly_what_an_edit_affects_is_verified(
     assert first.ret == 0, first.stdout.str()
     assert verified(first) == {*SPECS, *UNKNOWN}
     found = {}
-    edits = EDITS if not where else {what: EDITS[what] for what in list(EDITS)[::5]}  # elsewhere they take longer
+    edits = EDITS if not where else {what: EDITS[what] for what in list(EDITS)[1::5]}  # elsewhere they take longer
     for what, (make, _) in edits.items():
         make(project.path)
         result = run_changed(project, *where)

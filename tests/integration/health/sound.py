@@ -17,6 +17,20 @@ SOUND = {
                 return self.head(x)
         """,
     ),
+    "loads-what-is-saved-in-its-own-way": Network(
+        """
+        class Net(Base):
+            def more(self):
+                self.register_buffer("table", torch.empty(0))
+            def forward(self, x):
+                if self.training and not self.table.numel():
+                    self.table = torch.ones(3)
+                return self.head(self.stem(x))
+            def load_state_dict(self, state_dict, strict=True):
+                self.table = self.table.new_empty(state_dict["table"].shape)
+                return super().load_state_dict(state_dict, strict)
+        """,
+    ),
     "a-head-that-starts-from-zeros": Network(
         """
         class Net(Base):

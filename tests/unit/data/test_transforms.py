@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import TensorDataset
 from torchvision.transforms.v2 import functional as v2f
 
@@ -59,14 +60,43 @@ def test_enlarging_is_plain_bilinear() -> None:
     torch.testing.assert_close(transformed(images(), resize=(9, 9)), expected)
 
 
+class Written(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes how many numbers each operation writes."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sizes: list[int] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        self.sizes.append(result.numel())
+        return result
+
+
+@pytest.mark.parametrize("size", [(64, 64), (8, 8)])
+def test_what_is_large_is_written_once(size: tuple[int, int]) -> None:
+    """Bandwidth is what preparing a batch costs on an accelerator: enlarged images are normalised before they are."""
+    transform = BatchTransform(size, (), (0.4,), (0.2,))
+    batch = torch.randint(0, 256, (20, 1, 16, 16), dtype=torch.uint8)
+    generator = torch.Generator()
+    transform(batch, generator)  # factors are made once
+    with Written() as written:
+        found = transform(batch, generator)
+    large = max(found.numel(), batch.numel())
+    assert written.sizes.count(large) == 1
+    shrinks = size < (16, 16)
+    resized = F.interpolate(batch.double() / 255, size, mode="bilinear", align_corners=False, antialias=shrinks)
+    torch.testing.assert_close(found.double(), (resized - 0.4) / 0.2, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["horizontal_flip", "vertical_flip"])
 @pytest.mark.parametrize("resize", [None, (12, 10)])
 def test_each_image_is_flipped_or_not(name: str, resize: tuple[int, int] | None) -> None:
     plain = transformed(images(), resize=resize)
     flipped = getattr(v2f, name)(plain)
     found = transformed(images(), named(name), resize=resize)
-    is_flipped = [bool(torch.equal(a, b)) for a, b in zip(found, flipped, strict=True)]
-    is_plain = [bool(torch.equal(a, b)) for a, b in zip(found, plain, strict=True)]
+    is_flipped = [torch.allclose(a, b, rtol=1e-6, atol=1e-6) for a, b in zip(found, flipped, strict=True)]
+    is_plain = [torch.allclose(a, b, rtol=1e-6, atol=1e-6) for a, b in zip(found, plain, strict=True)]
     assert [not each for each in is_plain] == is_flipped
     assert 0 < sum(is_flipped) < 20
 

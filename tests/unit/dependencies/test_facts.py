@@ -75,6 +75,17 @@ def test_a_folder_is_its_names(tmp_path: Path) -> None:
     assert value(listing_fact(str(tmp_path))) != before
 
 
+def test_variables_that_were_set_for_a_process_are_as_they_were_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZOO_WIDTH", raising=False)
+    monkeypatch.setenv("ZOO_DEPTH", "3")
+    before = [value(variable_fact(name)) for name in ("ZOO_WIDTH", "ZOO_DEPTH")]
+    monkeypatch.setenv("ZOO_WIDTH", "4")
+    monkeypatch.setenv("ZOO_DEPTH", "5")
+    surroundings = Surroundings([])
+    surroundings.set_variables({"ZOO_WIDTH": None, "ZOO_DEPTH": "3"})
+    assert [surroundings.value(variable_fact(name)) for name in ("ZOO_WIDTH", "ZOO_DEPTH")] == before
+
+
 def test_a_variable_is_what_it_was_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIDTH", "secret")
     surroundings = Surroundings([])

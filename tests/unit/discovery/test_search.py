@@ -326,9 +326,80 @@ def test_an_error_of_the_network_s_own_stays_one() -> None:
     assert "other: Linear takes 3 features, got 4" in found.closest
 
 
+class GraphConvolution(nn.Module):
+    """Weights of its own, so that no layer tells what goes in."""
+
+    def __init__(self, input_dim: int = 21) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(torch.empty(input_dim, 7))
+
+    def forward(self, x: Tensor, adj_mat: Tensor) -> Any:
+        return torch.mm(adj_mat, torch.mm(x, self.kernel))
+
+
+class PositionsFirst(Forward):
+    """Positions are the first dimension, as torch has them; the embeddings of one sentence would be added to each."""
+
+    def __init__(self) -> None:
+        layer = nn.TransformerEncoderLayer(8, 2, 16)
+        super().__init__(embed=nn.Embedding(30, 8), encoder=layer, decoder=nn.Linear(8, 30))
+        self.register_buffer("positions", torch.zeros(100, 1, 8))
+
+    def forward(self, words: Tensor) -> Any:
+        return self.decoder(self.encoder(self.embed(words) + self.positions[: len(words)]))
+
+
+class StepByStep(Forward):
+    """A sequence of numbers, cut into steps of one."""
+
+    def __init__(self) -> None:
+        super().__init__(cell=nn.LSTMCell(1, 8), head=nn.Linear(8, 1))
+
+    def forward(self, series: Tensor) -> Any:
+        state, out = None, []
+        for step in series.unbind(1):
+            state = self.cell(step[:, None], state)
+            out.append(self.head(state[0]))
+        return torch.cat(out, dim=1)
+
+
+class RowOfEachWord(Forward):
+    """One row for each word of all sentences, as a loss takes them."""
+
+    def __init__(self) -> None:
+        lstm = nn.LSTM(32, 48, batch_first=True)
+        super().__init__(embed=nn.Embedding(100, 32), lstm=lstm, linear=nn.Linear(48, 100))
+
+    def forward(self, x: Tensor, h: Any) -> Any:
+        out, (h, c) = self.lstm(self.embed(x), h)
+        return self.linear(out.reshape(out.size(0) * out.size(1), out.size(2))), (h, c)
+
+
+@torch.jit.script
+def scripted(x: Tensor) -> Tensor:
+    if bool((x.abs().max() > 1e9).item()):
+        raise RuntimeError("too large")
+    return x.exp()
+
+
+class Scripted(Forward):
+    """Its values decide in TorchScript, whose errors tell nothing of the meta device."""
+
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(10, 4))
+
+    def forward(self, x: Tensor) -> Any:
+        return scripted(self.fc(x))
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
+        (GraphConvolution, [["N", 21], ["N", "N"]]),
+        (PositionsFirst, ids(16, "B", below=30)),
+        (StepByStep, ["B", 16]),
+        (RowOfEachWord, [ids("B", 16, below=100), [[1, "B", 48], [1, "B", 48]]]),
+        (Scripted, ["B", 10]),
         (MnistVae, ["B", 1, 28, 28]),
         (CatsAndDogs, ["B", 3, 150, 150]),
         (Unfolded, ["B", 3, 32, 32]),

@@ -13,7 +13,16 @@ from torch.utils.checkpoint import checkpoint
 
 from archcheck.function.fingerprint.deterministic_random import DeterministicRandom, DrawSequence
 from archcheck.function.fingerprint.preparation import NetworkFactory
-from tests.unit.function.running import WORDS, Applied, Computed, difference, drawn_in, held_against, recorded
+from tests.unit.function.running import (
+    WORDS,
+    Applied,
+    Computed,
+    difference,
+    drawn_in,
+    held_against,
+    numbers_of,
+    recorded,
+)
 
 DRAWS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "rand": (lambda x: x + torch.rand(4, 8), "rand"),
@@ -158,6 +167,44 @@ def test_draws_keep_to_their_range(function: Callable[[], Tensor], low: float, h
     with DeterministicRandom(DrawSequence()):
         drawn = function()
     assert low <= float(drawn.min()) < float(drawn.max()) <= high
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda: torch.rand(2),
+        lambda: torch.randint(3, (2,)),
+        lambda: torch.randint(3, 7, (2,)),
+        lambda: torch.randint(3, 7, (2,), generator=torch.Generator()),
+        lambda: torch.randint(3, (2,), dtype=torch.int32),
+        lambda: torch.randint(3, (2,), dtype=torch.float32),
+        lambda: torch.randint_like(torch.zeros(2), 5),
+        lambda: torch.randperm(3),
+        lambda: torch.randperm(3, dtype=torch.int32),
+        lambda: torch.multinomial(torch.ones(3), 2),
+        lambda: torch.normal(0.0, 1.0, (2,)),
+        lambda: torch.poisson(torch.ones(2)),
+    ],
+)
+def test_draws_have_the_dtype_that_torch_gives_them(function: Callable[[], Tensor]) -> None:
+    expected = function().dtype
+    with DeterministicRandom(DrawSequence()):
+        assert function().dtype == expected
+
+
+def test_drawn_whole_numbers_can_cut_and_index() -> None:
+    class Crop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+            self.columns = list(range(8))[: torch.randint(5, 7, (1,)).item()]  # type: ignore[index]
+
+        def forward(self, x: Tensor) -> Tensor:
+            first = torch.randint(0, 4, (1,)).item()
+            x = x[:, first : first + 4]
+            return self.fc(x)[torch.randint(len(x), (2,))]  # type: ignore[no-any-return]
+
+    assert "fc" in numbers_of(recorded(Crop))
 
 
 def test_draws_have_the_mean_and_spread_that_they_should() -> None:

@@ -58,23 +58,30 @@ from archcheck.training.trainer import Trainer, choose_recipe
 options, root = RunOptions(kind="quick", device="cpu"), Path.cwd()
 spec_file = read_spec(root / "specs" / sys.argv[1], rootdir=root)
 trainer = Trainer(spec_file, choose_recipe(spec_file.spec, options), options, root)
-choices = {"one": lambda work, allowed: 1, "all": lambda work, allowed: allowed, "fitting": work.fitting_threads}
-with default_torch_settings():
+choices = {"one": lambda work, allowed: 1, "all": lambda work, allowed: allowed, "paying": work.paying_threads}
+
+
+def prepare(name):
+    work._is_faster.cache_clear()  # a neighbour may have come or gone
+    work.paying_threads = choices[name]
     torch.set_num_threads(num_cpus())
-    prepared = {}
-    for name, work.fitting_threads in choices.items():
-        torch.set_num_threads(num_cpus())
-        prepared[name] = trainer.prepare_step()
-        prepared[name]()
-    print(torch.get_num_threads(), flush=True)
+    step = trainer.prepare_step()
+    step()
+    return step
+
+
+with default_torch_settings():
+    prepared = {name: prepare(name) for name in choices}
+    print("ready", flush=True)
     for line in sys.stdin:
-        step = prepared[line.strip()]
+        name = line.strip()
+        step = prepare(name) if name == "paying" else prepared[name]
         step()
         start, steps = time.perf_counter(), 0
         while steps < 2 or time.perf_counter() - start < 0.3:
             step()
             steps += 1
-        print(steps / (time.perf_counter() - start), flush=True)
+        print(steps / (time.perf_counter() - start), torch.get_num_threads(), flush=True)
 """
 _SPEC: Final = (
     "build: package.module{module}:make\nargs: {{width: {width}}}\ninput: [B, {width}]\noutput: [B, {width}]\n"
@@ -226,44 +233,48 @@ def measure_job_beside_a_neighbour() -> str:
 
 
 def measure_rates_beside_a_neighbour() -> str:
-    """Steps per second of every quick training, by one thread, all, or those that fit, alone or beside a process."""
+    """Steps per second of every quick training, by one thread, all, or those that pay, alone or beside a process."""
     names = sorted(path.name for path in SPECS.glob("*.arch.yaml") if "\n  quick:" in path.read_text())
-    rows, worst = [], {"one": 1.0, "all": 1.0, "fitting": 1.0}
+    rows, worst = [], {"one": 1.0, "all": 1.0, "paying": 1.0}
     for name in names:
-        fitting, found = _steps_per_sec(name)
-        row = [name.removesuffix(".arch.yaml"), str(fitting)]
+        found, paying = _steps_per_sec(name)
+        row = [name.removesuffix(".arch.yaml"), paying]
         for threads in worst:
             ratio = found["beside", threads] / max(found["alone", "one"], found["alone", "all"])
             worst[threads] = min(worst[threads], ratio)
             row += [f"{found['alone', threads]:.1f}", f"{found['beside', threads]:.1f}", f"{ratio:.2f}"]
         rows.append(row)
     columns = [f"{what}, {threads}" for threads in worst for what in ("alone", "beside", "ratio")]
-    table = tabulate(rows, ["steps per second", "fitting threads", *columns], disable_numparse=True)
+    table = tabulate(rows, ["steps per second", "paying, alone and beside", *columns], disable_numparse=True)
     smallest = ", ".join(f"{value:.2f} with {threads}" for threads, value in worst.items())
     return f"{table}\nlimit of every ratio, to the better rate alone, 0.40; the smallest is {smallest}"
 
 
-def _steps_per_sec(name: str) -> tuple[int, dict[tuple[str, str], float]]:
-    """Return how many threads fit a spec's training, and its steps per second by each, alone and beside a neighbour."""
+def _steps_per_sec(name: str) -> tuple[dict[tuple[str, str], float], str]:
+    """Return a spec's steps of training per second, alone and beside a neighbour, and by how many threads that pay."""
     with subprocess.Popen(
         [sys.executable, "-c", _STEPS, name], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        fitting = int(process.stdout.readline())  # it's ready
+        process.stdout.readline()  # it's ready
 
-        def measure(threads: str) -> float:
+        def measure(threads: str) -> tuple[float, str]:
             print(threads, file=process.stdin, flush=True)
-            return float(process.stdout.readline())  # type: ignore[union-attr]
+            rate, num_threads = process.stdout.readline().split()  # type: ignore[union-attr]
+            return float(rate), num_threads
 
-        found: dict[tuple[str, str], list[float]] = {}
+        rates: dict[tuple[str, str], list[float]] = {}
+        paying = []
         for _ in range(2):
             for where, around in (("alone", contextlib.nullcontext()), ("beside", _neighbour())):
                 with around:
-                    for threads in ("one", "all", "fitting"):
-                        found.setdefault((where, threads), []).append(measure(threads))
+                    for threads in ("one", "all", "paying"):
+                        rate, num_threads = measure(threads)
+                        rates.setdefault((where, threads), []).append(rate)
+                paying.append(num_threads)
         process.stdin.close()
-    return fitting, {what: statistics.mean(rates) for what, rates in found.items()}
+    return {what: statistics.mean(found) for what, found in rates.items()}, " ".join(paying)
 
 
 def _run_job(*options: str) -> tuple[float, dict[str, float]]:

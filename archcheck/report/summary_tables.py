@@ -237,7 +237,7 @@ def format_trainings(rows: Sequence[Row], room: Room) -> list[str]:
     columns = [
         Column("spec", [spec for spec, _ in trained]),
         Column("recipe", [run.kind for run in runs], goes=2),
-        Column("device", [run.device for run in runs], goes=5),
+        Column("device", [_format_trained_on(run) for run in runs], goes=5),
         Column("precision", [run.precision or "-" for run in runs], goes=1),
         Column("seed", [str(run.seed) for run in runs], is_right=True, goes=0),
         Column("epochs", [str(one.epoch) for one in last], is_right=True, goes=6),
@@ -247,6 +247,11 @@ def format_trainings(rows: Sequence[Row], room: Room) -> list[str]:
         Column("examples/s", [format_rate(run.examples_per_sec) for run in runs], is_right=True, goes=7),
     ]
     return format_columns(room.fit(columns)) if trained else []
+
+
+def _format_trained_on(run: TrainingRecord) -> str:
+    """Format a device, with the threads of a CPU where they are several: a curve is repeated by as many."""
+    return f"{run.device}, {run.num_threads} threads" if run.device == "cpu" and run.num_threads > 1 else run.device
 
 
 def format_speeds(rows: Sequence[Row], room: Room) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final
 
 import torch
@@ -19,6 +21,10 @@ from archcheck.system.processors import cpu_share, fitting_threads
 
 _MACS_PER_ELEMENT: Final = 60  # that take as long as an element that an operation returns, depthwise above all
 _MIN_DIVIDED: Final = 2**15  # elements; what has fewer, and no multiply-adds, torch leaves to one thread
+_TURN_MACS: Final = 15 * 10**7  # of a trial: some milliseconds
+_NUM_TURNS: Final = 5  # together longer than another process has a core before its next turn
+_LEAST_GAIN: Final = 1.2  # of products by more threads: of a network's other operations it's less
+_TRIAL_HOLDS_SEC: Final = 10.0
 
 
 def cost_of(forward: ForwardRecord, trace: StructureTrace) -> int:
@@ -36,12 +42,46 @@ def allowed_threads() -> int:
     return min(torch.get_num_threads(), cpu_share())
 
 
+def paying_threads(work_per_operation: float, allowed: int) -> int:
+    """Return with how many threads to compute operations of so many multiply-adds on the CPU.
+
+    What pays nowhere, or anywhere, is told by the work. Between them it's up to the machine, whether its processors are
+    whole cores and who else is busy on them: then a trial tells.
+    """
+    anywhere, alone = fitting_threads(work_per_operation, allowed)
+    if anywhere == alone:
+        return anywhere
+    period = int(time.monotonic() / _TRIAL_HOLDS_SEC)
+    return alone if _is_faster(alone, anywhere, round(work_per_operation ** (1 / 3)), period) else anywhere
+
+
+@lru_cache(maxsize=8)
+def _is_faster(many: int, few: int, side: int, period: int) -> bool:
+    """Return whether more threads multiply square matrices faster, taking turns with few ones; the last ones stay set.
+
+    period: within one the answer holds.
+    """
+    del period
+    matrix = torch.ones(side, side)
+
+    def seconds(num_threads: int) -> float:
+        torch.set_num_threads(num_threads)
+        start = time.perf_counter()
+        for _ in range(1 + _TURN_MACS // side**3):
+            torch.mm(matrix, matrix)
+        return time.perf_counter() - start
+
+    turns = [(seconds(few), seconds(many)) for _ in range(_NUM_TURNS)]
+    by_few, by_many = map(sum, zip(*turns, strict=True))
+    return by_few > _LEAST_GAIN * by_many
+
+
 @contextmanager
 def threads_fitted_to_trace(trace: StructureTrace, times: float = 1.0) -> Iterator[None]:
     """Compute inside with as many threads as are worth it for a traced network, on inputs so many times as large."""
     before, forward = torch.get_num_threads(), trace.forwards[0]
     work = times * cost_of(forward, trace) / max(1, len(_layers_of(forward, trace)))
-    torch.set_num_threads(fitting_threads(work, allowed_threads()))
+    torch.set_num_threads(paying_threads(work, allowed_threads()))
     try:
         yield
     finally:
@@ -60,7 +100,7 @@ def threads_fitted_from_here(device: torch.device) -> Iterator[None]:
         return
     with WorkCounter() as counter:
         yield
-    torch.set_num_threads(fitting_threads(counter.work / max(1, counter.num_operations), allowed))
+    torch.set_num_threads(paying_threads(counter.work / max(1, counter.num_operations), allowed))
 
 
 class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]

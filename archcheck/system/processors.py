@@ -13,6 +13,8 @@ All threads of an operation have to be done before the next one starts. That tak
 machine, and half a millisecond and more where another process has one of the cores. So two threads pay where an
 operation takes one of them half a millisecond to a millisecond; in a small network 64 would do nothing but wait.
 """
+WORK_PER_THREAD_ALONE: Final = 2**22
+"""The same where every thread has a whole core for itself: with less work more threads don't pay anywhere."""
 _TIMES_WHERE_THREADS_SPIN: Final = 16  # as much work, as beside a neighbour each wait takes as long as its turn
 _POLICIES: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 
@@ -28,14 +30,19 @@ def cpu_share() -> int:
     return max(1, num_cpus() // int(workers)) if workers.isdecimal() and int(workers) else num_cpus()
 
 
-def fitting_threads(work_per_operation: float, allowed: int) -> int:
-    """Return how many threads to compute with: one for each `WORK_PER_THREAD`, at least one, and no more than allowed.
+def fitting_threads(work_per_operation: float, allowed: int) -> tuple[int, int]:
+    """Return how many threads pay for operations of so many multiply-adds: on any machine, and at most.
 
-    work_per_operation: multiply-adds. Nothing is timed, so that a run can be repeated. Where it was too late to have
-    waiting threads yield, and nobody else has decided, a thread has to be worth more.
+    It's one for each `WORK_PER_THREAD`, at least one, and no more than allowed; at most one for each
+    `WORK_PER_THREAD_ALONE`. Where it was too late to have waiting threads yield, and nobody else has decided, a thread
+    has to be worth more.
     """
-    least = WORK_PER_THREAD if _is_waiting_decided() else _TIMES_WHERE_THREADS_SPIN * WORK_PER_THREAD
-    return max(1, min(allowed, int(work_per_operation / least)))
+    if _is_waiting_decided():
+        least, least_alone = WORK_PER_THREAD, WORK_PER_THREAD_ALONE
+    else:
+        least = least_alone = _TIMES_WHERE_THREADS_SPIN * WORK_PER_THREAD
+    anywhere, alone = (max(1, min(allowed, int(work_per_operation / one))) for one in (least, least_alone))
+    return anywhere, alone
 
 
 def let_waiting_threads_yield() -> None:

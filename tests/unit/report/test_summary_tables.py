@@ -176,6 +176,15 @@ def test_a_training_run_without_an_epoch_has_no_line() -> None:
     assert format_trainings(trained, Room(40))[0].split() == ["spec", "test", "examples/s"]
 
 
+@pytest.mark.parametrize(
+    ("device", "num_threads", "told"), [("cpu", 1, "cpu"), ("cpu", 2, "cpu, 2 threads"), ("Tesla T4", 8, "Tesla T4")]
+)
+def test_a_training_by_several_threads_says_so(device: str, num_threads: int, told: str) -> None:
+    run = TrainingRecord((EpochRecord(1, 0.4, 0.9, 0.8, 100.0, 2.0),), "quick", 0, device, "fp32", num_threads)
+    line = format_trainings([row((report("accuracy", training=run), "passed"))], WIDE)[-1]
+    assert line.partition("quick")[2].partition("fp32")[0].strip() == told
+
+
 def test_a_speed_is_told_against_what_it_was_compared_with() -> None:
     alone = format_speed_table([("a", SpeedFigures(SPEED))], WIDE)
     assert not alone[0].endswith("against")

@@ -12,7 +12,14 @@ from archcheck.spec.inputs import make_forward_input, parse_input
 from archcheck.structure import work
 from archcheck.structure.records import StructureTrace
 from archcheck.structure.trace import trace_structure
-from archcheck.structure.work import WorkCounter, allowed_threads, threads_fitted_from_here, threads_fitted_to_trace
+from archcheck.structure.work import (
+    WorkCounter,
+    allowed_threads,
+    paying_threads,
+    threads_fitted_from_here,
+    threads_fitted_to_trace,
+)
+from archcheck.structure.work import _is_faster as is_faster_on_this_machine
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 
@@ -23,6 +30,7 @@ def eight_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = torch.get_num_threads()
     monkeypatch.setattr(work, "cpu_share", lambda: 8)
     monkeypatch.setenv("GOMP_SPINCOUNT", "5000")
+    monkeypatch.setattr(work, "_is_faster", lambda *_: False)
     torch.set_num_threads(8)
     yield
     torch.set_num_threads(before)
@@ -98,6 +106,34 @@ def test_a_small_network_goes_on_with_one_thread() -> None:
 def test_a_large_one_gets_a_thread_for_so_much_work() -> None:
     run_watched(large(), 1024)
     assert torch.get_num_threads() == (64 * 1024 * 1024 + 60 * 64 * 1024) // 2**24
+
+
+@pytest.mark.parametrize(("is_faster", "expected"), [(True, 2), (False, 1)])
+def test_where_the_work_leaves_it_open_a_trial_tells(
+    is_faster: bool, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def trial(many: int, few: int, side: int, period: int) -> bool:
+        tried.append((many, few, side))
+        return is_faster
+
+    monkeypatch.setattr(work, "_is_faster", trial)
+    assert [paying_threads(one, 8) for one in (100, 10**7, 10**9)] == [1, expected, 8]
+    assert tried == [(2, 1, 215)]  # 215 to the third is 10 million
+
+
+def test_a_trial_multiplies_matrices_by_both_numbers_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each product by the clock of a machine where two threads take 0.7, or 0.9, of the time of one."""
+    clock = [0.0]
+    for share, expected in ((0.7, True), (0.9, False)):
+
+        def multiply(a: torch.Tensor, b: torch.Tensor, share: float = share) -> None:
+            clock[0] += {1: 1.0, 2: share}[torch.get_num_threads()]
+
+        monkeypatch.setattr("archcheck.structure.work.torch.mm", multiply)
+        monkeypatch.setattr("archcheck.structure.work.time.perf_counter", lambda: clock[0])
+        assert is_faster_on_this_machine.__wrapped__(2, 1, 215, 0) is expected
 
 
 def test_no_more_threads_than_the_user_has_set() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -93,13 +94,18 @@ def _sides_of(spec_file: SpecFile) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _looking_into(build: str, args: Mapping[str, Any], folder: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Import a target for its network to be built, and say with which arguments; what it prints is no output."""
+    """Import a target for its network to be built, and say with which arguments.
+
+    What importing prints is no output; what a network prints for one guess after another, nobody asked for.
+    """
     from archcheck.discovery.hints import constructor_arguments
     from archcheck.network.build import prepare_network, resolve_target
 
     with contextlib.redirect_stdout(sys.stderr):
         make = prepare_network(build, args, folder.resolve(), Path.cwd())
-        yield make, constructor_arguments(resolve_target(build, folder.resolve(), Path.cwd()), args)
+        arguments = constructor_arguments(resolve_target(build, folder.resolve(), Path.cwd()), args)
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield make, arguments
 
 
 def ask_for_input(target: str, build: str, args: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def build_errors_told(target: str) -> Iterator[None]:
     try:
         yield
     except BuildError as error:
-        raise _build_usage_error(target, str(error), f" (raised {error.where})" if error.where else "") from None
+        raise _build_usage_error(target, str(error), _place_of(error)) from None
 
 
 def tell_assumption(target: str, found: Assumption) -> dict[str, Any]:
@@ -265,4 +265,13 @@ def say(message: str) -> None:
 
 def report_error(error: ArchcheckError) -> None:
     """Print an error that doesn't end the command."""
-    print(f"archcheck: error: {error}", file=sys.stderr)
+    print(f"archcheck: error: {with_place(error)}", file=sys.stderr)
+
+
+def with_place(error: ArchcheckError) -> str:
+    """Return what an error says, and the line of the user's code that raised it, where it stopped a build."""
+    return f"{error}{_place_of(error)}"
+
+
+def _place_of(error: ArchcheckError) -> str:
+    return f" (raised {error.where})" if isinstance(error, BuildError) and error.where else ""

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from archcheck.cli.manifest import write_entry
-from archcheck.cli.networks import given_inputs, given_train_input, json_map, make_head, report_error, say, seen_from
+from archcheck.cli.networks import (
+    given_inputs,
+    given_train_input,
+    json_map,
+    make_head,
+    report_error,
+    say,
+    seen_from,
+    with_place,
+)
 from archcheck.cli.new_spec import NewSpec, also_recorded, make_assumed_spec, make_spec
 from archcheck.errors import ArchcheckError, UsageError
 from archcheck.network.exceptions import one_line
@@ -158,7 +167,7 @@ class EntryTask:
         try:
             return write_entry(self.entry, self.options, self.folder)
         except ArchcheckError as error:
-            raise UsageError(f"{self.entry.loc}: {error}") from None
+            raise UsageError(f"{self.entry.loc}: {with_place(error)}") from None
 
     def reason(self, refusal: str) -> str:
         """Return a refusal without the place in the manifest."""
@@ -170,7 +179,7 @@ def make(task: Task) -> Made:
     try:
         return Made(task.make_spec())
     except ArchcheckError as error:
-        return Made(refusal=str(error))
+        return Made(refusal=with_place(error))
     except OSError as error:
         return Made(refusal=f"{task.subject}: {error.strerror or error}")
     except Exception as error:

@@ -22,6 +22,7 @@ from archcheck.errors import BuildError, UsageError
 from archcheck.network.argument_values import ArgumentReader
 from archcheck.network.call_arguments import check_arguments, unknown_argument
 from archcheck.network.config_files import DiffusersFactory, TransformersFactory
+from archcheck.network.exceptions import raised_at
 from archcheck.network.imports import AbsentModuleError, build_error, import_named, importing, keep_importing
 from archcheck.network.schemes import resolve_scheme
 from archcheck.spec.schemes import no_such_scheme
@@ -133,8 +134,23 @@ def _called(target: Target, function: Callable[..., Any], args: Mapping[str, Any
     except TypeError as error:
         _raise_unexpected(target, args, error)
         raise build_error(f"building {target.text}", error, rootdir) from error
+    except AttributeError as error:
+        _raise_no_object(target, args, error, rootdir)
+        raise build_error(f"building {target.text}", error, rootdir) from error
     except (Exception, SystemExit) as error:
         raise build_error(f"building {target.text}", error, rootdir) from error
+
+
+def _raise_no_object(target: Target, args: Mapping[str, Any], error: AttributeError, rootdir: Path | None) -> None:
+    """Name the argument that is a map, and was used as an object with attributes."""
+    arg = next((name for name, value in args.items() if isinstance(value, dict) and value is error.obj), None)
+    if arg is not None:
+        own = f"{target.source}{':' if target.kind == 'path' else '.'}NAME"
+        message = (
+            f"{arg} is used as an object ({error.name}), and is a map: name its class, {{class:{own}: {{...}}}}, "
+            "or {class:types.SimpleNamespace: {...}} where any will do"
+        )
+        raise BuildError(message, arg=arg, where=raised_at(error, rootdir)) from error
 
 
 def _raise_unexpected(target: Target, args: Mapping[str, Any], error: TypeError) -> None:

@@ -416,3 +416,34 @@ def test_the_command_is_a_module_too(project: Project) -> None:
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert told.returncode == 2
     assert told.stderr.startswith("usage: archcheck ")
+
+
+def test_a_build_that_fails_late_is_told_with_its_line(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    code = """
+        from torch import nn
+        def late():
+            net = nn.Linear(4, 2)
+            if not net.weight.is_meta:
+                raise ValueError("no driver")
+            return net
+    """
+    project.write("late.py", code)
+    assert main(["new", "late.py:late", "--input", "B,4"]) == 2
+    assert "building late.py:late raised ValueError: no driver (raised late.py:6)" in capsys.readouterr().err
+
+
+def test_what_a_network_prints_while_its_input_is_guessed_is_not_shown(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+        from torch import nn
+        class Printing(nn.Linear):
+            def forward(self, x):
+                print("takes", x.shape)
+                raise ValueError("never enough")
+    """
+    project.write("printing.py", code)
+    assert main(["new", "printing.py:Printing", "--args", '{"in_features": 4, "out_features": 2}']) == 2
+    told = capfd.readouterr().err
+    assert "never enough" in told
+    assert "takes" not in told

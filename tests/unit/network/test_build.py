@@ -180,3 +180,18 @@ def test_args_are_not_changed_by_the_users_code(folder: Path) -> None:
     write(folder, model_v="from torch import nn\ndef net(widths):\n    return nn.Linear(widths.pop(), 1)\n")
     build = prepare_network("model_v.py:net", {"widths": [3]}, folder)
     assert build().in_features == build().in_features == 3
+
+
+def test_a_map_that_is_used_as_an_object_is_told_with_what_to_write(folder: Path) -> None:
+    code = (
+        "from dataclasses import dataclass\nfrom torch import nn\n\n@dataclass\nclass Config:\n    width: int = 1\n\n"
+        "class Net(nn.Linear):\n    def __init__(self, config):\n        super().__init__(config.width, 2)\n"
+    )
+    write(folder, untyped=code)
+    error = failure("untyped.py:Net", folder, {"config": {"width": 4}}, folder)
+    assert str(error).startswith("config is used as an object (width), and is a map: ")
+    assert "name its class, {class:untyped.py:NAME: {...}}, or {class:types.SimpleNamespace: {...}}" in str(error)
+    assert error.arg == "config"
+    assert error.where == "untyped.py:10"
+    for named in ("class:untyped.py:Config", "class:types.SimpleNamespace"):
+        assert build_network("untyped.py:Net", {"config": {named: {"width": 4}}}, folder).in_features == 4

@@ -17,7 +17,9 @@ from archcheck.network.exceptions import LIBRARIES
 
 Conditions: TypeAlias = dict[str, str]
 
-MACHINE: Final = "the processor"  # what only counts for what is trained or timed
+MACHINE: Final = "the processor"
+THREADS: Final = "the number of threads"
+OF_MEASURED: Final = frozenset((MACHINE, THREADS))  # what only counts for what is trained or timed
 # Libraries read them in C, where nobody sees it.
 _VARIABLES = (
     "ARCHCHECK", "ATEN", "BLIS", "CUBLAS", "CUDA", "CUDNN", "DNNL", "GOMP_", "HIP", "HSA", "KMP_", "LD_", "MIOPEN",

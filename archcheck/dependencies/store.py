@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from archcheck.dependencies.conditions import MACHINE, Conditions
+from archcheck.dependencies.conditions import OF_MEASURED, Conditions
 from archcheck.dependencies.facts import KINDS, Fact, Signature, Surroundings, describe
 from archcheck.errors import ArchcheckError
 from archcheck.system.files import written_at_once
 
-FORMAT = 1
+FORMAT = 2
 Known: TypeAlias = tuple[tuple[Fact, str], ...]  # facts with their values
 
 
@@ -23,11 +23,15 @@ class StoreError(ArchcheckError):
 
 @dataclass(frozen=True, slots=True)
 class Green:
-    """A check that has passed: what its result depended on, and when it passed (UTC, to the minute)."""
+    """A check that would come out as it did: what its result depended on, and when it came out (UTC, to the minute).
+
+    is_skipped: nothing is recorded that it could verify; otherwise it has passed.
+    """
 
     facts: Known
     conditions: Mapping[str, str]
     passed_at: str
+    is_skipped: bool = False
 
 
 @dataclass(slots=True)
@@ -99,6 +103,7 @@ class Store:
                         place(green.facts),
                         conditions.place(tuple(sorted(green.conditions.items()))),
                         green.passed_at,
+                        green.is_skipped,
                     ]
                     for name, green in record.green.items()
                 },
@@ -157,8 +162,8 @@ def _record(value: Mapping[str, Any], groups: Sequence[Known], conditions: Seque
         content=value["content"],
         checks=[(name, line) for name, line in value["checks"]],
         green={
-            name: Green(groups[group], conditions[place], passed_at)
-            for name, (group, place, passed_at) in value["green"].items()
+            name: Green(groups[group], conditions[place], passed_at, is_skipped)
+            for name, (group, place, passed_at, is_skipped) in value["green"].items()
         },
         build=value["build"],
         num_params=num_params,
@@ -210,7 +215,7 @@ class Comparison:
     def _condition(self, before: Mapping[str, str], *, is_measured: bool) -> str | None:
         key = (id(before), is_measured)
         if key not in self._known:
-            names = [name for name in {**before, **self._now} if is_measured or name != MACHINE]
+            names = [name for name in {**before, **self._now} if is_measured or name not in OF_MEASURED]
             changed = (name for name in names if before.get(name) != self._now.get(name))
             self._known[key] = next(changed, None)
         return self._known[key]

@@ -147,7 +147,7 @@ class _Found:
         self.left.remove(check)
         self._in_a_row.append(check)
         if len(self._in_a_row) == LOST_IN_A_ROW:
-            rest = f"not run, as {' and '.join(self._in_a_row)} weren't verified one after the other ({why})"
+            rest = f"not run, as {' and '.join(self._in_a_row)}, one after the other, got no answer ({why})"
             self._lost.update(dict.fromkeys(self.left, rest))
             self.left = []
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from archcheck.dependencies.conditions import MACHINE, Conditions, conditions
+from archcheck.dependencies.conditions import MACHINE, THREADS, Conditions, conditions
 from archcheck.dependencies.facts import Surroundings, distribution_fact, file_fact
 from archcheck.dependencies.recorder import Recorder
 from archcheck.dependencies.selection import MEASURED, Selection
@@ -34,9 +34,10 @@ _ALWAYS: Final = ("pytest_archcheck", "torch", "torchvision", "pytest", "numpy")
 _WITHOUT_EFFECT: Final = {
     "archcheck_changed", "archcheck_report", "archcheck_strict", "archcheck_update",
     "archcheck_executor", "archcheck_item_timeout", "archcheck_shard", "archcheck_durations",
+    "loadgroup",  # which pytest-xdist sets
 }  # fmt: skip
 # On other machines these may be others: engines set variables, and only what is trained goes by the processor.
-_OF_MACHINES: Final = frozenset((MACHINE, "the devices"))
+_OF_MACHINES: Final = frozenset((MACHINE, THREADS, "the devices"))
 _OF_HOSTS: Final = _OF_MACHINES | {"the environment"}
 _OTHER_OPTIONS: Final = ("confcutdir", "importmode", "noconftest", "override_ini", "pythonwarnings")
 _TOLD_AT_MOST = 10  # specs that run every time
@@ -177,7 +178,7 @@ class ChangedSession:
             record.green.clear()  # what the checks before have used is the spec's, too
         elif not unseen and has_passed and not item.found.outcome.is_update:
             facts = tuple(sorted(used.facts.items()))
-            record.green[check] = Green(facts, self._selection.conditions, _now())
+            record.green[check] = Green(facts, self._selection.conditions, _now(), is_skipped=item.is_settled)
 
     def _add_what_all_use(self, used: Used, spec: Path) -> None:
         """Add what no reading shows: the spec, its lock and `conftest.py` files, there or not, and distributions."""
@@ -307,7 +308,7 @@ def _conditions(config: pytest.Config, surroundings: Surroundings) -> Conditions
         "the rootdir": str(config.rootpath),
         "the working directory": str(config.invocation_params.dir),
         "the plugins": " ".join(sorted({f"{dist.project_name}-{dist.version}" for _, dist in plugins})),
-        "the number of threads": str(num_threads(config)) if share == 1 else f"those of one of {share}",
+        THREADS: str(num_threads(config)) if share == 1 else f"those of one of {share}",
     }
     return conditions(surroundings.distributions, surroundings.variables, options | others)
 

@@ -68,7 +68,8 @@ class ExecutorSession:
             raise
         dispatch.close()
         gc.freeze()  # nor what was found in pytest's last ones
-        self._hosts = ", ".join(f"{name} {number}" for name, number in dispatch.hosts.most_common())
+        answers = ((name, counted(number, "request")) for name, number in dispatch.hosts.most_common())
+        self._hosts = ", ".join(f"{name} ({requests})" for name, requests in answers)
         return True
 
     def pytest_report_header(self) -> str:

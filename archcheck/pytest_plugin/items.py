@@ -301,6 +301,9 @@ def _skip_what_has_nothing_to_verify(item: CheckItem, check: Check, spec_file: S
     except SpecError as error:
         raise_problems(error.problems)
     if reason is not None:
+        what = reason.partition(":")[0]  # without the command, so that it's told once for all specs
+        note = f"{check.name} isn't verified: {what} (-rs says what to do)"
+        item.found = replace(item.found, outcome=Outcome(notes=(note,)))
         item.is_settled = not item.config.getoption("archcheck_strict")
         _not_measured(item, spec_file, (Unmeasured(reason),))
 

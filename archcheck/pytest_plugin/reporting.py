@@ -194,9 +194,9 @@ class ReportSession:
     def _unchanged(self) -> Iterable[SpecResult]:
         """Yield what was left out, as it would come out as before."""
         for row in self._session.rows:
-            names = [name for name, verdict in row.verdicts.items() if verdict == "unchanged"]
-            if names:
-                checks = tuple(CheckResult(name, "unchanged") for name in names)
+            left_out = self._session.left_out.get(row.spec)
+            if left_out:
+                checks = tuple(CheckResult(name, outcome) for name, outcome in left_out.items())
                 yield SpecResult(row.spec, build=row.build, parameters=row.num_params, macs=row.macs, checks=checks)
 
     def _append_summary(self, record: RunRecord, path: Path) -> None:

@@ -30,6 +30,7 @@ from archcheck.pytest_plugin.worker_devices import PLACE, Place, as_variable, de
 from archcheck.pytest_plugin.workers import EXECUTOR, is_worker, named_check
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.recording.lock_writer import changed_lock, describe_changes, format_lock, is_of_lock
+from archcheck.report.run_record import CheckOutcome
 from archcheck.report.summary_tables import VERDICTS, Room, Row, format_speeds, format_summary, format_trainings
 from archcheck.spec.file_names import SUFFIX, lock_path, spec_path
 from archcheck.spec.lock import read_lock
@@ -65,6 +66,7 @@ class ArchcheckSession:
         self._updates: dict[str, _Update] = {}
         self._diffs: list[str] = []
         self._errors: list[str] = []
+        self.left_out: dict[str, dict[str, CheckOutcome]] = {}  # by the path of a spec, how its checks would come out
         self.unwritten: dict[str, str] = {}  # why the update of a spec isn't written, by its path
         self._unsaved: list[str] = []
         self._is_told = self._is_ready = False
@@ -226,7 +228,8 @@ class ArchcheckSession:
     def add_unchanged(self, spec: str, record: SpecRecord, checks: Iterable[str]) -> None:
         """Add checks that were left out, as they would come out as before, to the table."""
         row = self._rows.setdefault(spec, Row(spec, record.build, record.num_params, record.macs))
-        row.verdicts |= dict.fromkeys(checks, "unchanged")
+        self.left_out[spec] = {check: "skipped" if record.green[check].is_skipped else "unchanged" for check in checks}
+        row.verdicts |= self.left_out[spec]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -48,6 +48,8 @@ def test_a_spec_without_lock_is_skipped_with_the_command_that_records_it(project
     result.assert_outcomes(passed=5, skipped=1)
     command = f"pytest --archcheck {PATH} -k function --archcheck-update=new"
     result.stdout.fnmatch_lines([f"SKIPPED * nothing is recorded of the function: {command}"])
+    note = f"{PATH}: function isn't verified: nothing is recorded of the function (-rs says what to do)"
+    assert told(project.run(), note) == [note]
     project.run("--archcheck-strict").assert_outcomes(passed=5, failed=1)
     project.run(*command.split()[2:]).assert_outcomes(passed=1)
     project.run("--archcheck-strict").assert_outcomes(passed=6)

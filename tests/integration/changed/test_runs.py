@@ -198,11 +198,11 @@ def test_without_the_option_everything_runs(three: Project) -> None:
     ("content", "what"),
     [
         ("{", "not JSON"),
-        ('{"format": 7}', "expected format 1, found 7"),
-        ("[]", "expected format 1, found none"),
-        ('{"format": 1}', "not what archcheck writes: KeyError"),
+        ('{"format": 7}', "expected format 2, found 7"),
+        ("[]", "expected format 2, found none"),
+        ('{"format": 2}', "not what archcheck writes: KeyError"),
         (
-            '{"format":1,"facts":[["import","x","y"]],"groups":[],"conditions":[],"large":{},"ran":[],"specs":{}}',
+            '{"format":2,"facts":[["import","x","y"]],"groups":[],"conditions":[],"large":{},"ran":[],"specs":{}}',
             "not what archcheck writes: ValueError",
         ),
     ],
@@ -328,6 +328,20 @@ def test_a_spec_of_which_nothing_is_recorded_is_left_out_until_something_is(thre
     assert items(run_changed(three, str(path))) == [
         f"specs/small.arch.yaml::{check}" for check in ("function", "parameters", "shapes", "spec")
     ]
-    assert items(run_changed(three, str(path))) == []
+    again = run_changed(three, str(path))
+    assert items(again) == []
+    row = next(line.split() for line in again.outlines if line.startswith("specs/small"))
+    assert row.count("skipped") == 1
+    assert row.count("unchanged") == 3
     assert three.run(str(path), "--archcheck-update=new", "-k", "function").ret == 0
     assert "specs/small.arch.yaml::function" in items(run_changed(three, str(path)))
+
+
+def test_how_many_processes_share_the_processors_counts_only_for_what_is_trained(three: Project) -> None:
+    """A worker of pytest-xdist has fewer threads, and options of its own."""
+    assert items(run_changed(three)) != []
+    for options in (["-n", "2"], []):
+        run_changed(three, *options).stdout.fnmatch_lines(["archcheck: 3 of 3 specs unchanged*"])
+    three.spec("small", SPEC.format("small", 4, 20) + "# another comment\n")
+    for options, number in ((["-n", "2"], 2), ([], 3)):
+        run_changed(three, *options).stdout.fnmatch_lines([f"archcheck: {number} of 3 specs unchanged*"])

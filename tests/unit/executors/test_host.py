@@ -48,7 +48,7 @@ def test_after_two_in_a_row_the_rest_is_not_run_and_says_so(monkeypatch: pytest.
     assert list(answer.lost) == CHECKS
     assert answer.reports == {}
     assert answer.lost["shapes"] == "it took longer than 5 s"
-    rest = "not run, as spec and shapes weren't verified one after the other (it took longer than 5 s)"
+    rest = "not run, as spec and shapes, one after the other, got no answer (it took longer than 5 s)"
     assert {answer.lost[name] for name in CHECKS[2:]} == {rest}
 
 

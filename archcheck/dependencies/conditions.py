@@ -22,7 +22,7 @@ THREADS: Final = "the number of threads"
 OF_MEASURED: Final = frozenset((MACHINE, THREADS))  # what only counts for what is trained or timed
 # Libraries read them in C, where nobody sees it.
 _VARIABLES = (
-    "ARCHCHECK", "ATEN", "BLIS", "CUBLAS", "CUDA", "CUDNN", "DNNL", "GOMP_", "HIP", "HSA", "KMP_", "LD_", "MIOPEN",
+    "ARCHCHECK", "ATEN", "BLIS", "CUBLAS", "CUDA", "CUDNN", "DNNL", "HIP", "HSA", "KMP_", "LD_", "MIOPEN",
     "MKL", "NCCL", "NVIDIA", "OMP_", "ONEDNN", "OPENBLAS", "PYTHON", "PYTORCH", "ROCM", "TORCH", "TRITON",
 )  # fmt: skip
 _DEVICES = ("/dev", ("nvidia", "kfd", "dri", "accel"))

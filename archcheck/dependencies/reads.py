@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from archcheck.dependencies.facts import Fact, file_fact, listing_fact, real_path, variable_fact
 from archcheck.dependencies.frames import is_import_system, looks_for_metadata, shows_code
 from archcheck.system.audit import BUILDING, BUILT, IMPORTED, SHARED, SHARING, UNSEEN
+from archcheck.system.processors import OWN_VARIABLES
 
 _PROCESS, _NETWORK = "it starts another process", "it reads the network"
 _UNKNOWN = {
@@ -156,7 +157,7 @@ class ReadWatch:
         """Take a look at an environment variable; None stands for all of them."""
         if name is None:
             self._listener.note_unknown("it reads the whole environment", frame)
-        elif isinstance(name, (str, bytes)):
+        elif isinstance(name, (str, bytes)) and os.fsdecode(name) not in OWN_VARIABLES:
             self._listener.note_fact(variable_fact(os.fsdecode(name)), frame)
 
     def take(self, event: str, args: tuple[Any, ...], frame: FrameType) -> None:

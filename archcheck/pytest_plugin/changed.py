@@ -22,6 +22,7 @@ from archcheck.network.imports import file_of
 from archcheck.pytest_plugin.items import SELECTION_KEY, CheckItem, SpecModule, UnchangedItem
 from archcheck.pytest_plugin.options import num_threads
 from archcheck.pytest_plugin.session import ArchcheckSession
+from archcheck.pytest_plugin.worker_devices import PLACE
 from archcheck.pytest_plugin.workers import HOST_KEY, SHARE_KEY, is_worker
 from archcheck.spec.file_names import lock_path
 from archcheck.text.paths import path_from
@@ -67,6 +68,7 @@ class ChangedSession:
         self._recorder = config.stash[WATCH_KEY]
         self._surroundings = self._recorder.surroundings
         self._is_worker = is_worker(config)
+        self._surroundings.set_variables({PLACE: None})  # which a worker of pytest-xdist alone is given
         self._path: Path | None = None
         # What is left out, the process that submits has chosen.
         store, self._problem = (Store(), "") if HOST_KEY in config.stash else self._read()

@@ -17,6 +17,9 @@ WORK_PER_THREAD_ALONE: Final = 2**22
 """The same where every thread has a whole core for itself: with less work more threads don't pay anywhere."""
 _TIMES_WHERE_THREADS_SPIN: Final = 16  # as much work, as beside a neighbour each wait takes as long as its turn
 _POLICIES: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
+_NUM_WORKERS: Final = "PYTEST_XDIST_WORKER_COUNT"
+OWN_VARIABLES: Final = frozenset((*_POLICIES, _NUM_WORKERS))
+"""The environment variables that are read here, while a network runs, too."""
 
 
 def num_cpus() -> int:
@@ -26,7 +29,7 @@ def num_cpus() -> int:
 
 def cpu_share() -> int:
     """Return this process's share of the processors: the workers of pytest-xdist divide them."""
-    workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "")
+    workers = os.environ.get(_NUM_WORKERS, "")
     return max(1, num_cpus() // int(workers)) if workers.isdecimal() and int(workers) else num_cpus()
 
 

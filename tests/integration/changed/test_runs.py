@@ -335,13 +335,3 @@ def test_a_spec_of_which_nothing_is_recorded_is_left_out_until_something_is(thre
     assert row.count("unchanged") == 3
     assert three.run(str(path), "--archcheck-update=new", "-k", "function").ret == 0
     assert "specs/small.arch.yaml::function" in items(run_changed(three, str(path)))
-
-
-def test_how_many_processes_share_the_processors_counts_only_for_what_is_trained(three: Project) -> None:
-    """A worker of pytest-xdist has fewer threads, and options of its own."""
-    assert items(run_changed(three)) != []
-    for options in (["-n", "2"], []):
-        run_changed(three, *options).stdout.fnmatch_lines(["archcheck: 3 of 3 specs unchanged*"])
-    three.spec("small", SPEC.format("small", 4, 20) + "# another comment\n")
-    for options, number in ((["-n", "2"], 2), ([], 3)):
-        run_changed(three, *options).stdout.fnmatch_lines([f"archcheck: {number} of 3 specs unchanged*"])

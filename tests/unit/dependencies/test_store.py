@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from archcheck.dependencies.conditions import MACHINE
+import pytest
+
+from archcheck.dependencies.conditions import MACHINE, THREADS
 from archcheck.dependencies.facts import Surroundings, file_fact
 from archcheck.dependencies.store import Comparison, Green, SpecRecord, Store, read_store, write_store
 
@@ -60,8 +62,9 @@ def test_the_first_difference_is_named(tmp_path: Path) -> None:
     assert other.difference(known, is_measured=False) == "Python"
 
 
-def test_the_processor_counts_for_what_is_measured(tmp_path: Path) -> None:
-    comparison = Comparison(Surroundings([]), {**CONDITIONS, MACHINE: "another"})
+@pytest.mark.parametrize("name", [MACHINE, THREADS])
+def test_processor_and_threads_count_for_what_is_measured(name: str, tmp_path: Path) -> None:
+    comparison = Comparison(Surroundings([]), {**CONDITIONS, name: "another"})
     known = green(tmp_path, "folder")
     assert comparison.difference(known, is_measured=False) is None
-    assert comparison.difference(known, is_measured=True) == MACHINE
+    assert comparison.difference(known, is_measured=True) == name

@@ -82,6 +82,10 @@ class Dispatch:
                 cancel = getattr(result, "cancel", None)
                 if cancel is not None:
                     cancel()
+        self._end_executor()
+
+    def _end_executor(self) -> None:
+        """Let go of the executor and of what its processes still do."""
         workers = _workers_of(self._executor)
         self.close()
         for process in workers:
@@ -162,7 +166,7 @@ class Dispatch:
     def _remake(self, error: BrokenExecutor) -> None:
         """Take another executor for all that were waiting; give these up where nothing came of the last one, either."""
         unfinished = sorted(self._results)
-        self.close()
+        self._end_executor()
         if not self._can_be_remade:
             why = f"the executor broke twice in a row: {error}"
             for index in unfinished:

@@ -191,7 +191,12 @@ def _run(
     os.write(says_so, b"x")
     os.close(says_so)
     sys.path[:] = [*filter(None, env.get("PYTHONPATH", "").split(os.pathsep)), *initial_path]
-    _execute(command, cwd)
+    try:
+        _execute(command, cwd)
+    finally:
+        # As an interpreter does at its end: what waits for a pool's processes tells these to end before multiprocessing,
+        # which ends a process of its own the other way round, closes their queues.
+        threading._shutdown()  # type: ignore[attr-defined]
 
 
 def _execute(command: Sequence[str], cwd: str) -> None:

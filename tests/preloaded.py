@@ -194,8 +194,8 @@ def _run(
     try:
         _execute(command, cwd)
     finally:
-        # As an interpreter does at its end: what waits for a pool's processes tells these to end before multiprocessing,
-        # which ends a process of its own the other way round, closes their queues.
+        # As an interpreter does at its end: what waits for a pool's processes tells these to end before multiprocessing
+        # closes their queues. It does so first in a process of its own.
         threading._shutdown()  # type: ignore[attr-defined]
 
 

@@ -25,6 +25,7 @@ from archcheck.spec.models import FunctionKeys, Section
 FORMAT: Final = 1
 LOCK: Final = "lock"  # the first of the keys of a place that is in the lock, not in the spec
 MAX_BYTES: Final = 1 << 26
+NUM_OPENED_SETS: Final = 18  # of weights that may open a gate; `function.fingerprint.opened_gates` has them
 _CONFLICT: Final = ("<<<<<<<", "=======", ">>>>>>>")
 
 
@@ -60,7 +61,7 @@ class RecordedFunction(FunctionKeys):
     large: PositiveInt = Field(
         default=32, description="by what biases and scales are multiplied for large values; less where 32 is too much"
     )
-    opened: list[Count] = Field(
+    opened: list[Annotated[int, Field(strict=True, ge=0, lt=NUM_OPENED_SETS)]] = Field(
         default=[], description="the sets of weights that open a gate which the usual ones shut"
     )
     gains: dict[str, Annotated[int, Field(strict=True)]] = Field(

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from archcheck.function.fingerprint.opened_gates import SETS
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.records import FunctionRecord
+from archcheck.spec.lock import NUM_OPENED_SETS
 from tests.unit.function.running import Computed, between, difference, held_against, recorded
 
 Stem = Callable[[Any, Tensor], Tensor]
@@ -154,3 +156,7 @@ def test_sets_under_which_rounding_errors_grow_are_not_taken() -> None:
     make = _with(chaotic)
     record = recorded(make)
     assert held_against(record, make) is None
+
+
+def test_a_lock_names_sets_that_there_are() -> None:
+    assert len(SETS) == NUM_OPENED_SETS

@@ -36,6 +36,11 @@ class RunResults:
     untrainable: Crash | None = None
     large: float = LARGE_FACTORS[0]
 
+    def steps(self) -> dict[str, GradientStep]:
+        """Return the steps with gradients, each by what tells its numbers from those of the usual one."""
+        usual = {} if self.step is None else {"": self.step}
+        return usual | {f" opened {number}": one for number, one in self.opened.items()}
+
 
 def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
     """Make the record of a run."""
@@ -46,8 +51,7 @@ def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
             numbers |= within.of_module(name)
     step = results.step
     if ("", 0) in calls and step is not None and step.inputs:
-        steps = {"": step, **{f" opened {number}": one for number, one in results.opened.items()}}
-        parts = {key + salt: one for salt, step in steps.items() for key, one in step.inputs.items()}
+        parts = {key + salt: one for salt, step in results.steps().items() for key, one in step.inputs.items()}
         calls["", 0]["inputs"] = combine(parts, 0.0)
     modules = runner.network.modules
     crash, stage = results.eval_pass.crash, "eval"
@@ -126,8 +130,7 @@ class _NumbersWithin:
         self._network, self._filler = runner.network, runner.filler
         self._changed = results.changed
         self._tensors = {name: one for name, (one, _) in runner.state.saved_buffers.items()} | runner.network.params
-        self._steps = {} if results.step is None else {"": results.step}
-        self._steps |= {f" opened {number}": one for number, one in results.opened.items()}
+        self._steps = results.steps()
         self._noise = {salt: noise_of(runner, one) for salt, one in self._steps.items()}
         self._param_keys = _param_keys_within(runner.network, runner.filler)
         self._is_trained = {name: param.requires_grad for name, param in runner.network.params.items()}

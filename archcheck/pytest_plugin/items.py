@@ -23,7 +23,7 @@ from archcheck.network.imports import folders_released
 from archcheck.pytest_plugin.device_lock import DeviceLock
 from archcheck.pytest_plugin.timing import has_benchmark, stopwatch_of
 from archcheck.recording.inline_records import has_inline_record, move_inline_record
-from archcheck.report.mismatches import format_mismatches, gist, independent
+from archcheck.report.mismatches import format_mismatches, gist, independent, location
 from archcheck.spec.file_names import lock_path, spec_name
 from archcheck.spec.inputs import InputSource
 from archcheck.spec.models import Spec
@@ -414,7 +414,7 @@ def _fail(
     text = "\n".join([told, *left])
     summary = f"{gist(mismatches[0])}{_and_more(independent(mismatches))}"
     raise CheckFailure(
-        text, spec_file.locate(mismatches[0].keys), summary, mismatches=mismatches,
+        text, location(spec_file, mismatches[0]), summary, mismatches=mismatches,
         accept=accept if any(one.edits for one in mismatches) else None,
     )  # fmt: skip
 

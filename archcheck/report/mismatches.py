@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archcheck.errors import SourceLoc
 from archcheck.findings import Mismatch
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import explain
@@ -80,8 +81,13 @@ def format_difference(mismatch: Mismatch, trace: StructureTrace) -> str:
 
 def headline(spec_file: SpecFile, mismatch: Mismatch) -> str:
     """Return `FILE:LINE: subject: problem`."""
-    loc = spec_file.locate(mismatch.keys, key=bool(mismatch.keys) and mismatch.keys[-1] == mismatch.subject)
-    return f"{loc}: {gist(mismatch)}"
+    return f"{location(spec_file, mismatch)}: {gist(mismatch)}"
+
+
+def location(spec_file: SpecFile, mismatch: Mismatch) -> SourceLoc:
+    """Return the line to tell a mismatch at: that of its value, or of the key where it speaks of all that is below."""
+    keys = mismatch.keys
+    return spec_file.locate(keys, key=bool(keys) and (keys[-1] == mismatch.subject or keys[:-1] == ("layers",)))
 
 
 def gist(mismatch: Mismatch) -> str:

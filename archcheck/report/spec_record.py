@@ -11,7 +11,7 @@ from typing import Any
 from archcheck.checks.outcome import Outcome
 from archcheck.errors import Problem, SourceLoc
 from archcheck.findings import Mismatch
-from archcheck.report.mismatches import MISMATCHES_AT_MOST
+from archcheck.report.mismatches import MISMATCHES_AT_MOST, location
 from archcheck.report.run_record import (
     Calibrated,
     CheckOutcome,
@@ -46,7 +46,7 @@ def failures_of_mismatches(
     excerpts = _Excerpts(spec_file.path)
     found = []
     for number, one in enumerate(mismatches[:MISMATCHES_AT_MOST]):
-        loc = spec_file.locate(one.keys, key=bool(one.keys) and one.keys[-1] == one.subject)
+        loc = location(spec_file, one)
         found.append(
             Failure(
                 file=loc.path,

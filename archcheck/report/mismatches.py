@@ -64,10 +64,15 @@ def format_mismatch(
     description = _description(mismatch, trace)
     if description:
         lines.append(_line("module", description))
-    lines += [_line(label, explain(text)) for label, text in mismatch.notes]
-    if mismatch.behind:
-        lines.append(_line("behind", _counted_names(mismatch.behind, None if tells_all else NAMES_AT_MOST)))
+    lines += [_line(label, text) for label, text in labelled_notes(mismatch, tells_all=tells_all)]
     return "\n".join(lines)
+
+
+def labelled_notes(mismatch: Mismatch, *, tells_all: bool = True) -> list[tuple[str, str]]:
+    """Return the further texts of a mismatch, each with its label, and last what else differs behind it."""
+    notes = [(label, explain(text)) for label, text in mismatch.notes]
+    names = _counted_names(mismatch.behind, None if tells_all else NAMES_AT_MOST)
+    return [*notes, ("behind", names)] if mismatch.behind else notes
 
 
 def format_difference(mismatch: Mismatch, trace: StructureTrace) -> str:
@@ -76,7 +81,8 @@ def format_difference(mismatch: Mismatch, trace: StructureTrace) -> str:
     lines += [_line(label, text) for label, text in (("left", mismatch.expected), ("right", mismatch.actual)) if text]
     description = _description(mismatch, trace)
     notes = [("module", description)] if description else []
-    return "\n".join([*lines, *(_line(label, explain(text)) for label, text in [*notes, *mismatch.notes])])
+    notes += labelled_notes(mismatch, tells_all=False)
+    return "\n".join([*lines, *(_line(label, text) for label, text in notes)])
 
 
 def headline(spec_file: SpecFile, mismatch: Mismatch) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from archcheck.checks.outcome import Outcome
 from archcheck.errors import Problem, SourceLoc
 from archcheck.findings import Mismatch
-from archcheck.report.mismatches import MISMATCHES_AT_MOST, location
+from archcheck.report.mismatches import MISMATCHES_AT_MOST, labelled_notes, location
 from archcheck.report.run_record import (
     Calibrated,
     CheckOutcome,
@@ -57,7 +57,7 @@ def failures_of_mismatches(
                 actual=None if one.actual is None else explain(one.actual),
                 module=trace.descriptions.get(one.module) if trace is not None and one.module is not None else None,
                 cause=next((text for label, text in one.notes if label == "cause"), None),
-                notes=tuple((label, explain(text)) for label, text in one.notes if label != "cause"),
+                notes=tuple(note for note in labelled_notes(one) if note[0] != "cause"),
                 excerpt=excerpts.around(loc) if number < _EXCERPTS_AT_MOST else (),
             )
         )

@@ -137,7 +137,11 @@ ANEW = r"restore it, or delete it and record it anew: pytest --archcheck specs/n
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("{\n", "<<<<<<< HEAD\n{\n", r"git left a conflict here: keep either side as a whole"),
+        (
+            "{\n",
+            "<<<<<<< HEAD\n{\n",
+            rf"git left a conflict here: keep either side as a whole \(git checkout --ours {LOCK}, or --theirs\), then",
+        ),
         ('"layers": {', '"layers": {,', rf"this is no JSON \(.*\): {ANEW}"),
         ('"layers": {', '"opened": [18], "layers": {', rf"function.opened.*; {ANEW}"),
         ('"mean": ', '"maen": ', rf"function.layers.stem.maen: .*; {ANEW}"),
@@ -182,6 +186,11 @@ def test_a_conflict_is_mended_by_either_side_and_an_update(project: Project, spe
     project.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
     theirs = lock_of(spec).read_text()
     assert theirs != ours
+    marked = f"<<<<<<< HEAD\n{ours}=======\n{theirs}>>>>>>> other\n"
+    lock_of(spec).write_text(marked)
+    for update in ("--archcheck-update", "--archcheck-update=new", "--archcheck-update=all"):
+        project.run(update).assert_outcomes(passed=5, failed=1)
+        assert lock_of(spec).read_text() == marked  # both sides are still there
     lock_of(spec).write_text(ours)  # either side as a whole
     project.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
     assert lock_of(spec).read_text() == theirs

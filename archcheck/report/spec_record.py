@@ -42,8 +42,8 @@ _EXCERPTS_AT_MOST = 20  # of a check
 def failures_of_mismatches(
     spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None
 ) -> tuple[Failure, ...]:
-    """Return the first of some mismatches as failures, each at its line."""
-    excerpts = _Excerpts(spec_file.path)
+    """Return the first of some mismatches as failures, each at its line; one of a lock, which is wide, stays out."""
+    excerpts, shown = _Excerpts(spec_file.path), spec_file.document.path
     found = []
     for number, one in enumerate(mismatches[:MISMATCHES_AT_MOST]):
         loc = location(spec_file, one)
@@ -58,7 +58,7 @@ def failures_of_mismatches(
                 module=trace.descriptions.get(one.module) if trace is not None and one.module is not None else None,
                 cause=next((text for label, text in one.notes if label == "cause"), None),
                 notes=tuple(note for note in labelled_notes(one) if note[0] != "cause"),
-                excerpt=excerpts.around(loc) if number < _EXCERPTS_AT_MOST else (),
+                excerpt=excerpts.around(loc) if number < _EXCERPTS_AT_MOST and loc.path == shown else (),
             )
         )
     return tuple(found)

@@ -41,7 +41,7 @@ _RANK_PAIRS: Final = (
 _TOO_SMALL: Final = re.compile(
     r"(?i)kernel size can't be greater|padding size should be less|output size is too small|too (short|small)"
     r"|non-?zero size|non-empty|maximum size for tensor|should be at least|must be (greater|larger|at least|>)"
-    r"|input size .* smaller|expected more than 1 (value|spatial)|exceeds dimension"
+    r"|input size .* smaller|expected more than 1 (value|spatial)|exceeds dimension|ZeroDivisionError|by zero"
 )
 _TOO_FEW: Final = re.compile(r"Dimension out of range \(expected to be in range of \[-(\d)")
 _TOO_MANY_INDICES: Final = re.compile(r"too many indices for tensor of dimension (\d)")

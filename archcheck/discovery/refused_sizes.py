@@ -54,6 +54,10 @@ _REAL: Final = re.compile(
     r"|Float can't be cast to the desired output type|to have the same dtype|must be Float|only floating"
     r"|not implemented for '(Long|Int)'|(dtype|floating point).*[Gg]ot:? .*(Long|Int|int)|Long did not match Float"
 )
+_DOUBLE: Final = re.compile(
+    r"(?i)float (and|!=) double|type float but found double|\(float\) and (weight|bias) type \(double\)"
+    r"|float32\) does not match weight dtype \(torch.float64"
+)
 _COMPLEX: Final = re.compile(r"(?i)complex")
 _LOOKED_UP: Final = re.compile(r"KeyError: '([A-Za-z_]\w*)'")
 _QUOTED: Final = re.compile(r"[`'\"]([A-Za-z_]\w*)[`'\"]")
@@ -106,11 +110,13 @@ def is_too_small(error: str) -> bool:
 
 
 def refused_kinds(error: str) -> Iterator[str]:
-    """Yield the kinds of values that an error asks for: `whole`, `real`, `complex`."""
+    """Yield the kinds of values that an error asks for: `whole`, `real`, `double`, `complex`."""
     if _WHOLE.search(error):
         yield "whole"
     if _REAL.search(error):
         yield "real"
+    if _DOUBLE.search(error):
+        yield "double"
     if _COMPLEX.search(error):
         yield "complex"
 

@@ -11,7 +11,7 @@ import json
 import resource
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -256,18 +256,19 @@ def processor_sec() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def measure(spec_file: SpecFile, seeds: int, planted_seeds: int, log: Log) -> dict[str, list[float]]:
-    """The accuracies of each case of a spec."""
+def measure(spec_file: SpecFile, num_seeds: Mapping[str, int], log: Log) -> dict[str, list[float]]:
+    """The accuracies of each case of a spec that runs are wanted of."""
     return {
-        case.name: [log.accuracy(case, seed) for seed in range(seeds if case.name == SOUND else planted_seeds)]
+        case.name: [log.accuracy(case, seed) for seed in range(num_seeds[case.name])]
         for case in cases_of(spec_file)
+        if case.name in num_seeds
     }
 
 
-def row(spec_file: SpecFile, measured: Mapping[str, list[float]]) -> list[str]:
+def row(spec_file: SpecFile, measured: Mapping[str, list[float]], mistakes: Sequence[str]) -> list[str]:
     """A spec's row: the lowest of the sound runs, the minimum, and the highest of each mistake."""
     minimum = resolve_recipe(spec_file.spec, "quick").accuracy or 0.0
-    shown = [_shown(measured.get(name), minimum) for name in MISTAKES]
+    shown = [_shown(measured.get(name), minimum) for name in mistakes]
     return [spec_file.name, f"{min(measured[SOUND]):.3f}", f"{minimum:.3f}", *shown]
 
 
@@ -284,6 +285,7 @@ def main() -> None:
     parser.add_argument("specs", nargs="*", metavar="SPEC", help="names of specs; all that have a quick recipe")
     parser.add_argument("--seeds", type=int, default=8, metavar="N", help="sound runs of each recipe")
     parser.add_argument("--planted-seeds", type=int, default=1, metavar="N", help="runs with each mistake")
+    parser.add_argument("--mistakes", nargs="+", choices=MISTAKES, default=MISTAKES, metavar="NAME", help="only these")
     parser.add_argument("--log", type=Path, metavar="FILE", help="where runs are kept, and taken from")
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # torch's, about schedulers and labels
@@ -291,9 +293,10 @@ def main() -> None:
     wanted = [one for one in files if one.name in args.specs or not args.specs]
     quick = [one for one in wanted if one.spec.training is not None and one.spec.training.quick is not None]
     log = Log(args.log)
-    rows = [row(one, measure(one, args.seeds, args.planted_seeds, log)) for one in quick]
+    num_seeds = {SOUND: args.seeds} | dict.fromkeys(args.mistakes, args.planted_seeds)
+    rows = [row(one, measure(one, num_seeds, log), args.mistakes) for one in quick]
     print(describe_machine())
-    print(tabulate(rows, ["spec", SOUND, "minimum", *MISTAKES], disable_numparse=True))
+    print(tabulate(rows, ["spec", SOUND, "minimum", *args.mistakes], disable_numparse=True))
 
 
 if __name__ == "__main__":

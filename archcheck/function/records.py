@@ -98,6 +98,7 @@ class FunctionRecord:
         filled: what `weights` has, and the buffers that got numbers, in the order of their first use.
         shapes: the sizes of the parameters in `weights`.
         tied: by a parameter's further names, the one that it has in `weights`.
+        dtypes: by module, the floating-point dtypes that its own code names, or its own tensors have, and how often.
     """
 
     calls: tuple[CallDigest, ...]
@@ -114,6 +115,7 @@ class FunctionRecord:
     filled: Mapping[str, str] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     tied: Mapping[str, str] = field(default_factory=dict)
+    dtypes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def root(self) -> CallDigest:

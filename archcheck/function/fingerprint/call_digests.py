@@ -57,9 +57,14 @@ class DigestingWatcher(ForwardWatcher):
         """Ignore what follows: while gradients are computed, checkpointed layers run again."""
         self._is_listening = False
 
+    @property
+    def running(self) -> str:
+        """The name of the innermost module that is running, empty where none is."""
+        return self._running[-1] if self._running else ""
+
     def note_draw(self, name: str) -> None:
         """Remember which module was running when random numbers were drawn first."""
-        self.draws.setdefault(self._running[-1] if self._running else "", name)
+        self.draws.setdefault(self.running, name)
 
     def note_final_output(self, name: str, out: Any) -> None:
         """Take the digest of a module's last call again, since the module's own hooks may have changed the output."""

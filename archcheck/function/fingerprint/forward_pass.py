@@ -16,6 +16,7 @@ from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.deterministic_random import DeterministicRandom, DrawSequence
 from archcheck.function.fingerprint.digests import opaque_parts
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs, named_tensors
+from archcheck.function.fingerprint.named_dtypes import DtypeCounts, NamedDtypes
 from archcheck.function.fingerprint.network_state import NetworkState
 from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.function.fingerprint.weight_filler import FillOnFirstUse, WeightFiller, choose_gain
@@ -33,7 +34,7 @@ from archcheck.structure.records import Crash
 class PassResult:
     """The calls of modules in one pass, and the network's output; `crash` is where the pass died.
 
-    `opaque` are the types of what came out and can't be looked into.
+    `opaque` are the types of what came out and can't be looked into, `dtypes` what the modules' code names.
     """
 
     calls: list[CallOutput] = field(default_factory=list)
@@ -41,6 +42,7 @@ class PassResult:
     changed_inputs: tuple[str, ...] = ()
     crash: Crash | None = None
     opaque: tuple[str, ...] = ()
+    dtypes: DtypeCounts = field(default_factory=dict)
 
 
 _SORTING: Final = frozenset({"sort", "argsort", "topk", "kthvalue", "msort"})
@@ -82,6 +84,7 @@ class PassRunner:
         self.calls_clamp = self.sorts = False
         self._innermost_mode = innermost_mode
         self._draws = DrawSequence()
+        self._dtypes = NamedDtypes(config.dtype, lambda: self.watcher.running)
 
     def make_inputs(self, *, training: bool = False) -> tuple[Any, Any]:
         """Make fresh arguments for a forward pass, positional and by keyword."""
@@ -123,6 +126,7 @@ class PassRunner:
             self.state.restore()
         seed_generators(self.config.seed if seed is None else seed)
         self._draws = DrawSequence()
+        self._dtypes.counts = {}
         self.watcher.begin(num_shares, reads_last=reads_last)
         result, versions = PassResult(), {name: (one, version_of(one)) for name, one in named_tensors(args, kwargs)}
         asks_for_gradients = False
@@ -137,7 +141,7 @@ class PassRunner:
                 self.watcher.failing_module(error), type_and_first_line(error), raised_outside_torch(error)
             )
         result.opaque = tuple(opaque_parts(result.output))
-        result.calls = self.watcher.calls
+        result.calls, result.dtypes = self.watcher.calls, self._dtypes.counts
         result.changed_inputs = tuple(name for name, (one, old) in versions.items() if version_of(one) != old)
         self.watcher.stop()
         if asks_for_gradients and not torch.is_grad_enabled() and not self.needs_gradients:
@@ -164,7 +168,11 @@ class PassRunner:
             stack.enter_context(DeterministicRandom(self._draws, note, self._note_call))
             adjust = self._adjust_gain if self.config.gains is None else None
             widens = self.config.dtype is torch.float64
-            stack.enter_context(FillOnFirstUse(self.filler, widens=widens, adjust=adjust))
+            stack.enter_context(self._dtypes.noting_autocast())
+            note_precision = self._dtypes.note
+            stack.enter_context(
+                FillOnFirstUse(self.filler, widens=widens, adjust=adjust, note_precision=note_precision)
+            )
             stack.enter_context(self._innermost_mode())
             yield
 

@@ -10,6 +10,7 @@ from archcheck.function.fingerprint.digests import Digest, combine, combine_init
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.gradients import GradientStep
 from archcheck.function.fingerprint.large_values import LARGE_FACTORS
+from archcheck.function.fingerprint.named_dtypes import most_of_each
 from archcheck.function.fingerprint.opened_gates import noise_of, opened_pass
 from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.function.fingerprint.weight_filler import WeightFiller
@@ -73,6 +74,7 @@ def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
         filled=filled,
         shapes={name: tuple(runner.network.params[name].shape) for name in weights},
         tied=_tied_names(runner.network),
+        dtypes=most_of_each([results.eval_pass.dtypes, {} if step is None else step.forward.dtypes]),
     )
 
 

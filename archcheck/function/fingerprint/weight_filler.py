@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from archcheck.function.fingerprint import fast_convolution as fast
 from archcheck.function.fingerprint.derived_weights import DerivedWeights
-from archcheck.function.fingerprint.double_precision import asks_for_one_dtype, promoted, widened
+from archcheck.function.fingerprint.double_precision import asks_for_one_dtype, named_precision, promoted, widened
 from archcheck.function.fingerprint.given_weights import GivenWeights, KeySupply
 from archcheck.function.fingerprint.number_pool import fill_from_pool, squeezed_shape, uniform
 from archcheck.function.fingerprint.spectral_norm import SpectralVectors
@@ -323,16 +323,22 @@ class FillOnFirstUse(TorchFunctionMode):
     """Fills weights as they are used; where it `widens`, computes in double precision whatever the network asks for.
 
     `adjust` is called with a weight that was just filled and its layer's output; where it returns True, the layer
-    runs again.
+    runs again. `note_precision` is called with each precision that a call names, and the call's arguments.
     """
 
     def __init__(
-        self, filler: WeightFiller, *, widens: bool, adjust: Callable[[Tensor, Any], bool] | None = None
+        self,
+        filler: WeightFiller,
+        *,
+        widens: bool,
+        adjust: Callable[[Tensor, Any], bool] | None = None,
+        note_precision: Callable[[torch.dtype, Any], None],
     ) -> None:
         super().__init__()
         self._filler = filler
         self._widens = widens
         self._adjust = adjust
+        self._note_precision = note_precision
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -348,8 +354,11 @@ class FillOnFirstUse(TorchFunctionMode):
             self._filler.leave_flags(args)
         is_product, is_convolution = func in _weight_products(), func in _convolutions()
         filled = [] if name in _QUERIES else self._filler.fill_used((args, kwargs), as_kernels=is_convolution)
-        if self._widens:
-            func, args, kwargs = widened(func, args, kwargs)
+        named = named_precision(func, args, kwargs)
+        if named is not None:
+            self._note_precision(named, (*args, *kwargs.values()))
+            if self._widens:
+                func, args, kwargs = widened(func, args, kwargs)
         out = self._call(func, args, kwargs)
         if filled and is_product and self._adjust is not None and self._adjust(filled[0], out):
             out = self._call(func, args, kwargs)

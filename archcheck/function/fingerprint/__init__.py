@@ -10,5 +10,5 @@
 - `fingerprint` has it run by `forward_pass`, `gradients`, `large_values`, `extreme_inputs`, `opened_gates` and
   `other_weights`, between which `network_state` puts it back; `call_digests` reads what its modules return, `digests`
   makes numbers of tensors, and `record_assembly` makes the record.
-- `fast_convolution` is for speed.
+- `fast_convolution` is for speed; `grouped_products` are those of experts, which torch has in single precision only.
 """

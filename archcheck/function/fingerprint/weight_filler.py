@@ -20,6 +20,7 @@ from archcheck.function.fingerprint import fast_convolution as fast
 from archcheck.function.fingerprint.derived_weights import DerivedWeights
 from archcheck.function.fingerprint.double_precision import asks_for_one_dtype, named_precision, promoted, widened
 from archcheck.function.fingerprint.given_weights import GivenWeights, KeySupply
+from archcheck.function.fingerprint.grouped_products import grouped_mm
 from archcheck.function.fingerprint.number_pool import fill_from_pool, squeezed_shape, uniform
 from archcheck.function.fingerprint.spectral_norm import SpectralVectors
 from archcheck.function.fingerprint.storages import storage_key, untransformed
@@ -366,7 +367,7 @@ class FillOnFirstUse(TorchFunctionMode):
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> Any:
         try:
-            return _faster_functions().get(func, func)(*args, **kwargs)
+            return _replaced_functions().get(func, func)(*args, **kwargs)
         except RuntimeError as error:
             if not self._widens or not asks_for_one_dtype(error):
                 raise
@@ -396,12 +397,20 @@ def _convolutions() -> frozenset[Any]:
 def _weight_products() -> frozenset[Any]:
     """Return the functions that multiply data with a weight."""
     products = (torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.mm, Tensor.mm, torch.bmm, torch.addmm)
-    return frozenset({functional.linear, torch.einsum, functional.bilinear, *products}) | _convolutions()
+    others = (functional.linear, torch.einsum, functional.bilinear, *_grouped_products())
+    return frozenset({*others, *products}) | _convolutions()
 
 
 @cache
-def _faster_functions() -> Mapping[Any, Any]:
-    return MappingProxyType({functional.conv1d: fast.conv1d, functional.conv2d: fast.conv2d})
+def _replaced_functions() -> Mapping[Any, Any]:
+    """Return what computes the same in double precision, faster or at all."""
+    replaced = {functional.conv1d: fast.conv1d, functional.conv2d: fast.conv2d}
+    return MappingProxyType(replaced | dict.fromkeys(_grouped_products(), grouped_mm))
+
+
+def _grouped_products() -> tuple[Any, ...]:
+    """Return torch's names of one function: what is seen of a call depends on the version."""
+    return (functional.grouped_mm, torch._grouped_mm)
 
 
 def choose_gain(out: Any) -> int:

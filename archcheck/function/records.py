@@ -84,8 +84,8 @@ class FunctionRecord:
     """The digests of what a network computes for a fixed input under fixed weights.
 
     Attributes:
-        calls: in the order in which they returned in the eval pass, those of train mode only behind them; the
-            network's own comes last.
+        calls: in the order in which they returned in the eval pass, those of another pass before what returned after
+            them there; the network's own comes last.
         weights: the parameters in the order of their first use: name, and the key of the numbers that it got.
         gains: by a weight's sizes and how many of these were used before it, the power of 2 that it's multiplied by.
         large: the factor of biases and scales in the pass at large values.

@@ -48,11 +48,14 @@ class PassResult:
 _SORTING: Final = frozenset({"sort", "argsort", "topk", "kthvalue", "msort"})
 
 
+_READING: Final = frozenset({"nonzero", "_local_scalar_dense"})
+
+
 @lru_cache(maxsize=2048)
-def _traits_of(func: Any) -> tuple[bool, bool]:
-    """Return whether a function of aten clamps, and whether it sorts."""
+def _traits_of(func: Any) -> tuple[bool, bool, bool]:
+    """Return whether a function of aten clamps, whether it sorts, and whether it lets Python decide by values."""
     name = func.overloadpacket.__name__
-    return name.startswith(("clamp", "clip")), name in _SORTING
+    return name.startswith(("clamp", "clip")), name in _SORTING, name in _READING
 
 
 class PassRunner:
@@ -65,6 +68,7 @@ class PassRunner:
         needs_gradients: whether the forward computes gradients itself, in eval mode too.
         calls_clamp: whether a forward has called a clamp so far.
         sorts: whether a forward has sorted anything so far.
+        reads_values: whether a forward has let Python decide by values so far.
     """
 
     def __init__(
@@ -81,7 +85,7 @@ class PassRunner:
         self.watcher = DigestingWatcher() if watcher is None else watcher
         self.state = NetworkState(network, self.filler)
         self.needs_gradients = False
-        self.calls_clamp = self.sorts = False
+        self.calls_clamp = self.sorts = self.reads_values = False
         self._innermost_mode = innermost_mode
         self._draws = DrawSequence()
         self._dtypes = NamedDtypes(config.dtype, lambda: self.watcher.running)
@@ -126,7 +130,6 @@ class PassRunner:
             self.state.restore()
         seed_generators(self.config.seed if seed is None else seed)
         self._draws = DrawSequence()
-        self._dtypes.counts = {}
         self.watcher.begin(num_shares, reads_last=reads_last)
         result, versions = PassResult(), {name: (one, version_of(one)) for name, one in named_tensors(args, kwargs)}
         asks_for_gradients = False
@@ -142,6 +145,7 @@ class PassRunner:
             )
         result.opaque = tuple(opaque_parts(result.output))
         result.calls, result.dtypes = self.watcher.calls, self._dtypes.counts
+        self._dtypes.counts = {}  # in the backward pass, checkpointed layers run again
         result.changed_inputs = tuple(name for name, (one, old) in versions.items() if version_of(one) != old)
         self.watcher.stop()
         if asks_for_gradients and not torch.is_grad_enabled() and not self.needs_gradients:
@@ -177,15 +181,16 @@ class PassRunner:
             yield
 
     def _note_call(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
-        clamps, sorts = _traits_of(func)
+        clamps, sorts, reads = _traits_of(func)
         self.calls_clamp |= clamps
         self.sorts |= sorts
+        self.reads_values |= reads
         self.filler.fill_used_below(func, args, kwargs)
         self.state.note_call(func, args, kwargs)
 
     def _adjust_gain(self, weight: Tensor, out: Any) -> bool:
         """Scale a weight where its layer's output is far too small or too large. Returns whether it was scaled."""
-        with torch.no_grad():
+        with torch.no_grad(), torch._C._DisableTorchDispatch():  # whose values Python reads, and not the network
             gain = choose_gain(out)
         if gain:
             self.filler.scale(weight, gain)

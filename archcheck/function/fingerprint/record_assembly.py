@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from archcheck.function.fingerprint.call_digests import CallKey, in_order
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest, combine, combine_initial_values
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
@@ -97,9 +98,10 @@ def _tied_names(network: PreparedNetwork) -> dict[str, str]:
     return {name: own for name, own in names.items() if name != own}
 
 
-def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[tuple[str, int], dict[str, float]]:
-    """Return every call that returned, by name and index, with its checks pass by pass; the network's own last."""
-    found: dict[tuple[str, int], dict[str, float]] = {}
+def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[CallKey, dict[str, float]]:
+    """Return every call that returned in any pass with its checks, pass by pass; the network's own comes last."""
+    found: dict[CallKey, dict[str, float]] = {}
+    order: list[CallKey] = []
     train_pass = None if results.step is None else results.step.forward
     passes = {
         "eval": results.eval_pass,
@@ -112,6 +114,7 @@ def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[tup
     for kind, result in passes.items():
         if result is None or (result.crash is not None and kind != "eval"):
             continue
+        order = in_order(order, [(call.name, call.index) for call in result.calls])
         for call in result.calls:
             numbers = found.setdefault((call.name, call.index), {})
             if call.digest is None:
@@ -120,9 +123,8 @@ def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[tup
                 numbers |= {"mean": call.digest.mean, "rms": call.digest.rms}
             if kind != "train" or config.train:
                 numbers[kind] = call.digest.check
-    if ("", 0) in found:
-        found[("", 0)] = found.pop(("", 0))
-    return found
+    whole = ("", 0)
+    return {key: found[key] for key in (*(one for one in order if one != whole), *([whole] if whole in found else ()))}
 
 
 class _NumbersWithin:

@@ -50,8 +50,14 @@ def likely_cause(
 
     The deadline counts processor time. Never raises.
     """
-    is_output = call.kind in KINDS and call.kind in call.numbers
-    if not is_output or (call.kind != "eval" and not config.train) or deadline_sec <= 0:
+    # Of several sets of weights only the sum of their numbers is recorded.
+    is_output = call.kind in KINDS or (call.kind == "opened" and config.opened is not None and len(config.opened) == 1)
+    if (
+        not is_output
+        or call.kind not in call.numbers
+        or (call.kind != "eval" and not config.train)
+        or deadline_sec <= 0
+    ):
         return None
     with suppress(Exception, SystemExit, PassStopped), exact_computation(config.device), _silence():
         return _Search(build, config, call, deadline_sec).cause()

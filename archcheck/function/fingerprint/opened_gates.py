@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -85,7 +85,15 @@ def opened_pass(steps: Collection[GradientStep]) -> PassResult | None:
 
 def _run(runner: PassRunner, number: int, perturbation: float = 0.0) -> GradientStep:
     """Run a step under a set of weights."""
-    chosen, training = SETS[number], runner.config.train
+    make_inputs = use_set(runner, number, perturbation)
+    step = run_gradient_step(runner, training=runner.config.train, make_inputs=make_inputs)
+    step.forward.output = None  # frees its memory
+    return step
+
+
+def use_set(runner: PassRunner, number: int, perturbation: float = 0.0) -> Callable[[], tuple[Any, Any]]:
+    """Give a network the weights of a set. Returns what makes the inputs that go with them."""
+    chosen = SETS[number]
     runner.filler.refill_all(f" opened {number}")
     with torch.no_grad():
         for param in vectors_of(runner):
@@ -100,10 +108,7 @@ def _run(runner: PassRunner, number: int, perturbation: float = 0.0) -> Gradient
     def scaled(tensor: Tensor) -> Tensor:
         return tensor * (min(chosen.factor, 1.0) * (1 + perturbation))
 
-    inputs = partial(runner.change_free_inputs, scaled, training=training)
-    step = run_gradient_step(runner, training=training, make_inputs=inputs)
-    step.forward.output = None  # frees its memory
-    return step
+    return partial(runner.change_free_inputs, scaled, training=runner.config.train)
 
 
 def _shut(runner: PassRunner, step: GradientStep) -> set[str]:

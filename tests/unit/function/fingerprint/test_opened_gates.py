@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -10,11 +11,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from archcheck.function.diagnosis.likely_cause import likely_cause
+from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.opened_gates import SETS
 from archcheck.function.fingerprint.preparation import NetworkFactory
-from archcheck.function.records import FunctionRecord
+from archcheck.function.records import DifferingCall, FunctionRecord
 from archcheck.spec.lock import NUM_OPENED_SETS
-from tests.unit.function.running import Computed, between, difference, held_against, recorded
+from tests.unit.function.running import (
+    ROWS,
+    Computed,
+    between,
+    difference,
+    held_against,
+    inputs_of,
+    numbers_of,
+    recorded,
+)
 
 Stem = Callable[[Any, Tensor], Tensor]
 Gate = Callable[[Tensor], Tensor]
@@ -201,3 +213,15 @@ def test_experts_that_no_row_takes_are_called_under_other_weights() -> None:
 def test_parameters_that_are_never_used_have_nothing_tried_for_them_where_nothing_is_chosen_by_values() -> None:
     unused = lambda: Computed(lambda net, x: net.used(x), used=nn.Linear(8, 4), unused=nn.Linear(8, 4))  # noqa: E731
     assert recorded(unused).opened == ()
+
+
+def test_of_what_is_seen_under_one_set_of_weights_the_cause_is_told() -> None:
+    gate = GATES["sigmoid"]
+    other = _with(gate, DEFECTS["another activation"])
+    record = recorded(_with(gate))
+    assert len(record.opened) == 1
+    numbers = numbers_of(record)
+    call = DifferingCall("second", 0, "opened", numbers["second"], whole=numbers["output"])
+    config = FingerprintConfig(inputs_of(ROWS), gains=record.gains, large=record.large, opened=record.opened)
+    assert likely_cause(other, config, call) == "an activation: gelu now, relu was recorded"
+    assert likely_cause(other, replace(config, opened=(0, 2)), call) is None  # of which only the sum is recorded

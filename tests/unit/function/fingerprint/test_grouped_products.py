@@ -26,8 +26,8 @@ def test_it_is_torchs_own_and_its_gradient(ends: list[int]) -> None:
     weights = torch.randn(number, 4, dtype=torch.float64)
     found = torch.autograd.grad((ours[:number] * weights).sum(), (rows, matrices))
     wanted = torch.autograd.grad((theirs[:number] * weights.float()).sum(), single)
-    for one, other in zip(found, wanted, strict=True):
-        torch.testing.assert_close(one.float(), other, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found[0][:number].float(), wanted[0][:number], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found[1].float(), wanted[1], atol=1e-5, rtol=1e-5)
 
 
 def test_what_it_does_not_compute_torch_does() -> None:

@@ -13,10 +13,11 @@ from archcheck.cost.plan import CostPlan
 from archcheck.cost.records import CostRecord
 from archcheck.cost.step import measure_step
 from archcheck.errors import NotMeasured
-from archcheck.network.isolation import gc_paused, isolated_user_code
+from archcheck.network.isolation import gc_paused
 from archcheck.network.torch_state import seed_generators
 from archcheck.network.warning_places import warnings_where_caused
 from archcheck.structure.meta import failures
+from archcheck.structure.meta.building import isolated_build
 from archcheck.structure.records import StructureTrace
 from archcheck.structure.trace import MAX_REAL_BYTES
 
@@ -61,6 +62,6 @@ def measure_without_values(
 def _measure(
     make: Callable[[], nn.Module], plan: CostPlan, rootdir: Path | None, *, has_values: bool, with_macs: bool
 ) -> CostRecord:
-    with isolated_user_code(), gc_paused(), warnings_where_caused(), torch.autocast("cpu", enabled=False):
+    with isolated_build([plan.inputs]), gc_paused(), warnings_where_caused(), torch.autocast("cpu", enabled=False):
         seed_generators(plan.recipe.seed)
         return measure_step(make, plan, rootdir, has_values=has_values, with_macs=with_macs)

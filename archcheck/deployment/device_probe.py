@@ -18,10 +18,11 @@ from archcheck.deployment.shadow_values import ShadowValues
 from archcheck.errors import UsageError
 from archcheck.function.fingerprint.digests import tensors_in
 from archcheck.network.exceptions import one_line, one_line_with_place, raised_outside_torch
-from archcheck.network.isolation import gc_paused, isolated_user_code
+from archcheck.network.isolation import gc_paused
 from archcheck.network.warning_places import warnings_where_caused
 from archcheck.spec.inputs import ForwardInput
 from archcheck.spec.models import Spec
+from archcheck.structure.meta.building import isolated_build
 from archcheck.structure.meta.failures import fallback_reason, needs_values
 from archcheck.structure.meta.model_copy import copy_to_cpu, is_scripted
 from archcheck.structure.meta.module_tree import all_modules, named_network, set_training
@@ -37,7 +38,7 @@ def probe_device(make: Callable[[], nn.Module], spec: Spec, *, needs_values: boo
         BuildError: or whatever else `make()` raises.
     """
     inputs, train_inputs = spec.forward_inputs()[0], spec.train_inputs(spec.bindings()[0])
-    with isolated_user_code(), gc_paused(), warnings_where_caused():
+    with isolated_build([inputs]), gc_paused(), warnings_where_caused():
         if not needs_values:
             record, error = _probe(make, inputs, train_inputs or inputs, None)
             if error is None:

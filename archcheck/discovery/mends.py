@@ -23,6 +23,7 @@ from archcheck.discovery.value_tree import Leaf, tensors_in, with_part, with_ten
 from archcheck.structure.records import Crash
 
 EMPTY_MAP: Final[dict[str, Any]] = {"literal": {}}  # as a spec has it
+_DTYPES: Final = {"double": "float64", "complex": "complex64"}  # of numbers that an error asks for
 _MAX_SPLITS: Final = 40
 _MAX_VALUES: Final = 12
 _FEW_IDS: Final = 3
@@ -98,7 +99,7 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
 
 
 def _of_other_kinds(value: Any, leaves: Sequence[Leaf], error: str, intake: Intake | None) -> Iterator[Any]:
-    """Yield the input with whole numbers for real ones, the other way round, smaller indices, complex numbers."""
+    """Yield the input with whole numbers for real ones, the other way round, smaller indices, other dtypes."""
     bound = index_bound(error, intake)
     if bound:
         for leaf in leaves:
@@ -115,8 +116,8 @@ def _of_other_kinds(value: Any, leaves: Sequence[Leaf], error: str, intake: Inta
                 yield with_tensor(value, replace(leaf, rest={"dtype": "int64", "below": below}))
             elif kind == "real" and leaf.is_whole:
                 yield with_tensor(value, replace(leaf, rest={}))
-            elif kind == "complex" and "dtype" not in leaf.rest:
-                yield with_tensor(value, replace(leaf, rest={"dtype": "complex64"}))
+            elif kind in _DTYPES and "dtype" not in leaf.rest:
+                yield with_tensor(value, replace(leaf, rest={"dtype": _DTYPES[kind]}))
 
 
 # ---------------------------------------------------------------------------------------------- dimensions

@@ -41,7 +41,7 @@ _RANK_PAIRS: Final = (
 _TOO_SMALL: Final = re.compile(
     r"(?i)kernel size can't be greater|padding size should be less|output size is too small|too (short|small)"
     r"|non-?zero size|non-empty|maximum size for tensor|should be at least|must be (greater|larger|at least|>)"
-    r"|input size .* smaller|expected more than 1 (value|spatial)|exceeds dimension"
+    r"|input size .* smaller|expected more than 1 (value|spatial)|exceeds dimension|ZeroDivisionError|by zero"
 )
 _TOO_FEW: Final = re.compile(r"Dimension out of range \(expected to be in range of \[-(\d)")
 _TOO_MANY_INDICES: Final = re.compile(r"too many indices for tensor of dimension (\d)")
@@ -53,6 +53,10 @@ _REAL: Final = re.compile(
     r"expected (scalar type|m1 and m2|mat1 and mat2).*(Float|dtype)|same dtype, but got: ?(Long|Int|long|int)"
     r"|Float can't be cast to the desired output type|to have the same dtype|must be Float|only floating"
     r"|not implemented for '(Long|Int)'|(dtype|floating point).*[Gg]ot:? .*(Long|Int|int)|Long did not match Float"
+)
+_DOUBLE: Final = re.compile(
+    r"(?i)float (and|!=) double|type float but found double|\(float\) and (weight|bias) type \(double\)"
+    r"|float32\) does not match weight dtype \(torch.float64"
 )
 _COMPLEX: Final = re.compile(r"(?i)complex")
 _LOOKED_UP: Final = re.compile(r"KeyError: '([A-Za-z_]\w*)'")
@@ -106,11 +110,13 @@ def is_too_small(error: str) -> bool:
 
 
 def refused_kinds(error: str) -> Iterator[str]:
-    """Yield the kinds of values that an error asks for: `whole`, `real`, `complex`."""
+    """Yield the kinds of values that an error asks for: `whole`, `real`, `double`, `complex`."""
     if _WHOLE.search(error):
         yield "whole"
     if _REAL.search(error):
         yield "real"
+    if _DOUBLE.search(error):
+        yield "double"
     if _COMPLEX.search(error):
         yield "complex"
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 
 from torch import nn
 
 from archcheck.network.isolation import gc_paused, isolated_user_code
 from archcheck.spec.inputs import ForwardInput
+from archcheck.structure.meta.building import isolated_build
 from archcheck.structure.meta.flow_recorder import FlowNotes, FlowRecorder, JoinNote, Source
 from archcheck.structure.records import FlowRecord, ForwardRecord, JoinRecord, StructureTrace, ValueRecord
 from archcheck.structure.trace import request_to_build, request_to_copy
@@ -28,18 +29,20 @@ def trace_flow(
 
     make: builds the network that was traced.
     """
-    return _follow(lambda: request_to_build(make, inputs), trace)
+    return _follow(lambda: request_to_build(make, inputs), trace, isolated_build(inputs))
 
 
 def trace_model_flow(model: nn.Module, inputs: Sequence[ForwardInput], trace: StructureTrace) -> FlowRecord | None:
     """Return the same of a network that exists already, and is copied."""
-    return _follow(lambda: request_to_copy(model, inputs), trace)
+    return _follow(lambda: request_to_copy(model, inputs), trace, isolated_user_code())
 
 
-def _follow(make_request: Callable[[], TraceRequest], trace: StructureTrace) -> FlowRecord | None:
+def _follow(
+    make_request: Callable[[], TraceRequest], trace: StructureTrace, isolated: AbstractContextManager[None]
+) -> FlowRecord | None:
     flows: list[FlowNotes] = []
     try:
-        with isolated_user_code(), gc_paused(), _told_once():
+        with isolated, gc_paused(), _told_once():
             request = make_request()
             model = request.make_on_meta() if trace.device == "meta" else request.make_on_cpu()
             run = TraceRun(model, request, device=trace.device, make_recorder=partial(FlowRecorder, flows)).run()

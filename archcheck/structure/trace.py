@@ -20,7 +20,7 @@ from archcheck.network.isolation import gc_paused, isolated_user_code
 from archcheck.network.warning_places import warnings_where_caused
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
-from archcheck.structure.meta.building import build_on_meta, build_seeded
+from archcheck.structure.meta.building import build_on_meta, build_seeded, isolated_build
 from archcheck.structure.meta.model_copy import copy_to_cpu, copy_to_meta, is_scripted, unwrapped
 from archcheck.structure.meta.module_tree import all_modules, parameters_of
 from archcheck.structure.records import StructureTrace
@@ -45,7 +45,7 @@ def trace_structure(
     Raises:
         BuildError: or whatever else `make()` raises, when it does so on the CPU as well.
     """
-    with isolated_user_code(), gc_paused(), warnings_where_caused():
+    with isolated_build(inputs), gc_paused(), warnings_where_caused():
         request = request_to_build(make, inputs, one_example, only_meta=only_meta)
         return _trace(request.make_on_meta(), request)
 

@@ -287,6 +287,7 @@ class DeterministicRandom(TorchDispatchMode):
         self._traces_draws = traces_draws
         self._made = StorageSet()
         self._random = StorageSet()  # what was computed from draws
+        self._unwritten = StorageSet()  # memory that holds whatever was there before
         self._foreign = StorageSet()  # what was computed from tensors that were there before, drawn or not
         self._undrawn = StorageSet()  # parameters
         self.late = LateValues()  # of large ones among them that nothing has read
@@ -310,6 +311,10 @@ class DeterministicRandom(TorchDispatchMode):
         """Return whether a tensor's values come from draws."""
         return tensor in self._undrawn or tensor in self._random
 
+    def is_unwritten(self, tensor: Tensor) -> bool:
+        """Return whether a tensor has the values that its memory happened to have."""
+        return tensor in self._unwritten
+
     def is_foreign(self, tensor: Tensor) -> bool:
         """Return whether a tensor was computed from tensors that were there before, such as a layer that is copied."""
         return tensor in self._foreign
@@ -322,14 +327,16 @@ class DeterministicRandom(TorchDispatchMode):
         """Mark results computed from draws as random, and unmark others."""
         inputs = [one for one in tree_leaves(args) if isinstance(one, Tensor)]
         sources = inputs[1:] if func in _WRITING else [] if func.overloadpacket.__name__ in CONSTANT else inputs
-        is_random = func in self._rules or func.overloadpacket.__name__ in UNINITIALIZED
-        is_random = is_random or any(map(self.is_drawn, sources))
+        is_unwritten = func.overloadpacket.__name__ in UNINITIALIZED
+        is_random = func in self._rules or is_unwritten or any(map(self.is_drawn, sources))
+        is_unwritten = is_unwritten or (func not in self._rules and any(map(self.is_unwritten, sources)))
         is_lift = func.overloadpacket.__name__ in _LIFTS
         is_foreign = not is_lift and any(one in self._foreign or one not in self._made for one in sources)
         keys = set(map(storage_key, inputs))
         for one in tree_leaves(out):
             if isinstance(one, Tensor):
                 (self._random.add if is_random else self._random.discard)(one)
+                (self._unwritten.add if is_unwritten else self._unwritten.discard)(one)
                 (self._foreign.add if is_foreign else self._foreign.discard)(one)
                 if is_lift or storage_key(one) not in keys:
                     self._made.add(one)

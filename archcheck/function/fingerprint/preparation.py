@@ -46,6 +46,7 @@ class PreparedNetwork:
     Attributes:
         filled: the parameters that get fixed values: all but constants that aren't trained, such as a fixed filter.
         drawn_buffers: the buffers that start from random numbers.
+        unwritten_buffers: the buffers that start from whatever was in their memory.
         spectral: the vectors of weights with a spectral norm.
         initial_values: by parameter name, a number for the values that a parameter starts from where they aren't
             drawn: the constant, or a check of the values; None for values that no number is known for.
@@ -59,6 +60,7 @@ class PreparedNetwork:
     params: dict[str, Tensor]
     filled: dict[str, Tensor]
     drawn_buffers: list[Tensor] = field(default_factory=list)
+    unwritten_buffers: list[Tensor] = field(default_factory=list)
     spectral: list[SpectralVectors] = field(default_factory=list)
     initial_values: dict[str, float | None] = field(default_factory=dict)
     placeholders: tuple[str, ...] = ()
@@ -75,7 +77,8 @@ class PreparedNetwork:
         supply = KeySupply(given, {id(held[name]): key for name, key in renamed.items() if name in held})
         state = [(name, held[name]) for name in (*self.placeholders, *sorted(self.written))]
         kernels = _kernels(self.modules)
-        return WeightFiller(waiting, state, gains or {}, self.drawn_buffers, self.spectral, kernels, supply, derived)
+        buffers = {"drawn": self.drawn_buffers, "unwritten": self.unwritten_buffers}
+        return WeightFiller(waiting, state, gains or {}, buffers, self.spectral, kernels, supply, derived)
 
     def buffers(self) -> dict[str, Tensor]:
         """Return the buffers by their names, as they are now: a network may replace them."""
@@ -161,12 +164,21 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
     settings = {id(one.weight): one.setting for one in spectral}
     initial_values |= {name: settings[id(one)] for name, one in params.items() if id(one) in settings}
     drawn = [name for name, one in named_buffers(modules).items() if one.is_floating_point() and random.is_drawn(one)]
+    unwritten = {name for name in drawn if random.is_unwritten(named_buffers(modules)[name])}
     _convert(modules, config.dtype, config.device, constant)
     filled = {name: param for name, param in params.items() if id(param) not in constant}
     buffers = named_buffers(modules)
-    drawn_buffers = [buffers[name] for name in drawn if name in buffers]
     return PreparedNetwork(
-        model, modules, params, filled, drawn_buffers, spectral, initial_values, placeholders, frozenset(may_be_state)
+        model,
+        modules,
+        params,
+        filled,
+        [buffers[name] for name in drawn if name in buffers and name not in unwritten],
+        [buffers[name] for name in drawn if name in buffers and name in unwritten],
+        spectral,
+        initial_values,
+        placeholders,
+        frozenset(may_be_state),
     )
 
 

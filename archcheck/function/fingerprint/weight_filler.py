@@ -105,7 +105,8 @@ class WeightFiller:
         params: parameters, which all get other numbers.
         state: by name, tensors that start from a constant and wait for another value, which get numbers around the
             constant.
-        drawn: buffers that start from random numbers, which get those of the next of their shape that was built.
+        buffers: by kind, those that are "drawn", which get the numbers of the next of their shape that was built, and
+            those that nobody wrote to ("unwritten"), which get numbers of their own.
         spectral: the vectors of weights with a spectral norm, which are made for the weight's numbers.
         kernels: weights of layers that multiply data with them, however the network itself uses them.
         supply: what hands out the keys of numbers.
@@ -122,7 +123,7 @@ class WeightFiller:
         params: Iterable[Tensor],
         state: Iterable[tuple[str, Tensor]],
         gains: Mapping[str, int],
-        drawn: Iterable[Tensor] = (),
+        buffers: Mapping[str, Iterable[Tensor]] = MappingProxyType({}),
         spectral: Iterable[SpectralVectors] = (),
         kernels: Iterable[Tensor] = (),
         supply: KeySupply | None = None,
@@ -139,8 +140,9 @@ class WeightFiller:
         for name, one in state:
             self._state[id(one)] = _State(name.rpartition(".")[2], float(one.detach().reshape(-1)[0]))
             self._wait(one, "state")
-        for one in drawn:
-            self._wait(one, "drawn")
+        for kind, tensors in buffers.items():
+            for one in tensors:
+                self._wait(one, kind)
         self._waiting.pop(None, None)
         self._supply = supply or KeySupply()
         self.gains = dict(gains)

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 from archcheck.errors import BuildError
+from archcheck.network.isolation import isolated_user_code
 from archcheck.network.torch_state import seed_generators
+from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
 from archcheck.structure.meta.build_mode import BuildMode, restore_reset_parameters
 from archcheck.structure.meta.model_copy import copy_to_meta, has_real_parameters, is_scripted, unwrapped
 from archcheck.structure.meta.module_tree import all_modules
+
+
+@contextmanager
+def isolated_build(inputs: Iterable[ForwardInput]) -> Iterator[None]:
+    """Let a network be built and run as `isolated_user_code` does, in torch's usual precision.
+
+    The default dtype that is set stays where something that goes in has it, as the network's own file may set it; what
+    a test suite sets for itself plays no part.
+    """
+    with isolated_user_code():
+        default = str(torch.get_default_dtype()).removeprefix("torch.")
+        if not any(one.source or default in {tensor.dtype for tensor in one.tensors()} for one in inputs):
+            torch.set_default_dtype(torch.float32)
+        yield
 
 
 def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:

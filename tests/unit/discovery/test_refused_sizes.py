@@ -53,6 +53,11 @@ def test_numbers_of_dimensions_are_read(call: Callable[[], Any], rank: int) -> N
         (lambda: torch.zeros(4)[torch.zeros(2)], "whole"),
         (lambda: nn.Linear(3, 2)(torch.zeros(2, 3, dtype=torch.int64)), "real"),
         (lambda: torch.view_as_real(torch.zeros(2)), "complex"),
+        (lambda: nn.Linear(4, 3).double()(torch.zeros(2, 4)), "double"),
+        (lambda: nn.Conv1d(4, 3, 1).double()(torch.zeros(2, 4, 5)), "double"),
+        (lambda: nn.LSTM(4, 3).double()(torch.zeros(2, 5, 4)), "double"),
+        (lambda: torch.zeros(2, 4) @ torch.zeros(4, 3).double(), "double"),
+        (lambda: nn.GRUCell(4, 3).double()(torch.zeros(2, 4)), "double"),
     ],
 )
 def test_kinds_of_values_are_read(call: Callable[[], Any], kind: str) -> None:
@@ -66,6 +71,7 @@ def test_what_is_missing_is_read() -> None:
     assert refused_sizes.is_asked_by_name(error_of(lambda: torch.zeros(2, 3)["past"]))  # type: ignore[index]
     assert refused_sizes.misses_argument(error_of(lambda: None + torch.zeros(1)))  # type: ignore[operator]
     assert refused_sizes.is_too_small(error_of(lambda: nn.Conv1d(1, 1, 9)(torch.zeros(1, 1, 4))))
+    assert refused_sizes.is_too_small(error_of(lambda: torch.zeros(3).numel() % (3 // 4)))  # windows of 4
 
 
 def test_a_bound_of_indices_is_the_layer_s() -> None:

@@ -296,6 +296,12 @@ def test_the_fields_of_a_typed_dict_are_what_goes_in() -> None:
     assert found.value[0]["image"] == ["B", 3, 32, 32]
 
 
+def test_double_precision_is_found_where_the_weights_have_it() -> None:
+    found = search(lambda: nn.Sequential(nn.Linear(6, 4)).double()).assumption
+    assert found is not None
+    assert found.value == {"shape": ["B", 6], "dtype": "float64"}
+
+
 def test_complex_numbers_are_found_where_they_are_asked_for() -> None:
     found = search(Spectrum).assumption
     assert found is not None

@@ -94,6 +94,14 @@ def test_works_within_the_callers_settings(name: str, context: Callable[[], Any]
     assert after == before
 
 
+def test_the_callers_default_precision_plays_no_part_where_the_usual_one_goes_in() -> None:
+    with default_dtype(torch.float64):
+        trace = trace_structure(linear, [batch(2, 4)])
+
+    assert trace.forwards[0].crash is None
+    assert trace.forwards[0].output == TensorRecord((2, 4), "float32")
+
+
 def test_threads_trace_at_the_same_time() -> None:
     def trace_width(width: int) -> tuple[int, int | None]:
         trace = trace_structure(lambda: nn.Sequential(*(nn.Linear(width, width) for _ in range(20))), [batch(2, width)])

@@ -302,6 +302,23 @@ def test_a_drawn_buffer_is_the_same_as_a_frozen_parameter(first: bool) -> None:
     assert (difference(buffer, param) if first else difference(param, buffer)) is None
 
 
+def test_what_a_buffers_memory_held_before_plays_no_part() -> None:
+    """Layers of Bayesian networks keep noise in such a buffer, and draw it anew in each pass."""
+
+    def sampled(net: Any, x: Tensor) -> Tensor:
+        weight: Tensor = net.mean + net.spread.exp() * net.noise.data.normal_()
+        return x @ weight
+
+    def made(was_there: float) -> nn.Module:
+        noise = torch.empty(8, 4)
+        with torch._C._DisableTorchDispatch():  # as if it had been there
+            noise.fill_(was_there)
+        mean, spread = nn.Parameter(torch.randn(8, 4)), nn.Parameter(torch.randn(8, 4))
+        return Computed(sampled, mean=mean, spread=spread, noise=noise)
+
+    assert difference(lambda: made(-1.0), lambda: made(1.0)) is None
+
+
 def test_a_generator_of_ones_own_draws_as_torchs_does() -> None:
     def made(drawn: Callable[[], Tensor]) -> NetworkFactory:
         return lambda: Computed(lambda net, x: x @ net.weight, weight=nn.Parameter(drawn()))

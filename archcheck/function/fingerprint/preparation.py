@@ -238,10 +238,15 @@ def _is_new(model: nn.Module, random: DeterministicRandom) -> bool:
 
 
 def _copied(model: nn.Module) -> nn.Module:
+    """Copy a network with the statistics of an untrained one: somebody may have run it in train mode."""
     try:
-        return copy_to_cpu(model)
+        copied = copy_to_cpu(model)
     except UsageError as error:
         raise NotMeasured(str(error)) from None
+    for module in all_modules(copied):
+        if isinstance(module, nn.modules.batchnorm._NormBase):
+            module.reset_running_stats()
+    return copied
 
 
 def _refuse_unfillable(modules: Mapping[str, nn.Module]) -> None:

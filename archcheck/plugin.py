@@ -118,12 +118,19 @@ def _add_training_options(group: pytest.OptionGroup) -> None:
     )
 
 
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
     """Decide how torch's threads wait, and watch what results depend on, before a conftest.py imports anything.
 
     Plugins that set environment variables are through by then: these come first, and pytest's own hook last.
+
+    Raises:
+        pytest.UsageError: an option of ours has made pytest's rootdir another.
     """
     options = early_config.known_args_namespace
+    if any(str(one).startswith("--archcheck-") for one in args):
+        from archcheck.pytest_plugin.rootdir import require_own_rootdir
+
+        require_own_rootdir(early_config, args)
     if options.archcheck:
         from archcheck.system.processors import let_waiting_threads_yield
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 
-from tests.preloaded import PreloadedPopen
+from tests.preloaded import new_workers_preloaded
 
 # Before torch is imported, here and in the processes that tests start. Networks as small as those here gain
 # nothing from more threads, and wait for long where two of them share a busy processor. `pytest --archcheck` loads
@@ -22,7 +20,5 @@ if "--archcheck" not in sys.argv:
 @pytest.fixture(scope="module")
 def preloaded_workers() -> Iterator[None]:
     """The processes that measure start with torch imported."""
-    starting = SimpleNamespace(PIPE=subprocess.PIPE, Popen=PreloadedPopen)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("archcheck.throughput.regression.workers.subprocess", starting)
+    with new_workers_preloaded():
         yield

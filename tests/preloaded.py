@@ -17,12 +17,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing.reduction import DupFd
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import IO, Any
+
+import pytest
 
 import archcheck
 
@@ -130,6 +133,16 @@ class PreloadedPopen:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+@contextmanager
+def new_workers_preloaded() -> Iterator[None]:
+    """Have processes that measure start as these do, inside: none is forked by archcheck's own server."""
+    starting = SimpleNamespace(PIPE=subprocess.PIPE, Popen=PreloadedPopen)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("archcheck.throughput.regression.workers.subprocess", starting)
+        monkeypatch.setattr("archcheck.throughput.regression.workers._fork_server", lambda request: None)
+        yield
 
 
 def _duplicate(stream: int | IO[Any] | None, default: int) -> int:

@@ -40,11 +40,11 @@ def check_health(
     allowed = written if isinstance(written, Health) else Health()
     keys: Keys = ("health",) if isinstance(written, Health) else ("build",)
     if record is None:
-        return list(_mixed_devices(device.mixes, allowed, keys))
+        return [_at_its_row(spec_file, one) for one in _mixed_devices(device.mixes, allowed, keys)]
     # What a module holds without registering it is neither saved nor moved: one message is enough.
     held = [mix for mix in device.mixes if mix.is_attribute and record.unsaved is not None]
     mixed = _mixed_devices([mix for mix in device.mixes if mix not in held], allowed, keys)
-    return [
+    found = [
         *_random(record, allowed, keys),
         *_carried(record, keys),
         *_mixing(record, allowed, keys),
@@ -56,6 +56,13 @@ def check_health(
         *mixed,
         *_idle_exceptions(allowed, {*modules, *record.tensors}),
     ]
+    return [_at_its_row(spec_file, one) for one in found]
+
+
+def _at_its_row(spec_file: SpecFile, mismatch: Mismatch) -> Mismatch:
+    """Return a mismatch at the row of the layer that it speaks of, where the spec has one."""
+    row = None if mismatch.module is None else spec_file.row_of(mismatch.module)
+    return mismatch if row is None else replace(mismatch, keys=row)
 
 
 def _mixed_devices(found: Sequence[DeviceMix], allowed: Health, keys: Keys) -> Iterator[Mismatch]:

@@ -9,9 +9,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
+from archcheck.checks.registry import load_check
 from archcheck.cli.networks import DIFFERENT
 from archcheck.errors import Problem, SourceLoc, SpecError, UsageError
 from archcheck.function.section import outdated_key, recorded_otherwise
+from archcheck.recording.ignored_locks import ignored_locks
 from archcheck.spec.file_names import LOCK_SUFFIX, SUFFIX, spec_path
 from archcheck.spec.lock import read_lock, update_command
 from archcheck.spec.orphaned_lock import what_to_do_with_lock
@@ -40,14 +42,21 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is wrong with each file, at its line and column."""
+    """Print what is wrong with each file, at its line and column, and what may not be meant, as a warning."""
     places = list(map(Path, options.files)) or _configured_places()
     formatted = _format_annotation if options.format == "github" else _format_line
     is_wrong = False
-    for path in dict.fromkeys(spec_or_lock for place in places for spec_or_lock in _files(place)):
-        for problem in _problems(path):
-            is_wrong = True
-            print(formatted(problem))
+    paths = list(dict.fromkeys(spec_or_lock for place in places for spec_or_lock in _files(place)))
+    for path in paths:
+        problems, warnings = _look_at(path)
+        is_wrong = is_wrong or bool(problems)
+        for problem in problems:
+            print(formatted(problem, "error"))
+        for warning in warnings:
+            print(formatted(warning, "warning"))
+    ignored = ignored_locks(path for path in paths if path.name.endswith(SUFFIX))
+    if ignored is not None:
+        print(formatted(ignored, "warning"))
     return DIFFERENT if is_wrong else 0
 
 
@@ -115,18 +124,20 @@ def _configured_places() -> list[Path]:
 # ------------------------------------------------------------------------------------------- what is wrong
 
 
-def _problems(path: Path) -> Sequence[Problem]:
-    """Return what is wrong with a spec and its lock, or with a lock that has no spec."""
+def _look_at(path: Path) -> tuple[Sequence[Problem], Sequence[Problem]]:
+    """Return what is wrong with a spec and its lock, or with a lock that has no spec; and what may not be meant."""
     shown = str(path)
     if path.name.endswith(LOCK_SUFFIX):
-        return [Problem(SourceLoc(shown, 1, 1), what_to_do_with_lock(path))]
+        return [Problem(SourceLoc(shown, 1, 1), what_to_do_with_lock(path))], []
     try:
         spec_file = read_spec(path, shown)
     except SpecError as error:
-        return [*error.problems, *_lock_problems(path)]
+        return [*error.problems, *_lock_problems(path)], []
     unreadable = _lock_problems(path)
-    key = None if unreadable else outdated_key(spec_file)
-    return unreadable if key is None else [_outdated(spec_file, key)]
+    if unreadable:
+        return unreadable, []
+    key = outdated_key(spec_file)
+    return [] if key is None else [_outdated(spec_file, key)], _unrecorded(spec_file)
 
 
 def _lock_problems(path: Path) -> list[Problem]:
@@ -144,15 +155,23 @@ def _outdated(spec_file: SpecFile, key: str) -> Problem:
     return Problem(spec_file.locate(mismatch.keys), f"{key}: {told}; record it anew: {command}")
 
 
-def _format_line(problem: Problem) -> str:
-    return f"{problem.loc}:{problem.loc.column}: {' '.join(problem.message.splitlines())}"
+def _unrecorded(spec_file: SpecFile) -> list[Problem]:
+    """Return that nothing is recorded of the function, where the spec doesn't say so; pytest skips its check."""
+    check = load_check("function")
+    reason = None if check.place(spec_file.spec) is None else check.nothing_to_verify(spec_file)
+    return [] if reason is None else [Problem(spec_file.locate(()), reason)]
 
 
-def _format_annotation(problem: Problem) -> str:
+def _format_line(problem: Problem, level: str) -> str:
+    shown = "" if level == "error" else f"{level}: "
+    return f"{problem.loc}:{problem.loc.column}: {shown}{' '.join(problem.message.splitlines())}"
+
+
+def _format_annotation(problem: Problem, level: str) -> str:
     """Return a workflow command of GitHub, which shows the message at its line."""
     path = _escaped(problem.loc.path).replace(":", "%3A").replace(",", "%2C")
     place = f"file={path},line={problem.loc.line},col={problem.loc.column}"
-    return f"::error {place},title=archcheck lint::{_escaped(problem.message)}"
+    return f"::{level} {place},title=archcheck lint::{_escaped(problem.message)}"
 
 
 def _escaped(text: str) -> str:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from archcheck.cli.manifest import read_entries, tell_surplus
-from archcheck.cli.networks import FAILED, INTERRUPTED, add_build_options, add_depth_option, json_map, report_error
+from archcheck.cli.networks import FAILED, INTERRUPTED, add_build_options, add_depth_option, json_map, report_error, say
 from archcheck.cli.new_pool import default_num_jobs
 from archcheck.cli.new_run import Interrupted, write_specs
 from archcheck.cli.new_tasks import EntryTask, Result, TargetTask, Task
 from archcheck.cli.spec_names import distinct_names, spec_name_for
 from archcheck.errors import ArchcheckError, UsageError
+from archcheck.recording.ignored_locks import ignored_locks
 from archcheck.spec.file_names import SUFFIX
 from archcheck.spec.target import TARGET_FORMS, parse_target
 from archcheck.text.tables import format_table
@@ -99,6 +100,9 @@ def _write_all(
         status = INTERRUPTED
     if len(results) > 1 or options.manifest:
         print(_summary(results, done), file=out, flush=True)
+    ignored = ignored_locks(Path(result.path) for result in results if result.is_written)
+    if ignored is not None:
+        say(f"{ignored.loc.path}: {ignored.message}")
     return status
 
 

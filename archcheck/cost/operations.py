@@ -70,7 +70,7 @@ def operation_of(func: Any) -> Operation:
     return Operation(
         name=name,
         written=written,
-        overwrites=name in _OVERWRITES.split() or torch.Tag.out in tags,
+        overwrites=name in _OVERWRITES.split() or any(argument.is_out for argument in schema.arguments),
         returns_argument=aliases and bool(written),
         is_view=aliases and not written,
         changes_sizes=torch.Tag.inplace_view in tags,

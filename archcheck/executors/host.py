@@ -23,12 +23,15 @@ from typing import Any, Final, TypeAlias
 
 from archcheck.executors.checkout import digest_of_sources, digest_of_spec, find_root
 from archcheck.executors.records import PROTOCOL, Answer, Request, RunSetup, own_versions
-from archcheck.system.processes import describe_signal, end_process, environment_of, from_line, to_line
+from archcheck.network.exceptions import line_of_dump
+from archcheck.system.processes import STACKS, describe_signal, end_process, environment_of, from_line, to_line
 from archcheck.system.processors import num_cpus
 
 POLL_SEC: Final = 0.2
+STACKS_SEC: Final = 1.0  # that a process has to say where it is
 ATTEMPTS: Final = 2  # of a check whose process has died, and of starting one
 LOST_IN_A_ROW: Final = 2  # checks of a spec, after which the rest isn't run: it's what they share that ends them
+_CRASH: Final = "Fatal Python error: "  # of faulthandler
 _CODE: Final = "from archcheck.pytest_plugin.host_process import main; main()"
 
 Event: TypeAlias = tuple[str, str, Any]  # its kind, the check that it's about, and what it tells
@@ -169,6 +172,7 @@ class HostProcess:
 
     def __init__(self, setup: RunSetup, root: Path) -> None:
         self.setup = setup
+        self._root = root
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         paths = [*(str(root / folder) for folder in setup.sys_path), *sys.path]
         variables = {"PYTHONPATH": os.pathsep.join(paths)}
@@ -235,7 +239,8 @@ class HostProcess:
             if has_ended:  # a process that it has started still holds the pipe
                 raise _Stopped(self._describe_end())
             if limit is not None and begun is not None and time.monotonic() - begun > limit:
-                raise _Stopped(f"it took longer than {limit:g} s (--archcheck-item-timeout)", is_final=True)
+                at = self._place_in(self._stacks())
+                raise _Stopped(f"it took longer than {limit:g} s (--archcheck-item-timeout){at}", is_final=True)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -245,12 +250,35 @@ class HostProcess:
         self._events.put(None)
 
     def _describe_end(self) -> str:
-        status = self._process.wait()
+        status, errors = self._process.wait(), self._written()
         if status < 0:
-            return f"the process that ran it {describe_signal(status)}"
-        self._errors.seek(0)
-        lines = [line.strip() for line in self._errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
+            at = self._place_in(errors.partition(_CRASH)[2])
+            return f"the process that ran it {describe_signal(status)}{at}"
+        lines = [line.strip() for line in errors.splitlines() if line.strip()]
         return f"the process that ran it ended with status {status}{f': {lines[-1]}' if lines else ''}"
+
+    def _written(self, start: int = 0) -> str:
+        """Return what the process has written to standard error; where it goes on, that's lost."""
+        self._errors.seek(start)  # which is the process's place in the file, too
+        return self._errors.read().decode("utf-8", "replace")
+
+    def _stacks(self) -> str:
+        """Have the process write its stacks, before it's killed; nothing where it doesn't, as where it's stopped."""
+        before = os.fstat(self._errors.fileno()).st_size
+        if STACKS is None:
+            return ""
+        self._process.send_signal(STACKS)
+        size, end = before, time.monotonic() + STACKS_SEC
+        while time.monotonic() < end:
+            time.sleep(STACKS_SEC / 10)
+            last, size = size, os.fstat(self._errors.fileno()).st_size
+            if size == last > before:  # it's through
+                break
+        return self._written(before)
+
+    def _place_in(self, stacks: str) -> str:
+        place = line_of_dump(stacks, self._root)
+        return "" if place is None else f" at {place}"
 
 
 def _process_for(setup: RunSetup, root: Path) -> HostProcess:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ MAX_MESSAGE = 300  # characters of what an exception says
 
 _SITE_PACKAGES = "site-packages"
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib") + os.sep
+_DUMPED = re.compile(r'^  File "(.+)", line (\d+) in (.+)$', re.MULTILINE)
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # the package, wherever it is installed
 
 
@@ -34,6 +36,20 @@ def raised_at(error: BaseException, rootdir: Path | None = None, *, own_only: bo
         return None
     file, line = (own or frames)[-1]
     return f"{path_below(Path(file), *folders)}:{line}"
+
+
+def line_of_dump(dump: str, rootdir: Path) -> str | None:
+    """Return where a process was when faulthandler wrote its stacks, as `file.py:3, in forward`; None without any.
+
+    It's the user's innermost line of the thread that was running, or else the innermost of all.
+    """
+    stack = dump.rpartition("\nCurrent thread ")[2].partition("\n\n")[0]
+    frames = _DUMPED.findall(stack)
+    own = [frame for frame in frames if not frame[0].startswith((*LIBRARIES, _OURS))]
+    if not frames:
+        return None
+    file, line, function = (own or frames)[0]
+    return f"{path_below(Path(file), rootdir)}:{line}, in {function}"
 
 
 def raised_outside_torch(error: BaseException, *, own_only: bool = False) -> str | None:

@@ -87,6 +87,7 @@ class ChangedSession:
         self._found = Store()
         self._left_out: dict[str, list[str]] = {}
         self._kept: list[str] = []
+        self._reasons_sent: Mapping[str, str] = {}  # by a worker: what it collects is told of at the end
         self._elsewhere: dict[str, None] = {}  # why what has passed on hosts isn't kept
 
     def _read(self) -> tuple[Store, str]:
@@ -130,7 +131,11 @@ class ChangedSession:
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Say under `-v` why a spec that was green is verified again."""
-        reasons = self._selection.reasons if self._config.get_verbosity() > 0 else {}
+        return self._describe(self._selection.reasons)
+
+    def _describe(self, reasons: Mapping[str, str]) -> list[str]:
+        if self._config.get_verbosity() <= 0:
+            return []
         return [f"archcheck: {self._shown(path)}: {reasons[path]} differs" for path in self._kept if path in reasons]
 
     def _count(self) -> str:
@@ -243,14 +248,16 @@ class ChangedSession:
         if sent is not None:
             self._found.merge(Store.from_plain(sent["found"]))
             self._found.ran += [(path, check) for path, check in sent["found"]["ran"]]
-            self._left_out, self._kept = sent["left out"], sent["kept"]
+            self._left_out, self._kept, self._reasons_sent = sent["left out"], sent["kept"], sent["reasons"]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write what was found, or send it to the process that does; nothing to verify is no failure."""
         if self._is_worker:
-            sent = {"found": self._found.to_plain(), "left out": self._left_out, "kept": self._kept}
-            self._config.workeroutput[_OUTPUT] = sent  # type: ignore[attr-defined]
+            self._config.workeroutput[_OUTPUT] = {  # type: ignore[attr-defined]
+                "found": self._found.to_plain(), "left out": self._left_out, "kept": self._kept,
+                "reasons": dict(self._selection.reasons),
+            }  # fmt: skip
             return
         self._write()
         for path, checks in self._left_out.items():
@@ -277,6 +284,8 @@ class ChangedSession:
             return
         if self._left_out or self._kept:
             terminalreporter.write_line(f"\narchcheck: {self._count()}")
+        for line in self._describe(self._reasons_sent):
+            terminalreporter.write_line(line)
         unknown = {path: record.unknown for path, record in self._found.specs.items() if record.unknown}
         for path in sorted(unknown)[:_TOLD_AT_MOST]:
             terminalreporter.write_line(f"archcheck: {self._shown(path)} runs every time: {'; '.join(unknown[path])}")

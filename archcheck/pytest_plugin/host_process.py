@@ -26,7 +26,7 @@ import pytest
 from archcheck.executors.records import RunSetup
 from archcheck.pytest_plugin.changed import WATCH_KEY
 from archcheck.pytest_plugin.workers import CHANGED, HOST_KEY, SHARE_KEY
-from archcheck.system.processes import from_line, take_pipes, to_line
+from archcheck.system.processes import from_line, take_pipes, tell_stacks, to_line
 
 IDLE_SEC: Final = 60.0
 # archcheck, which is a plugin, starts pytest here: where warnings are errors, that would be one.
@@ -43,6 +43,7 @@ _DECIDED: Final[dict[str, object]] = {
 def main() -> None:
     """Run pytest until the parent closes the pipe."""
     requests, answers = take_pipes()
+    tell_stacks()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what pytest writes to its terminal
     waiting: queue.Queue[Any] = queue.Queue()
     setup, variables = from_line(requests.readline())

@@ -23,7 +23,7 @@ from archcheck.network.imports import folders_released
 from archcheck.pytest_plugin.device_lock import DeviceLock
 from archcheck.pytest_plugin.timing import has_benchmark, stopwatch_of
 from archcheck.recording.inline_records import has_inline_record, move_inline_record
-from archcheck.report.mismatches import format_mismatches, gist, independent
+from archcheck.report.mismatches import format_mismatches, gist, independent, location
 from archcheck.spec.file_names import lock_path, spec_name
 from archcheck.spec.inputs import InputSource
 from archcheck.spec.models import Spec
@@ -79,6 +79,7 @@ class SpecModule(pytest.Module):
     spec_file: SpecFile | None = None  # once it is read; None for a broken one
     _fixtures: Any = None  # what pytest found out about the fixtures of the first item; the others have the same
     _network: NetworkUnderTest | Mismatch | None = None
+    teller: str | None = None  # the item that tells why the network can't be built
 
     def collect(self) -> Iterator[CheckItem | UnchangedItem]:
         """Collect the items of the file, in the order of the registry: the spec itself first.
@@ -279,8 +280,7 @@ def _and_more(found: Sequence[object]) -> str:
 def run_item(item: CheckItem, check: Check, spec_file: SpecFile, network: NetworkUnderTest | Mismatch) -> None:
     """Run one check; under an update accept what can be accepted, and fail with what is left."""
     if isinstance(network, Mismatch):
-        item.note(Outcome((network,)))
-        _fail(item, spec_file, [network], None)
+        _tell_build_failure(item, spec_file, network)
     context = _context(item, spec_file, network)
     if check.needs.is_instant:
         item.note(_facts_of(network.trace))
@@ -290,6 +290,17 @@ def run_item(item: CheckItem, check: Check, spec_file: SpecFile, network: Networ
         _fail(item, spec_file, outcome.mismatches, network.trace, outcome.unmeasured)
     if outcome.unmeasured:
         _not_measured(item, spec_file, outcome.unmeasured)
+
+
+def _tell_build_failure(item: CheckItem, spec_file: SpecFile, failure: Mismatch) -> NoReturn:
+    """Fail the first item of a file that meets it; the others, which have measured nothing, name that one."""
+    module = item.parent
+    assert isinstance(module, SpecModule)
+    module.teller = module.teller or item.name
+    if module.teller != item.name:
+        _not_measured(item, spec_file, (Unmeasured(f"{failure.subject} failed: see `{module.teller}`"),))
+    item.note(Outcome((failure,)))
+    _fail(item, spec_file, [failure], None)
 
 
 def _skip_what_has_nothing_to_verify(item: CheckItem, check: Check, spec_file: SpecFile) -> None:
@@ -376,7 +387,7 @@ def _with_update(outcome: Outcome, check: Check, context: CheckContext, update: 
     return outcome
 
 
-def _not_measured(item: CheckItem, spec_file: SpecFile, unmeasured: Sequence[Unmeasured]) -> None:
+def _not_measured(item: CheckItem, spec_file: SpecFile, unmeasured: Sequence[Unmeasured]) -> NoReturn:
     """Skip with the reasons, or fail where that is asked for: a gate that did not measure is never green."""
     reason = "; ".join(one.reason for one in unmeasured)
     keys = unmeasured[0].keys
@@ -403,7 +414,7 @@ def _fail(
     text = "\n".join([told, *left])
     summary = f"{gist(mismatches[0])}{_and_more(independent(mismatches))}"
     raise CheckFailure(
-        text, spec_file.locate(mismatches[0].keys), summary, mismatches=mismatches,
+        text, location(spec_file, mismatches[0]), summary, mismatches=mismatches,
         accept=accept if any(one.edits for one in mismatches) else None,
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ from archcheck.pytest_plugin.timing import TIMES_ALONE
 from archcheck.pytest_plugin.worker_devices import PLACE, Place, as_variable, describe, places_of
 from archcheck.pytest_plugin.workers import EXECUTOR, is_worker, named_check
 from archcheck.recording.edits import apply_edits, format_diff, write_atomically
+from archcheck.recording.ignored_locks import ignored_locks
 from archcheck.recording.lock_writer import changed_lock, describe_changes, format_lock, is_of_lock
 from archcheck.report.run_record import CheckOutcome
 from archcheck.report.summary_tables import VERDICTS, Room, Row, format_speeds, format_summary, format_trainings
@@ -36,6 +37,7 @@ from archcheck.spec.file_names import SUFFIX, lock_path, spec_path
 from archcheck.spec.lock import read_lock
 from archcheck.spec.spec_file import parse_spec
 from archcheck.system.memory import keep_freed_memory
+from archcheck.text.paths import path_from
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
 
@@ -68,6 +70,7 @@ class ArchcheckSession:
         self._errors: list[str] = []
         self.left_out: dict[str, dict[str, CheckOutcome]] = {}  # by the path of a spec, how its checks would come out
         self.unwritten: dict[str, str] = {}  # why the update of a spec isn't written, by its path
+        self._newly_locked: list[Path] = []  # specs that had no lock
         self._unsaved: list[str] = []
         self._is_told = self._is_ready = False
         self._has_devices = False  # whether each worker of pytest-xdist has one of its own
@@ -262,6 +265,8 @@ class ArchcheckSession:
         new = changed_lock(old, build, changes)
         if new != old:
             write_atomically(lock_path(path), format_lock(new))
+            if found is None:
+                self._newly_locked.append(path)
             self._diffs.append(f"{lock_path(Path(shown))}: {describe_changes(old, new)}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -276,6 +281,10 @@ class ArchcheckSession:
             terminalreporter.write_sep("-", "archcheck: updated")
             for line in diff.splitlines():
                 terminalreporter.write_line(line, **_diff_colour(line))
+        ignored = ignored_locks(self._newly_locked)
+        if ignored is not None:
+            told = path_from(Path(ignored.loc.path), self._config.invocation_params.dir)
+            terminalreporter.write_line(f"archcheck: {told}: {ignored.message}", yellow=True)
         for error in self._errors:
             terminalreporter.write_line(f"archcheck: not updated: {error}", red=True)
         for problem in self._unsaved:

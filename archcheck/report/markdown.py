@@ -75,15 +75,19 @@ class _Page:
 # ------------------------------------------------------------------------------------------- parts
 
 
+def count_specs(record: RunRecord) -> str:
+    """Return how many specs a run has, and how many of them fail where any does: `1 of 12 specs`."""
+    failing, specs = sum(spec.is_failing for spec in record.specs), counted(len(record.specs), "spec")
+    return f"{failing:_} of {specs}" if failing else specs
+
+
 def _head(record: RunRecord) -> str:
-    failing = sum(spec.is_failing for spec in record.specs)
     counts = ", ".join(f"{number:_} {outcome}" for outcome, number in record.totals.items()) or "none ran"
-    what = f"{failing:_} of {counted(len(record.specs), 'spec')}" if failing else counted(len(record.specs), "spec")
     not_run = sum(run.num_not_run for run in record.runs)
     more = f", {not_run:_} not run" if not_run else ""
     seconds = format_seconds(sum(run.duration_sec for run in record.runs))
     mark = VERDICT_MARKS[record.verdict]
-    return f"## {mark} archcheck: {record.verdict}: {what}\n\nChecks: {counts}{more}. {seconds}.\n\n"
+    return f"## {mark} archcheck: {record.verdict}: {count_specs(record)}\n\nChecks: {counts}{more}. {seconds}.\n\n"
 
 
 def _add_failures(page: _Page, record: RunRecord) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archcheck.errors import SourceLoc
 from archcheck.findings import Mismatch
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import explain
@@ -63,10 +64,15 @@ def format_mismatch(
     description = _description(mismatch, trace)
     if description:
         lines.append(_line("module", description))
-    lines += [_line(label, explain(text)) for label, text in mismatch.notes]
-    if mismatch.behind:
-        lines.append(_line("behind", _counted_names(mismatch.behind, None if tells_all else NAMES_AT_MOST)))
+    lines += [_line(label, text) for label, text in labelled_notes(mismatch, tells_all=tells_all)]
     return "\n".join(lines)
+
+
+def labelled_notes(mismatch: Mismatch, *, tells_all: bool = True) -> list[tuple[str, str]]:
+    """Return the further texts of a mismatch, each with its label, and last what else differs behind it."""
+    notes = [(label, explain(text)) for label, text in mismatch.notes]
+    names = _counted_names(mismatch.behind, None if tells_all else NAMES_AT_MOST)
+    return [*notes, ("behind", names)] if mismatch.behind else notes
 
 
 def format_difference(mismatch: Mismatch, trace: StructureTrace) -> str:
@@ -75,13 +81,19 @@ def format_difference(mismatch: Mismatch, trace: StructureTrace) -> str:
     lines += [_line(label, text) for label, text in (("left", mismatch.expected), ("right", mismatch.actual)) if text]
     description = _description(mismatch, trace)
     notes = [("module", description)] if description else []
-    return "\n".join([*lines, *(_line(label, explain(text)) for label, text in [*notes, *mismatch.notes])])
+    notes += labelled_notes(mismatch, tells_all=False)
+    return "\n".join([*lines, *(_line(label, text) for label, text in notes)])
 
 
 def headline(spec_file: SpecFile, mismatch: Mismatch) -> str:
     """Return `FILE:LINE: subject: problem`."""
-    loc = spec_file.locate(mismatch.keys, key=bool(mismatch.keys) and mismatch.keys[-1] == mismatch.subject)
-    return f"{loc}: {gist(mismatch)}"
+    return f"{location(spec_file, mismatch)}: {gist(mismatch)}"
+
+
+def location(spec_file: SpecFile, mismatch: Mismatch) -> SourceLoc:
+    """Return the line to tell a mismatch at: that of its value, or of the key where it speaks of all that is below."""
+    keys = mismatch.keys
+    return spec_file.locate(keys, key=bool(keys) and (keys[-1] == mismatch.subject or keys[:-1] == ("layers",)))
 
 
 def gist(mismatch: Mismatch) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from markupsafe import Markup
 
 from archcheck.report.charts import Level, Run, Series, history_chart, interval_chart, line_chart
-from archcheck.report.markdown import checks_in_order, skips_by_reason
+from archcheck.report.markdown import checks_in_order, count_specs, skips_by_reason
 from archcheck.report.picture import draw_network, said_by_spec
 from archcheck.report.rendering import style_and_script, template_environment
 from archcheck.report.run_record import FAILING, OUTCOMES, CheckResult, RunRecord, SpecResult, Training
@@ -35,6 +35,7 @@ def format_page(record: RunRecord) -> str:
         .render(
             record=record,
             specs=specs,
+            counted_specs=count_specs(record),
             checks=checks_in_order(record.specs),
             failing=[(view, check) for view in specs for check in view.spec.checks if check.outcome in FAILING],
             used=[one for one in OUTCOMES if record.totals.get(one)],

@@ -11,7 +11,7 @@ from typing import Any
 from archcheck.checks.outcome import Outcome
 from archcheck.errors import Problem, SourceLoc
 from archcheck.findings import Mismatch
-from archcheck.report.mismatches import MISMATCHES_AT_MOST
+from archcheck.report.mismatches import MISMATCHES_AT_MOST, labelled_notes, location
 from archcheck.report.run_record import (
     Calibrated,
     CheckOutcome,
@@ -42,11 +42,11 @@ _EXCERPTS_AT_MOST = 20  # of a check
 def failures_of_mismatches(
     spec_file: SpecFile, mismatches: Sequence[Mismatch], trace: StructureTrace | None
 ) -> tuple[Failure, ...]:
-    """Return the first of some mismatches as failures, each at its line."""
-    excerpts = _Excerpts(spec_file.path)
+    """Return the first of some mismatches as failures, each at its line; one of a lock, which is wide, stays out."""
+    excerpts, shown = _Excerpts(spec_file.path), spec_file.document.path
     found = []
     for number, one in enumerate(mismatches[:MISMATCHES_AT_MOST]):
-        loc = spec_file.locate(one.keys, key=bool(one.keys) and one.keys[-1] == one.subject)
+        loc = location(spec_file, one)
         found.append(
             Failure(
                 file=loc.path,
@@ -57,8 +57,8 @@ def failures_of_mismatches(
                 actual=None if one.actual is None else explain(one.actual),
                 module=trace.descriptions.get(one.module) if trace is not None and one.module is not None else None,
                 cause=next((text for label, text in one.notes if label == "cause"), None),
-                notes=tuple((label, explain(text)) for label, text in one.notes if label != "cause"),
-                excerpt=excerpts.around(loc) if number < _EXCERPTS_AT_MOST else (),
+                notes=tuple(note for note in labelled_notes(one) if note[0] != "cause"),
+                excerpt=excerpts.around(loc) if number < _EXCERPTS_AT_MOST and loc.path == shown else (),
             )
         )
     return tuple(found)

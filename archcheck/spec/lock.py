@@ -156,7 +156,8 @@ def _parsed(text: str, shown: str, spec: str) -> LockFile:
     anew = f"restore it, or delete it and record it anew: {update_command(spec, '=new')}"
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(_CONFLICT):
-            told = f"git left a conflict here: keep either side as a whole, then {update_command(spec)}"
+            either = f"git checkout --ours {shlex.quote(shown)}, or --theirs"
+            told = f"git left a conflict here: keep either side as a whole ({either}), then {update_command(spec)}"
             raise _error(shown, number, told)
     try:
         value = json.loads(text)

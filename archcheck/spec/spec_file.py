@@ -13,7 +13,7 @@ from archcheck.findings import Keys
 from archcheck.spec.document import Document, parse_document, read_document
 from archcheck.spec.file_names import spec_name
 from archcheck.spec.inputs import InputSource
-from archcheck.spec.layer_keys import parse_layer_key
+from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.lock import LOCK, LockFile, RecordedFunction, read_lock
 from archcheck.spec.messages import in_order, problems_of
 from archcheck.spec.models import Spec
@@ -71,10 +71,16 @@ class SpecFile:
         is_start = keys[1:2] == ("initial",)
         if not is_start and (keys[1:3] != ("function", "layers") or len(keys) < 4):
             return None
-        label = str(keys[2]).rpartition(".")[0] if is_start else str(keys[3])
-        name = label if is_start else parse_layer_key(label).name
-        matching = (text for text in self.spec.layers if parse_layer_key(text).matches(name))
-        row = label if label in self.spec.layers else next(matching, None)
+        if is_start:
+            return self.row_of(str(keys[2]).rpartition(".")[0])
+        label = str(keys[3])
+        return ("layers", label) if label in self.spec.layers else self.row_of(parse_layer_key(label).name)
+
+    def row_of(self, module: str) -> Keys | None:
+        """Return the place of the first row that speaks of a module, one of its own before a glob; None without one."""
+        own = format_layer_key(module)
+        matching = (text for text in self.spec.layers if parse_layer_key(text).matches(module))
+        row = own if own in self.spec.layers else next(matching, None)
         return None if row is None else ("layers", row)
 
     def written(self, keys: Keys) -> Keys:

@@ -1,1 +1,1 @@
-"""The system: `files` written at once, `processors`, `processes`, free `memory`, `distributions`, `audit` events."""
+"""The system: `files` written at once, `processors`, `processes`, `fork_server`, `memory`, `distributions`, `audit`."""

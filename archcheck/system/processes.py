@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import faulthandler
 import functools
 import os
 import pickle
@@ -15,6 +16,7 @@ from contextlib import suppress
 from typing import IO, Any, Final
 
 PARENT_POLL_SEC: Final = 1.0
+STACKS: Final[signal.Signals | None] = getattr(signal, "SIGUSR1", None)  # which Windows doesn't have
 _COVERAGE_VARIABLES: Final = ("COV_CORE_SOURCE", "COV_CORE_CONFIG", "COV_CORE_DATAFILE", "COVERAGE_PROCESS_START")
 
 
@@ -34,6 +36,14 @@ def take_pipes() -> tuple[IO[str], IO[str]]:
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     return requests, answers
+
+
+def tell_stacks() -> None:
+    """Have this process write the stacks of its threads to standard error where it crashes, or is sent `STACKS`."""
+    errors = os.fdopen(os.dup(2), "w")  # whatever becomes of 2 meanwhile, as pytest captures it
+    faulthandler.enable(errors)
+    if STACKS is not None:
+        faulthandler.register(STACKS, errors)
 
 
 @functools.cache

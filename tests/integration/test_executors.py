@@ -63,6 +63,10 @@ def net():
 def dies():
     os._exit(7)
 
+def crashes():
+    import ctypes
+    ctypes.string_at(0)
+
 def dies_once():
     return _once(lambda: os.kill(os.getpid(), signal.SIGKILL))
 
@@ -260,7 +264,16 @@ def test_a_check_that_takes_too_long_fails_alone(project: Project) -> None:
     faulty(project, "hangs", "net")
     result = run(project, "--archcheck-executor", "processes:1", "--archcheck-item-timeout", "20", "-k", "shapes")
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*not verified: it took longer than 20 s (--archcheck-item-timeout)"])
+    at = f"faults.py:{FAULTS.splitlines().index('    time.sleep(1000)') + 1}, in hangs"
+    result.stdout.fnmatch_lines([f"*not verified: it took longer than 20 s (--archcheck-item-timeout) at {at}"])
+
+
+def test_a_crash_of_native_code_is_told_with_the_line_that_called_it(project: Project) -> None:
+    faulty(project, "crashes")
+    result = run(project, "--archcheck-executor", "processes:1", "-k", "spec")
+    at = f"faults.py:{FAULTS.splitlines().index('    ctypes.string_at(0)') + 1}, in crashes"
+    killed = f"the process that ran it was killed by signal 11 at {at}"
+    result.stdout.fnmatch_lines([f"specs/crashes.arch.yaml:1: not verified: {killed}"])
 
 
 def test_a_worker_of_a_pool_that_is_killed_loses_nothing(project: Project) -> None:
@@ -380,7 +393,7 @@ def test_on_a_host_whose_disk_is_full_what_writes_fails_and_others_go_on(project
         """,
     )
     result = run(project, "--archcheck-executor", "disks:full", "--archcheck-report", "run.json")
-    assert verdicts(project) == {"net": ["passed", "passed"], "writes": ["failed", "failed"]}
+    assert verdicts(project) == {"net": ["passed", "passed"], "writes": ["failed", "skipped"]}
     result.stdout.fnmatch_lines(["specs/writes.arch.yaml:1:*File too large*"])
 
 

@@ -35,8 +35,19 @@ def lint(project: Project, capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def test_a_sound_spec_has_nothing_to_tell(project: Project, lint: Any) -> None:
-    project.spec(text=SOUND)
+    project.spec()
     assert lint("specs/small.arch.yaml") == (0, [])
+
+
+def test_a_missing_lock_is_a_warning(project: Project, lint: Any) -> None:
+    project.spec(text=SOUND)
+    told = (
+        "nothing is recorded of the function: "
+        "pytest --archcheck specs/small.arch.yaml -k function --archcheck-update=new"
+    )
+    assert lint("specs") == (0, [f"specs/small.arch.yaml:1:1: warning: {told}"])
+    place = "file=specs/small.arch.yaml,line=1,col=1"
+    assert lint("--format", "github", "specs") == (0, [f"::warning {place},title=archcheck lint::{told}"])
 
 
 def test_every_problem_is_told_at_its_line_and_column(project: Project, lint: Any) -> None:
@@ -120,7 +131,25 @@ def test_a_lock_without_spec_is_told_with_what_to_do(
     capsys.readouterr()
     recorded.rename(recorded.with_name("renamed.arch.yaml"))
     told = "there is no net.arch.yaml beside this lock; was it renamed? git mv net.arch.lock renamed.arch.lock"
-    assert lint("specs") == (1, [f"specs/net.arch.lock:1:1: {told}"])
+    warning = "nothing is recorded; was the spec renamed? git mv net.arch.lock renamed.arch.lock"
+    lines = [f"specs/net.arch.lock:1:1: {told}", f"specs/renamed.arch.yaml:1:1: warning: {warning}"]
+    assert lint("specs") == (1, lines)
+
+
+def test_a_lock_that_git_ignores_is_a_warning(
+    project: Project, recorded: Path, lint: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    subprocess.run(["git", "init", "-q"], check=True)
+    project.write(".gitignore", "dist/\n*.lock\n")
+    told = (
+        "git ignores this lock by .gitignore:2:*.lock, so that it won't be committed: add !*.arch.lock behind that line"
+    )
+    assert lint("specs") == (0, [f"specs/net.arch.lock:1:1: warning: {told}"])
+    project.write(".gitignore", "dist/\n*.lock\n!*.arch.lock\n")
+    assert lint("specs") == (0, [])
+    project.write(".gitignore", "specs/\n")  # both are meant to stay out
+    assert lint("specs") == (0, [])
 
 
 # ------------------------------------------------------------------------------------------- which files

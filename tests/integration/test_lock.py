@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,42 @@ def test_a_spec_without_lock_is_skipped_with_the_command_that_records_it(project
     project.run("--archcheck-strict").assert_outcomes(passed=6)
 
 
+def test_a_lock_that_git_ignores_is_told_where_it_is_written(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write("nets.py", NETS)
+    subprocess.run(["git", "init", "-q"], check=True)
+    project.write(".gitignore", "*.lock\n")
+    told = (
+        f"archcheck: {LOCK}: git ignores this lock by .gitignore:1:*.lock, so that it won't be committed: "
+        "add !*.arch.lock behind that line"
+    )
+    assert main(["new", "nets:net", "--input", "B,8", "--output", PATH]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == told
+    lock_of(project.path / PATH).unlink()
+    assert told in project.run("--archcheck-update=new").outlines
+    assert told not in project.run("--archcheck-update").outlines  # who has it knows
+
+
+def test_a_lock_is_ignored_beside_several_others(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write("nets.py", NETS)
+    subprocess.run(["git", "init", "-q"], check=True)
+    project.write("specs/.gitignore", "*.lock\n")
+    sizes = [f'{{"width": {width}}}' for width in (2, 3, 4)]
+    args = [
+        "new",
+        "nets:net",
+        "--input",
+        "B,8",
+        "--output",
+        "specs",
+        *(word for one in sizes for word in ("--args", one)),
+    ]
+    assert main(args) == 0
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "git ignores" in line]
+    assert re.match(r"archcheck: specs/net-\S+lock: git ignores this lock, and 2 more, by specs/.gitignore:1:", told)
+
+
 def test_a_spec_that_says_nothing_of_its_function_may_be_ok(project: Project) -> None:
     text = SMALL.replace("function: off\n", "")
     assert archcheck.verify(project.spec(text=text)).ok
@@ -100,7 +137,11 @@ ANEW = r"restore it, or delete it and record it anew: pytest --archcheck specs/n
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("{\n", "<<<<<<< HEAD\n{\n", r"git left a conflict here: keep either side as a whole"),
+        (
+            "{\n",
+            "<<<<<<< HEAD\n{\n",
+            rf"git left a conflict here: keep either side as a whole \(git checkout --ours {LOCK}, or --theirs\), then",
+        ),
         ('"layers": {', '"layers": {,', rf"this is no JSON \(.*\): {ANEW}"),
         ('"layers": {', '"opened": [18], "layers": {', rf"function.opened.*; {ANEW}"),
         ('"mean": ', '"maen": ', rf"function.layers.stem.maen: .*; {ANEW}"),
@@ -145,6 +186,11 @@ def test_a_conflict_is_mended_by_either_side_and_an_update(project: Project, spe
     project.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
     theirs = lock_of(spec).read_text()
     assert theirs != ours
+    marked = f"<<<<<<< HEAD\n{ours}=======\n{theirs}>>>>>>> other\n"
+    lock_of(spec).write_text(marked)
+    for update in ("--archcheck-update", "--archcheck-update=new", "--archcheck-update=all"):
+        project.run(update).assert_outcomes(passed=5, failed=1)
+        assert lock_of(spec).read_text() == marked  # both sides are still there
     lock_of(spec).write_text(ours)  # either side as a whole
     project.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
     assert lock_of(spec).read_text() == theirs

@@ -15,11 +15,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from archcheck.errors import ArchcheckError
 from archcheck.findings import Keys
 from archcheck.system.audit import tell_unseen
+from archcheck.system.fork_server import ForkedProcess, ForkServer, NotForked
 from archcheck.system.processes import describe_signal, end_process, environment_of
 from archcheck.training.recipe import RecipeKind
 
@@ -28,7 +29,14 @@ READY_SEC = 600.0  # to import torch, build, compile and warm up
 ANSWER_SEC = 60.0  # and twenty times what a turn should take
 POLL_SEC = 0.5  # between two checks whether a silent process is alive
 LISTENER_SEC = 1.0
+MAX_SERVERS = 2  # one for each side
+_WORKER_MAIN = "archcheck.throughput.worker:main"
 _WORKER_CODE = "from archcheck.throughput.worker import main; main()"
+# What a worker imports before it measures; torch takes the second from the first step of an optimizer.
+_PRELOADED = (
+    "torch", "torch._dynamo", "archcheck.throughput.worker", "archcheck.throughput.reference_workload",
+    "archcheck.throughput.workload",
+)  # fmt: skip
 
 # glibc returns large blocks to the system when they are freed, and gets them again, page by page, for the next
 # activation; how often depends on where blocks happen to lie. That made the same step differ by 7 % from
@@ -96,13 +104,7 @@ class Worker:
         self._request = request
         tell_unseen("it is measured in processes of its own")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        paths = os.pathsep.join(request.sys_path or sys.path)
-        environment = environment_of({**MALLOC_SETTINGS, "PYTHONPATH": paths})
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _WORKER_CODE],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-            cwd=request.cwd, env=environment, text=True, encoding="utf-8", start_new_session=True,
-        )  # fmt: skip
+        self._process = _start(request, self._errors)
         self._answers: queue.Queue[str] = queue.Queue()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -116,7 +118,10 @@ class Worker:
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
-        end_process(self._process)
+        if isinstance(self._process, ForkedProcess):
+            self._process.end()
+        else:
+            end_process(self._process)
         self._listener.join(LISTENER_SEC)
         pipes = [self._process.stdin, self._errors]
         if not self._listener.is_alive():  # else a process that the network started still holds the other end
@@ -202,8 +207,52 @@ class Worker:
         return f"{self._name} ended with status {status}{last}"
 
 
+def _start(request: WorkerRequest, errors: IO[Any]) -> subprocess.Popen[str] | ForkedProcess:
+    """Start a process for a request: forked from one that has imported torch where that can be had, or a new one."""
+    variables = _variables_of(request)
+    server = _fork_server(request)
+    if server is not None:
+        with suppress(NotForked):
+            return server.fork(_WORKER_MAIN, errors, request.cwd, variables)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _WORKER_CODE],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+        cwd=request.cwd, env=environment_of(variables), text=True, encoding="utf-8", start_new_session=True,
+    )  # fmt: skip
+
+
+def _variables_of(request: WorkerRequest) -> dict[str, str]:
+    return {**MALLOC_SETTINGS, "PYTHONPATH": os.pathsep.join(request.sys_path or sys.path)}
+
+
+_servers: dict[frozenset[tuple[str, str]], ForkServer] = {}
+
+
+def _fork_server(request: WorkerRequest) -> ForkServer | None:
+    """Return a server with the environment and import path of a request, without waiting for it; None without forks.
+
+    Accelerators are left to new processes: their libraries may not survive a fork.
+    """
+    if request.device != "cpu" or not hasattr(os, "pidfd_open"):
+        return None
+    variables = _variables_of(request)
+    environment = environment_of(variables)
+    environment.pop("PYTEST_CURRENT_TEST", None)
+    key = frozenset(environment.items())
+    if key not in _servers:
+        while len(_servers) >= MAX_SERVERS:
+            _servers.pop(next(iter(_servers))).close()
+        try:
+            _servers[key] = ForkServer(_PRELOADED, variables)
+        except OSError:  # no more processes, or no memory
+            return None
+    return _servers[key]
+
+
 @contextmanager
 def started_workers(*requests: WorkerRequest) -> Iterator[list[Worker]]:
     """Start worker processes at the same time, and end them with the block."""
+    for request in requests:
+        _fork_server(request)  # each waits for its server, and both servers import at the same time
     with ExitStack() as stack:
         yield [stack.enter_context(Worker(request)) for request in requests]

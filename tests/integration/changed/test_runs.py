@@ -262,6 +262,13 @@ def test_workers_share_what_they_find(three: Project) -> None:
     ])  # fmt: skip
 
 
+def test_an_edit_is_named_where_workers_collect(three: Project) -> None:
+    run_changed(three, "-n", "2", "specs/small.arch.yaml")
+    three.write("networks.py", NETS + "# edited\n")
+    again = run_changed(three, "-n", "2", "specs/small.arch.yaml")
+    assert again.outlines.count(f"archcheck: specs/small.arch.yaml: {three.path / 'networks.py'} differs") == 1
+
+
 def test_workers_with_nothing_to_do(three: Project) -> None:
     run_changed(three, "-n", "2", "specs/small.arch.yaml")
     again = run_changed(three, "-n", "2", "specs/small.arch.yaml")

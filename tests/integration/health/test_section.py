@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
+
 import pytest
 
 import archcheck
@@ -56,6 +58,43 @@ def test_what_isnt_excused_fails_where_the_spec_says_what_is(
     plant(project, Network(source, more=f"health: {health}\n"))
     [message] = messages(project.run("-k", "health"), PATH)
     assert message[0] == f"{PATH}:3: {headline}"
+
+
+LAYERS = """\
+health: {allow_updates: []}
+layers:
+  stem: {type: Linear}
+  WHICH:
+    type: TYPE
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "row", "kind", "headline"),
+    [
+        (NOISY, "noise", "Dropout", "noise: draws random numbers in eval mode"),
+        (NOISY, "noise[0]", "Dropout", "noise: draws random numbers in eval mode"),
+        (NOISY, "'noi*'", "Dropout", "noise: draws random numbers in eval mode"),
+        (MIXED, "softmax", "Softmax", "softmax: mixes the examples of a batch in eval mode"),
+        (UNUSED, "branch.0", "Linear", "branch.0.weight: gets no gradient, nor do 3 more parameters"),
+    ],
+)
+def test_what_a_layer_does_is_told_at_its_row(
+    project: Project, source: str, row: str, kind: str, headline: str
+) -> None:
+    plant(project, Network(source, more=LAYERS.replace("WHICH", row).replace("TYPE", kind)))
+    result = project.run("-k", "health", "--junitxml=out.xml", "-o", "junit_family=xunit1")
+    [message] = messages(result, PATH)
+    assert message[0] == f"{PATH}:6: {headline}"
+    case = ET.parse(project.path / "out.xml").getroot().find(".//testcase")
+    assert case is not None
+    assert case.attrib["line"] == "5"  # pytest counts from 0 here
+
+
+def test_a_row_of_its_own_comes_before_a_glob(project: Project) -> None:
+    plant(project, Network(NOISY, more="layers:\n  'noi*': {type: Dropout}\n  noise: {type: Dropout}\n"))
+    [message] = messages(project.run("-k", "health"), PATH)
+    assert message[0] == f"{PATH}:5: noise: draws random numbers in eval mode"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,14 @@ import torch
 
 from archcheck.errors import BuildError
 from archcheck.network.build import build_network
-from archcheck.network.exceptions import first_line, one_line, raised_at, raised_outside_torch, type_and_first_line
+from archcheck.network.exceptions import (
+    first_line,
+    line_of_dump,
+    one_line,
+    raised_at,
+    raised_outside_torch,
+    type_and_first_line,
+)
 from tests.unit.network.user_files import NET, failure, write
 
 
@@ -110,3 +117,25 @@ def test_networks_that_come_with_archcheck_are_user_code() -> None:
 
     assert not archcheck.network.exceptions.is_ours(archcheck.zoo.__file__)
     assert archcheck.network.exceptions.is_ours(archcheck.structure.meta.forward_modes.__file__)
+
+
+def test_the_users_line_of_the_thread_that_ran_is_found_in_a_dump() -> None:
+    torch_file = Path(torch.__file__)
+    dump = f"""it prints
+Fatal Python error: Segmentation fault
+
+Thread 0x00007f176496a6c0 (most recent call first):
+  File "/project/other.py", line 3 in serve
+
+Current thread 0x00007f1767287b80 (most recent call first):
+  File "{torch_file}", line 519 in relu
+  File "/project/my nets.py", line 11 in forward
+  File "/project/run.py", line 8 in main
+
+Extension modules: numpy, torch (total: 20)
+"""
+    assert line_of_dump(dump, Path("/project")) == "my nets.py:11, in forward"
+    assert (
+        line_of_dump(dump.replace("/project", str(torch_file.parent)), Path("/project")) == f"{torch_file}:519, in relu"
+    )
+    assert line_of_dump("it prints\n", Path("/project")) is None

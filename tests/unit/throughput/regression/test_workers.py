@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from archcheck.system.fork_server import ForkedProcess, NotForked
+from archcheck.throughput.regression import workers
 from archcheck.throughput.regression.workers import Worker, WorkerFailed, WorkerRequest, started_workers
-from tests.preloaded import PreloadedPopen
+from tests.preloaded import new_workers_preloaded
 
 NETS = """
 import os, signal, subprocess, sys, time
@@ -66,10 +68,19 @@ def hanging():
     time.sleep(60)
 """
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
-    pytest.mark.usefixtures("preloaded_workers"),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+
+@pytest.fixture(scope="module", params=["new", "forked"], autouse=True)
+def _started(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The processes are new ones, and then forks of one that has imported torch."""
+    if request.param == "forked":
+        if not hasattr(os, "pidfd_open"):
+            pytest.skip("nothing is forked on this system")
+        yield
+    else:
+        with new_workers_preloaded():
+            yield
 
 
 def request_of(folder: Path, build: str, args: str = "{}") -> WorkerRequest:
@@ -116,12 +127,17 @@ class Chatty:
 
 
 @pytest.fixture(scope="module")
-def chatty(preloaded_workers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chatty]:
+def chatty(_started: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chatty]:
     """A process whose network prints wherever it can."""
     folder = tmp_path_factory.mktemp("chatty")
     with started_workers(request_of(folder, "Chatty", f"{{folder: {folder}}}")) as (worker,):
         yield Chatty(worker, worker.ready(), number_in(folder / "pid"))
     assert not is_running(number_in(folder / "pid"))
+
+
+def test_it_is_forked_where_that_can_be(chatty: Chatty, request: pytest.FixtureRequest) -> None:
+    is_forked = request.node.callspec.params["_started"] == "forked"
+    assert isinstance(chatty.worker._process, ForkedProcess) == is_forked
 
 
 def test_a_process_tells_when_it_is_ready(chatty: Chatty) -> None:
@@ -149,6 +165,17 @@ def test_a_text_that_is_no_reference_is_a_problem_rather_than_an_end(chatty: Cha
 def test_ctrl_c_is_for_the_parent_to_hear(chatty: Chatty) -> None:
     os.kill(chatty.pid, signal.SIGINT)
     assert chatty.worker.ask("step", 1)["seconds"] > 0
+
+
+def test_where_forks_fail_it_is_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoServer:
+        def fork(self, *_: Any) -> Any:
+            raise NotForked
+
+    monkeypatch.setattr(workers, "_fork_server", lambda request: NoServer())
+    with started_workers(request_of(tmp_path, "Chatty", f"{{folder: {tmp_path}}}")) as (worker,):
+        assert worker.ready()["step_sec"] > 0
+        assert not isinstance(worker._process, ForkedProcess)
 
 
 # ------------------------------------------------------------------------------------------- those that don't
@@ -187,18 +214,20 @@ def test_one_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_exception_in_the_block_ends_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    processes: list[PreloadedPopen] = []
+    pids: list[int] = []
 
-    def remember(*args: Any, **kwargs: Any) -> PreloadedPopen:
-        processes.append(PreloadedPopen(*args, **kwargs))
-        return processes[-1]
+    def remember(*args: Any) -> Any:
+        process = start(*args)
+        pids.append(process.pid)
+        return process
 
-    monkeypatch.setattr("archcheck.throughput.regression.workers.subprocess.Popen", remember)
+    start = workers._start
+    monkeypatch.setattr(workers, "_start", remember)
     asked = request_of(tmp_path, "hanging")
     with pytest.raises(KeyError, match="out of the block"), started_workers(asked, asked):
         raise KeyError("out of the block")
-    assert [one.returncode for one in processes] == [-signal.SIGKILL] * 2
-    assert not any(is_running(one.pid) for one in processes)
+    assert len(set(pids)) == 2
+    assert not any(is_running(pid) for pid in pids)
 
 
 PARENT = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from archcheck.checks.outcome import Outcome, Unmeasured
 from archcheck.errors import BuildError, NotMeasured, UsageError
 from archcheck.findings import Edit, Keys, Mismatch, build_failure
 from archcheck.function.comparison import FunctionDifference, compare_function
-from archcheck.function.section import outdated_key, recorded_otherwise
+from archcheck.function.dtype_comparison import compare_dtypes
+from archcheck.function.section import outdated_key, recorded_otherwise, with_dtypes
 from archcheck.spec.file_names import lock_path
 from archcheck.spec.lock import LOCK, Lock, moved_lock, update_command
 from archcheck.spec.models import Health, Spec
@@ -67,11 +69,12 @@ class FunctionCheck(Check):
             _, record = network.function_of(spec_file)
             difference = compare_function(spec_file, record, network.trace, is_live=network.is_live)
             found = [] if difference is None else [_with_cause(difference, context)]
+            dtypes = compare_dtypes(spec_file, record, network.trace, is_live=network.is_live)
+            found += [] if dtypes is None else [dtypes]
             found = _with_other_starts(found, context, lock.lock)
         except BuildError as error:
             return Outcome((build_failure(context.spec.args, ("args",), error),))
-        untold = f"how its weights start isn't recorded: {update_command(spec_file.document.path, '=new')}"
-        return Outcome(tuple(found), notes=() if lock.lock.initial is not None else (untold,))
+        return Outcome(tuple(found), notes=tuple(_unrecorded(spec_file, lock.lock)))
 
     def record(self, context: CheckContext) -> Recording:
         """Record the function, where it isn't.
@@ -90,9 +93,21 @@ class FunctionCheck(Check):
         if lock is None or lock.lock.function is None:
             recorded = record_function(context.spec_file, context.network)
             edits, notes = [Edit((LOCK, "function"), recorded.section)], recorded.notes
+        elif lock.lock.function.dtypes is None:
+            _, record = context.network.function_of(context.spec_file)
+            edits.append(Edit((LOCK, "function"), with_dtypes(lock.value["function"], record)))
         if lock is None or lock.lock.initial is None:
             edits.append(Edit((LOCK, "initial"), record_initial(context.network)))
         return Recording(notes=notes, edits=edits)
+
+
+def _unrecorded(spec_file: SpecFile, lock: Lock) -> Iterator[str]:
+    """Yield what a lock from before doesn't have, with the command that adds it."""
+    command = update_command(spec_file.document.path, "=new")
+    if lock.initial is None:
+        yield f"how its weights start isn't recorded: {command}"
+    if lock.function is not None and lock.function.dtypes is None:
+        yield f"which dtypes its code names isn't recorded: {command}"
 
 
 def _lock_left_behind(spec_file: SpecFile) -> tuple[str, str] | None:

@@ -6,7 +6,8 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ from archcheck.text.yaml_flow import format_flow
 from archcheck.verification import context_without_clock
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from archcheck.discovery.assumption import Assumption
     from archcheck.function.records import HealthRecord
 
@@ -52,6 +55,7 @@ _WHY = {
 }
 
 
+_OTHER_SEEDS = (1, 2, 3)  # of builds whose layers must put out the same
 ALSO = ("cost", "compile", "export")  # sections that are recorded only if asked for, by an option of the same name
 
 
@@ -129,8 +133,9 @@ def make_spec(
     """
     network = measure_network(spec_from_head(head, target, folder), target)
     _require_output(network, target)
+    trace = _of_any_weights(network)
     try:
-        text = format_spec(head, network.trace, depth)
+        text = format_spec(head, trace, depth)
     except UsageError as error:
         died = network.trace.died
         hint = None if died is None else network.built.domain_hint(network.spec_file, died[1].error)
@@ -143,11 +148,35 @@ def make_spec(
         health = _add_function(spec, spec_file, network.built, depth, edits)
         _add_health(spec, parse_spec(spec.text, target, folder / SUFFIX, Path.cwd()), network.built, health)
         _add_deployment(spec, spec_file, network.built, also)
-    for reason in _gaps(network.trace, text):
+    for reason in _gaps(trace, text):
         spec.leave_out(reason)
     if network.trace.fallback_reason:
         spec.notes.append(f"ran on {network.trace.device}: {network.trace.fallback_reason}")
     return spec
+
+
+def _of_any_weights(network: Network) -> StructureTrace:
+    """Return a network's trace with forwards of further builds where it ran with values: what holds of all is written.
+
+    How many examples an expert gets is a matter of the weights, which start from other numbers in these.
+    """
+    from archcheck.network.torch_state import seed_generators
+    from archcheck.structure.trace import trace_structure
+
+    trace, spec = network.trace, network.spec_file.spec
+    if trace.device == "meta":
+        return trace
+
+    def make_another(seed: int) -> nn.Module:
+        seed_generators(seed)
+        return network.built.make()
+
+    with contextlib.redirect_stdout(sys.stderr):
+        makes = [partial(make_another, seed) for seed in _OTHER_SEEDS]
+        others = [trace_structure(make, spec.forward_inputs(), spec.one_example()) for make in makes]
+    traces = [trace, *(one for one in others if one.died is None)]
+    macs = trace.macs if all(one.macs == trace.macs for one in traces) else None
+    return replace(trace, forwards=[forward for one in traces for forward in one.forwards], macs=macs)
 
 
 def _require_output(network: Network, target: str) -> None:
@@ -258,6 +287,8 @@ def _gaps(trace: StructureTrace, text: str) -> Iterator[str]:
     """Yield what a new spec leaves open, and why."""
     if trace.uncounted:
         yield f"no macs are written, as nobody knows those of {', '.join(trace.uncounted)}"
+    elif trace.macs is None:
+        yield "no macs are written, as they depend on values"
     if "\noutput:" not in text:
         yield "no pattern fits the output, so the spec leaves it open"
 

@@ -82,8 +82,10 @@ def calls_inside(record: FunctionRecord, labels: Iterable[str]) -> dict[str, lis
     listed, found = set(labels), dict[str, list[DigestedLayer]]()
     waiting: list[DigestedLayer] = []
     for layer in layers_of(record):
+        if "eval" not in layer.numbers:
+            continue
         if layer.label in listed:
             found[layer.label], waiting = waiting, []
-        elif "eval" in layer.numbers:
+        else:
             waiting.append(layer)
     return {**found, OUTPUT: waiting}

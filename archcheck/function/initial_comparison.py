@@ -32,6 +32,10 @@ PROBLEMS: Final = {
     "largest": "starts from another kind of distribution",
 }
 _UNIFORM: Final = 1.8  # largest magnitude over standard deviation, of which sqrt(3) is a uniform distribution's
+_LIKE_UNIFORM: Final = (1.65, 1.85)  # the same of a sample of few numbers, whose standard deviation strays
+_LEAST_KURTOSIS: Final = 3.0  # that is taken for a distribution's, as a normal one has it
+_LEAST_OF_UNIFORM: Final = 2.0  # the same of one that is like a uniform distribution, which has 1.8
+_BELOW_BOUND: Final = 5.0  # numbers' worth that the largest of some builds may lie below the bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +150,10 @@ def difference(recorded: Start, now: Start, builds: int = BUILDS, errors: float 
     if abs(now.mean - recorded.mean) > apart * max(recorded.std, now.std) / math.sqrt(count):
         return "mean"
     std_error = _std_error(recorded, now, count)
-    if abs(math.log(now.std / recorded.std)) > apart * std_error:
+    if not _std_fits(recorded, now, apart * std_error):
         return "standard deviation"
+    if _is_like_uniform(recorded) and not _is_within_bound(recorded, now, count, apart):
+        return "largest"
     return None if _largest_fits(recorded, now, count, apart * std_error) else "largest"
 
 
@@ -163,9 +169,34 @@ def are_of_chance(starts: Sequence[Start]) -> bool:
     return len(starts) * max(means, stds) <= limit
 
 
+def _is_like_uniform(start: Start) -> bool:
+    """Return whether a matrix or a kernel starts from numbers up to a bound which many come near to.
+
+    Of other parameters several may be put together, which are drawn in different ways.
+    """
+    low, high = _LIKE_UNIFORM
+    return len(start.shape) > 1 and start.count >= _FEW and low < start.largest < high
+
+
+def _std_fits(recorded: Start, now: Start, tolerance: float) -> bool:
+    """Return whether a standard deviation is no further from the recorded one than chance may bring it.
+
+    A variance can rise further than it can fall, and so is told by its logarithm. That of numbers with a bound can't.
+    """
+    ratio = now.std / recorded.std
+    most = math.sqrt(1 + 2 * tolerance) if _is_like_uniform(recorded) else math.exp(tolerance)
+    return math.exp(-tolerance) <= ratio <= most
+
+
+def _is_within_bound(recorded: Start, now: Start, count: int, apart: float) -> bool:
+    """Return whether the largest number lies within the bound of the others, but for where a sample has its mean."""
+    bound = recorded.largest * recorded.std * (1 + _BELOW_BOUND / count)
+    return now.largest * now.std <= bound + apart * recorded.std / math.sqrt(count)
+
+
 def _std_error(recorded: Start, now: Start, count: int) -> float:
     """Return the standard error of the standard deviation, relative to it."""
-    kurtosis = max(3.0, now.kurtosis)
+    kurtosis = max(_LEAST_OF_UNIFORM if _is_like_uniform(recorded) else _LEAST_KURTOSIS, now.kurtosis)
     if _expected_beyond(recorded.largest, count) < _SURE:  # heavy tails: a sample's own kurtosis may be far too small
         kurtosis = max(kurtosis, recorded.largest**2)
     return math.sqrt((kurtosis - 1) / (4 * count))

@@ -17,6 +17,7 @@ from archcheck.errors import LackOfMemory, NotMeasured, UsageError
 from archcheck.function.comparison import Comparison
 from archcheck.function.digested_layers import layers_of
 from archcheck.function.domain_search import likely_domain
+from archcheck.function.dtype_comparison import with_held_dtypes
 from archcheck.function.fingerprint.config import CPU, OTHER_SEED, FingerprintConfig
 from archcheck.function.fingerprint.fingerprint import HealthProbe, fingerprint, fingerprint_in_eval_mode
 from archcheck.function.fingerprint.preparation import NetworkFactory
@@ -152,7 +153,8 @@ def measure_function(
         )
     config = replace(_config_from_record(spec_file.spec, function, device), knows_initial_values=not is_live)
     with _fitting_threads(spec_file.spec, trace, config):
-        return config, _run(build, config, _health_probe(spec_file, build, config))
+        record = _run(build, config, _health_probe(spec_file, build, config))
+    return config, record if is_live else with_held_dtypes(record, trace)
 
 
 def _fitting_threads(spec: Spec, trace: StructureTrace, config: FingerprintConfig) -> AbstractContextManager[None]:
@@ -261,7 +263,8 @@ def _run_as_planned(
 
     def run(config: FingerprintConfig) -> FunctionRecord:
         with _fitting_threads(spec_file.spec, trace, config):
-            return _run(build, config, _health_probe(spec_file, build, config) if with_health else None)
+            record = _run(build, config, _health_probe(spec_file, build, config) if with_health else None)
+        return with_held_dtypes(record, trace)
 
     function = spec_file.spec.function
     never_trained = isinstance(function, Function) and not function.train

@@ -84,8 +84,8 @@ class FunctionRecord:
     """The digests of what a network computes for a fixed input under fixed weights.
 
     Attributes:
-        calls: in the order in which they returned in the eval pass, those of train mode only behind them; the
-            network's own comes last.
+        calls: in the order in which they returned in the eval pass, those of another pass before what returned after
+            them there; the network's own comes last.
         weights: the parameters in the order of their first use: name, and the key of the numbers that it got.
         gains: by a weight's sizes and how many of these were used before it, the power of 2 that it's multiplied by.
         large: the factor of biases and scales in the pass at large values.
@@ -98,6 +98,7 @@ class FunctionRecord:
         filled: what `weights` has, and the buffers that got numbers, in the order of their first use.
         shapes: the sizes of the parameters in `weights`.
         tied: by a parameter's further names, the one that it has in `weights`.
+        dtypes: by module, the floating-point dtypes that its own code names, or its own tensors have, and how often.
     """
 
     calls: tuple[CallDigest, ...]
@@ -114,6 +115,7 @@ class FunctionRecord:
     filled: Mapping[str, str] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     tied: Mapping[str, str] = field(default_factory=dict)
+    dtypes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def root(self) -> CallDigest:

@@ -76,10 +76,22 @@ def function_section(record: FunctionRecord, plan: Mapping[str, Any], names: Ite
         **large,
         **opened,
         "gains": gains,
+        "dtypes": _plain_dtypes(record),
         "layers": {label: row for label, row in layers.items() if row},
     }
-    kept = {key: value for key, value in section.items() if value or key == "train" or isinstance(value, float)}
+    always = ("train", "dtypes")  # no dtypes are another thing than dtypes that nobody looked for
+    kept = {key: value for key, value in section.items() if value or key in always or isinstance(value, float)}
     return {**kept, OUTPUT: output}
+
+
+def _plain_dtypes(record: FunctionRecord) -> dict[str, dict[str, int]]:
+    return {name: dict(counts) for name, counts in record.dtypes.items()}
+
+
+def with_dtypes(section: Mapping[str, Any], record: FunctionRecord) -> dict[str, Any]:
+    """Return the section of an older lock with the dtypes that the network's code names, in their place."""
+    before = {key: value for key, value in section.items() if key not in ("layers", OUTPUT)}
+    return {**before, "dtypes": _plain_dtypes(record), **section}
 
 
 def outdated_key(spec_file: SpecFile) -> str | None:

@@ -86,7 +86,7 @@ class ChangedSession:
         self._phases: dict[str, bool] = {}
         self._found = Store()
         self._left_out: dict[str, list[str]] = {}
-        self._kept: list[str] = []
+        self._kept: dict[str, None] = {}  # in the order of collection
         self._reasons_sent: Mapping[str, str] = {}  # by a worker: what it collects is told of at the end
         self._elsewhere: dict[str, None] = {}  # why what has passed on hosts isn't kept
 
@@ -118,8 +118,8 @@ class ChangedSession:
             path = str(item.path)
             if id(item) in gone:
                 self._left_out.setdefault(path, []).append(item.name)
-            elif isinstance(item, CheckItem) and path not in self._kept:
-                self._kept.append(path)
+            elif isinstance(item, CheckItem):
+                self._kept[path] = None
         if left_out:
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if id(item) not in gone]

@@ -79,7 +79,6 @@ class SpecModule(pytest.Module):
     spec_file: SpecFile | None = None  # once it is read; None for a broken one
     _fixtures: Any = None  # what pytest found out about the fixtures of the first item; the others have the same
     _network: NetworkUnderTest | Mismatch | None = None
-    teller: str | None = None  # the item that tells why the network can't be built
 
     def collect(self) -> Iterator[CheckItem | UnchangedItem]:
         """Collect the items of the file, in the order of the registry: the spec itself first.
@@ -280,7 +279,8 @@ def _and_more(found: Sequence[object]) -> str:
 def run_item(item: CheckItem, check: Check, spec_file: SpecFile, network: NetworkUnderTest | Mismatch) -> None:
     """Run one check; under an update accept what can be accepted, and fail with what is left."""
     if isinstance(network, Mismatch):
-        _tell_build_failure(item, spec_file, network)
+        item.note(Outcome((network,)))
+        _fail(item, spec_file, [network], None)
     context = _context(item, spec_file, network)
     if check.needs.is_instant:
         item.note(_facts_of(network.trace))
@@ -290,17 +290,6 @@ def run_item(item: CheckItem, check: Check, spec_file: SpecFile, network: Networ
         _fail(item, spec_file, outcome.mismatches, network.trace, outcome.unmeasured)
     if outcome.unmeasured:
         _not_measured(item, spec_file, outcome.unmeasured)
-
-
-def _tell_build_failure(item: CheckItem, spec_file: SpecFile, failure: Mismatch) -> NoReturn:
-    """Fail the first item of a file that meets it; the others, which have measured nothing, name that one."""
-    module = item.parent
-    assert isinstance(module, SpecModule)
-    module.teller = module.teller or item.name
-    if module.teller != item.name:
-        _not_measured(item, spec_file, (Unmeasured(f"{failure.subject} failed: see `{module.teller}`"),))
-    item.note(Outcome((failure,)))
-    _fail(item, spec_file, [failure], None)
 
 
 def _skip_what_has_nothing_to_verify(item: CheckItem, check: Check, spec_file: SpecFile) -> None:
@@ -387,7 +376,7 @@ def _with_update(outcome: Outcome, check: Check, context: CheckContext, update: 
     return outcome
 
 
-def _not_measured(item: CheckItem, spec_file: SpecFile, unmeasured: Sequence[Unmeasured]) -> NoReturn:
+def _not_measured(item: CheckItem, spec_file: SpecFile, unmeasured: Sequence[Unmeasured]) -> None:
     """Skip with the reasons, or fail where that is asked for: a gate that did not measure is never green."""
     reason = "; ".join(one.reason for one in unmeasured)
     keys = unmeasured[0].keys

@@ -66,6 +66,8 @@ def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     if costs != _costs(old):
         number = sum(_costs(old).get(name) != cost for name, cost in costs.items())
         names.append(f"what {number} layers cost")
+    if _dtypes(new) != _dtypes(old):
+        names.append("which dtypes its code names")
     gone = f", {len(before.keys() - after.keys())} gone" if before.keys() - after.keys() else ""
     return f"recorded anew: {listed(names, _NAMED) or 'how it was recorded'}{gone}"
 
@@ -73,6 +75,10 @@ def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 def _numbers(lock: Mapping[str, Any]) -> dict[str, Any]:
     function = lock.get("function", {})
     return {**function.get("layers", {}), "output": function.get("output"), **lock.get("initial", {})}
+
+
+def _dtypes(lock: Mapping[str, Any]) -> Any:
+    return lock.get("function", {}).get("dtypes")
 
 
 def _costs(lock: Mapping[str, Any]) -> dict[str, Any]:

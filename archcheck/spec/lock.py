@@ -67,6 +67,9 @@ class RecordedFunction(FunctionKeys):
     gains: dict[str, Annotated[int, Field(strict=True)]] = Field(
         default={}, description="of a weight, by sizes and number in the order of use: the power of 2 it's larger by"
     )
+    dtypes: dict[str, dict[str, PositiveInt]] | None = Field(
+        default=None, description="by module, the floating-point dtypes that its code names, and how often"
+    )
     layers: dict[str, Digests] = Field(default={}, description="module name, or name[k] of its k-th call")
     output: Digests = Field(description="of the network as a whole")
 

@@ -69,7 +69,8 @@ class SpecFile:
         if keys[1:2] == ("function",) and keys[2:3] in (("output",), ("inputs_from",)):
             return keys[2:3] if keys[2] in self.document.value else None
         is_start = keys[1:2] == ("initial",)
-        if not is_start and (keys[1:3] != ("function", "layers") or len(keys) < 4):
+        is_layer = keys[1:3] in (("function", "layers"), ("function", "dtypes")) and len(keys) > 3
+        if not is_start and not is_layer:
             return None
         if is_start:
             return self.row_of(str(keys[2]).rpartition(".")[0])

@@ -71,6 +71,7 @@ class ModuleRecord:
 
     Counts are numbers of elements in the module and everything below it; a shared tensor counts once.
     is_parametrization: whether it's no layer but a part of one, which computes a weight (torch's `parametrize`).
+    dtypes: how many of its own parameters and buffers have which floating-point dtype other than float32.
     """
 
     name: str
@@ -82,6 +83,7 @@ class ModuleRecord:
     is_container: bool = False  # has no forward of its own (ModuleList, ModuleDict): never called by design
     has_children: bool = False
     is_parametrization: bool = False
+    dtypes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def num_frozen_params(self) -> int:

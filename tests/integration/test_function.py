@@ -11,6 +11,7 @@ import pytest
 
 import archcheck
 from archcheck.cli.command_line import main
+from archcheck.recording.lock_writer import format_lock
 from tests.integration.project import Project, lock_of
 
 BLOCKS = """
@@ -489,6 +490,65 @@ def test_a_lock_from_before_buffers_were_held_passes_and_gets_them_with_an_updat
     project.run("-k", "function").assert_outcomes(failed=1)
     project.run("-k", "function", "--archcheck-update").assert_outcomes(passed=1)
     assert "frequencies" in json.loads(lock_of(path).read_text())["initial"]
+
+
+NORM = """
+from torch import nn
+
+class Norm(nn.Module):
+    def forward(self, x):
+        return nn.functional.normalize(x{cast}, dim=-1).type_as(x)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(8, 16)
+        self.norm = Norm()
+        self.last = nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.last(self.norm(self.first(x)))
+"""
+
+
+def test_a_lost_cast_fails_at_its_layer_and_an_update_accepts_it(project: Project) -> None:
+    path = recorded(project, "nets:Net", NORM.format(cast=".float()"), "B,8")
+    assert json.loads(lock_of(path).read_text())["function"]["dtypes"] == {"norm": {"float32": 1}}
+    project.run("-k", "function").assert_outcomes(passed=1)
+    project.write("other.py", NORM.format(cast=""))
+    path.write_text(re.sub("build: .*", "build: other:Net", path.read_text()))
+    result = project.run("-k", "function")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            f"{PATH}:6: norm: names other dtypes",
+            "  expected  float32",
+            "  actual    none",
+            "  module    Norm()",
+            "  cause     a cast to float32 is gone",
+            f"  accept    pytest --archcheck {PATH} -k function --archcheck-update",
+        ],
+        consecutive=True,
+    )
+    result = project.run("-k", "function", "--archcheck-update")
+    result.stdout.fnmatch_lines([f"{LOCK}: recorded anew: which dtypes its code names"])
+    assert json.loads(lock_of(path).read_text())["function"]["dtypes"] == {}
+    project.run("-k", "function").assert_outcomes(passed=1)
+
+
+def test_a_lock_from_before_dtypes_were_recorded_passes_says_so_and_gets_them(project: Project) -> None:
+    path = recorded(project, "nets:Net", NORM.format(cast=".float()"), "B,8")
+    whole = lock_of(path).read_text()
+    lock = json.loads(whole)
+    del lock["function"]["dtypes"]
+    lock_of(path).write_text(format_lock(lock))
+    result = project.run("-k", "function")
+    result.assert_outcomes(passed=1)
+    told = f"*which dtypes its code names isn't recorded: pytest --archcheck {PATH} -k function --archcheck-update=new"
+    result.stdout.fnmatch_lines([told])
+    project.run("-k", "function", "--archcheck-update=new").assert_outcomes(passed=1)
+    assert lock_of(path).read_text() == whole
+    assert "isn't recorded" not in project.run("-k", "function").stdout.str()
 
 
 OUTLIER = """

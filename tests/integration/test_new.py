@@ -357,6 +357,40 @@ def test_an_excuse_covers_nothing_that_comes_later(models: Project) -> None:
     assert "weight: gets no gradient, nor does 1 more parameter" in result.stdout.str()
 
 
+EXPERTS = """
+import torch
+from torch import nn
+
+class Experts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.router = nn.Linear(8, 4, bias=False)
+        self.experts = nn.ModuleList(nn.Linear(8, 8) for _ in range(4))
+
+    def forward(self, x):
+        chosen = self.router(x).argmax(-1)
+        out = torch.zeros_like(x)
+        for i, expert in enumerate(self.experts):
+            rows = torch.where(chosen == i)[0]
+            if len(rows):
+                out[rows] = expert(x[rows])
+        return out
+"""
+
+
+def test_of_experts_no_number_of_examples_is_promised(project: Project) -> None:
+    project.write("experts.py", EXPERTS)
+    assert main(["new", "experts.py:Experts", "--input", "B,8", "--size", "B=24,36", "--output", "specs/"]) == 0
+    spec = (project.path / "specs" / "Experts.arch.yaml").read_text()
+    assert "router:" in spec
+    assert "output: [B, 4]" in spec
+    rows = [line for line in spec.splitlines() if line.startswith("  experts.")]
+    assert len(rows) == 4
+    assert all("parameters: 72" in row and "output" not in row for row in rows)
+    assert "macs: 96" in spec  # of an example, whichever expert it takes
+    project.run("specs").assert_outcomes(passed=6)
+
+
 def test_what_is_not_recorded_stands_in_the_spec(models: Project, capsys: pytest.CaptureFixture[str]) -> None:
     models.write(
         "chance.py",

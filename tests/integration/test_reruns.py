@@ -48,10 +48,3 @@ def test_an_update_is_written_once(project: Project) -> None:
     path = project.broken("[B, 6, 14, 14]", "[B, 6, 12, 12]")
     assert run(project, "--archcheck-update").ret == 0
     assert "[B, 6, 14, 14]" in path.read_text()
-
-
-def test_a_failed_build_that_is_tried_again_is_told_again(project: Project) -> None:
-    project.broken("nets:small", "nets:raising")
-    result = run(project)
-    result.assert_outcomes(failed=1, skipped=4)
-    result.stdout.fnmatch_lines(["specs/small.arch.yaml:1: build: * no such width"])

@@ -135,6 +135,22 @@ def exchanges(tier: Sequence[NotedOp]) -> Iterator[tuple[str, SubstitutionPlan]]
                     yield text, _exchange(earlier.position, later.position, slot)
 
 
+def exchanges_behind(ops: Sequence[NotedOp], layer: Key) -> Iterator[tuple[str, SubstitutionPlan]]:
+    """Yield exchanges of an operation in a call of a layer with one behind it: of the two, and of all such pairs."""
+    by_position = {one.position: one for one in ops}
+    by_code: dict[Key, list[tuple[str, SubstitutionPlan]]] = {}
+    for text, plan in exchanges(ops):
+        pair = [by_position[position] for position in sorted(plan.computes)]
+        by_code.setdefault((text, *(one.site for one in pair)), []).append((text, plan))
+        if layer in pair[0].running and layer not in pair[1].running:
+            yield text, plan
+    for same in by_code.values():
+        positions = [position for _, plan in same for position in plan.computes]
+        if len(same) > 1 and len(set(positions)) == len(positions):
+            together = {position: compute for _, plan in same for position, compute in plan.computes.items()}
+            yield f"{same[0][0]} ({len(same)} times)", SubstitutionPlan(together)
+
+
 def _exchange(earlier: int, later: int, slot: Slot) -> SubstitutionPlan:
     postponed: list[OpCall] = []
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import io
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from typing import Final
+
+from torch import nn
 
 from archcheck.function.diagnosis.activations import missing_activation
 from archcheck.function.diagnosis.budget import Budget
@@ -19,6 +21,7 @@ from archcheck.function.diagnosis.call_probe import READABLE_TOLERANCE, TargetCa
 from archcheck.function.diagnosis.candidates import (
     OpContexts,
     exchanges,
+    exchanges_behind,
     origin_of_nan,
     plan_of,
     proposals,
@@ -27,6 +30,7 @@ from archcheck.function.diagnosis.candidates import (
 )
 from archcheck.function.diagnosis.confirmation import KINDS, Confirmation, is_single_number, shaken, transferred
 from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, PassStopped, SubstitutionPlan
+from archcheck.function.diagnosis.rebuilds import Modules, Rebuild, given_up, missing
 from archcheck.function.diagnosis.rerun import Rerun, is_same
 from archcheck.function.diagnosis.rules import SUBSTITUTION_RULES
 from archcheck.function.diagnosis.substitutions import Substitution, SubstitutionRule
@@ -50,8 +54,14 @@ def likely_cause(
 
     The deadline counts processor time. Never raises.
     """
-    is_output = call.kind in KINDS and call.kind in call.numbers
-    if not is_output or (call.kind != "eval" and not config.train) or deadline_sec <= 0:
+    # Of several sets of weights only the sum of their numbers is recorded.
+    is_output = call.kind in KINDS or (call.kind == "opened" and config.opened is not None and len(config.opened) == 1)
+    if (
+        not is_output
+        or call.kind not in call.numbers
+        or (call.kind != "eval" and not config.train)
+        or deadline_sec <= 0
+    ):
         return None
     with suppress(Exception, SystemExit, PassStopped), exact_computation(config.device), _silence():
         return _Search(build, config, call, deadline_sec).cause()
@@ -103,7 +113,12 @@ class _Search:
             rules = SUBSTITUTION_RULES[:1] if is_drawn else SUBSTITUTION_RULES
             with suppress(PassStopped):
                 tiers = tiers_of(notes, self._call.inner) if now.is_finite else [origin_of_nan(notes)]
-                found = next((text for tier in tiers for text in self._fitting(tier, rules)), None)
+                found = self._built_otherwise(given_up) or next(
+                    (text for tier in tiers for text in self._fitting(tier, rules)), None
+                )
+        if found is None and not is_drawn:
+            self._budget.extend(_CONFIRMING_SHARE * self._deadline_sec)
+            found = self._exchanged() or self._built_otherwise(missing)
         return found or (DRAWS if is_drawn else None)
 
     def _factor_and_shift(self, now: Digest) -> tuple[float | None, float | None]:
@@ -142,10 +157,7 @@ class _Search:
 
         `rule` made it, and `text` says what it undoes; None where it has no such.
         """
-        found = self._rerun.attempt(plan)
-        if found is None or not self._target.is_restored(found, self._now):
-            return False
-        if is_same(found, self._rerun.attempt(shaken(plan, self._target.tolerance))):  # many a repair would fit
+        if not _restores(plan, self._rerun, self._now):
             return False
         self._budget.extend(_CONFIRMING_SHARE * self._deadline_sec)
         try:
@@ -162,7 +174,7 @@ class _Search:
         call = self._call
         if not call.name or call.kind not in call.whole:
             return True
-        whole = self._rerun_of(call.kind, DifferingCall("", 0, call.kind, call.whole))
+        whole = self._rerun_of_whole(call.kind)
         with whole.watched():
             if whole.begin() is None:
                 return True
@@ -174,6 +186,56 @@ class _Search:
             everywhere = {} if rule is None else self._same_everywhere(rule, text, whole.notes)
             return len(everywhere) > 1 and whole.target.fits(whole.attempt(plan_of(everywhere)))
 
+    def _exchanged(self) -> str | None:
+        """Return an operation of the layer and one behind it that are in the other order, where that fits the whole."""
+        call = self._call
+        if not call.name or call.kind not in call.whole:
+            return None
+        whole = self._rerun_of_whole(call.kind)
+        with whole.watched():
+            now = whole.begin()
+            if now is None or whole.target.fits(now):
+                return None
+            kinds = tuple(kind for kind in KINDS if kind in call.whole and kind != call.kind)
+            confirmation = Confirmation(self._rerun_of_whole, whole, kinds)
+            for text, plan in exchanges_behind(whole.notes.ops, self._target.key):
+                if _restores(plan, whole, now) and confirmation.confirms(plan):
+                    return text
+        return None
+
+    def _built_otherwise(self, rebuilds: Callable[[Modules, str], Iterator[Rebuild]]) -> str | None:
+        """Return what was built otherwise in the first layer that differs, where that fits it and the whole."""
+        modules, (inner, _) = self._rerun.network.modules, self._call.inner or self._target.key
+        name = inner.partition(".parametrizations.")[0]
+        for one in rebuilds(modules, name) if name in modules and self._call.whole else ():
+            if self._is_mended_by(one):
+                return one.text
+        return None
+
+    def _is_mended_by(self, rebuild: Rebuild) -> bool:
+        """Return whether a network that is built otherwise gives what was recorded of the layer, and of the whole."""
+        whole = self._call.whole
+        calls = [self._call, *(DifferingCall("", 0, kind, whole) for kind in KINDS if kind in whole)]
+        with suppress(Exception):  # it can't be built, or run, that way
+            return all(self._fits_rebuilt(rebuild, call) for call in calls)
+        return False
+
+    def _fits_rebuilt(self, rebuild: Rebuild, call: DifferingCall) -> bool:
+        def rebuilt() -> nn.Module:
+            network = self._build()
+            if network is self._rerun.network.model:
+                raise ValueError("the target is one network, which others use, and not built anew")
+            return rebuild.apply(network)
+
+        self._budget.require(self._rerun_sec)
+        network = prepare_network(rebuilt, self._config)
+        rerun = Rerun(network, self._config, TargetCall(call, self._target.tolerance), self._budget)
+        with rerun.watched():
+            return rerun.target.fits(rerun.begin())
+
+    def _rerun_of_whole(self, kind: str) -> Rerun:
+        return self._rerun_of(kind, DifferingCall("", 0, kind, self._call.whole))
+
     def _same_everywhere(self, rule: SubstitutionRule, text: str, notes: PassNotes) -> dict[int, Substitution]:
         """Return the substitutions of a rule, by position, that undo the same at all places of a pass."""
         contexts = OpContexts(notes, None, None)
@@ -184,6 +246,14 @@ class _Search:
                 if one.text == text:
                     found[op.position] = one
         return found
+
+
+def _restores(plan: SubstitutionPlan, rerun: Rerun, now: Digest) -> bool:
+    """Return whether a plan gives the recorded numbers, as few plans do; `now` is what comes out without it."""
+    found = rerun.attempt(plan)
+    if found is None or not rerun.target.is_restored(found, now):
+        return False
+    return not is_same(found, rerun.attempt(shaken(plan, rerun.target.tolerance)))  # or many a repair would fit
 
 
 def _runs_elsewhere(plan: SubstitutionPlan, notes: PassNotes) -> bool:

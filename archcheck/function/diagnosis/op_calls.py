@@ -165,6 +165,8 @@ _SIGNATURES: Final = MappingProxyType(
         "dropout": "input p=0.5 training=True inplace=False",
         "interpolate": "input size=None scale_factor=None mode=nearest align_corners=None",
         "pad": "input pad mode=constant value=None",
+        "embedding_bag": "input weight offsets=None max_norm=None norm_type=2.0 scale_grad_by_freq=False mode=mean "
+        "sparse=False per_sample_weights=None include_last_offset=False padding_idx=None",
         "leaky_relu": "input negative_slope=0.01 inplace=False",
         "gelu": "input",
         "glu": "input dim=-1",

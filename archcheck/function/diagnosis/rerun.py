@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from archcheck.function.diagnosis.budget import Budget
 from archcheck.function.diagnosis.call_probe import RETURN_POSITION, CallProbe, TargetCall
@@ -15,6 +15,7 @@ from archcheck.function.fingerprint.config import OTHER_SEED, FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.forward_pass import PassRunner
 from archcheck.function.fingerprint.large_values import LargeValuePass
+from archcheck.function.fingerprint.opened_gates import use_set
 from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.network.isolation import raised_recursion_limit
 
@@ -34,6 +35,7 @@ class Rerun:
         self.budget = budget
         self._ops = OpWatcher("eval mode" if target.kind == "eval" else "train mode", budget)
         self.probe = CallProbe(target, self._ops)
+        self._make_inputs: Callable[[], tuple[Any, Any]] | None = None
         self._runner = PassRunner(network, config, watcher=self.probe, innermost_mode=self._op_mode)
 
     def _op_mode(self) -> AbstractContextManager[object]:
@@ -73,6 +75,9 @@ class Rerun:
     def _run_noted(self) -> Digest | None:
         if self.target.kind == "large":
             self._digest_of_target(SubstitutionPlan(), None, LargeValuePass(self._runner, num_calls=0).run)
+        if self.target.kind == "opened":
+            (number,) = self._runner.config.opened or ()
+            self._make_inputs = use_set(self._runner, number)
         notes = PassNotes()
         found = self._digest_of_target(SubstitutionPlan(), notes, partial(self._forward, notes_draws=True))
         if self.target.kind != "eval":
@@ -85,8 +90,11 @@ class Rerun:
         return self._digest_of_target(plan, None, self._forward)
 
     def _forward(self, notes_draws: bool = False) -> object:
-        seed = OTHER_SEED if self.target.kind == "train" else None  # as when it was recorded
-        return self._runner.forward(training=self.target.kind != "eval", notes_draws=notes_draws, seed=seed)
+        seed = OTHER_SEED if self.target.kind in ("train", "opened") else None  # as when it was recorded
+        training = self.target.kind != "eval"
+        return self._runner.forward(
+            training=training, notes_draws=notes_draws, seed=seed, make_inputs=self._make_inputs
+        )
 
     def _digest_of_target(
         self, plan: SubstitutionPlan, notes: PassNotes | None, run: Callable[[], object]

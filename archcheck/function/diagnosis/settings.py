@@ -134,6 +134,8 @@ _SETTINGS: Final[tuple[tuple[tuple[str, ...], Changes], ...]] = (
     (("local_response_norm",), _each("alpha", 1e-4, 1e-3, 1e-2, 1e-5)),
     (("local_response_norm",), _each("beta", 0.75, 0.5, 1.0)),
     (("local_response_norm",), _each("size", 2, 3, 4, 5)),
+    (("embedding_bag",), _each("mode", "mean", "sum", "max")),
+    (("embedding_bag",), _each("padding_idx", None, 0, 1, -1)),
     (("scaled_dot_product_attention",), _toggled("is_causal")),
     (("scaled_dot_product_attention",), _masks("attn_mask")),
     (("scaled_dot_product_attention",), _each("dropout_p", *DROPOUT_RATES)),

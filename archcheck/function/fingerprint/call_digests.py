@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from archcheck.function.fingerprint.digests import Digest, digest, tensors_in
 from archcheck.function.fingerprint.storages import untransformed
 from archcheck.network.forward_watcher import ForwardWatcher, uncompiled_forward
 
+CallKey = tuple[str, int]  # a module's name, and which of its calls
+
 
 @dataclass(slots=True)
 class CallOutput:
@@ -23,6 +25,17 @@ class CallOutput:
     name: str
     index: int
     digest: Digest | None = None
+
+
+def in_order(calls: Iterable[CallKey], further: Iterable[CallKey]) -> list[CallKey]:
+    """Return calls with those of a further pass, each new one before what returned after it there."""
+    known, waiting = dict.fromkeys(calls), list[CallKey]()
+    before = dict[CallKey, list[CallKey]]()
+    for call in further:
+        waiting.append(call)
+        if call in known:
+            before[call], waiting = waiting, []
+    return [one for call in known for one in before.get(call, [call])] + waiting
 
 
 class DigestingWatcher(ForwardWatcher):
@@ -57,9 +70,14 @@ class DigestingWatcher(ForwardWatcher):
         """Ignore what follows: while gradients are computed, checkpointed layers run again."""
         self._is_listening = False
 
+    @property
+    def running(self) -> str:
+        """The name of the innermost module that is running, empty where none is."""
+        return self._running[-1] if self._running else ""
+
     def note_draw(self, name: str) -> None:
         """Remember which module was running when random numbers were drawn first."""
-        self.draws.setdefault(self._running[-1] if self._running else "", name)
+        self.draws.setdefault(self.running, name)
 
     def note_final_output(self, name: str, out: Any) -> None:
         """Take the digest of a module's last call again, since the module's own hooks may have changed the output."""

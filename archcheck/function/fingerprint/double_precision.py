@@ -23,19 +23,29 @@ _WIDER: Final = {
 
 @cache
 def _casts() -> Mapping[Any, torch.dtype]:
-    casts = {Tensor.float: torch.float64, Tensor.half: torch.float64, Tensor.bfloat16: torch.float64}
+    casts = {Tensor.float: torch.float32, Tensor.half: torch.float16, Tensor.bfloat16: torch.bfloat16}
     return MappingProxyType(casts)
+
+
+def named_precision(func: Any, args: Any, kwargs: Any) -> torch.dtype | None:
+    """Return the precision narrower than double that a call of a function of torch names; None where it names none."""
+    if func in _casts():
+        return _casts()[func]
+    for arg in args:  # most calls have none: this is asked of every one
+        if type(arg) is torch.dtype and arg in _WIDER:
+            return arg
+    named = kwargs.get("dtype") if kwargs else None
+    return named if named in _WIDER else None
 
 
 def widened(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
     """Return a function of torch and its arguments with every narrower precision in them replaced by double."""
+    if named_precision(func, args, kwargs) is None:
+        return func, args, kwargs
     if func in _casts():
         return Tensor.to, (args[0], torch.float64), {}
-    for arg in args:  # most calls have none: this is asked of every one
-        if type(arg) is torch.dtype:
-            args = tuple(_WIDER.get(one, one) if isinstance(one, torch.dtype) else one for one in args)
-            break
-    if kwargs and kwargs.get("dtype") is not None:
+    args = tuple(_WIDER.get(one, one) if isinstance(one, torch.dtype) else one for one in args)
+    if "dtype" in kwargs:
         kwargs = {**kwargs, "dtype": _WIDER.get(kwargs["dtype"], kwargs["dtype"])}
     return func, args, kwargs
 

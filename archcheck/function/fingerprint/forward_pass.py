@@ -16,6 +16,7 @@ from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.deterministic_random import DeterministicRandom, DrawSequence
 from archcheck.function.fingerprint.digests import opaque_parts
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs, named_tensors
+from archcheck.function.fingerprint.named_dtypes import DtypeCounts, NamedDtypes
 from archcheck.function.fingerprint.network_state import NetworkState
 from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.function.fingerprint.weight_filler import FillOnFirstUse, WeightFiller, choose_gain
@@ -33,7 +34,7 @@ from archcheck.structure.records import Crash
 class PassResult:
     """The calls of modules in one pass, and the network's output; `crash` is where the pass died.
 
-    `opaque` are the types of what came out and can't be looked into.
+    `opaque` are the types of what came out and can't be looked into, `dtypes` what the modules' code names.
     """
 
     calls: list[CallOutput] = field(default_factory=list)
@@ -41,16 +42,20 @@ class PassResult:
     changed_inputs: tuple[str, ...] = ()
     crash: Crash | None = None
     opaque: tuple[str, ...] = ()
+    dtypes: DtypeCounts = field(default_factory=dict)
 
 
 _SORTING: Final = frozenset({"sort", "argsort", "topk", "kthvalue", "msort"})
 
 
+_READING: Final = frozenset({"nonzero", "_local_scalar_dense"})
+
+
 @lru_cache(maxsize=2048)
-def _traits_of(func: Any) -> tuple[bool, bool]:
-    """Return whether a function of aten clamps, and whether it sorts."""
+def _traits_of(func: Any) -> tuple[bool, bool, bool]:
+    """Return whether a function of aten clamps, whether it sorts, and whether it lets Python decide by values."""
     name = func.overloadpacket.__name__
-    return name.startswith(("clamp", "clip")), name in _SORTING
+    return name.startswith(("clamp", "clip")), name in _SORTING, name in _READING
 
 
 class PassRunner:
@@ -63,6 +68,7 @@ class PassRunner:
         needs_gradients: whether the forward computes gradients itself, in eval mode too.
         calls_clamp: whether a forward has called a clamp so far.
         sorts: whether a forward has sorted anything so far.
+        reads_values: whether a forward has let Python decide by values so far.
     """
 
     def __init__(
@@ -79,9 +85,10 @@ class PassRunner:
         self.watcher = DigestingWatcher() if watcher is None else watcher
         self.state = NetworkState(network, self.filler)
         self.needs_gradients = False
-        self.calls_clamp = self.sorts = False
+        self.calls_clamp = self.sorts = self.reads_values = False
         self._innermost_mode = innermost_mode
         self._draws = DrawSequence()
+        self._dtypes = NamedDtypes(config.dtype, lambda: self.watcher.running)
 
     def make_inputs(self, *, training: bool = False) -> tuple[Any, Any]:
         """Make fresh arguments for a forward pass, positional and by keyword."""
@@ -137,7 +144,8 @@ class PassRunner:
                 self.watcher.failing_module(error), type_and_first_line(error), raised_outside_torch(error)
             )
         result.opaque = tuple(opaque_parts(result.output))
-        result.calls = self.watcher.calls
+        result.calls, result.dtypes = self.watcher.calls, self._dtypes.counts
+        self._dtypes.counts = {}  # in the backward pass, checkpointed layers run again
         result.changed_inputs = tuple(name for name, (one, old) in versions.items() if version_of(one) != old)
         self.watcher.stop()
         if asks_for_gradients and not torch.is_grad_enabled() and not self.needs_gradients:
@@ -164,20 +172,25 @@ class PassRunner:
             stack.enter_context(DeterministicRandom(self._draws, note, self._note_call))
             adjust = self._adjust_gain if self.config.gains is None else None
             widens = self.config.dtype is torch.float64
-            stack.enter_context(FillOnFirstUse(self.filler, widens=widens, adjust=adjust))
+            stack.enter_context(self._dtypes.noting_autocast())
+            note_precision = self._dtypes.note
+            stack.enter_context(
+                FillOnFirstUse(self.filler, widens=widens, adjust=adjust, note_precision=note_precision)
+            )
             stack.enter_context(self._innermost_mode())
             yield
 
     def _note_call(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
-        clamps, sorts = _traits_of(func)
+        clamps, sorts, reads = _traits_of(func)
         self.calls_clamp |= clamps
         self.sorts |= sorts
+        self.reads_values |= reads
         self.filler.fill_used_below(func, args, kwargs)
         self.state.note_call(func, args, kwargs)
 
     def _adjust_gain(self, weight: Tensor, out: Any) -> bool:
         """Scale a weight where its layer's output is far too small or too large. Returns whether it was scaled."""
-        with torch.no_grad():
+        with torch.no_grad(), torch._C._DisableTorchDispatch():  # whose values Python reads, and not the network
             gain = choose_gain(out)
         if gain:
             self.filler.scale(weight, gain)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,6 +40,7 @@ SETS: Final = (
     WeightSet(1024.0, mixes_signs=True),
 )
 _MAX_OPENED: Final = 3  # sets that are recorded
+_TRIES: Final = 6  # sets under which another expert may run, if one ever does
 _NOISE: Final = {torch.float64: 1e-8, torch.float32: 1e-3}  # of the largest gradient: what is smaller is rounding
 _MIN_SHARE: Final = 10.0  # of the noise: what counts as a gradient that came through
 _LEAST_TOTAL: Final = 20.0  # that a combined gradient is held against: its parts may cancel out
@@ -48,14 +49,17 @@ _LEAST_TOTAL: Final = 20.0  # that a combined gradient is held against: its part
 def open_gates(runner: PassRunner, usual: GradientStep) -> Mapping[int, GradientStep]:
     """Run steps under the sets of weights that the record names, or under those that let gradients through.
 
-    They are looked for where the graph of the usual step reaches a parameter or an input, and no gradient does. The
-    weights are the usual ones afterwards.
+    They are looked for where the graph of the usual step reaches a parameter or an input, and no gradient does; and
+    where a network chooses by values what runs, so that another expert may run under other weights. The weights are the
+    usual ones afterwards.
     """
     wanted = runner.config.opened
-    numbers = range(len(SETS)) if wanted is None else wanted
     shut = _shut(runner, usual) if wanted is None else set()
-    if not shut and not wanted:
+    passed_over = _passed_over(runner, usual) if wanted is None and runner.reads_values else set()
+    numbers = wanted if wanted is not None else range(len(SETS) if shut else _TRIES if passed_over else 0)
+    if not numbers:
         return {}
+    shut |= passed_over
     steps: dict[int, GradientStep] = {}
     for number in numbers:
         step = _run(runner, number)
@@ -81,7 +85,15 @@ def opened_pass(steps: Collection[GradientStep]) -> PassResult | None:
 
 def _run(runner: PassRunner, number: int, perturbation: float = 0.0) -> GradientStep:
     """Run a step under a set of weights."""
-    chosen, training = SETS[number], runner.config.train
+    make_inputs = use_set(runner, number, perturbation)
+    step = run_gradient_step(runner, training=runner.config.train, make_inputs=make_inputs)
+    step.forward.output = None  # frees its memory
+    return step
+
+
+def use_set(runner: PassRunner, number: int, perturbation: float = 0.0) -> Callable[[], tuple[Any, Any]]:
+    """Give a network the weights of a set. Returns what makes the inputs that go with them."""
+    chosen = SETS[number]
     runner.filler.refill_all(f" opened {number}")
     with torch.no_grad():
         for param in vectors_of(runner):
@@ -96,10 +108,7 @@ def _run(runner: PassRunner, number: int, perturbation: float = 0.0) -> Gradient
     def scaled(tensor: Tensor) -> Tensor:
         return tensor * (min(chosen.factor, 1.0) * (1 + perturbation))
 
-    inputs = partial(runner.change_free_inputs, scaled, training=training)
-    step = run_gradient_step(runner, training=training, make_inputs=inputs)
-    step.forward.output = None  # frees its memory
-    return step
+    return partial(runner.change_free_inputs, scaled, training=runner.config.train)
 
 
 def _shut(runner: PassRunner, step: GradientStep) -> set[str]:
@@ -110,6 +119,11 @@ def _shut(runner: PassRunner, step: GradientStep) -> set[str]:
     noise = noise_of(runner, step)
     shut = {name for name, one in step.params.items() if one.rms <= (noise if _is_matrix(runner, name) else 0.0)}
     return shut | {name for name, one in step.inputs.items() if one.rms <= noise}
+
+
+def _passed_over(runner: PassRunner, step: GradientStep) -> set[str]:
+    """Return the parameters that a step has not used, or not such that they could have a gradient."""
+    return {name for name, one in runner.network.params.items() if one.requires_grad and name not in step.params}
 
 
 def _reached(runner: PassRunner, step: GradientStep, names: Collection[str]) -> set[str]:

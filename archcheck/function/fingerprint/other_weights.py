@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import torch
 
-from archcheck.function.fingerprint.call_digests import CallOutput
+from archcheck.function.fingerprint.call_digests import CallOutput, in_order
 from archcheck.function.fingerprint.digests import Digest, tensors_in
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 
@@ -59,16 +59,14 @@ def run_other_weights(runner: PassRunner, signs: OutputSigns) -> PassResult | No
 
 
 def added(total: PassResult, more: PassResult, weight: int) -> PassResult:
-    """Add the digests of a pass, `weight` times, to those of others, call by call."""
-    found = {(one.name, one.index): one.digest for one in more.calls}
-    calls = [
-        CallOutput(one.name, one.index, _sum(one.digest, found.get((one.name, one.index)), weight))
-        for one in total.calls
-    ]
-    return PassResult(calls)
+    """Add the digests of a pass, `weight` times, to those of others, call by call; not every pass has each call."""
+    known, found = ({(one.name, one.index): one.digest for one in result.calls} for result in (total, more))
+    keys = in_order(known, found)
+    return PassResult([CallOutput(*key, _sum(known.get(key), found.get(key), weight)) for key in keys])
 
 
 def _sum(total: Digest | None, more: Digest | None, weight: int) -> Digest | None:
-    if total is None or more is None:
-        return None
-    return Digest(total.mean, total.rms, total.check + weight * more.check)
+    if more is None:
+        return total
+    first = Digest(more.mean, more.rms, 0.0) if total is None else total
+    return Digest(first.mean, first.rms, first.check + weight * more.check)

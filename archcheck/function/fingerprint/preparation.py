@@ -25,6 +25,7 @@ from archcheck.function.fingerprint.spectral_norm import SpectralVectors, find_s
 from archcheck.function.fingerprint.storages import storage_key
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.structure.meta.building import build_seeded
+from archcheck.structure.meta.function_caches import empty_function_caches
 from archcheck.structure.meta.model_copy import GIVEN, copy_to_cpu
 from archcheck.structure.meta.module_tree import (
     all_modules,
@@ -185,8 +186,11 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
 def _built(build: NetworkFactory, config: FingerprintConfig, salt: str) -> tuple[nn.Module, DeterministicRandom]:
     """Build in the precision of the run; as it is where the constructor doesn't bear that."""
     try:
-        return _built_with(config.dtype, build, config, salt)
-    except Exception:
+        built = _built_with(config.dtype, build, config, salt)
+        empty_function_caches(all_modules(built[0]))
+        return built
+    except Exception as error:
+        empty_function_caches(error=error)
         return _built_with(None, build, config, salt)
 
 
@@ -234,10 +238,15 @@ def _is_new(model: nn.Module, random: DeterministicRandom) -> bool:
 
 
 def _copied(model: nn.Module) -> nn.Module:
+    """Copy a network with the statistics of an untrained one: somebody may have run it in train mode."""
     try:
-        return copy_to_cpu(model)
+        copied = copy_to_cpu(model)
     except UsageError as error:
         raise NotMeasured(str(error)) from None
+    for module in all_modules(copied):
+        if isinstance(module, nn.modules.batchnorm._NormBase):
+            module.reset_running_stats()
+    return copied
 
 
 def _refuse_unfillable(modules: Mapping[str, nn.Module]) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from archcheck.function.fingerprint.call_digests import CallKey, in_order
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest, combine, combine_initial_values
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.gradients import GradientStep
 from archcheck.function.fingerprint.large_values import LARGE_FACTORS
+from archcheck.function.fingerprint.named_dtypes import most_of_each
 from archcheck.function.fingerprint.opened_gates import noise_of, opened_pass
 from archcheck.function.fingerprint.preparation import PreparedNetwork
 from archcheck.function.fingerprint.weight_filler import WeightFiller
@@ -73,6 +75,7 @@ def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
         filled=filled,
         shapes={name: tuple(runner.network.params[name].shape) for name in weights},
         tied=_tied_names(runner.network),
+        dtypes=most_of_each([results.eval_pass.dtypes, {} if step is None else step.forward.dtypes]),
     )
 
 
@@ -95,9 +98,10 @@ def _tied_names(network: PreparedNetwork) -> dict[str, str]:
     return {name: own for name, own in names.items() if name != own}
 
 
-def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[tuple[str, int], dict[str, float]]:
-    """Return every call that returned, by name and index, with its checks pass by pass; the network's own last."""
-    found: dict[tuple[str, int], dict[str, float]] = {}
+def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[CallKey, dict[str, float]]:
+    """Return every call that returned in any pass with its checks, pass by pass; the network's own comes last."""
+    found: dict[CallKey, dict[str, float]] = {}
+    order: list[CallKey] = []
     train_pass = None if results.step is None else results.step.forward
     passes = {
         "eval": results.eval_pass,
@@ -110,6 +114,7 @@ def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[tup
     for kind, result in passes.items():
         if result is None or (result.crash is not None and kind != "eval"):
             continue
+        order = in_order(order, [(call.name, call.index) for call in result.calls])
         for call in result.calls:
             numbers = found.setdefault((call.name, call.index), {})
             if call.digest is None:
@@ -118,9 +123,8 @@ def _numbers_by_call(results: RunResults, config: FingerprintConfig) -> dict[tup
                 numbers |= {"mean": call.digest.mean, "rms": call.digest.rms}
             if kind != "train" or config.train:
                 numbers[kind] = call.digest.check
-    if ("", 0) in found:
-        found[("", 0)] = found.pop(("", 0))
-    return found
+    whole = ("", 0)
+    return {key: found[key] for key in (*(one for one in order if one != whole), *([whole] if whole in found else ()))}
 
 
 class _NumbersWithin:

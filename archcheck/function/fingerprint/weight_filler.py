@@ -18,8 +18,9 @@ from torch.utils._pytree import tree_leaves
 
 from archcheck.function.fingerprint import fast_convolution as fast
 from archcheck.function.fingerprint.derived_weights import DerivedWeights
-from archcheck.function.fingerprint.double_precision import asks_for_one_dtype, promoted, widened
+from archcheck.function.fingerprint.double_precision import asks_for_one_dtype, named_precision, promoted, widened
 from archcheck.function.fingerprint.given_weights import GivenWeights, KeySupply
+from archcheck.function.fingerprint.grouped_products import grouped_mm
 from archcheck.function.fingerprint.number_pool import fill_from_pool, squeezed_shape, uniform
 from archcheck.function.fingerprint.spectral_norm import SpectralVectors
 from archcheck.function.fingerprint.storages import storage_key, untransformed
@@ -325,16 +326,22 @@ class FillOnFirstUse(TorchFunctionMode):
     """Fills weights as they are used; where it `widens`, computes in double precision whatever the network asks for.
 
     `adjust` is called with a weight that was just filled and its layer's output; where it returns True, the layer
-    runs again.
+    runs again. `note_precision` is called with each precision that a call names, and the call's arguments.
     """
 
     def __init__(
-        self, filler: WeightFiller, *, widens: bool, adjust: Callable[[Tensor, Any], bool] | None = None
+        self,
+        filler: WeightFiller,
+        *,
+        widens: bool,
+        adjust: Callable[[Tensor, Any], bool] | None = None,
+        note_precision: Callable[[torch.dtype, Any], None],
     ) -> None:
         super().__init__()
         self._filler = filler
         self._widens = widens
         self._adjust = adjust
+        self._note_precision = note_precision
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -350,8 +357,11 @@ class FillOnFirstUse(TorchFunctionMode):
             self._filler.leave_flags(args)
         is_product, is_convolution = func in _weight_products(), func in _convolutions()
         filled = [] if name in _QUERIES else self._filler.fill_used((args, kwargs), as_kernels=is_convolution)
-        if self._widens:
-            func, args, kwargs = widened(func, args, kwargs)
+        named = named_precision(func, args, kwargs)
+        if named is not None:
+            self._note_precision(named, (*args, *kwargs.values()))
+            if self._widens:
+                func, args, kwargs = widened(func, args, kwargs)
         out = self._call(func, args, kwargs)
         if filled and is_product and self._adjust is not None and self._adjust(filled[0], out):
             out = self._call(func, args, kwargs)
@@ -359,7 +369,7 @@ class FillOnFirstUse(TorchFunctionMode):
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> Any:
         try:
-            return _faster_functions().get(func, func)(*args, **kwargs)
+            return _replaced_functions().get(func, func)(*args, **kwargs)
         except RuntimeError as error:
             if not self._widens or not asks_for_one_dtype(error):
                 raise
@@ -389,12 +399,20 @@ def _convolutions() -> frozenset[Any]:
 def _weight_products() -> frozenset[Any]:
     """Return the functions that multiply data with a weight."""
     products = (torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.mm, Tensor.mm, torch.bmm, torch.addmm)
-    return frozenset({functional.linear, torch.einsum, functional.bilinear, *products}) | _convolutions()
+    others = (functional.linear, torch.einsum, functional.bilinear, *_grouped_products())
+    return frozenset({*others, *products}) | _convolutions()
 
 
 @cache
-def _faster_functions() -> Mapping[Any, Any]:
-    return MappingProxyType({functional.conv1d: fast.conv1d, functional.conv2d: fast.conv2d})
+def _replaced_functions() -> Mapping[Any, Any]:
+    """Return what computes the same in double precision, faster or at all."""
+    replaced = {functional.conv1d: fast.conv1d, functional.conv2d: fast.conv2d}
+    return MappingProxyType(replaced | dict.fromkeys(_grouped_products(), grouped_mm))
+
+
+def _grouped_products() -> tuple[Any, ...]:
+    """Return torch's names of one function: what is seen of a call depends on the version."""
+    return (functional.grouped_mm, torch._grouped_mm)
 
 
 def choose_gain(out: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from archcheck.network.torch_state import seed_generators
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
 from archcheck.structure.meta.build_mode import BuildMode, restore_reset_parameters
+from archcheck.structure.meta.function_caches import empty_function_caches
 from archcheck.structure.meta.model_copy import copy_to_meta, has_real_parameters, is_scripted, unwrapped
 from archcheck.structure.meta.module_tree import all_modules
 
@@ -40,11 +42,14 @@ def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
     try:
         with BuildMode():
             model = build_seeded(make)
+        modules = all_modules(model)
+        empty_function_caches(modules)
     except Exception as error:
+        empty_function_caches(error=error)
         if not failures.may_be_caused_by_meta(error):
             raise
         model = build_seeded(make)
-    modules = all_modules(model)
+        modules = all_modules(model)
     restore_reset_parameters(modules)
     # With weights: an old-fashioned constructor, or a module-level instance, which has to stay as it is.
     return copy_to_meta(model) if has_real_parameters(modules) and not is_scripted(modules) else model
@@ -57,7 +62,11 @@ def build_seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
         BuildError: it is no network.
     """
     seed_generators(seed)
+    knows_numpy = "numpy.random" in sys.modules
     model = make()
+    if not knows_numpy and "numpy.random" in sys.modules:  # imported while it was built, and seeded by the clock
+        seed_generators(seed)
+        model = make()
     if not isinstance(model, nn.Module):
         raise BuildError(f"the build returned {type(model).__name__}, expected torch.nn.Module")
     return unwrapped(model)

@@ -1,4 +1,4 @@
-"""Caches of functions in a network's own code: what a run on meta, or in another precision, leaves there is removed.
+"""Caches of functions in a network's own code: what is left there on meta, or in another precision, is removed.
 
 `functools.lru_cache` around a table of positions keeps the first one that it made. One without values, or in double
 precision, would be what the user's next forward gets.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FunctionType
@@ -15,8 +16,19 @@ from typing import Any, Final, TypeAlias
 
 from torch import nn
 
+from archcheck.structure.meta import failures
+
+_NOT_OF_NETWORKS: Final = frozenset({"torch", "builtins", "archcheck"})  # packages
 _MAX_WRAPPERS: Final = 3  # decorators around a cached function
 _Cache: TypeAlias = "functools._lru_cache_wrapper[Any]"
+
+
+def empty_function_caches(modules: Iterable[nn.Module] = (), error: BaseException | None = None) -> None:
+    """Empty the caches of functions in the code of networks that were built, and in that which raised an error."""
+    frames = (frame for one in failures.chain(error) for frame, _ in traceback.walk_tb(one.__traceback__))
+    raising = {str(frame.f_globals.get("__name__")) for frame in frames}
+    for cache in _caches(modules, raising):
+        cache.cache_clear()
 
 
 @contextmanager
@@ -31,10 +43,11 @@ def unchanged_function_caches(modules: Iterable[nn.Module]) -> Iterator[None]:
                 cache.cache_clear()
 
 
-def _caches(modules: Iterable[nn.Module]) -> Iterator[_Cache]:
-    """Yield the caches among the functions and methods of the files that the networks' classes come from."""
+def _caches(modules: Iterable[nn.Module], more: Iterable[str] = ()) -> Iterator[_Cache]:
+    """Yield the caches of functions and methods in the files that the networks' classes come from, and in `more`."""
     classes = {base for one in modules for base in type(one).__mro__}
-    names = {one.__module__ for one in classes if not one.__module__.startswith(("torch.", "builtins"))}
+    names = {one.__module__ for one in classes} | set(more)
+    names = {name for name in names if name.partition(".")[0] not in _NOT_OF_NETWORKS}
     files = [sys.modules[name] for name in sorted(names) if name in sys.modules]
     for owner in (*files, *(one for one in classes if one.__module__ in names)):
         for value in list(vars(owner).values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -179,7 +180,15 @@ def _record(name: str, module: nn.Module, held: _Held) -> ModuleRecord:
         sum(held.buffers.values()),
         is_container=not scripted and kind.forward is nn.Module.forward,
         has_children=bool(module._modules),
+        dtypes=_unusual_dtypes(module),
     )
+
+
+def _unusual_dtypes(module: nn.Module) -> dict[str, int]:
+    """Count the parameters and buffers of a module itself by their floating-point dtype, without those of float32."""
+    held = (*module._parameters.values(), *module._buffers.values())
+    dtypes = [one.dtype for one in held if one is not None and one.dtype is not torch.float32]
+    return dict(Counter(str(one).removeprefix("torch.") for one in dtypes if one.is_floating_point))
 
 
 def uninitialized_modules(modules: Mapping[str, nn.Module]) -> Iterator[str]:

@@ -166,11 +166,11 @@ def test_a_network_that_quick_arguments_do_not_build_is_told_there(toys: Project
     )
 
 
-def test_a_network_that_cannot_be_built_is_not_trained(toys: Project) -> None:
+def test_a_network_that_cannot_be_built_says_so_in_every_item(toys: Project) -> None:
     toys.spec("toy", CLOUDS.replace("toys:linear", "nets:raising"))
-    result = toys.run("-rs")
-    result.assert_outcomes(failed=1, skipped=3)
-    result.stdout.fnmatch_lines(["SKIPPED [[]1[]] specs/toy.arch.yaml:3: build failed: see `spec`"])
+    result = toys.run()
+    result.assert_outcomes(failed=3, skipped=1)
+    result.stdout.fnmatch_lines(["FAILED specs/toy.arch.yaml::accuracy - *no such width*"])
 
 
 def test_a_run_that_dies_leaves_the_others_alone(toys: Project) -> None:

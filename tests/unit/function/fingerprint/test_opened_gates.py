@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -10,11 +11,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from archcheck.function.diagnosis.likely_cause import likely_cause
+from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.opened_gates import SETS
 from archcheck.function.fingerprint.preparation import NetworkFactory
-from archcheck.function.records import FunctionRecord
+from archcheck.function.records import DifferingCall, FunctionRecord
 from archcheck.spec.lock import NUM_OPENED_SETS
-from tests.unit.function.running import Computed, between, difference, held_against, recorded
+from tests.unit.function.running import (
+    ROWS,
+    Computed,
+    between,
+    difference,
+    held_against,
+    inputs_of,
+    numbers_of,
+    recorded,
+)
 
 Stem = Callable[[Any, Tensor], Tensor]
 Gate = Callable[[Tensor], Tensor]
@@ -160,3 +172,56 @@ def test_sets_under_which_rounding_errors_grow_are_not_taken() -> None:
 
 def test_a_lock_names_sets_that_there_are() -> None:
     assert len(SETS) == NUM_OPENED_SETS
+
+
+class _Experts(nn.Module):
+    """A layer of experts of which each row takes one: those that no row takes aren't called."""
+
+    def __init__(self, number: int, odd: int | None) -> None:
+        super().__init__()
+        self.router = nn.Linear(16, number, bias=False)
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(16, 16), nn.GELU() if i == odd else nn.ReLU()) for i in range(number)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, chosen = self.router(x).softmax(-1).max(-1)
+        out = torch.zeros_like(x)
+        for i, expert in enumerate(self.experts):
+            rows = torch.where(chosen == i)[0]
+            if len(rows):
+                out[rows] = weight[rows, None] * expert(x[rows])
+        return out
+
+
+def _of_experts(odd: int | None = None, number: int = 6) -> NetworkFactory:
+    return between(lambda: _Experts(number, odd))
+
+
+def test_experts_that_no_row_takes_are_called_under_other_weights() -> None:
+    record = recorded(_of_experts())
+    called = {call.name for call in record.calls if "eval" in call.numbers and call.name.count(".") == 2}
+    assert len(called) < 6  # under the usual weights: there are four rows
+    assert record.opened
+    assert held_against(record, _of_experts()) is None
+    found = [held_against(record, _of_experts(odd)) for odd in range(6)]
+    named = [one[0].split(".")[2] for one in found if one is not None and one[0].startswith("1.experts.")]
+    assert len(named) > len(called)
+    assert named == [str(odd) for odd in range(6) if found[odd] is not None]
+
+
+def test_parameters_that_are_never_used_have_nothing_tried_for_them_where_nothing_is_chosen_by_values() -> None:
+    unused = lambda: Computed(lambda net, x: net.used(x), used=nn.Linear(8, 4), unused=nn.Linear(8, 4))  # noqa: E731
+    assert recorded(unused).opened == ()
+
+
+def test_of_what_is_seen_under_one_set_of_weights_the_cause_is_told() -> None:
+    gate = GATES["sigmoid"]
+    other = _with(gate, DEFECTS["another activation"])
+    record = recorded(_with(gate))
+    assert len(record.opened) == 1
+    numbers = numbers_of(record)
+    call = DifferingCall("second", 0, "opened", numbers["second"], whole=numbers["output"])
+    config = FingerprintConfig(inputs_of(ROWS), gains=record.gains, large=record.large, opened=record.opened)
+    assert likely_cause(other, config, call) == "an activation: gelu now, relu was recorded"
+    assert likely_cause(other, replace(config, opened=(0, 2)), call) is None  # of which only the sum is recorded

@@ -37,6 +37,14 @@ def test_a_build_that_returns_the_same_instance_every_time_leaves_it_as_it_was()
     assert held_against(record, normed) is None
 
 
+def test_what_an_instance_has_seen_in_training_plays_no_part() -> None:
+    trained = normed()
+    trained(3 * torch.randn(64, 8) + 2)
+    seen = copy.deepcopy(trained.state_dict())
+    assert held_against(recorded(normed), lambda: trained) is None
+    assert all(torch.equal(trained.state_dict()[name], value) for name, value in seen.items())
+
+
 def test_a_table_that_networks_share_stays_as_it_was() -> None:
     table = torch.arange(8.0)
 

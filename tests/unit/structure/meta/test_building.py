@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from archcheck.errors import BuildError
-from archcheck.structure.meta.building import build_on_meta
+from archcheck.structure.meta.building import build_on_meta, build_seeded
 from archcheck.structure.trace import trace_model, trace_structure
 from tests.unit.structure.traced_networks import (
     TWO,
@@ -87,3 +90,16 @@ def test_wrapped_error_of_meta_is_tried_for_real() -> None:
 def test_what_is_no_network_is_refused() -> None:
     with pytest.raises(BuildError, match=r"the build returned int, expected torch\.nn\.Module"):
         trace_structure(lambda: 3, TWO)  # type: ignore[arg-type, return-value]
+
+
+def test_numpys_numbers_are_the_same_where_the_build_imports_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    numpy = np.random
+    monkeypatch.delitem(sys.modules, "numpy.random")
+
+    def make() -> nn.Module:
+        monkeypatch.setitem(sys.modules, "numpy.random", numpy)
+        return nn.Dropout(np.random.rand())
+
+    np.random.seed(7)  # as if by the clock
+    first, again = build_seeded(make), build_seeded(make)
+    assert first.p == again.p

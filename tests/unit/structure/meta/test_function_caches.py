@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from archcheck.errors import BuildError
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.fingerprint import fingerprint
 from archcheck.spec.inputs import ForwardInput, TensorInput
@@ -72,4 +74,38 @@ def test_a_fingerprint_leaves_no_tensor_in_double_precision() -> None:
     positions.cache_clear()
     Positions.scale.cache_clear()
     assert fingerprint(Positions, FingerprintConfig(INPUT)).crash is None
+    assert is_usual()
+
+
+class Windowed(nn.Module):
+    """Takes a table when it's built, whose values it asks for, or doesn't."""
+
+    window: Tensor
+
+    def __init__(self, *, asks: bool) -> None:
+        super().__init__()
+        window = positions(4) + 1
+        if asks and window.sum().item() != 6:
+            raise ValueError("no window")
+        self.register_buffer("window", window)
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.fc(x * self.window)
+        return out
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_build_leaves_no_tensor_without_values_or_in_double_precision(asks: bool) -> None:
+    def build() -> nn.Module:
+        try:
+            return Windowed(asks=asks)
+        except Exception as error:
+            raise BuildError("it can't be built") from error
+
+    positions.cache_clear()
+    assert trace_structure(build, [INPUT]).died is None
+    assert is_usual()
+    positions.cache_clear()
+    assert fingerprint(build, FingerprintConfig(INPUT)).crash is None
     assert is_usual()

@@ -103,10 +103,7 @@ class CostMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def count_macs(self) -> None:
         """Count multiply-adds, too."""
-        from torch.utils.flop_counter import sdpa_backward_flop
-
-        of_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
-        self._formulas = {of_cpu: sdpa_backward_flop, **flop_formulas()}
+        self._formulas = flop_formulas()
 
     def is_on_device(self, tensor: Tensor) -> bool:
         """Return whether a tensor would be on the device: what is computed of weights or inputs, and no constant."""

@@ -17,13 +17,11 @@ FlopFormula: TypeAlias = Callable[..., int]
 @cache
 def flop_formulas() -> dict[Any, FlopFormula]:
     """Return the formulas by operation; as torch's own do, they count a multiply-add as two."""
-    from torch.utils.flop_counter import flop_registry, sdpa_flop  # here, as it takes 70 ms that few networks need
+    from torch.utils.flop_counter import flop_registry  # here, as it takes 70 ms that few networks need
 
     aten = torch.ops.aten
-    # Older releases have no formula for the CPU's attention kernel, whose work is that of the others.
-    known = {aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop, **flop_registry}
     own = {getattr(aten, name): _doubled(macs) for names, macs in _MACS.items() for name in names.split()}
-    return {**own, **known}
+    return {**flop_registry, **own}
 
 
 def _doubled(macs: Callable[..., int]) -> FlopFormula:
@@ -74,6 +72,16 @@ def _of_distances(out: Tensor, a: Tensor, *_: Any) -> int:
     return out.numel() * a.shape[-1]
 
 
+def _of_attention(_: Any, query: Tensor, key: Tensor, value: Tensor, *__: Any) -> int:
+    """Scores, and what they pick; queries of several heads may share the keys of one, which torch 2.11 refuses."""
+    return prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+
+
+def _of_attention_backward(_: Any, __: Tensor, query: Tensor, key: Tensor, value: Tensor, *___: Any) -> int:
+    """The scores once more, and gradients of them, of queries and keys, and of values."""
+    return prod(query.shape[:-1]) * key.shape[-2] * (3 * query.shape[-1] + 2 * value.shape[-1])
+
+
 _MACS: dict[str, Callable[..., int]] = {
     "mv dot vdot": _of_matrix_and_vector,
     "addmv addmv_": _of_added_matrix_and_vector,
@@ -83,4 +91,10 @@ _MACS: dict[str, Callable[..., int]] = {
     "conv_tbc": _of_time_batch_channels,
     "_trilinear": _of_three,
     "_cdist_forward _euclidean_dist _pdist_forward": _of_distances,
+    "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention "
+    "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention": _of_attention,
+    "_scaled_dot_product_flash_attention_for_cpu_backward _scaled_dot_product_flash_attention_backward "
+    "_scaled_dot_product_efficient_attention_backward _scaled_dot_product_cudnn_attention_backward": (
+        _of_attention_backward
+    ),
 }

@@ -48,9 +48,11 @@ def test_a_network_that_is_one_graph_is_green(project: Project, section: str) ->
             f"{PATH}:5: recompilations: differ", "  expected  0", "  actual    1, in eval mode",
             "  again     at B=3: tensor 'x' size mismatch at index 0. expected 2, actual 3",
         ]),
-        ("Counting", "compile: {recompiles: 0, dynamic: [B]}", [
+        pytest.param("Counting", "compile: {recompiles: 0, dynamic: [B]}", [
             f"{PATH}:5: recompilations: differ", "  expected  0", "  again     at the same sizes: *calls*",
-        ]),
+        ], marks=pytest.mark.skipif(
+            torch.__version__.startswith("2.11."), reason="compiled by torch 2.11, it counts no further than 1",
+        )),
         ("Fixed", "compile: {graph_breaks: 0, dynamic: [B]}", [
             f"{PATH}:5: torch.compile: stops", "  expected  a compiled network",
             f"  actual    nets.py:{line_of('x.shape[0] == 2')}: the code takes a free dimension to be 2",

@@ -108,8 +108,10 @@ ON_A_CPU = [
     ("torchvision:mobilenet_v3_small", "[B, 3, 64, 64]"),
     ("torchvision:efficientnet_b0", "[B, 3, 64, 64]"),
     ("torchvision:shufflenet_v2_x0_5", "[B, 3, 64, 64]"),
-    ("torchvision:swin_t", "[B, 3, 64, 64]"),
-]
+    pytest.param("torchvision:swin_t", "[B, 3, 64, 64]", marks=pytest.mark.skipif(
+        torch.__version__.startswith("2.11."), reason="torch 2.11 copies a kernel's gradient on meta alone",
+    )),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("cost", [

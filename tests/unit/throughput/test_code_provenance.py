@@ -20,6 +20,9 @@ class Machine:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.tree, self.elsewhere = folder / "tree", folder / "elsewhere"
         self._monkeypatch = monkeypatch
+        for name, module in list(sys.modules.items()):
+            if Path(getattr(module, "__file__", None) or "/").is_relative_to(folder.parent):
+                monkeypatch.delitem(sys.modules, name)  # left there by another test
         self.tree.mkdir()
         subprocess.run(["git", "init", "-q", str(self.tree)], check=True)
 

@@ -56,6 +56,9 @@ SAME: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: F.grouped_mm(grouped(2, 16, 32), grouped(32, 8), offs=offsets(4, 8)),
         lambda: grouped(16, 32) @ grouped(32, 8),
     ),
+    "attention of shared heads": (
+        lambda: attention(4, 2), lambda: [eight(6, 16) @ eight(16, 5), eight(6, 5) @ eight(5, 16)],
+    ),
 }  # fmt: skip
 
 
@@ -65,6 +68,18 @@ def grouped(*shape: int) -> Tensor:
 
 def offsets(*ends: int) -> Tensor:
     return torch.tensor(ends, dtype=torch.int32)
+
+
+def attention(query_heads: int, key_heads: int, *, requires_grad: bool = False) -> Tensor:
+    """Return the attention of 6 queries to 5 keys, of 2 examples."""
+    query, keys = torch.ones(2, query_heads, 6, 16), torch.ones(2, key_heads, 5, 16)
+    query, key, value = (one.clone().requires_grad_(requires_grad) for one in (query, keys, keys))
+    return F.scaled_dot_product_attention(query, key, value, enable_gqa=query_heads > key_heads)
+
+
+def eight(rows: int, columns: int) -> Tensor:
+    """Return a matrix for each of 4 heads of 2 examples."""
+    return torch.ones(8, rows, columns)
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -79,6 +94,21 @@ def test_a_product_counts_as_the_same_sums_do(name: str, mode: Callable[[MacCoun
 
     assert counter.macs == flops.get_total_flops() // 2 > 0
     assert counter.uncounted == set()
+
+
+def test_gradients_of_attention_are_what_its_kernel_computes() -> None:
+    counter, flops = MacCounter(), FlopCounterMode(display=False)
+    with CountingMode(counter):
+        attention(4, 4, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
+    with flops:
+        for _ in range(3):  # scores, these once more, and their gradients
+            eight(6, 16) @ eight(16, 5)
+        for _ in range(2):  # the output, and the gradients of the queries
+            eight(6, 5) @ eight(5, 16)
+        for _ in range(2):  # those of the keys, and of the values
+            eight(5, 6) @ eight(6, 16)
+
+    assert counter.macs == flops.get_total_flops() // 2
 
 
 def test_distances_within_rows_count_once_a_pair() -> None:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -73,8 +73,6 @@ class ReportSession:
         self._is_machine_told = False
         self._parts: list[SpecResult] = []
         self._machine: dict[str, Any] = {}
-        self._collected: set[str] = set()
-        self._ran: set[str] = set()
         self._other_tests: Counter[str] = Counter()
         self._problems: list[str] = []
         self._written: list[str] = []
@@ -126,15 +124,6 @@ class ReportSession:
 
     # ----------------------------------------------------------------------------------------- where it is gathered
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note what there is to run."""
-        self._collected |= {item.nodeid for item in session.items if isinstance(item, CheckItem)}
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Note what there is to run, where the workers of pytest-xdist collect."""
-        self._collected |= set(filter(is_check, ids))
-
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what can't be collected."""
         if report.failed and not self._is_worker:
@@ -148,12 +137,10 @@ class ReportSession:
         text = getattr(report, _ATTRIBUTE, None)
         if text is not None:
             self._parts.append(_from_text(text))
-            self._ran.add(report.nodeid)
         elif is_check(report.nodeid):
             named = named_check(self._config, report.nodeid) if report.failed else None
             if named is not None:  # a worker of pytest-xdist is gone, and with it what it found
                 self._parts.append(_lost(report, *named[1:]))
-                self._ran.add(report.nodeid)
         elif report.when == "call" or not report.passed:
             self._other_tests[report.outcome] += 1
 
@@ -185,7 +172,7 @@ class ReportSession:
             duration_sec=round(time.time() - self._started, 3),
             exit_status=exit_status,
             environment=environment_of(self._config, self._machine),
-            num_not_run=len(self._collected - self._ran),
+            num_not_run=sum(map(len, self._session.not_run.values())),
             other_tests=dict(self._other_tests),
             problems=tuple(self._problems),
         )

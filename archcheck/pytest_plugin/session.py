@@ -32,7 +32,15 @@ from archcheck.recording.edits import apply_edits, format_diff, write_atomically
 from archcheck.recording.ignored_locks import ignored_locks
 from archcheck.recording.lock_writer import changed_lock, describe_changes, format_lock, is_of_lock
 from archcheck.report.run_record import CheckOutcome
-from archcheck.report.summary_tables import VERDICTS, Room, Row, format_speeds, format_summary, format_trainings
+from archcheck.report.summary_tables import (
+    NOT_RUN,
+    VERDICTS,
+    Room,
+    Row,
+    format_speeds,
+    format_summary,
+    format_trainings,
+)
 from archcheck.spec.file_names import SUFFIX, lock_path, spec_path
 from archcheck.spec.lock import read_lock
 from archcheck.spec.spec_file import parse_spec
@@ -41,7 +49,7 @@ from archcheck.text.paths import path_from
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.session import TrainingSession
 
-_VERDICT_COLOURS = {"FAILED": {"red": True}, "skipped": {"yellow": True}}
+_VERDICT_COLOURS = {"FAILED": {"red": True}, NOT_RUN: {"yellow": True}, "skipped": {"yellow": True}}
 
 
 class ArchcheckSession:
@@ -65,6 +73,8 @@ class ArchcheckSession:
         if place.lock:
             config.stash[LOCK_KEY] = DeviceLock(place.lock, partial(_release, options.device))
         self._rows: dict[str, Row] = {}
+        self._to_run: dict[str, tuple[str, str]] = {}  # the spec and the check of each node id
+        self._ran: set[str] = set()
         self._updates: dict[str, _Update] = {}
         self._diffs: list[str] = []
         self._errors: list[str] = []
@@ -74,6 +84,15 @@ class ArchcheckSession:
         self._unsaved: list[str] = []
         self._is_told = self._is_ready = False
         self._has_devices = False  # whether each worker of pytest-xdist has one of its own
+
+    @property
+    def not_run(self) -> dict[str, list[str]]:
+        """The checks of each spec that were to run and haven't, as after -x or Ctrl-C."""
+        found: dict[str, list[str]] = {}
+        for nodeid, (spec, check) in self._to_run.items():
+            if nodeid not in self._ran:
+                found.setdefault(spec, []).append(check)
+        return found
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -129,6 +148,18 @@ class ArchcheckSession:
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Leave out tests that lie beside specs, in folders that are only looked into for those."""
         return True if self._paths.is_left_out(collection_path) else None
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note what there is to run."""
+        if not self._config.option.collectonly:
+            checks = (item for item in session.items if isinstance(item, CheckItem))
+            self._to_run |= {item.nodeid: (item.found.spec, item.name) for item in checks}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Note what there is to run, where the workers of pytest-xdist collect."""
+        named = {nodeid: named_check(self._config, nodeid) for nodeid in ids}
+        self._to_run |= {nodeid: one[1:] for nodeid, one in named.items() if one is not None}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -210,6 +241,8 @@ class ArchcheckSession:
         """Gather what the items found, in this process or in another."""
         if self._is_worker or report.outcome not in VERDICTS:  # "rerun": another attempt follows
             return
+        if report.when == "call" or not report.passed:
+            self._ran.add(report.nodeid)
         plain = getattr(report, "archcheck", None)
         found = self._found_nothing(report) if plain is None else CheckReport.from_plain(plain)
         if found is None:
@@ -236,7 +269,10 @@ class ArchcheckSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the updates: one process, after every item, each file at once."""
+        """Note what wasn't run, and write the updates: one process, after every item, each file at once."""
+        for spec, checks in self.not_run.items():
+            if spec in self._rows:
+                self._rows[spec].mark_not_run(checks)
         for path, update in self._updates.items():
             try:
                 self._write(Path(path), update)
@@ -274,7 +310,7 @@ class ArchcheckSession:
         self._is_told = True
         if self._config.option.no_summary:
             return
-        if self._rows:
+        if self._rows or self.not_run:
             terminalreporter.write_sep("=", "archcheck")
             self._write_tables(terminalreporter)
         for diff in self._diffs:
@@ -295,7 +331,8 @@ class ArchcheckSession:
         is_known = reporter.isatty or "COLUMNS" in os.environ
         room = Room(reporter._tw.fullwidth, keeps_names=not is_known, lists_all=self._config.get_verbosity() > 0)
         rows = list(self._rows.values())
-        for line in format_summary(rows, room):
+        num_unreached = len(self.not_run.keys() - self._rows.keys())
+        for line in format_summary(rows, room, num_unreached):
             reporter.write_line(line.text, **_VERDICT_COLOURS.get(line.verdict, {}))
         for table in (format_trainings(rows, room), format_speeds(rows, room)):
             if table:

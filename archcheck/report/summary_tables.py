@@ -22,16 +22,19 @@ from archcheck.text.units import (
     format_rate,
     format_seconds,
 )
-from archcheck.text.words import listed
+from archcheck.text.words import counted, listed
 from archcheck.throughput.records import SpeedComparison, SpeedFigures, SpeedRecord
 from archcheck.training.records import TrainingRecord
 
 VERDICTS: Final = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
 ABSENT: Final = "-"  # of a check that a spec doesn't ask for
 UNWRITTEN: Final = "not written"  # of an update whose file can't be
+NOT_RUN: Final = "not run"  # of a check that had no turn, or was interrupted, as after -x or Ctrl-C
 MARKS: Final = {
-    "ok": ".", "FAILED": "F", UNWRITTEN: "!", "skipped": "s", "updated": "u", "unchanged": "=", ABSENT: ABSENT
+    "ok": ".", "FAILED": "F", UNWRITTEN: "!", NOT_RUN: "?", "skipped": "s", "updated": "u", "unchanged": "=",
+    ABSENT: ABSENT,
 }  # fmt: skip
+_GRAVEST: Final = ("FAILED", NOT_RUN, "skipped", "ok")  # verdicts of a spec
 ROWS_AT_MOST: Final = 40  # with more specs those that are ok are only counted
 SPECS_OF_A_NOTE: Final = 6
 _LEAST_SPEC: Final = (28, 8)  # characters that are left of a spec's path before other columns go, and behind them
@@ -69,12 +72,16 @@ class Row:
         """Note that what its checks measured isn't written, as its file can't be."""
         self.verdicts = {check: UNWRITTEN if one == "updated" else one for check, one in self.verdicts.items()}
 
+    def mark_not_run(self, checks: Iterable[str]) -> None:
+        """Note the checks that were to run and didn't."""
+        self.verdicts |= dict.fromkeys(checks, NOT_RUN)
+
     @property
     def verdict(self) -> str:
-        """Return `FAILED` where a check failed or its update isn't written, else `skipped` where one was, else `ok`."""
+        """Return the gravest verdict of its checks; `FAILED` where an update isn't written, too."""
         if UNWRITTEN in self.verdicts.values():
             return "FAILED"
-        return next((one for one in ("FAILED", "skipped") if one in self.verdicts.values()), "ok")
+        return next((one for one in _GRAVEST if one in self.verdicts.values()), "ok")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +120,7 @@ class Room:
 
     def choose(self, rows: Iterable[Row]) -> list[Row]:
         """Return the rows to list, what failed first; of many specs only what isn't ok."""
-        order = {"FAILED": 0, "skipped": 1, "ok": 2}
-        ordered = sorted(rows, key=lambda row: (order[row.verdict], row.spec))
+        ordered = sorted(rows, key=lambda row: (_GRAVEST.index(row.verdict), row.spec))
         if self.lists_all or len(ordered) <= ROWS_AT_MOST:
             return ordered
         num_failed = sum(row.verdict == "FAILED" for row in ordered)
@@ -134,11 +140,15 @@ def _keep_path(path: str, limit: int) -> str:
 # ------------------------------------------------------------------------------------------- specs and checks
 
 
-def format_summary(rows: Sequence[Row], room: Room) -> list[Line]:
-    """Format the table of specs: build, parameters, MACs, each check's verdict, time; totals and notes below it."""
+def format_summary(rows: Sequence[Row], room: Room, num_unreached: int = 0) -> list[Line]:
+    """Format the table of specs: build, parameters, MACs, each check's verdict, time; totals and notes below it.
+
+    Of specs that no check was run of, as after -x or Ctrl-C, only their number is told.
+    """
     listed_rows = room.choose(rows)
     lines = _format_rows(listed_rows, room) if listed_rows else []
-    totals = [Line(_format_totals(rows, len(listed_rows)))] if len(rows) > 1 else []
+    has_totals = len(rows) > 1 or num_unreached
+    totals = [Line(_format_totals(rows, len(listed_rows), num_unreached))] if has_totals else []
     return [*lines, *totals, *_format_notes(rows, room)]
 
 
@@ -203,15 +213,18 @@ def _wrapped(label: str, parts: Iterable[str], room: Room) -> list[Line]:
     return [Line(line.replace("\N{NO-BREAK SPACE}", " ")) for line in lines]
 
 
-def _format_totals(rows: Sequence[Row], num_listed: int) -> str:
+def _format_totals(rows: Sequence[Row], num_listed: int, num_unreached: int) -> str:
     """Format how many specs came out how, and what was skipped where it isn't listed."""
     count = Counter(row.verdict for row in rows)
-    told = {"FAILED": "failed", "skipped": "with skipped checks", "ok": "ok"}
-    text = f"{len(rows)} specs: {', '.join(f'{count[one]} {what}' for one, what in told.items() if count[one])}"
+    told = {"FAILED": "failed", NOT_RUN: "not finished", "skipped": "with skipped checks", "ok": "ok"}
+    counts = [f"{count[one]} {what}" for one, what in told.items() if count[one]]
+    if num_unreached:
+        counts.append(f"{num_unreached} not reached")
+    text = f"{counted(len(rows) + num_unreached, 'spec')}: {', '.join(counts)}"
     if num_listed == len(rows):
         return text
     skipped = Counter(check for row in rows for check, verdict in row.verdicts.items() if verdict == "skipped")
-    if num_listed < count["FAILED"] + count["skipped"]:
+    if num_listed < len(rows) - count["ok"]:
         text += f"; skipped: {', '.join(f'{number} {check}' for check, number in skipped.items())}"
     return f"{text}; -v lists all"
 

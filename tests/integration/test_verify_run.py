@@ -200,7 +200,43 @@ def test_a_broken_neighbour_hides_nothing(project: Project) -> None:
 def test_exitfirst_stops_at_the_first_failure(project: Project) -> None:
     project.broken("11_926", "11_927", name="a")
     project.broken("11_926", "11_928", name="b")
-    project.run("-x").assert_outcomes(passed=2, failed=1)
+    result = project.run("-x")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "spec * spec * shapes * parameters * compute * health * time*",
+            "specs/a.arch.yaml * ok * ok * FAILED * not run * not run *",
+            "2 specs: 1 failed, 1 not reached",
+        ]
+    )
+
+
+def test_a_spec_that_was_interrupted_is_not_ok(project: Project) -> None:
+    for name in ("a", "b", "c"):
+        project.spec(name)
+    project.write(
+        "conftest.py",
+        """
+        def pytest_runtest_call(item):
+            if item.nodeid.endswith("b.arch.yaml::shapes"):
+                raise KeyboardInterrupt
+        """,
+    )
+    # In a process of its own: an interrupt inside this one would be taken for the user's.
+    result = project.pytest_elsewhere("-p", "archcheck.plugin", "--archcheck")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        [
+            "specs/b.arch.yaml * ok * not run *",
+            "specs/a.arch.yaml * ok * ok *",
+            "3 specs: 1 not finished, 1 ok, 1 not reached",
+        ]
+    )
+
+
+def test_nothing_is_told_of_what_is_only_collected(project: Project) -> None:
+    project.spec()
+    assert "not reached" not in project.run("--collect-only").stdout.str()
 
 
 def test_last_failed_runs_only_what_failed(project: Project) -> None:

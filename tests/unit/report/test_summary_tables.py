@@ -132,6 +132,21 @@ def test_what_failed_comes_first_and_then_what_was_skipped() -> None:
     assert lines[-1].text == "4 specs: 2 failed, 1 with skipped checks, 1 ok"
 
 
+def test_a_spec_whose_checks_were_not_all_run_is_not_ok() -> None:
+    interrupted, failed = row((report("spec"), "passed")), *rows(1, "failed")
+    interrupted.mark_not_run(["shapes", "health"])
+    failed.mark_not_run(["health"])
+    lines = format_summary([*rows(1, prefix="a"), interrupted, failed], WIDE, num_unreached=2)
+    assert [line.text.split()[-5:-2] for line in lines[2:4]] == [["FAILED", "not", "run"], ["run", "not", "run"]]
+    assert [line.verdict for line in lines[2:5]] == ["FAILED", "not run", "ok"]
+    assert lines[-1].text == "5 specs: 1 failed, 1 not finished, 1 ok, 2 not reached"
+    assert text_of([interrupted], Room(60))[-1] == "marks:  . ok, ? not run"
+
+
+def test_specs_of_which_nothing_was_run_are_counted() -> None:
+    assert [line.text for line in format_summary([], WIDE, num_unreached=1)] == ["1 spec: 1 not reached"]
+
+
 def test_of_many_specs_only_what_is_not_ok_is_listed() -> None:
     found = [*rows(40), *rows(1, "failed", "broken")]
     assert [line.split()[0] for line in text_of(found)[2:]] == ["broken000.arch.yaml", "41"]

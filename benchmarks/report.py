@@ -95,7 +95,7 @@ def record_of(specs: list[SpecResult]) -> RunRecord:
     """Return the record of a run of some specs."""
     ordered = failing_first(specs)
     run = Run("pytest --archcheck", "2026-01-02T03:04:05Z", 60.0, 1, Environment("0.1.0", "3.11.7", "Linux"))
-    return RunRecord(verdict="failed", totals=count_outcomes(ordered), runs=(run,), specs=ordered)
+    return RunRecord(verdict="failed", totals=count_outcomes(ordered, (run,)), runs=(run,), specs=ordered)
 
 
 def paint_sec(page: Path) -> float | None:

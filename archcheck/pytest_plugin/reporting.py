@@ -165,17 +165,19 @@ class ReportSession:
     def _record(self, exit_status: int) -> RunRecord:
         joined = join_specs([*self._parts, *self._unchanged()], list(CHECKS))
         specs = failing_first([_unwritten(spec, self._session.unwritten.get(spec.spec)) for spec in joined])
-        totals = count_outcomes(specs)
+        not_run = {spec: tuple(checks) for spec, checks in self._session.not_run.items()}
         run = Run(
             command=shlex.join(["pytest", *map(str, self._config.invocation_params.args)]),
             started_at=datetime.datetime.fromtimestamp(self._started, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             duration_sec=round(time.time() - self._started, 3),
             exit_status=exit_status,
             environment=environment_of(self._config, self._machine),
-            num_not_run=sum(map(len, self._session.not_run.values())),
+            num_not_run=sum(map(len, not_run.values())),
+            not_run=not_run,
             other_tests=dict(self._other_tests),
             problems=tuple(self._problems),
         )
+        totals = count_outcomes(specs, (run,))
         return RunRecord(verdict=run_verdict(exit_status, totals), totals=totals, runs=(run,), specs=specs)
 
     def _unchanged(self) -> Iterable[SpecResult]:

@@ -85,9 +85,10 @@ def merge_runs(records: Sequence[RunRecord], order: Sequence[str] = ()) -> RunRe
     """
     specs = join_specs((spec for record in records for spec in record.specs), order, _more_telling)
     verdicts = {record.verdict for record in records}
+    runs = tuple(run for record in records for run in record.runs)
     return RunRecord(
         verdict=next(one for one in _GRAVEST if one in verdicts),
-        totals=count_outcomes(specs),
-        runs=tuple(run for record in records for run in record.runs),
+        totals=count_outcomes(specs, runs),
+        runs=runs,
         specs=specs,
     )

@@ -82,12 +82,11 @@ def count_specs(record: RunRecord) -> str:
 
 
 def _head(record: RunRecord) -> str:
-    counts = ", ".join(f"{number:_} {outcome}" for outcome, number in record.totals.items()) or "none ran"
-    not_run = sum(run.num_not_run for run in record.runs)
-    more = f", {not_run:_} not run" if not_run else ""
+    told = (f"{number:_} {outcome.replace('_', ' ')}" for outcome, number in record.totals.items())
+    counts = ", ".join(told) or "none ran"
     seconds = format_seconds(sum(run.duration_sec for run in record.runs))
     mark = VERDICT_MARKS[record.verdict]
-    return f"## {mark} archcheck: {record.verdict}: {count_specs(record)}\n\nChecks: {counts}{more}. {seconds}.\n\n"
+    return f"## {mark} archcheck: {record.verdict}: {count_specs(record)}\n\nChecks: {counts}. {seconds}.\n\n"
 
 
 def _add_failures(page: _Page, record: RunRecord) -> None:

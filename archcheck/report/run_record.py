@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
@@ -257,6 +257,8 @@ class Run(_Documented):
     environment: Environment
     num_not_run: int = 0
     """checks that were collected and had no turn, as after -x or Ctrl-C"""
+    not_run: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """which ones they are, by spec"""
     other_tests: Mapping[str, int] = field(default_factory=dict)
     """how many tests that are no specs' checks had which outcome"""
     problems: tuple[str, ...] = ()
@@ -272,7 +274,7 @@ class RunRecord(_Documented):
     verdict: Verdict
     """skipped: nothing failed, and nothing was measured either; interrupted: by Ctrl-C; error: pytest's own"""
     totals: Mapping[str, int]
-    """how many checks had which outcome"""
+    """how many checks had which outcome; not_run: how many had no turn"""
     runs: tuple[Run, ...]
     specs: tuple[SpecResult, ...]
     """failing ones first, then by name"""
@@ -298,10 +300,12 @@ def run_verdict(exit_status: int, totals: Mapping[str, int]) -> Verdict:
     return "passed" if any(totals.get(one) for one in ("passed", "updated", "unchanged")) else "skipped"
 
 
-def count_outcomes(specs: tuple[SpecResult, ...]) -> dict[str, int]:
-    """Return how many checks had which outcome, without those that none had."""
+def count_outcomes(specs: tuple[SpecResult, ...], runs: Iterable[Run]) -> dict[str, int]:
+    """Return how many checks had which outcome, without those that none had, and how many weren't run."""
     found = [check.outcome for spec in specs for check in spec.checks]
-    return {outcome: found.count(outcome) for outcome in OUTCOMES if outcome in found}
+    counts: dict[str, int] = {outcome: found.count(outcome) for outcome in OUTCOMES if outcome in found}
+    num_not_run = sum(run.num_not_run for run in runs)
+    return {**counts, "not_run": num_not_run} if num_not_run else counts
 
 
 def failing_first(specs: list[SpecResult]) -> tuple[SpecResult, ...]:

@@ -145,11 +145,14 @@ def plugins() -> list[str]:
 def test_what_a_run_leaves_out_after_its_first_failure_is_counted(project: Project) -> None:
     project.spec("a", WRONG)
     project.spec("b")
-    project.run("-x", "--archcheck-report", "run.json")
+    project.run("-x", "--archcheck-report", "run.json", "--archcheck-report", "run.md")
     plain = read(project.path / "run.json")
     assert list(outcomes(plain)) == ["specs/a.arch.yaml"]
     num_ran = len(plain["specs"][0]["checks"])
-    assert plain["runs"][0]["num_not_run"] == 2 * 5 - num_ran
+    assert plain["runs"][0]["num_not_run"] == plain["totals"]["not_run"] == 2 * 5 - num_ran
+    order = ["spec", "shapes", "parameters", "compute", "health"]
+    assert plain["runs"][0]["not_run"] == {"specs/a.arch.yaml": order[num_ran:], "specs/b.arch.yaml": order}
+    assert f"{2 * 5 - num_ran} not run" in (project.path / "run.md").read_text()
 
 
 def test_ctrl_c_leaves_a_report_of_what_was_done(project: Project) -> None:

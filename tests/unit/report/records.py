@@ -43,5 +43,8 @@ def run_of(*specs: SpecResult, exit_status: int = 1) -> RunRecord:
     ordered = failing_first(list(specs))
     run = Run("pytest --archcheck", "2026-01-02T03:04:05Z", 1.5, exit_status, ENVIRONMENT)
     return RunRecord(
-        verdict="failed" if exit_status else "passed", totals=count_outcomes(ordered), runs=(run,), specs=ordered
+        verdict="failed" if exit_status else "passed",
+        totals=count_outcomes(ordered, (run,)),
+        runs=(run,),
+        specs=ordered,
     )

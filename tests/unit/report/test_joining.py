@@ -58,3 +58,10 @@ def test_shards_are_one_run_of_the_gravest_verdict() -> None:
     whole = merge_runs([green, red])
     assert (whole.verdict, whole.totals, len(whole.runs)) == ("failed", {"failed": 1, "passed": 1}, 2)
     assert merge_runs([green]) == green
+
+
+def test_what_was_not_run_of_a_shard_is_in_the_totals() -> None:
+    stopped = run_of(spec("a", shapes="failed"))
+    stopped = replace(stopped, runs=(replace(stopped.runs[0], num_not_run=2, not_run={"b": ("spec", "shapes")}),))
+    whole = merge_runs([stopped, run_of(spec("c", shapes="passed"), exit_status=0)])
+    assert whole.totals == {"failed": 1, "passed": 1, "not_run": 2}

@@ -173,11 +173,16 @@ def _not_finite(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
 
 def _unsaved(record: HealthRecord, held: Sequence[DeviceMix], keys: Keys) -> Iterator[Mismatch]:
     if record.unsaved is not None:
+        advice = (
+            "register_buffer with persistent=True, the default, saves a buffer"
+            if record.unsaved.buffers
+            else "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"
+        )
         told = [("moved", f".to(device) leaves {mix.culprit}, on the CPU: {mix.where}") for mix in held[:_SHOWN]]
         yield Mismatch(
             keys, "state_dict", "doesn't bring the network back",
-            "the same output after load_state_dict into a new instance", record.unsaved,
-            notes=(("note", "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"), *told),
+            "the same output after load_state_dict into a new instance", record.unsaved.text,
+            notes=(("note", advice), *told),
         )  # fmt: skip
 
 

@@ -71,7 +71,9 @@ def check_shapes(
         key = parse_layer_key(text)
         names = matching_modules(key, trace)
         if not names:
-            found.append(_gone_mismatch(key, trace, renamed or RenamedLayers(), new))
+            moved = None if renamed is None else renamed.found.get(text)
+            misfit = None if moved is None else _misfit(moved.key, layer, trace, calls)
+            found.append(_gone_mismatch(key, trace, renamed or RenamedLayers(), new, misfit))
         found += _check_layer(text, layer, trace, calls)
     if spec.output is not None:
         found += _check_network_output(spec, trace)
@@ -90,13 +92,29 @@ def _check_layer(text: str, layer: Layer, trace: StructureTrace, calls: _Calls) 
     return found
 
 
-def _gone_mismatch(key: LayerKey, trace: StructureTrace, renamed: RenamedLayers, new: Sequence[str]) -> Mismatch:
-    """Return the mismatch of a key that names no module, with the key that it has now, if that can be told."""
+def _misfit(text: str, layer: Layer, trace: StructureTrace, calls: _Calls) -> str | None:
+    """Say what isn't as the spec says of a layer, in the layers that a key speaks of; None where everything fits."""
+    for one in _check_layer(text, layer, trace, calls):
+        return one.problem + (f": expected {one.expected}, found {one.actual}" if one.expected else "")
+    counts = {trace.modules[name].num_params for name in matching_modules(parse_layer_key(text), trace)}
+    if layer.parameters is None or counts == {layer.parameters}:
+        return None
+    return f"parameters differ: expected {layer.parameters}, found {listed(sorted(map(str, counts)), 3)}"
+
+
+def _gone_mismatch(
+    key: LayerKey, trace: StructureTrace, renamed: RenamedLayers, new: Sequence[str], misfit: str | None
+) -> Mismatch:
+    """Return the mismatch of a key that names no module, with the key that it has now, if that can be told.
+
+    `misfit` says what isn't as the spec says of it under that key, as in a part of what was renamed.
+    """
     mismatch = no_module_mismatch(key, trace)
     moved = renamed.found.get(key.text)
     if moved is not None:
         why = "what it computes tells" if moved.by_function else "everything fits that the spec says of it"
-        told = mismatch.notes if key.text in trace.modules else (("note", f"it is {moved.key} now: {why}"),)
+        now = f"it is {moved.key} now: {why}" if misfit is None else f"in its place is {moved.key} now: {misfit}"
+        told = mismatch.notes if key.text in trace.modules else (("note", now),)
         return replace(mismatch, notes=told, edits=moved.changes)
     several = renamed.ambiguous.get(key.text)
     if several is not None:
@@ -115,10 +133,7 @@ def find_renamed(context: CheckContext) -> RenamedLayers:
     calls = [_calls_by_name(forward) for forward in trace.forwards]
 
     def fits(text: str, layer: Layer) -> bool:
-        names = matching_modules(parse_layer_key(text), trace)
-        counts = {trace.modules[name].num_params for name in names}
-        is_counted = layer.parameters is None or counts == {layer.parameters}
-        return bool(names) and is_counted and not _check_layer(text, layer, trace, calls)
+        return bool(matching_modules(parse_layer_key(text), trace)) and _misfit(text, layer, trace, calls) is None
 
     recorded = context.spec_file.recorded
     labels = [] if recorded is None else list(recorded.layers)

@@ -19,6 +19,7 @@ from archcheck.cli.networks import (
     load_network,
     measure_network_cost,
     refuse_build_options,
+    say,
     write_page,
 )
 from archcheck.errors import UsageError
@@ -60,6 +61,11 @@ def run(options: argparse.Namespace) -> int:
     like = read_spec(Path(specs[0]), rootdir=Path.cwd()) if specs else None
     left = load_network(options.left, options, like)
     right = load_network(options.right, options, like or left.spec_file)
+    if specs and _build_of(left) == _build_of(right):
+        say(
+            "both sides are built from the same code, as it is now; what was recorded of it is compared by "
+            f"pytest --archcheck {' '.join(dict.fromkeys(specs))}"
+        )
     comparison = compare_networks(left.trace, right.trace)
     differs, more = comparison.differs, []
     if options.function:
@@ -75,6 +81,13 @@ def run(options: argparse.Namespace) -> int:
     else:
         print("\n\n".join([comparison.text((left.label, right.label)), *more]))
     return DIFFERENT if differs else 0
+
+
+def _build_of(network: Network) -> tuple[Any, ...]:
+    """Return what a network is built by and from, as seen from the working directory."""
+    spec_file = network.spec_file
+    target = parse_target(spec_file.spec.build).seen_from(Path.cwd(), spec_file.path.parent.resolve())
+    return target, spec_file.spec.args
 
 
 def _page(comparison: Comparison, left: Network, right: Network, text: str) -> str:

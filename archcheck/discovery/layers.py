@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from archcheck.text.words import counted
 
@@ -56,7 +57,7 @@ def intakes(modules: Mapping[str, nn.Module]) -> list[Intake]:
 
 def intake_of(name: str, module: nn.Module, is_sequential: bool = False) -> Intake | None:
     """Return what a layer takes, None for one that doesn't say."""
-    taken = _taken(module, is_sequential)
+    taken = None if isinstance(module, LazyModuleMixin) else _taken(module, is_sequential)
     if taken is None:
         return None
     size, what, templates = taken

@@ -22,7 +22,7 @@ from archcheck.function.fingerprint.gradients import GradientStep, run_gradient_
 from archcheck.function.fingerprint.preparation import NetworkFactory, PreparedNetwork, prepare_for_filling
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.function.object_equality import are_surely_equal
-from archcheck.function.records import HealthRecord
+from archcheck.function.records import HealthRecord, Unsaved
 from archcheck.network.exceptions import one_line
 from archcheck.spec.dims import BATCH
 from archcheck.spec.inputs import ForwardInput
@@ -302,11 +302,11 @@ class _Examination:
 
     # ----------------------------------------------------------------------------------------- saved and loaded
 
-    def _unsaved(self) -> str | None:
+    def _unsaved(self) -> Unsaved | None:
         """Tell how the network differs from one built anew and given its state_dict, after a step in train mode."""
         unregistered, is_trained = self._unregistered()
         if is_trained or (unregistered is None and not self._may_hold_unsaved_state()):
-            return unregistered
+            return None if unregistered is None else Unsaved(unregistered)
         saved = self._runner.network.saved_names()
         lost = [name for name, _ in self._runner.state.changed() if name not in saved]
         try:
@@ -316,16 +316,35 @@ class _Examination:
             if sum(one.numel() for one in twin.network.params.values()) <= _MAX_COPIED:
                 twin = self._make_twin(copied=True)
         except Exception as error:
-            return one_line(error)
+            return Unsaved(one_line(error))
         ours, theirs = self._forwards_of_both(twin)
         if ours.crash is not None or theirs.crash is not None:
             return None
         if self._alike(ours.output, theirs.output):
             return self._lost_in_next_step(twin, lost)
-        name = self._first_difference(ours.calls, theirs.calls)
-        return unregistered or f"{name or 'the network'} computes with something that is no parameter and no buffer"
+        if unregistered is not None:
+            return Unsaved(unregistered)
+        name = self._first_difference(ours.calls, theirs.calls) or "the network"
+        buffers = self._lost_buffers(twin)
+        if buffers:
+            return Unsaved(f"{name} comes out otherwise without {listed(buffers, 3)}, which isn't saved", buffers)
+        return Unsaved(f"{name} computes with something that is no parameter and no buffer")
 
-    def _lost_in_next_step(self, twin: PassRunner, lost: Sequence[str]) -> str | None:
+    def _lost_buffers(self, twin: PassRunner) -> tuple[str, ...]:
+        """Return the buffers that nothing saves, if the twin comes out the same once it has their values."""
+        saved, there = self._runner.network.saved_names(), twin.network.buffers()
+        lost = {
+            name: one
+            for name, one in self._runner.network.buffers().items()
+            if name not in saved and name in there and not _is_surely_same(one, there[name])
+        }
+        for name, one in lost.items():
+            module, _, attribute = name.rpartition(".")
+            setattr(twin.network.modules[module], attribute, one.clone())
+        ours, theirs = self._forwards_of_both(twin, reset=False)
+        return tuple(lost) if theirs.crash is None and self._alike(ours.output, theirs.output) else ()
+
+    def _lost_in_next_step(self, twin: PassRunner, lost: Sequence[str]) -> Unsaved | None:
         """Tell of buffers that a step has changed and nothing saves, if the next step comes out otherwise without."""
         if not lost or not self._runner.config.train:
             return None
@@ -343,18 +362,22 @@ class _Examination:
         same_state = all(_close(one, there[name], self._tolerance) for name, one in buffers.items())
         if same_state and self._alike(ours.output, theirs.output):
             return None
-        return f"the next step in train mode comes out otherwise without {listed(lost, 3)}, which isn't saved"
+        text = f"the next step in train mode comes out otherwise without {listed(lost, 3)}, which isn't saved"
+        return Unsaved(text, tuple(lost))
 
     def _may_hold_unsaved_state(self) -> bool:
         """Return whether the network may hold anything that its state_dict doesn't know of."""
         return any(map(_is_peculiar, self._runner.network.modules.values())) or self._runner.state.has_changed
 
-    def _forwards_of_both(self, twin: PassRunner) -> tuple[PassResult, PassResult]:
-        """Run the network as the step left it, and its twin, on few examples, or on as many as the step had."""
+    def _forwards_of_both(self, twin: PassRunner, *, reset: bool = True) -> tuple[PassResult, PassResult]:
+        """Run the network as the step left it, and its twin, on few examples, or on as many as the step had.
+
+        Without `reset` the twin has the state that it was given.
+        """
         with twin.watcher.watching(twin.network.modules):
             for make_inputs in (self._fewest_examples, self._runner.make_inputs):
                 ours = self._runner.forward(training=False, make_inputs=make_inputs, reset=False)
-                theirs = twin.forward(training=False, make_inputs=make_inputs)
+                theirs = twin.forward(training=False, make_inputs=make_inputs, reset=reset)
                 if ours.crash is None:
                     break
         return ours, theirs
@@ -498,6 +521,13 @@ def _cut(tensor: Tensor, shape: Sequence[int], *, at_end: bool = False) -> Tenso
         if 0 < size < tensor.shape[dim]:
             tensor = tensor.narrow(dim, tensor.shape[dim] - size if at_end else 0, size)
     return tensor
+
+
+def _is_surely_same(a: Tensor, b: Tensor) -> bool:
+    try:
+        return are_surely_equal(a, b)
+    except RuntimeError:  # of a layout that can't be compared, as sparse ones
+        return False
 
 
 def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:

@@ -47,6 +47,14 @@ class DifferingCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsaved:
+    """How a network that was rebuilt from its state_dict differs, and by which buffers, where it's those."""
+
+    text: str
+    buffers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class HealthRecord:
     """The defects that were found while a network ran; empty where there are none.
 
@@ -74,7 +82,7 @@ class HealthRecord:
     no_gradient: tuple[str, ...] = ()
     gradients: tuple[str, ...] = ()
     not_finite: tuple[str, ...] = ()
-    unsaved: str | None = None
+    unsaved: Unsaved | None = None
     unseen: tuple[str, ...] = ()
     tensors: frozenset[str] = frozenset()
 

@@ -168,9 +168,8 @@ def _parsed(text: str, shown: str, spec: str) -> LockFile:
         raise _error(shown, getattr(error, "lineno", 1), f"this is no JSON ({error}): {anew}") from None
     found = value.get("format") if isinstance(value, dict) else None
     if isinstance(found, int) and found > FORMAT:
-        raise _error(
-            shown, 1, f"format {found} is of a later archcheck, this one knows {FORMAT}: pip install -U archcheck"
-        )
+        told = f"format {found} is of a later archcheck, this one knows {FORMAT}: pip install -U pytest-archcheck"
+        raise _error(shown, 1, told)
     try:
         return LockFile(shown, text, value, Lock.model_validate(value))
     except ValidationError as error:

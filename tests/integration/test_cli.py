@@ -346,6 +346,29 @@ def test_diff_of_alike_networks_says_so(project: Project, capsys: pytest.Capture
     assert capsys.readouterr().out == "no difference in structure: 5 layer calls alike\n"
 
 
+def test_diff_of_a_spec_and_what_it_builds_says_that_nothing_recorded_is_compared(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write("scaled.py", """
+        from torch import nn
+
+        def net(width=2):
+            return nn.Sequential(nn.Linear(4, width))
+        """)  # fmt: skip
+    project.spec("net", "build: ../scaled.py:net\nargs: {width: 3}\ninput: [B, 4]\n")
+    said = (
+        "both sides are built from the same code, as it is now; what was recorded of it is compared by "
+        "pytest --archcheck specs/net.arch.yaml"
+    )
+    same = ["diff", "specs/net.arch.yaml", "scaled.py:net", "--function", "--args"]
+    assert main([*same, '{"width": 3}']) == 0
+    assert said in capsys.readouterr().err
+    assert main([*same, '{"width": 2}']) == 1
+    assert said not in capsys.readouterr().err
+    assert main(["diff", "scaled.py:net", "scaled.py:net", "--input", "B,4"]) == 0
+    assert "both sides" not in capsys.readouterr().err
+
+
 def test_a_block_that_one_side_lacks_is_one_row(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "torchvision:resnet18", "torchvision:resnet34", "--input", "B,3,224,224"]) == 1
     out = capsys.readouterr().out

@@ -164,7 +164,7 @@ def test_a_damaged_lock_fails_at_its_line_and_hides_nothing(
 
 def test_a_lock_of_a_later_version_says_so(project: Project, spec: Path) -> None:
     lock_of(spec).write_text('{"format": 7, "what": "nobody knows yet"}')
-    message = "format 7 is of a later archcheck, this one knows 1: pip install -U archcheck"
+    message = "format 7 is of a later archcheck, this one knows 1: pip install -U pytest-archcheck"
     assert told(project.run(), f"{LOCK}:1: {message}")
 
 

@@ -143,6 +143,43 @@ def test_blocks_and_their_parts_are_renamed_under_their_globs(
     assert project.run().ret == 0
 
 
+def test_a_part_of_what_was_renamed_that_is_another_is_told_as_such(project: Project) -> None:
+    project.write("parts.py", """
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self, name="f", act="ReLU", last=3):
+                super().__init__()
+                layers = [nn.Linear(4, 6), getattr(nn, act)(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3, last == 3)]
+                setattr(self, name, nn.Sequential(*layers))
+                self.name = name
+
+            def forward(self, x):
+                return getattr(self, self.name)(x)
+        """)  # fmt: skip
+    path = project.spec("net", """\
+build: ../parts.py:Net
+args: {}
+input: [B, 4]
+layers:
+  f: {type: Sequential, output: [B, 3]}
+  f.0: {type: Linear, output: [B, 6], parameters: 30}
+  f.1: {type: ReLU, output: [B, 6]}
+  f.2: {type: Linear, output: [B, 6], parameters: 42}
+  f.4: {type: Linear, output: [B, 3], parameters: 21}
+""")  # fmt: skip
+    assert project.run("--archcheck-update=new", "-k", "function").ret == 0
+    path.write_text(path.read_text().replace("args: {}", "args: {name: features, act: Identity, last: 0}"))
+    why = "everything fits that the spec says of it"
+    assert [message[1] for message in found(project)] == [
+        f"  note      it is features now: {why}",
+        f"  note      it is features.0 now: {why}",
+        "  note      in its place is features.1 now: type differs: expected ReLU, found Identity",
+        f"  note      it is features.2 now: {why}",
+        "  note      in its place is features.4 now: parameters differ: expected 21, found 18",
+    ]
+
+
 def test_what_may_be_one_of_several_is_told_and_left(project: Project) -> None:
     path = without_function(project)
     text = rebuilt(path, "{names: {fc1: a, fc2: b}, added: {fc2: c}}")

@@ -117,6 +117,7 @@ _SETTINGS: Final[tuple[tuple[tuple[str, ...], Changes], ...]] = (
     (("batch_norm",), _toggled("training")),
     (("instance_norm",), _toggled("use_input_stats")),
     (DROPOUTS, _each("p", *DROPOUT_RATES)),
+    (("rms_norm",), _each("eps", None)),  # the default, which in double precision is next to none
     (_NORMS, _each("eps", *EPSILONS)),
     (_AVERAGES, _toggled("count_include_pad")),
     (_POOLS, _toggled("ceil_mode")),

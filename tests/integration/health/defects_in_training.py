@@ -120,7 +120,41 @@ UNSAVED = {
                 return self.head(self.center(self.stem(x)).relu())
         """,
         "state_dict: doesn't bring the network back", BACK,
-        "center computes with something that is no parameter and no buffer",
+        "center comes out otherwise without center.mean, which isn't saved",
+    ),
+    "an-order-in-a-buffer-that-isnt-saved": Defect(
+        """
+        class Net(Base):
+            def more(self):
+                self.register_buffer("order", torch.randperm(16), persistent=False)
+                self.register_buffer("twos", torch.full((16,), 2.0), persistent=False)
+            def forward(self, x):
+                return self.head((self.stem(x)[:, self.order] * self.twos).relu())
+        """,
+        "state_dict: doesn't bring the network back", BACK,
+        "head comes out otherwise without order, which isn't saved",
+    ),
+    "a-sparse-buffer-that-isnt-saved": Defect(
+        """
+        class Net(Base):
+            def more(self):
+                self.register_buffer("links", torch.rand(16, 16).to_sparse(), persistent=False)
+            def forward(self, x):
+                return self.head(torch.sparse.mm(self.links, self.stem(x).T).T.relu())
+        """,
+        "state_dict: doesn't bring the network back", BACK,
+        "head comes out otherwise without links, which isn't saved",
+    ),
+    "codes-in-a-buffer-that-isnt-saved": Defect(
+        """
+        class Net(Base):
+            def more(self):
+                self.register_buffer("codes", torch.randn(16), persistent=False)
+            def forward(self, x):
+                return self.head((self.stem(x) * self.codes).relu())
+        """,
+        "state_dict: doesn't bring the network back", BACK,
+        "head comes out otherwise without codes, which isn't saved",
     ),
     "a-count-of-calls": Defect(
         """

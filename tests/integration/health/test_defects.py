@@ -53,3 +53,18 @@ def test_what_no_sound_network_does_is_caught_where_the_spec_names_the_build(
 @pytest.mark.parametrize("name", EXCUSED)
 def test_what_the_message_suggests_excuses_it(excused: dict[str, Verdict], name: str) -> None:
     assert excused[name].outcome == "PASSED"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "statistics-in-a-buffer-that-isnt-saved",
+        "codes-in-a-buffer-that-isnt-saved",
+        "a-sparse-buffer-that-isnt-saved",
+        "an-order-in-a-buffer-that-isnt-saved",
+        "a-running-sum-that-is-not-saved",
+    ],
+)
+def test_a_buffer_that_is_not_saved_is_not_said_to_be_none(verdicts: dict[str, Verdict], name: str) -> None:
+    [message] = verdicts[name].messages
+    assert labelled(message, "note") == ["register_buffer with persistent=True, the default, saves a buffer"]

@@ -497,3 +497,31 @@ def test_an_input_is_no_find_whose_values_an_embedding_refuses() -> None:
     found = search(Columns).assumption
     assert found is not None
     assert found.value["below"] <= 7
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(2)),
+        lambda: nn.Sequential(nn.LazyLinear(8), nn.Linear(8, 2)),
+    ],
+)
+def test_a_lazy_layer_that_takes_what_comes_isn_t_given_nothing(make: Callable[[], nn.Module]) -> None:
+    found = search(make).assumption
+    assert found is not None
+    assert 0 not in found.value
+
+
+def test_where_a_forward_takes_keywords_alone_it_s_told() -> None:
+    class Keywords(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 2), nn.Linear(6, 2)
+
+        def forward(self, **batch: Tensor) -> Tensor:
+            out: Tensor = self.a(batch["x"]) + self.b(batch["y"])
+            return out
+
+    assert search(Keywords).advice == (
+        'it takes keywords alone: give the shape of each with its name, such as --input "NAME=B,4"'
+    )

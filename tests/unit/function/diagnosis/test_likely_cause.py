@@ -214,6 +214,11 @@ CASES = {
         lambda net, x: F.layer_norm(net.a(x), (16,)),
         "layer_norm eps=1e-05 now, 0.001 was recorded",
     ),
+    "epsilon by default": Case(  # that of the dtype
+        lambda net, x: F.rms_norm(net.a(x), (16,)),
+        lambda net, x: F.rms_norm(net.a(x), (16,), eps=1e-6),
+        "rms_norm eps=1e-06 now, None was recorded",
+    ),
     "norm and activation": Case(
         lambda net, x: net.b(F.layer_norm(net.a(x).relu(), (16,))),
         lambda net, x: net.b(F.layer_norm(net.a(x), (16,)).relu()),

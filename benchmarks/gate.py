@@ -47,6 +47,7 @@ from archcheck.throughput.regression.workers import MALLOC_SETTINGS, WorkerFaile
 from archcheck.throughput.session import SpeedSession
 from archcheck.training.options import RunOptions
 
+_WORKERS: Final = "archcheck.throughput.regression.workers"
 MAX_REGRESSION: Final = 0.075
 PEER_LIMIT: Final = 1.10  # the `median:10%` that pytest-benchmark's manual shows
 PYTEST_SEC: Final = 1200.0  # after which a run of gate 1 counts as hanging
@@ -402,10 +403,39 @@ def measure_spread(network: str, number: int) -> str:
         text = run_against_reference(request, None).reference
         for _ in range(math.ceil(number / MIN_PROCESSES)):
             for title, kept in (("kept", MALLOC_SETTINGS), ("as glibc has it", {})):
-                with mock.patch("archcheck.throughput.regression.workers.MALLOC_SETTINGS", kept):
+                with mock.patch(f"{_WORKERS}.MALLOC_SETTINGS", kept):
                     found.setdefault(title, []).extend(run_against_reference(request, text).log_ratios)
     rows = [[title, len(logs), f"{100 * statistics.stdev(logs):.2f}"] for title, logs in found.items()]
     return tabulate(rows, ["memory", "processes", "std % of step / reference"], tablefmt="github")
+
+
+# ---------------------------------------------------------------------------------------------- starts
+
+
+def measure_starts(network: str, number: int) -> str:
+    """How far two processes that run the same step are apart, and how long a pair takes, forked and started anew."""
+    with new_project(network) as project:
+        speed = SpeedSession(RunOptions(device="cpu"), project.repo)
+        spec_file = read_spec(project.repo / project.spec, str(project.spec))
+        request = speed.request(spec_file, speed.plan(spec_file))
+        logs, seconds = dict[str, list[float]](), dict[str, float]()
+        for _ in range(math.ceil(number / MIN_PROCESSES)):
+            for title in ("forks", "new processes"):
+                with ExitStack() as stack:
+                    if title == "new processes":
+                        stack.enter_context(mock.patch(f"{_WORKERS}._fork_server", return_value=None))
+                    pairs = run_paired(request, request, limit=1.0, budget_sec=0.0)
+                logs.setdefault(title, []).extend(pairs.log_ratios)
+                seconds[title] = seconds.get(title, 0.0) + pairs.duration_sec
+    rows = [
+        [
+            title, len(found), f"{100 * statistics.mean(found):+.2f}", f"{100 * statistics.stdev(found):.2f}",
+            f"{seconds[title] / len(found):.1f}",
+        ]
+        for title, found in logs.items()
+    ]  # fmt: skip
+    columns = ["started as", "pairs", "mean % of one side / the other", "std %", "s a pair"]
+    return f"{describe_machine()}\n{tabulate(rows, columns, tablefmt='github')}"
 
 
 # ---------------------------------------------------------------------------------------------- runs
@@ -592,6 +622,9 @@ def main() -> None:
     if args.memory is not None:
         print(measure_spread(args.network, args.memory))
         return
+    if args.starts is not None:
+        print(measure_starts(args.network, args.starts))
+        return
     if 0 not in args.planted:
         raise SystemExit("--planted must hold 0: planted runs are compared with the last unplanted one")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as with Ctrl-C, processes and folders are cleared away
@@ -629,6 +662,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--network", choices=NETWORKS, default="lenet")
     parser.add_argument(
         "--memory", type=int, metavar="N", help="only: the spread of N fresh processes, with memory kept and without"
+    )
+    parser.add_argument(
+        "--starts",
+        type=int,
+        metavar="N",
+        help="only: the spread of N pairs of equal processes, forked and started anew",
     )
     parser.add_argument("--log", type=Path, metavar="FILE", help="append each run; the table shows all that is there")
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing: the table of such a log")

@@ -32,6 +32,9 @@ LISTENER_SEC = 1.0
 MAX_SERVERS = 2  # one for each side
 _WORKER_MAIN = "archcheck.throughput.worker:main"
 _WORKER_CODE = "from archcheck.throughput.worker import main; main()"
+_WITHOUT_THREADS = {
+    "OPENBLAS_NUM_THREADS": "1"
+}  # which numpy's starts when it's imported; nothing is forked beside them
 # What a worker imports before it measures; torch takes the second from the first step of an optimizer.
 _PRELOADED = (
     "torch", "torch._dynamo", "archcheck.throughput.worker", "archcheck.throughput.reference_workload",
@@ -243,7 +246,7 @@ def _fork_server(request: WorkerRequest) -> ForkServer | None:
         while len(_servers) >= MAX_SERVERS:
             _servers.pop(next(iter(_servers))).close()
         try:
-            _servers[key] = ForkServer(_PRELOADED, variables)
+            _servers[key] = ForkServer(_PRELOADED, {**variables, **_WITHOUT_THREADS})
         except OSError:  # no more processes, or no memory
             return None
     return _servers[key]

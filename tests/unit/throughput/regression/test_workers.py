@@ -140,6 +140,15 @@ def test_it_is_forked_where_that_can_be(chatty: Chatty, request: pytest.FixtureR
     assert isinstance(chatty.worker._process, ForkedProcess) == is_forked
 
 
+def test_it_is_forked_whatever_threads_libraries_would_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    is_forked = request.node.callspec.params["_started"] == "forked"
+    with started_workers(request_of(tmp_path, "Chatty", f"{{folder: {tmp_path}}}")) as (worker,):
+        assert isinstance(worker._process, ForkedProcess) == is_forked
+
+
 def test_a_process_tells_when_it_is_ready(chatty: Chatty) -> None:
     assert chatty.facts["batch_size"] == 4  # the quick recipe's
     assert chatty.facts["step_sec"] > 0

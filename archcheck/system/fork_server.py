@@ -68,6 +68,9 @@ class ForkServer:
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], theirs)
         except OSError as error:
+            os.close(our_stdin)
+            os.close(our_stdout)
+            link.close()
             raise NotForked from error
         finally:
             os.close(stdin)

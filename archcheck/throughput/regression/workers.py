@@ -32,9 +32,8 @@ LISTENER_SEC = 1.0
 MAX_SERVERS = 2  # one for each side
 _WORKER_MAIN = "archcheck.throughput.worker:main"
 _WORKER_CODE = "from archcheck.throughput.worker import main; main()"
-_WITHOUT_THREADS = {
-    "OPENBLAS_NUM_THREADS": "1"
-}  # which numpy's starts when it's imported; nothing is forked beside them
+# numpy's OpenBLAS starts threads when it's imported, and beside threads nothing is forked.
+_WITHOUT_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
 # What a worker imports before it measures; torch takes the second from the first step of an optimizer.
 _PRELOADED = (
     "torch", "torch._dynamo", "archcheck.throughput.worker", "archcheck.throughput.reference_workload",

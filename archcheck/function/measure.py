@@ -304,7 +304,8 @@ def _planned_configs(
     def retrace(pattern: InputTree, at: Mapping[str, int]) -> StructureTrace:
         return trace_structure(build, [make_forward_input(pattern, at)], only_meta=trace.device == "meta")
 
-    planned = plans(spec.input, trace, retrace, may_be_smaller=spec.train_input is None)
+    value = spec_file.document.value.get("input") if spec.train_input is None else None
+    planned = plans(spec.input, value, trace, retrace)
     chosen = [(plan.pattern, plan.at, {**plan.as_section(), **kept}) for plan in planned]
     return [(plan, _config_at(pattern, at, plan.get("precision", "float64"), spec)) for pattern, at, plan in chosen]
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from archcheck.spec.dims import BATCH
-from archcheck.spec.inputs import InputPattern, InputTree, parse_input
+from archcheck.spec.domains import DOMAIN_KEYS
+from archcheck.spec.inputs import InputTree, parse_input
 from archcheck.structure.records import ForwardRecord, StructureTrace, TensorRecord
 from archcheck.structure.work import cost_of
 
@@ -17,7 +18,11 @@ MEMORY_BYTES: Final = 2 * 2**30
 MAX_USUAL_PARAMS: Final = 130_000_000  # more of them need more memory
 _MAX_PARAMS_IN_DOUBLE: Final = 700_000_000  # 8 GiB
 BATCHES: Final = (8, 4, 2)
-SIDES: Final = (160, 128, 96, 64)  # of a smaller image, where a network takes one
+SIDES: Final = (160, 128, 96, 64, 48, 32, 16)  # of a smaller image, where a network takes one
+_LEAST_USUAL_SIDE: Final = 64  # below it networks that shrink an image have little left of it inside
+_PARTS: Final = (2, 4, 8, 16)  # by which a sequence's length is divided
+_LEAST_LENGTH: Final = 256  # of a sequence that may be shorter
+_MIN_PLACES: Final = 64  # of a map or sequence inside a network, for a kernel to meet more than its padding
 _USUAL_COST: Final = 120 * 10**7  # multiply-adds of the whole batch, which take a fraction of a second
 _MAX_COST: Final = 15 * 10**9  # multiply-adds in what is left of 2 s of two cores in double precision
 _MARGIN: Final = 1.2  # machines are not alike
@@ -55,19 +60,17 @@ class FunctionPlan:
 Retrace = Callable[[InputTree, Mapping[str, int]], StructureTrace]
 
 
-def plans(
-    pattern: InputTree, trace: StructureTrace, retrace: Retrace, *, may_be_smaller: bool = True
-) -> list[FunctionPlan]:
-    """Plan the spec's own sizes and a batch of 8 where that's cheap; else fewer examples, or a smaller image.
+def plans(pattern: InputTree, value: Any, trace: StructureTrace, retrace: Retrace) -> list[FunctionPlan]:
+    """Plan the spec's own sizes and a batch of 8 where that's cheap; else fewer examples, or a smaller input.
 
-    Further plans are for a network that can't be trained on a smaller image, or on one. `trace` is of the spec's sizes,
-    `retrace` makes one of others. `may_be_smaller`: whether a smaller image goes with all other inputs.
+    Further plans are for a network that can't be trained on a smaller input, or on one. `trace` is of the spec's sizes,
+    `retrace` makes one of others. `value` is the input as the spec writes it, None where it can't be made smaller.
     """
     options = [*_at_own_sizes(pattern, trace)]
     least = min(options, key=lambda one: one.cost)
     usual = next((one for one in options if one.cost <= _USUAL_COST and one.is_steady), None)
     if usual is None:
-        options += _at_smaller_images(pattern, trace, retrace) if may_be_smaller else ()
+        options += _at_smaller_inputs(value, trace, retrace)
         steady = [one for one in options if one.is_steady] or options
         usual = next((one for one in steady if one.cost <= _USUAL_COST), min(steady, key=lambda one: one.cost))
     chosen = [_of_one(usual), usual, _of_one(least), least]
@@ -131,24 +134,79 @@ def _at_own_sizes(pattern: InputTree, trace: StructureTrace) -> Iterator[Functio
             yield FunctionPlan(pattern, {**forward.sizes, BATCH: examples}, cost, is_steady=steady)
 
 
-def _at_smaller_images(pattern: InputTree, trace: StructureTrace, retrace: Retrace) -> Iterator[FunctionPlan]:
-    """Plan the same for images that are smaller than the spec's own, as long as the same layers run."""
-    if not isinstance(pattern, InputPattern) or len(pattern.dims) != 4:
-        return
-    texts = [dim.text for dim in pattern.dims]
-    if not (texts[2].isdecimal() and texts[3].isdecimal()):
-        return
+def _at_smaller_inputs(value: Any, trace: StructureTrace, retrace: Retrace) -> Iterator[FunctionPlan]:
+    """Plan the same for inputs that are smaller than the spec's own, as long as the same layers run."""
     first = trace.forwards[0]
-    for side in (side for side in SIDES if side < min(int(texts[2]), int(texts[3]))):
-        shape = [*(int(text) if text.isdecimal() else text for text in texts[:2]), side, side]
-        smaller = parse_input(shape)
-        forward = retrace(smaller, first.sizes).forwards[0]
+    for smaller, is_small in _smaller_inputs(value):
+        pattern = parse_input(smaller)
+        forward = retrace(pattern, first.sizes).forwards[0]
         if forward.crash is not None or [call.name for call in forward.calls] != [call.name for call in first.calls]:
+            continue
+        if is_small and not _stays_wide(first, forward):
             continue
         for examples in BATCHES if BATCH in first.sizes else ():
             batch = first.sizes[BATCH]
             cost, steady = cost_of(forward, trace) * examples // batch, _is_steady(forward, trace, examples, batch)
-            yield FunctionPlan(smaller, {**first.sizes, BATCH: examples}, cost, shape, is_steady=steady)
+            yield FunctionPlan(pattern, {**first.sizes, BATCH: examples}, cost, smaller, is_steady=steady)
         if BATCH not in first.sizes:
             steady = _is_steady(forward, trace)
-            yield FunctionPlan(smaller, dict(first.sizes), cost_of(forward, trace), shape, is_steady=steady)
+            yield FunctionPlan(pattern, dict(first.sizes), cost_of(forward, trace), smaller, is_steady=steady)
+
+
+def _smaller_inputs(value: Any) -> Iterator[tuple[Any, bool]]:
+    """Yield an input with smaller images, or else shorter sequences, and whether they are unusually small.
+
+    Whatever has the sizes of the largest image, as a mask has, gets the smaller ones, too.
+    """
+    shapes = list(_shapes_in(value))
+    images = [shape[-2:] for shape in shapes if len(shape) > 3 and all(isinstance(size, int) for size in shape[-2:])]
+    if images:
+        largest = max(images, key=math.prod)
+        for side in (side for side in SIDES if side < min(largest)):
+            yield _with_sizes(value, dict.fromkeys(largest, side)), side < _LEAST_USUAL_SIDE
+        return
+    sizes = {size for shape in shapes for size in shape[1:] if isinstance(size, int) and size >= _LEAST_LENGTH}
+    for size in sorted(sizes, reverse=True):
+        for part in _PARTS:
+            yield _with_sizes(value, {size: size // part}), True
+
+
+def _shapes_in(value: Any) -> Iterator[list[Any]]:
+    """Yield the shapes of an input as a spec writes it."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _shapes_in(item) if key not in ("literal", *DOMAIN_KEYS) else ()
+    elif isinstance(value, list) and _is_shape(value):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _shapes_in(item)
+
+
+def _with_sizes(value: Any, sizes: Mapping[int, int]) -> Any:
+    """Return an input with other sizes in the place of some, behind the batch, and of images behind the channels."""
+    if isinstance(value, dict):
+        kept = ("literal", *DOMAIN_KEYS)
+        return {key: item if key in kept else _with_sizes(item, sizes) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    if not _is_shape(value):
+        return [_with_sizes(item, sizes) for item in value]
+    start = 2 if len(value) > 3 else 1
+    return [*value[:start], *(sizes.get(size, size) for size in value[start:])]
+
+
+def _is_shape(value: list[Any]) -> bool:
+    return not any(isinstance(item, (list, dict)) for item in value)
+
+
+def _stays_wide(usual: ForwardRecord, small: ForwardRecord) -> bool:
+    """Return whether what is smaller inside with a smaller input still has enough places for all of a kernel."""
+    for ours, theirs in zip(usual.calls, small.calls, strict=True):
+        if not isinstance(ours.output, TensorRecord) or not isinstance(theirs.output, TensorRecord):
+            continue
+        pairs = list(zip(ours.output.shape, theirs.output.shape, strict=False))[1:]
+        changed = [size for size_before, size in pairs if size != size_before]
+        if changed and math.prod(changed) < _MIN_PLACES:
+            return False
+    return True

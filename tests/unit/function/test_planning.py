@@ -20,7 +20,7 @@ def planned(make: Callable[[], nn.Module], shape: Any, *sizes: Mapping[str, int]
     def traced(pattern: InputTree, *sizes: Mapping[str, int]) -> StructureTrace:
         return trace_structure(make, [make_forward_input(pattern, at) for at in sizes])
 
-    return plans(pattern, traced(pattern, *sizes), traced)[0]
+    return plans(pattern, shape, traced(pattern, *sizes), traced)[0]
 
 
 def convolution(channels: int) -> Callable[[], nn.Module]:
@@ -49,9 +49,45 @@ def test_the_specs_smaller_size_where_the_first_is_too_large() -> None:
 
 
 def test_a_smaller_image_where_the_specs_own_is_too_large() -> None:
-    # 128 * 128 * 9 * 128 * 128 = 2.4 G each, and 1.36 G at 96; what each element costs comes on top.
+    # 128 * 128 * 9 * 64 * 64 = 0.6 G each; what each element costs comes on top. It's 0.34 G at 48.
     plan = planned(convolution(128), ["B", 128, 224, 224], {"B": 2})
-    assert plan.as_section() == {"input": ["B", 128, 64, 64], "at": {"B": 2}}
+    assert plan.as_section() == {"input": ["B", 128, 48, 48], "at": {"B": 2}}
+
+
+def test_images_become_very_small_only_where_a_network_keeps_their_size() -> None:
+    """A kernel that meets hardly more than its padding shows little; of 32 pixels, 4 would be left for the second."""
+    net = lambda: nn.Sequential(  # noqa: E731
+        nn.Conv2d(128, 128, 3, padding=1), nn.AvgPool2d(8), nn.Conv2d(128, 128, 3, padding=1)
+    )
+    assert planned(net, ["B", 128, 96, 96], {"B": 2}).as_section() == {"input": ["B", 128, 64, 64], "at": {"B": 2}}
+
+
+def test_images_by_name_and_what_has_their_size_become_smaller_together() -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(128, 128, 3, padding=1)
+
+        def forward(self, image: Any, mask: Any, scale: float) -> Any:
+            return self.conv(image) * mask * scale
+
+    shape = {"image": ["B", 128, 96, 96], "mask": {"shape": ["B", 1, 96, 96], "at_least": 0}, "scale": {"literal": 2.0}}
+    section = planned(Masked, shape, {"B": 2}).as_section()
+    expected = {"image": ["B", 128, 48, 48], "mask": {"shape": ["B", 1, 48, 48], "at_least": 0}}
+    assert section == {"input": {**expected, "scale": {"literal": 2.0}}, "at": {"B": 2}}
+
+
+def test_a_shorter_sequence_where_the_specs_own_is_too_long() -> None:
+    # 256 * 256 * 9 * 8000 = 4.7 G each; a sixteenth isn't more than 1.2 G for two.
+    net = lambda: nn.Sequential(nn.Conv1d(256, 256, 9, padding=4), nn.AdaptiveAvgPool1d(1))  # noqa: E731
+    section = planned(net, ["B", 256, 8000], {"B": 2}).as_section()
+    assert section == {"input": ["B", 256, 500], "at": {"B": 2}}
+
+
+def test_features_stay_where_a_sequence_becomes_shorter() -> None:
+    # 2048 * 2048 * 512 = 2.1 G each.
+    section = planned(lambda: nn.Linear(2048, 2048), ["B", 512, 2048], {"B": 2}).as_section()
+    assert section == {"input": ["B", 128, 2048], "at": {"B": 2}}
 
 
 def test_no_batch_norm_is_left_with_two_values_of_a_channel() -> None:
@@ -70,7 +106,10 @@ def test_the_specs_own_image_where_no_smaller_one_runs_through_the_same_layers()
 
 def test_one_example_where_two_are_far_too_much() -> None:
     # 512 * 512 * 9 * 64 * 64 = 9.7 G each, and no image may be smaller.
-    section = planned(convolution(512), ["B", 512, 64, 64], {"B": 2}).as_section()
+    net = lambda: nn.Sequential(  # noqa: E731
+        nn.Conv2d(512, 512, 3, padding=1), nn.Flatten(), nn.Linear(512 * 64 * 64, 1)
+    )
+    section = planned(net, ["B", 512, 64, 64], {"B": 2}).as_section()
     assert section["at"] == {"B": 1}
 
 

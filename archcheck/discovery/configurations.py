@@ -125,7 +125,10 @@ def _from_transformers(model: nn.Module) -> Iterator[Assumption]:
     modalities = [name for name in _MODALITIES if name in accepted and main not in _MODALITIES]
     is_mixed = bool(modalities) and any(getattr(config, name, None) is not None for name in _OF_MODALITIES)
     sets = [
+        *([["hidden_states", "grid_thw"], ["pixel_values", "grid_thw"]] if "grid_thw" in accepted else []),
         *([[main, *decoder, name] for name in modalities] if is_mixed else []),
+        [main, *decoder, "bbox", "pixel_values"],
+        [main, *decoder, "bbox"],
         [main, *decoder],
         [main],
         ["input_ids", "pixel_values"],
@@ -155,7 +158,8 @@ def _unverified(name: str, config: _Configuration) -> str:
 
 def _transformers_values(names: Sequence[str], config: _Configuration) -> Iterator[dict[str, Any]]:
     """Yield values of some arguments, in every variant that one of them has."""
-    choices = {name: list(_TRANSFORMERS[name](config)) if name in _TRANSFORMERS else [] for name in names}
+    made = {**_TRANSFORMERS, "pixel_values": _patches} if "grid_thw" in names else _TRANSFORMERS
+    choices = {name: list(made[name](config)) if name in made else [] for name in names}
     for i in range(max(map(len, choices.values()))):
         if all(choices.values()):
             yield {name: each[min(i, len(each) - 1)] for name, each in choices.items()}
@@ -208,7 +212,34 @@ def _series(config: _Configuration) -> Iterator[Any]:
         yield ["B", length]
 
 
+def _boxes(config: _Configuration) -> Iterator[Any]:
+    """Yield the place of each token on a page: from left and top to right and bottom."""
+    below = config.number("max_2d_position_embeddings")
+    shape = ["B", _TOKENS, 4]
+    yield {"shape": shape, "dtype": "int64", "below": below, "sorted": True} if below else shape
+
+
+def _patches(config: _Configuration) -> Iterator[Any]:
+    """Yield the patches of one video, those of `_grid`, each a row."""
+    side, channels = config.number("patch_size"), config.number("in_channels", "in_chans", "num_channels") or 3
+    if side:
+        yield [_grid_side(config) ** 3, channels * (config.number("temporal_patch_size") or 1) * side**2]
+
+
+def _grid(config: _Configuration) -> Iterator[Any]:
+    """Yield how many patches a video has in time, height and width: the same number, as one domain has all three."""
+    side = _grid_side(config)
+    yield {"shape": [1, 3], "dtype": "int64", "between": [side, side]}
+
+
+def _grid_side(config: _Configuration) -> int:
+    return 2 * (config.number("spatial_merge_size") or 2)
+
+
 _TRANSFORMERS: Final = {
+    "bbox": _boxes,
+    "hidden_states": _patches,
+    "grid_thw": _grid,
     "input_ids": _token_ids,
     "decoder_input_ids": _token_ids,
     "pixel_values": _pixels,

@@ -50,7 +50,7 @@ def _no_match(wanted: str, names: Sequence[str]) -> str:
     if close:
         return f"no network of that name; did you mean {close[0]}*?"
     if not names:
-        return "no network there that can be built without arguments"
+        return "no network there that can be built without arguments; a function says that it makes one by -> nn.Module"
     return f"no network of that name; there are {listed(names, 6)}"
 
 

@@ -39,6 +39,14 @@ SMALL = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1, "in
                 "decoder_input_ids": {"shape": ["B", 16], "dtype": "int64", "below": 70},
             },
         ),
+        (
+            "LayoutLM",
+            {**SMALL, "vocab_size": 90, "max_2d_position_embeddings": 60},
+            {
+                "input_ids": {"shape": ["B", 16], "dtype": "int64", "below": 90},
+                "bbox": {"shape": ["B", 16, 4], "dtype": "int64", "below": 60, "sorted": True},
+            },
+        ),
     ],
 )
 def test_transformers_configurations_are_read(name: str, config: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -48,6 +56,16 @@ def test_transformers_configurations_are_read(name: str, config: dict[str, Any],
     assert found is not None
     assert found.value == expected
     assert found.source == "the transformers configuration"
+
+
+def test_patches_of_a_video_come_with_how_many_there_are() -> None:
+    """The towers of vision-language models take rows of 3 * 2 * 14 * 14 numbers, and a grid of as many rows."""
+    qwen = pytest.importorskip("transformers.models.qwen2_vl.modeling_qwen2_vl")
+    config = qwen.Qwen2VLVisionConfig(depth=1, embed_dim=32, hidden_size=32, num_heads=2, mlp_ratio=1)
+    found = find_input(lambda: qwen.Qwen2VisionTransformerPretrainedModel(config), {}).assumption
+    assert found is not None
+    grid = {"shape": [1, 3], "dtype": "int64", "between": [4, 4]}
+    assert found.value == {"hidden_states": [64, 1176], "grid_thw": grid}
 
 
 def test_diffusers_configurations_are_read() -> None:

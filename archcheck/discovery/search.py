@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -150,7 +151,11 @@ def find_input(make: Callable[[], nn.Module], arguments: Mapping[str, Any]) -> F
     Raises:
         BuildError: or whatever else `make()` raises.
     """
-    trials = Trials(make)
+    with warnings.catch_warnings(action="ignore"):  # of tries, and of attributes that are read to see what is there
+        return _found_in(Trials(make), arguments)
+
+
+def _found_in(trials: Trials, arguments: Mapping[str, Any]) -> Found:
     search = Search(trials, collect_hints(trials.model, arguments))
     for steps in (_by_configuration, _by_layers):
         for assumption in steps(search):

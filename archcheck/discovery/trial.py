@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +17,7 @@ from archcheck.errors import ArchcheckError
 from archcheck.network.isolation import gc_paused, isolated_user_code
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
 from archcheck.spec.inputs import (
+    MAX_ELEMENTS,
     ForwardInput,
     InputTree,
     input_names,
@@ -116,9 +116,10 @@ class Trials:
         if undefined:
             return Attempt(Crash("", f"{min(undefined)} has no sizes"))
         inputs = [make_forward_input(tree, binding) for binding in _bindings(tree, sizes or {})]
+        if any(one.num_elements > MAX_ELEMENTS for one in inputs):
+            return Attempt(Crash("", "no machine has the memory for this input"))
         try:
-            with warnings.catch_warnings(action="ignore"):  # of a try, which is no run of the network's
-                trace = trace_structure(lambda: self.model, inputs, only_meta=True)
+            trace = trace_structure(lambda: self.model, inputs, only_meta=True)
             if trace.died is not None and (is_likely or failures.tells_of_values(trace.died[1].error)):
                 trace = self._run_for_real(inputs) or trace
             elif trace.died is None and (self._has_embeddings or _draws_indices(tree)):
@@ -132,7 +133,7 @@ class Trials:
         if self._real >= self._max_real or max(one.num_elements for one in inputs) > _MAX_ELEMENTS:
             return None
         self._real += 1
-        with isolated_user_code(), gc_paused(), warnings.catch_warnings(action="ignore"):
+        with isolated_user_code(), gc_paused():
             request = TraceRequest(lambda: self.model, lambda: build_seeded(self._make), inputs, None)
             return TraceRun(request.make_on_cpu(), request, device="cpu").run().make_trace()
 

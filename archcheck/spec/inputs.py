@@ -93,6 +93,7 @@ class ForwardInput:
 
 TENSOR_KEYS = ("shape", "dtype", *DOMAIN_KEYS)
 CONTAINERS = ("list", "tuple")
+MAX_ELEMENTS = 2**40  # of an input: even without values, torch can't count the bytes of much larger ones
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
     "complex128",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from archcheck.errors import DimError
 from archcheck.findings import Keys
 from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES, Dim, parse_dim
 from archcheck.spec.domains import describe_emptiness, describe_repetition
-from archcheck.spec.inputs import InputPattern, InputSource, LiteralInput, input_names
+from archcheck.spec.inputs import MAX_ELEMENTS, InputPattern, InputSource, LiteralInput, input_names
 from archcheck.spec.models import Function, Spec, Training, TrainingKeys
 from archcheck.spec.tree import iter_leaves
 from archcheck.spec.values import LIGHTNING, iter_dims
@@ -40,7 +42,7 @@ def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:
         if strange:
             known = f"the input has {', '.join(names)}" if names else "the input has no free dimension"
             problems.append((keys, f"unknown dimension {strange[0]} in {dim.text}; {known}"))
-    return problems or [*_check_values(spec, free), *_check_domains(spec)]
+    return problems or [*_check_values(spec, free), *_check_domains(spec), *_check_elements(spec)]
 
 
 def _inputs(spec: Spec) -> Iterator[tuple[Keys, InputPattern | LiteralInput]]:
@@ -195,6 +197,18 @@ def _all_dims(spec: Spec) -> Iterator[tuple[Keys, Dim]]:
     for name, layer in spec.layers.items():
         yield from iter_dims(layer.output, ("layers", name, "output"))
     yield from iter_dims(spec.output, ("output",))
+
+
+def _check_elements(spec: Spec) -> Iterator[tuple[Keys, str]]:
+    """Check that no input is larger than any that torch could make, as one with a slip in a size is."""
+    for keys, pattern in _input_patterns(spec):
+        shapes: list[list[int]] = []
+        for sizes in spec.bindings():
+            with suppress(DimError):  # told by another check
+                shapes.append([dim.evaluate(sizes) for dim in pattern.dims])
+        largest = max(shapes, key=math.prod, default=[])
+        if math.prod(largest) > MAX_ELEMENTS:
+            yield keys, f"expected an input that fits in memory, found {math.prod(largest):.0e} numbers: {largest}"
 
 
 def _check_domains(spec: Spec) -> Iterator[tuple[Keys, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from archcheck.discovery.hints import constructor_arguments
 from archcheck.discovery.search import Found, find_input
+from archcheck.discovery.trial import Trials
 
 
 def search(make: Callable[[], nn.Module], **args: Any) -> Found:
@@ -525,3 +527,25 @@ def test_where_a_forward_takes_keywords_alone_it_s_told() -> None:
     assert search(Keywords).advice == (
         'it takes keywords alone: give the shape of each with its name, such as --input "NAME=B,4"'
     )
+
+
+def test_an_attribute_that_warns_is_looked_at_quietly() -> None:
+    class Deprecated(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(12, 2)
+
+        @property
+        def in_channels(self) -> int:
+            warnings.warn("in_channels moved to config", FutureWarning, stacklevel=2)
+            return 12
+
+    with warnings.catch_warnings(action="error"):
+        found = find_input(Deprecated, {}).assumption
+    assert found is not None
+    assert found.value == ["B", 12]
+
+
+def test_an_input_that_no_memory_holds_is_refused_untried() -> None:
+    attempt = Trials(lambda: nn.Linear(2, 2)).attempt(["B", 2**31, 2**31])
+    assert attempt.crash is not None
+    assert attempt.crash.error == "no machine has the memory for this input"

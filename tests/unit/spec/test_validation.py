@@ -29,6 +29,8 @@ def found(**keys: Any) -> list[tuple[Keys, str]]:
          "true is no size beside the dimension B; for a list in which B is a text write {literal: [B, true]}"),
         ({"input": [["B", "H"], {"o": ["B", None]}]}, ("input", 1, "o", 1),
          "nothing is no size beside the dimension B; for a list in which B is a text write {literal: [B, null]}"),
+        ({"input": {"x": ["B", 4, 2818572288, 2818572288]}, "sizes": {}}, ("input", "x"),
+         "expected an input that fits in memory, found 1e+20 numbers: [3, 4, 2818572288, 2818572288]"),
         ({"sizes": {"H": [8], "W": [8]}}, ("sizes", "W"), "unknown dimension 'W'; expected one of B, H"),
         ({"sizes": {"H": [8], "h": [8]}}, ("sizes", "h"), "unknown dimension 'h'; did you mean H?"),
         ({"input": [2, 3]}, ("sizes", "H"), "the input has no dimension H"),

@@ -315,7 +315,7 @@ def _by_bisection(search: Search, resized: Callable[[int], Assumption], attempt:
     """Yield sizes that approach the one at which a layer gets as many features as it was made for."""
     assert attempt.crash is not None
     layer, low, high = attempt.crash.module, 0, 20_000
-    while high - low > 1:
+    while high - low > 1 and not search.trials.is_over:
         side = min((low + high) // 2, 4 * low + 64)
         tried = search.trials.attempt(resized(side).value)
         found = find_size_mismatch(tried.crash.error) if tried.crash is not None else None

@@ -45,7 +45,7 @@ BUDGET_SEC: Final = 12.0  # of processor time: what is found doesn't depend on w
 LONGER_SEC: Final = 2.0
 MAX_WALL_SEC: Final = 60.0  # for networks that wait
 _MAX_REAL_BYTES: Final = 2**30
-_MAX_ELEMENTS: Final = 2**20  # of the inputs: what is larger takes memory by the gigabyte inside
+MAX_REAL_ELEMENTS: Final = 2**20  # of the inputs: what is larger takes memory by the gigabyte inside
 _SMALL_BYTES: Final = 16 * 2**20
 
 
@@ -130,7 +130,7 @@ class Trials:
 
     def _run_for_real(self, inputs: Sequence[ForwardInput]) -> StructureTrace | None:
         """Run with weights, if the network is small enough for it to be done a few times."""
-        if self._real >= self._max_real or max(one.num_elements for one in inputs) > _MAX_ELEMENTS:
+        if self._real >= self._max_real or max(one.num_elements for one in inputs) > MAX_REAL_ELEMENTS:
             return None
         self._real += 1
         with isolated_user_code(), gc_paused():

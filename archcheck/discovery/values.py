@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from archcheck.discovery.assumption import Assumption
+from archcheck.discovery.trial import MAX_REAL_ELEMENTS
 from archcheck.discovery.value_tree import with_part
 from archcheck.function.domain_search import likely_domain
 from archcheck.function.fingerprint.config import FingerprintConfig
@@ -33,7 +34,10 @@ def with_values_that_run(
         return None
     tree = parse_input(found.value)
     sizes = {name: found.sizes.get(name, [_BATCH_SIZE if name == BATCH else 2])[0] for name in input_names(tree)}
-    domain = likely_domain(make, FingerprintConfig(make_forward_input(tree, sizes)), tree, error)
+    inputs = make_forward_input(tree, sizes)
+    if error is not None and inputs.num_elements > MAX_REAL_ELEMENTS:
+        return None
+    domain = likely_domain(make, FingerprintConfig(inputs), tree, error)
     if domain is None:
         return None
     value = with_part(found.value, domain.keys, domain.value)

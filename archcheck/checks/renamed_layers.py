@@ -62,23 +62,36 @@ class _Candidate:
 
 
 def find_renamed_layers(
-    spec: Spec, labels: Sequence[str], trace: StructureTrace, fits: Fits, are_same: AreSame | None
+    spec: Spec,
+    keys: Mapping[str, str],
+    labels: Sequence[str],
+    trace: StructureTrace,
+    fits: Fits,
+    are_same: AreSame | None,
 ) -> RenamedLayers:
     """Find the listed layers that match nothing under the names that they have now.
 
-    `labels` are of the recorded layers, and `are_same` compares with them; None where there is no function, or another.
+    `keys` has the keys of the spec, with those that are known to have their place. `labels` are of the recorded layers,
+    and `are_same` compares with them; None where there is no function, or another.
     """
-    return _Search(spec, labels, trace, fits, are_same).run()
+    return _Search(spec, keys, labels, trace, fits, are_same).run()
 
 
 class _Search:
     """The search, from the outermost parts of names to the innermost."""
 
     def __init__(
-        self, spec: Spec, labels: Sequence[str], trace: StructureTrace, fits: Fits, are_same: AreSame | None
+        self,
+        spec: Spec,
+        keys: Mapping[str, str],
+        labels: Sequence[str],
+        trace: StructureTrace,
+        fits: Fits,
+        are_same: AreSame | None,
     ) -> None:
         self._spec, self._trace, self._fits, self._are_same = spec, trace, fits, are_same
-        self._now = {text: self._as_read(text) for text in spec.layers}  # keys with what was found so far
+        self._before = keys
+        self._now = {text: self._as_read(text, key) for text, key in keys.items()}  # with what was found so far
         self._labels = labels
         self._label_now = {label: label for label in self._labels}
         self._by_function: dict[str, bool] = {}
@@ -103,17 +116,17 @@ class _Search:
                     result.ambiguous |= {text: [one.key for one in several] for text in groups[gone]}
         labels = self._renamed_labels()
         for text, now in self._now.items():
-            if text != now and matching_modules(parse_layer_key(now), self._trace):
+            if now != self._before[text] and matching_modules(parse_layer_key(now), self._trace):
                 changes = (Rename(("layers", text), now), *labels)
                 result.found[text] = NewName(now, changes, self._by_function.get(text, False))
                 result.ambiguous.pop(text, None)
         return result
 
-    def _as_read(self, text: str) -> str:
+    def _as_read(self, text: str, key: str) -> str:
         """Return a key such that it speaks of the module of that name, where it was read as a call or a glob."""
-        exact = format_layer_key(text)
-        is_misread = text in self._trace.modules and not matching_modules(parse_layer_key(text), self._trace)
-        return exact if is_misread and self._fits(exact, self._spec.layers[text]) else text
+        exact = format_layer_key(key)
+        is_misread = key in self._trace.modules and not matching_modules(parse_layer_key(key), self._trace)
+        return exact if is_misread and self._fits(exact, self._spec.layers[text]) else key
 
     def _gone(self) -> dict[str, list[str]]:
         """Return the outermost parts of names that are gone, with the keys of the spec that have them."""
@@ -196,7 +209,7 @@ class _Search:
 
     def _is_in_place(self, keys: Sequence[str], one: _Candidate) -> bool:
         """Return whether a module runs between those that the spec lists around the old name, where it has an order."""
-        texts = list(self._spec.layers)
+        texts = list(self._now)
         places = [(i, self._place(self._now[text])) for i, text in enumerate(texts) if text not in keys]
         known = [(i, place) for i, place in places if place is not None]
         if any(a[1] > b[1] for a, b in pairwise(known)):

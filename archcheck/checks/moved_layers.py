@@ -57,9 +57,7 @@ def find_moved_layers(
     keys = _after(keys, shifts)
     renamed = RenamedLayers()
     if not all(matching_modules(parse_layer_key(key), trace) for key in keys.values()):
-        renamed = find_renamed_layers(
-            spec, keys, labels, trace, lambda key, layer: misfit(key, layer) == 0, function()[0]
-        )
+        renamed = find_renamed_layers(spec, keys, labels, trace, misfit, function()[0])
         keys |= {text: new.key for text, new in renamed.found.items()}
         if renamed.found:
             inside = find_shifts(spec.layers, keys, labels, trace, misfit)

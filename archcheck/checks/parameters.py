@@ -33,7 +33,7 @@ def check_parameters(
         return [_uncounted(spec, trace)]
     found: list[Mismatch] = []
     counts = {text: layer.parameters for text, layer in spec.layers.items() if layer.parameters is not None}
-    if any(_check_layer_parameters(text, text, count, trace) for text, count in counts.items()):
+    if not all(_is_as_listed(text, count, trace) for text, count in counts.items()):
         moved = find_moved()
         found = [one for text, count in counts.items() for one in _check_row(text, count, moved, trace)]
         others = [one for one in found if one.edits == moved.changes.get(str(one.keys[1]))]
@@ -60,6 +60,10 @@ def _uncounted(spec: Spec, trace: StructureTrace) -> Mismatch:
     reason = f"forward stopped at {describe_crash(trace.died[1])}" if trace.died else "the forward never calls them"
     keys: Keys = ("parameters",) if spec.parameters is not None else ("layers",)
     return Mismatch(keys, "parameters", f"lazy layers without parameters yet: {names}", notes=(("note", reason),))
+
+
+def _is_as_listed(text: str, count: int, trace: StructureTrace) -> bool:
+    return {trace.modules[name].num_params for name in matching_modules(parse_layer_key(text), trace)} == {count}
 
 
 def _check_row(text: str, expected: int, moved: MovedLayers, trace: StructureTrace) -> list[Mismatch]:

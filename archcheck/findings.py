@@ -39,7 +39,20 @@ class Removal:
     removed: Keys
 
 
-Change: TypeAlias = Edit | Rename | Removal  # no two have the same fields, so that each can be told from plain values
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """An entry to add to a map of the spec once others have their new keys, such as one that another had before.
+
+    `behind` is the entry behind which it goes, by its new key; None where it comes first.
+    """
+
+    added: Keys
+    entry: Any
+    behind: str | None
+
+
+# No two have the same fields, so that each can be told from plain values.
+Change: TypeAlias = Edit | Rename | Removal | Addition
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 - `check`: the interface of a check, and the context that it is given. `outcome`: what a check found.
 - `network_under_test`: a spec's network, built and traced once for all of its checks.
 - `spec`, `shapes`, `parameters`, `compute`: by the trace. `recording`: sections that an update records from it.
-  `renamed_layers`, `new_layers`: listed layers under other names, and layers to list. `consequences`: which outputs
-  only follow from others.
+  `moved_layers`: where the listed layers are now: `renamed_layers` under other names, `shifted_layers` under other
+  numbers. `new_layers`: layers to list. `consequences`: which outputs only follow from others.
 - `health`, `function`, `state_dict`, `equivalence`: by running the network with values.
 - `cost`: by a step without values. `compile`, `export`: by having torch capture it.
 - `accuracy`: by training it. `throughput`, `claims`: by timing it.

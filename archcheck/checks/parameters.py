@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
+from archcheck.checks.moved_layers import MovedLayers
 from archcheck.checks.outcome import Outcome
 from archcheck.checks.recording import record_structure
+from archcheck.checks.shapes import find_moved
 from archcheck.findings import Edit, Keys, Mismatch
 from archcheck.spec.layer_keys import parse_layer_key
 from archcheck.spec.models import Spec
@@ -18,15 +21,23 @@ from archcheck.structure.records import StructureTrace
 from archcheck.text.words import listed
 
 
-def check_parameters(spec_file: SpecFile, trace: StructureTrace) -> list[Mismatch]:
-    """Compare the counts listed per layer, then total, trainable and buffers."""
+def check_parameters(
+    spec_file: SpecFile, trace: StructureTrace, find_moved: Callable[[], MovedLayers] = MovedLayers
+) -> list[Mismatch]:
+    """Compare the counts listed per layer, then total, trainable and buffers.
+
+    `find_moved` finds where the listed layers are now; it's asked where something isn't so.
+    """
     spec = spec_file.spec
     if trace.uninitialized:
         return [_uncounted(spec, trace)]
     found: list[Mismatch] = []
-    for text, layer in spec.layers.items():
-        if layer.parameters is not None:
-            found += _check_layer_parameters(text, layer.parameters, trace)
+    counts = {text: layer.parameters for text, layer in spec.layers.items() if layer.parameters is not None}
+    if not all(_is_as_listed(text, count, trace) for text, count in counts.items()):
+        moved = find_moved()
+        found = [one for text, count in counts.items() for one in _check_row(text, count, moved, trace)]
+        others = [one for one in found if one.edits == moved.changes.get(str(one.keys[1]))]
+        found = [replace(one, follows=one in others[1:]) for one in found]
     found = _mark_consequences(sorted(found, key=lambda mismatch: mismatch.order), trace)
     return found if spec.parameters is None else [*found, *_check_totals(spec_file, trace)]
 
@@ -51,8 +62,24 @@ def _uncounted(spec: Spec, trace: StructureTrace) -> Mismatch:
     return Mismatch(keys, "parameters", f"lazy layers without parameters yet: {names}", notes=(("note", reason),))
 
 
-def _check_layer_parameters(text: str, expected: int, trace: StructureTrace) -> list[Mismatch]:
-    key = parse_layer_key(text)
+def _is_as_listed(text: str, count: int, trace: StructureTrace) -> bool:
+    return {trace.modules[name].num_params for name in matching_modules(parse_layer_key(text), trace)} == {count}
+
+
+def _check_row(text: str, expected: int, moved: MovedLayers, trace: StructureTrace) -> list[Mismatch]:
+    """Compare the count of a row; where it's of another layer now, that layer's, and else tell that it's another."""
+    found = _check_layer_parameters(text, text, expected, trace)
+    if text not in moved.changes:
+        return found
+    elsewhere = _check_layer_parameters(text, moved.keys[text], expected, trace) if text in moved.keys else []
+    told = f"it is {moved.keys[text]} now" if text in moved.keys else "it is gone, another layer has its name"
+    changes = moved.changes[text]
+    return elsewhere or [replace(one, notes=(*one.notes, ("note", told)), edits=changes) for one in found]
+
+
+def _check_layer_parameters(text: str, now: str, expected: int, trace: StructureTrace) -> list[Mismatch]:
+    """Compare the count of the layers that a row speaks of, whose key is `now`."""
+    key = parse_layer_key(now)
     names = matching_modules(key, trace)
     keys = ("layers", text, "parameters")
     counts = {trace.modules[name].num_params for name in names}
@@ -133,7 +160,7 @@ class ParametersCheck(Check):
 
     def run(self, context: CheckContext) -> Outcome:
         """Compare the counts."""
-        return Outcome(tuple(check_parameters(context.spec_file, context.network.trace)))
+        return Outcome(tuple(check_parameters(context.spec_file, context.network.trace, partial(find_moved, context))))
 
     def record(self, context: CheckContext) -> Recording:
         """Record the counts of the network."""

@@ -3,7 +3,8 @@
 Where a key matches nothing, the outermost part of it that is no longer there is looked for under another name: among
 the modules that no other key speaks of, one in which everything fits that the spec says of the old name and of what
 was inside. Where the function is recorded, and is still the same, the digests must be those of the old name, too; else
-it has to run in the old one's place. What remains ambiguous is told, not guessed.
+it has to run in the old one's place. Where something inside is another as well, so that not even its own row fits, most
+of what the spec says has to. What remains ambiguous is told, not guessed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from archcheck.checks.shifted_layers import OTHER_LAYER, Misfit, find_shifts
 from archcheck.findings import Change, Rename
 from archcheck.spec.layer_keys import (
     format_inner_key,
@@ -20,12 +22,11 @@ from archcheck.spec.layer_keys import (
     parse_layer_key,
 )
 from archcheck.spec.lock import LOCK
-from archcheck.spec.models import Layer, Spec
+from archcheck.spec.models import Spec
 from archcheck.structure.layer_pairing import call_label
 from archcheck.structure.layer_selection import ROOT, matching_modules
 from archcheck.structure.records import StructureTrace
 
-Fits = Callable[[str, Layer], bool]  # whether what a spec says of a layer is true of the modules that a key speaks of
 AreSame = Callable[[str, str], bool]  # whether a recorded layer and one of now, by their labels, compute the same
 
 
@@ -62,23 +63,36 @@ class _Candidate:
 
 
 def find_renamed_layers(
-    spec: Spec, labels: Sequence[str], trace: StructureTrace, fits: Fits, are_same: AreSame | None
+    spec: Spec,
+    keys: Mapping[str, str],
+    labels: Sequence[str],
+    trace: StructureTrace,
+    misfit: Misfit,
+    are_same: AreSame | None,
 ) -> RenamedLayers:
     """Find the listed layers that match nothing under the names that they have now.
 
-    `labels` are of the recorded layers, and `are_same` compares with them; None where there is no function, or another.
+    `keys` has the keys of the spec, with those that are known to have their place. `labels` are of the recorded layers,
+    and `are_same` compares with them; None where there is no function, or another.
     """
-    return _Search(spec, labels, trace, fits, are_same).run()
+    return _Search(spec, keys, labels, trace, misfit, are_same).run()
 
 
 class _Search:
     """The search, from the outermost parts of names to the innermost."""
 
     def __init__(
-        self, spec: Spec, labels: Sequence[str], trace: StructureTrace, fits: Fits, are_same: AreSame | None
+        self,
+        spec: Spec,
+        keys: Mapping[str, str],
+        labels: Sequence[str],
+        trace: StructureTrace,
+        misfit: Misfit,
+        are_same: AreSame | None,
     ) -> None:
-        self._spec, self._trace, self._fits, self._are_same = spec, trace, fits, are_same
-        self._now = {text: self._as_read(text) for text in spec.layers}  # keys with what was found so far
+        self._spec, self._trace, self._misfit, self._are_same = spec, trace, misfit, are_same
+        self._before = keys
+        self._now = {text: self._as_read(text, key) for text, key in keys.items()}  # with what was found so far
         self._labels = labels
         self._label_now = {label: label for label in self._labels}
         self._by_function: dict[str, bool] = {}
@@ -103,17 +117,17 @@ class _Search:
                     result.ambiguous |= {text: [one.key for one in several] for text in groups[gone]}
         labels = self._renamed_labels()
         for text, now in self._now.items():
-            if text != now and matching_modules(parse_layer_key(now), self._trace):
+            if now != self._before[text] and matching_modules(parse_layer_key(now), self._trace):
                 changes = (Rename(("layers", text), now), *labels)
                 result.found[text] = NewName(now, changes, self._by_function.get(text, False))
                 result.ambiguous.pop(text, None)
         return result
 
-    def _as_read(self, text: str) -> str:
+    def _as_read(self, text: str, key: str) -> str:
         """Return a key such that it speaks of the module of that name, where it was read as a call or a glob."""
-        exact = format_layer_key(text)
-        is_misread = text in self._trace.modules and not matching_modules(parse_layer_key(text), self._trace)
-        return exact if is_misread and self._fits(exact, self._spec.layers[text]) else text
+        exact = format_layer_key(key)
+        is_misread = key in self._trace.modules and not matching_modules(parse_layer_key(key), self._trace)
+        return exact if is_misread and not self._misfit(exact, self._spec.layers[text]) else key
 
     def _gone(self) -> dict[str, list[str]]:
         """Return the outermost parts of names that are gone, with the keys of the spec that have them."""
@@ -130,9 +144,13 @@ class _Search:
 
     def _candidates(self, gone: str, keys: Sequence[str]) -> list[_Candidate]:
         """Return the other names that fit, in the order of execution."""
-        scored = [(self._score(gone, keys, one), one) for one in self._other_names(gone)]
-        best = max((score for score, _ in scored), default=0)
-        fitting = [one for score, one in scored if score == best and best > 0]
+        names = list(self._other_names(gone))
+        scores = [self._score(gone, keys, one) for one in names]
+        if not any(scores) and not self._labels_of(gone):
+            names = [one for one in names if _is_beside(one, gone) and not self._is_taken(gone, one)]
+            scores = [self._score_of_most(gone, keys, one) for one in names]
+        best = max(scores, default=0)
+        fitting = [one for score, one in zip(scores, names, strict=True) if score == best and best > 0]
         if not self._labels_of(gone):
             fitting = [one for one in fitting if _is_beside(one, gone) and self._is_in_place(keys, one)]
         level = gone.count(".")
@@ -156,12 +174,11 @@ class _Search:
 
     def _score(self, gone: str, keys: Sequence[str], one: _Candidate) -> int:
         """Return how much of what the spec says fits another name; 0 where it can't be meant."""
-        if one.module in self._spoken_of or (one.module in self._recorded and self._is_recorded(gone)):
+        if self._is_taken(gone, one):
             return 0
         moved = {text: self._moved(self._now[text], gone, one) for text in keys}
-        fitting = [text for text, now in moved.items() if self._fits(now, self._spec.layers[text])]
-        own = [text for text in keys if parse_layer_key(self._now[text]).pattern == parse_layer_key(gone).pattern]
-        if not fitting or not set(own) <= set(fitting):
+        fitting = [text for text, now in moved.items() if not self._misfit(now, self._spec.layers[text])]
+        if not fitting or not set(self._own(gone, keys)) <= set(fitting):
             return 0
         labels = self._labels_of(gone)
         same = [label for label in labels if self._computes_the_same(label, gone, one)]
@@ -169,6 +186,29 @@ class _Search:
         if not set(needed) <= set(same) or (labels and not same):
             return 0
         return len(fitting) + len(same)
+
+    def _score_of_most(self, gone: str, keys: Sequence[str], one: _Candidate) -> int:
+        """Return how much fits another name of a part in which something is another; 0 where that isn't most of it."""
+        layers = {text: self._spec.layers[text] for text in keys}
+        now = {text: self._moved(self._now[text], gone, one) for text in keys}
+        own = self._own(gone, keys)
+        if any(self._misfit(now[text], layers[text]) >= OTHER_LAYER for text in own):
+            return 0
+        for shift in find_shifts(layers, now, (), self._trace, self._misfit):
+            now |= shift.moved
+        misfits = {text: self._misfit(now[text], layers[text]) for text in keys}
+        if all(misfits[text] for text in keys if text not in own):
+            return 0
+        most = OTHER_LAYER * len(misfits)
+        score = most - sum(misfits.values())
+        return score if 2 * score > most else 0
+
+    def _is_taken(self, gone: str, one: _Candidate) -> bool:
+        return one.module in self._spoken_of or (one.module in self._recorded and self._is_recorded(gone))
+
+    def _own(self, gone: str, keys: Sequence[str]) -> list[str]:
+        """Return the rows of what's gone itself, and not of what is inside."""
+        return [text for text in keys if parse_layer_key(self._now[text]).pattern == parse_layer_key(gone).pattern]
 
     def _labels_of(self, gone: str) -> list[str]:
         """Return the recorded layers of what's gone, where the function tells which they are."""
@@ -196,7 +236,7 @@ class _Search:
 
     def _is_in_place(self, keys: Sequence[str], one: _Candidate) -> bool:
         """Return whether a module runs between those that the spec lists around the old name, where it has an order."""
-        texts = list(self._spec.layers)
+        texts = list(self._now)
         places = [(i, self._place(self._now[text])) for i, text in enumerate(texts) if text not in keys]
         known = [(i, place) for i, place in places if place is not None]
         if any(a[1] > b[1] for a, b in pairwise(known)):

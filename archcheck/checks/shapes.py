@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
 from archcheck.checks.consequences import mark_consequences
+from archcheck.checks.moved_layers import MovedLayers, find_moved_layers
 from archcheck.checks.new_layers import new_layer_edits
 from archcheck.checks.outcome import Outcome
 from archcheck.checks.recording import record_structure
-from archcheck.checks.renamed_layers import RenamedLayers, find_renamed_layers
+from archcheck.checks.renamed_layers import AreSame
+from archcheck.checks.shifted_layers import OTHER_LAYER, OTHER_OUTPUT, OTHER_PARAMETERS
 from archcheck.errors import BuildError, NotMeasured
-from archcheck.findings import AFTER_ALL, Edit, Keys, Mismatch, Removal
+from archcheck.findings import AFTER_ALL, Change, Edit, Keys, Mismatch, Removal
 from archcheck.function.comparison import same_layers
+from archcheck.function.section import section_update
 from archcheck.spec.dims import BATCH
 from archcheck.spec.layer_keys import LayerKey, format_layer_key, parse_layer_key
 from archcheck.spec.models import Layer, Spec
@@ -58,65 +61,85 @@ from archcheck.text.words import listed, times
 
 
 def check_shapes(
-    spec_file: SpecFile, trace: StructureTrace, renamed: RenamedLayers | None = None, new: Sequence[str] = ()
+    spec_file: SpecFile, trace: StructureTrace, moved: MovedLayers | None = None, new: Sequence[str] = ()
 ) -> list[Mismatch]:
     """Compare every listed layer's type and output, and the network's output, at every size that was tried.
 
-    `renamed` has the listed layers that have other names now, `new` the layers that could be listed.
+    `moved` says where the listed layers are now, `new` has the layers that could be listed.
     """
-    spec = spec_file.spec
+    spec, moved = spec_file.spec, moved or MovedLayers()
     calls = [_calls_by_name(forward) for forward in trace.forwards]
     found: list[Mismatch] = []
     for text, layer in spec.layers.items():
-        key = parse_layer_key(text)
-        names = matching_modules(key, trace)
-        if not names:
-            moved = None if renamed is None else renamed.found.get(text)
-            misfit = None if moved is None else _misfit(moved.key, layer, trace, calls)
-            found.append(_gone_mismatch(key, trace, renamed or RenamedLayers(), new, misfit))
-        found += _check_layer(text, layer, trace, calls)
+        if text in moved.changes:
+            found.append(_moved_mismatch(text, layer, moved, trace, calls))
+        elif not matching_modules(parse_layer_key(text), trace):
+            found.append(_gone_mismatch(parse_layer_key(text), trace, moved.ambiguous.get(text), new))
+        else:
+            found += _check_layer(text, text, layer, trace, calls)
     if spec.output is not None:
         found += _check_network_output(spec, trace)
     return _with_crash(spec, trace, sorted(found, key=lambda mismatch: mismatch.order))
 
 
-def _check_layer(text: str, layer: Layer, trace: StructureTrace, calls: _Calls) -> list[Mismatch]:
-    """Compare the type and output of the layers that a key speaks of."""
-    key = parse_layer_key(text)
+def _check_layer(text: str, now: str, layer: Layer, trace: StructureTrace, calls: _Calls) -> list[Mismatch]:
+    """Compare the type and output of the layers that a row speaks of, whose key is `now`."""
+    key = parse_layer_key(now)
     names = matching_modules(key, trace)
     found: list[Mismatch] = []
     if layer.type is not None:
         found += limit_glob(key, _check_type(text, layer.type, names, trace, calls))
     if "output" in layer.model_fields_set:
-        found += limit_glob(key, _check_layer_output(layer.output, key, names, trace, calls))
+        found += limit_glob(key, _check_layer_output(layer.output, text, key, names, trace, calls))
     return found
 
 
-def _misfit(text: str, layer: Layer, trace: StructureTrace, calls: _Calls) -> str | None:
-    """Say what isn't as the spec says of a layer, in the layers that a key speaks of; None where everything fits."""
-    for one in _check_layer(text, layer, trace, calls):
+def _misfit(now: str, layer: Layer, trace: StructureTrace, found: Sequence[Mismatch]) -> str | None:
+    """Say what isn't as the spec says of a layer, in the layers of a key; None where everything fits.
+
+    `found` is what isn't of its type and output.
+    """
+    for one in found:
         return one.problem + (f": expected {one.expected}, found {one.actual}" if one.expected else "")
-    counts = {trace.modules[name].num_params for name in matching_modules(parse_layer_key(text), trace)}
+    counts = _counts(now, trace)
     if layer.parameters is None or counts == {layer.parameters}:
         return None
     return f"parameters differ: expected {layer.parameters}, found {listed(sorted(map(str, counts)), 3)}"
 
 
-def _gone_mismatch(
-    key: LayerKey, trace: StructureTrace, renamed: RenamedLayers, new: Sequence[str], misfit: str | None
-) -> Mismatch:
-    """Return the mismatch of a key that names no module, with the key that it has now, if that can be told.
+def _counts(now: str, trace: StructureTrace) -> set[int]:
+    return {trace.modules[name].num_params for name in matching_modules(parse_layer_key(now), trace)}
 
-    `misfit` says what isn't as the spec says of it under that key, as in a part of what was renamed.
+
+def _moved_mismatch(text: str, layer: Layer, moved: MovedLayers, trace: StructureTrace, calls: _Calls) -> Mismatch:
+    """Return the mismatch of a row that doesn't speak of the layer any more that it was written for.
+
+    What isn't so of that layer is accepted with its key: there is no other row to tell it at.
     """
+    key, changes = parse_layer_key(text), moved.changes[text]
+    names = matching_modules(key, trace)
+    problem = "is another layer now" if text in moved.keys else "is gone, another layer has its name"
+    mismatch = Mismatch(("layers", text), text, problem) if names else no_module_mismatch(key, trace)
+    happened = moved.shifted.get(text)
+    notes = [("note", happened)] if happened else []
+    order = mismatch.order
+    if text in moved.keys:
+        now = moved.keys[text]
+        found = _check_layer(text, now, layer, trace, calls)
+        misfit = _misfit(now, layer, trace, found)
+        why = "what it computes tells" if text in moved.by_function else "everything fits that the spec says of it"
+        told = f"it is {now} now: {why}" if misfit is None else f"in its place is {now} now: {misfit}"
+        notes = [("note", told), *notes]
+        changes = (*(edit for one in found for edit in one.edits), *changes)
+        order = min(_first_returned(name, calls) for name in names) if names else order
+    is_misread = not names and text in trace.modules
+    notes = list(mismatch.notes) if is_misread else notes
+    return replace(mismatch, notes=tuple(notes), edits=changes, order=order, follows=happened == "")
+
+
+def _gone_mismatch(key: LayerKey, trace: StructureTrace, several: Sequence[str] | None, new: Sequence[str]) -> Mismatch:
+    """Return the mismatch of a key that names no module; `several` are those that may be meant, if there are any."""
     mismatch = no_module_mismatch(key, trace)
-    moved = renamed.found.get(key.text)
-    if moved is not None:
-        why = "what it computes tells" if moved.by_function else "everything fits that the spec says of it"
-        now = f"it is {moved.key} now: {why}" if misfit is None else f"in its place is {moved.key} now: {misfit}"
-        told = mismatch.notes if key.text in trace.modules else (("note", now),)
-        return replace(mismatch, notes=told, edits=moved.changes)
-    several = renamed.ambiguous.get(key.text)
     if several is not None:
         hint = f"it may be {listed(several, 6)} now: write the one that is meant"
         return replace(mismatch, notes=(("note", hint),))
@@ -125,34 +148,38 @@ def _gone_mismatch(
     return replace(mismatch, notes=(*mismatch.notes, ("note", dropped)), edits=(Removal(("layers", key.text)),))
 
 
-def find_renamed(context: CheckContext) -> RenamedLayers:
-    """Find the listed layers that have other names now: by the recorded function, where there is one, and the trace."""
-    spec, trace = context.spec, context.network.trace
-    if trace.died is not None or _are_all_there(spec, trace):
-        return RenamedLayers()
+def find_moved(context: CheckContext) -> MovedLayers:
+    """Find where the listed layers are now: by the recorded function, where there is one, and the trace."""
+    trace = context.network.trace
+    if trace.died is not None:
+        return MovedLayers()
     calls = [_calls_by_name(forward) for forward in trace.forwards]
 
-    def fits(text: str, layer: Layer) -> bool:
-        return bool(matching_modules(parse_layer_key(text), trace)) and _misfit(text, layer, trace, calls) is None
+    def misfit(now: str, layer: Layer) -> int:
+        counts, found = _counts(now, trace), _check_layer(now, now, layer, trace, calls)
+        if not counts or any(one.keys[-1:] == ("type",) for one in found):
+            return OTHER_LAYER
+        differ = layer.parameters is not None and counts != {layer.parameters}
+        return (OTHER_PARAMETERS if differ else 0) + (OTHER_OUTPUT if found else 0)
 
     recorded = context.spec_file.recorded
     labels = [] if recorded is None else list(recorded.layers)
-    return find_renamed_layers(spec, labels, trace, fits, _recorded_layers(context))
+    return find_moved_layers(context.spec, labels, trace, misfit, partial(_recorded_layers, context))
 
 
-def _are_all_there(spec: Spec, trace: StructureTrace) -> bool:
-    return all(matching_modules(parse_layer_key(text), trace) for text in spec.layers)
+def _recorded_layers(context: CheckContext) -> tuple[AreSame | None, Sequence[Change]]:
+    """Return whether a recorded layer and one of now compute the same, and what records them anew under their names.
 
-
-def _recorded_layers(context: CheckContext) -> Callable[[str, str], bool] | None:
-    """Return whether a recorded layer and one of now compute the same; None where that can't be told."""
+    None and nothing where that can't be told.
+    """
     if context.spec_file.recorded is None:
-        return None
+        return None, ()
     try:
         _, record = context.network.function_of(context.spec_file)
     except (BuildError, NotMeasured):
-        return None
-    return same_layers(context.spec_file, record)
+        return None, ()
+    same = same_layers(context.spec_file, record)
+    return same, () if same is None else section_update(context.spec_file, record, context.network.trace)
 
 
 _Calls: TypeAlias = Sequence[Mapping[str, Sequence[CallRecord]]]  # by module, for every forward
@@ -202,15 +229,15 @@ class _Observation:
 
 
 def _check_layer_output(
-    pattern: ValuePattern, key: LayerKey, names: Sequence[str], trace: StructureTrace, calls: _Calls
+    pattern: ValuePattern, text: str, key: LayerKey, names: Sequence[str], trace: StructureTrace, calls: _Calls
 ) -> list[Mismatch]:
-    keys = ("layers", key.text, "output")
+    keys = ("layers", text, "output")
     found: list[Mismatch] = []
     agreed: list[tuple[str, list[_Observation]]] = []
     for name in names:
         seen, missing = _observe(key, name, trace, calls)
         if missing:
-            found.append(Mismatch(("layers", key.text), name, missing, module=name))
+            found.append(Mismatch(("layers", text), name, missing, module=name))
         agreed.append((name, seen))
     everything = [one for _, seen in agreed for one in seen]
     for name, seen in agreed:
@@ -486,12 +513,14 @@ class ShapesCheck(Check):
 
     def run(self, context: CheckContext) -> Outcome:
         """Compare the shapes."""
-        renamed, trace = find_renamed(context), context.network.trace
+        moved, trace = find_moved(context), context.network.trace
         recorded = context.spec_file.recorded
-        edits = [] if _are_all_there(context.spec, trace) else new_layer_edits(context.spec, recorded, trace, renamed)
+        is_gone = not all(matching_modules(parse_layer_key(moved.key(text)), trace) for text in context.spec.layers)
+        edits = new_layer_edits(context.spec, recorded, trace, moved) if is_gone else []
         new = [str(edit.keys[-1]) for edit in reversed(edits)]
-        found = check_shapes(context.spec_file, trace, renamed, new)
-        found = mark_consequences(found, context.spec, context.network, partial(check_shapes, context.spec_file))
+        check = partial(check_shapes, context.spec_file, moved=moved)
+        found = check(trace, new=new)
+        found = mark_consequences(found, context.spec, context.network, check)
         return Outcome(context.network.with_domain_hint(context.spec_file, found))
 
     def refuse_update(self, context: CheckContext, mismatches: Sequence[Mismatch]) -> list[Mismatch]:
@@ -506,7 +535,7 @@ class ShapesCheck(Check):
         if context.network.trace.died is not None:
             return recording
         recorded, trace = context.spec_file.recorded, context.network.trace
-        edits = new_layer_edits(context.spec, recorded, trace, find_renamed(context))
+        edits = new_layer_edits(context.spec, recorded, trace, find_moved(context))
         return replace(recording, edits=edits)
 
 

@@ -12,6 +12,7 @@ from archcheck import __version__
 from archcheck.cli import bench, calibrate, diff, history, lint, new, report, schema, show
 from archcheck.cli.networks import FAILED, report_error
 from archcheck.errors import ArchcheckError
+from archcheck.system.printed_results import only_what_is_printed
 from archcheck.system.processors import let_waiting_threads_yield
 
 COMMANDS = (new, show, diff, calibrate, bench, history, lint, report, schema)
@@ -30,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(argv)
     let_waiting_threads_yield()
     try:
-        return int(options.run(options))
+        with only_what_is_printed():
+            return int(options.run(options))
     except ArchcheckError as error:
         report_error(error)
         return FAILED

@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from archcheck.cli.new_tasks import Made, Task
+from archcheck.network.exceptions import CRASH, place_of_crash
 from archcheck.system.processes import describe_signal, end_process, environment_of, from_line, to_line
 from archcheck.system.processors import num_cpus
 
@@ -151,8 +153,9 @@ class Pool:
             made: Made = from_line(line)
             lacks_memory = made.spec is not None and made.spec.lacks_memory
         else:
-            status = process.exit_status()
-            how = describe_signal(status) if status < 0 else f"ended with status {status}"
+            status, at = process.exit_status(), place_of_crash(text, Path.cwd())
+            text = text.partition(CRASH)[0]
+            how = f"{describe_signal(status)}{at}" if status < 0 else f"ended with status {status}"
             made = Made(refusal=f"{self._tasks[index].subject}: the process that recorded it {how}")
             lacks_memory = status == _KILLED
         if lacks_memory and not is_alone:

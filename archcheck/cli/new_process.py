@@ -13,7 +13,7 @@ import sys
 import warnings
 from typing import Any, Final
 
-from archcheck.system.processes import from_line, take_pipes, to_line
+from archcheck.system.processes import from_line, take_pipes, tell_stacks, to_line
 
 WARNING_MARKS: Final = ("\x1c", "\x1d")
 
@@ -21,6 +21,7 @@ WARNING_MARKS: Final = ("\x1c", "\x1d")
 def main() -> None:
     """Make specs until the parent closes the pipe."""
     requests, answers = take_pipes()
+    tell_stacks()
     _import_all()
     warnings.showwarning = _show_between_marks
     with contextlib.suppress(BrokenPipeError):  # the parent is gone

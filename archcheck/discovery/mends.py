@@ -237,11 +237,12 @@ def _split(value: Any, leaves: Sequence[Leaf], actual: int, expected: int, hints
 
 
 def _shifted(value: Any, leaves: Sequence[Leaf], difference: int) -> Iterator[Any]:
-    """Yield the input with more or fewer features in one tensor, where something was put beside it."""
+    """Yield the input with more or fewer features or channels in one tensor, where something was put beside it."""
     for leaf in leaves:
-        size = leaf.shape[-1] if leaf.shape else None
-        if type(size) is int and size + difference > 0 and len(leaf.shape) < 4:
-            yield with_tensor(value, _resized(leaf, len(leaf.shape) - 1, size + difference))
+        for place in _places(leaf) if len(leaf.shape) >= 4 else range(len(leaf.shape))[-1:]:
+            size = leaf.shape[place]
+            if type(size) is int and size + difference > 0:
+                yield with_tensor(value, _resized(leaf, place, size + difference))
 
 
 def _scaled(value: Any, leaves: Sequence[Leaf], actual: int, expected: int) -> Iterator[Any]:

@@ -175,7 +175,9 @@ def _advice(search: Search, closest: str | None) -> str:
     around = _surroundings(search) if search.around is None else search.around
     arguments = [replace(argument, by_name=len(around.arguments) > 1) for argument in around.arguments]
     values = [proposals_for(argument, around)[0] for argument in around.arguments]
-    return how_to_say(arguments, _assumption(arguments, values).options, closest)
+    likeliest = _assumption(around.arguments, values)
+    is_refused = repr((likeliest.value, likeliest.sizes)) in search.tried
+    return how_to_say(arguments, _assumption(arguments, values).options, closest, is_refused=is_refused)
 
 
 def _surroundings(search: Search) -> Surroundings:

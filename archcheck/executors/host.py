@@ -23,7 +23,7 @@ from typing import Any, Final, TypeAlias
 
 from archcheck.executors.checkout import digest_of_sources, digest_of_spec, find_root
 from archcheck.executors.records import PROTOCOL, Answer, Request, RunSetup, own_versions
-from archcheck.network.exceptions import line_of_dump
+from archcheck.network.exceptions import line_of_dump, place_of_crash
 from archcheck.system.processes import STACKS, describe_signal, end_process, environment_of, from_line, to_line
 from archcheck.system.processors import num_cpus
 
@@ -31,7 +31,6 @@ POLL_SEC: Final = 0.2
 STACKS_SEC: Final = 1.0  # that a process has to say where it is
 ATTEMPTS: Final = 2  # of a check whose process has died, and of starting one
 LOST_IN_A_ROW: Final = 2  # checks of a spec, after which the rest isn't run: it's what they share that ends them
-_CRASH: Final = "Fatal Python error: "  # of faulthandler
 _CODE: Final = "from archcheck.pytest_plugin.host_process import main; main()"
 
 Event: TypeAlias = tuple[str, str, Any]  # its kind, the check that it's about, and what it tells
@@ -252,8 +251,7 @@ class HostProcess:
     def _describe_end(self) -> str:
         status, errors = self._process.wait(), self._written()
         if status < 0:
-            at = self._place_in(errors.partition(_CRASH)[2])
-            return f"the process that ran it {describe_signal(status)}{at}"
+            return f"the process that ran it {describe_signal(status)}{place_of_crash(errors, self._root)}"
         lines = [line.strip() for line in errors.splitlines() if line.strip()]
         return f"the process that ran it ended with status {status}{f': {lines[-1]}' if lines else ''}"
 

@@ -130,7 +130,8 @@ def section_update(spec_file: SpecFile, record: FunctionRecord, trace: Structure
     if not all(math.isfinite(number) for key, number in record.root.numbers.items() if key not in ("large", "other")):
         return ()
     labels = {layer.label: layer.name for layer in layers_of(record)}
-    names: Iterable[str] = {labels[label] for label in function.layers if label in labels}
+    kept = {labels[label] for label in function.layers if label in labels}
+    names: Iterable[str] = kept | _numbered_beside(kept, labels.values())
     if not function.layers.keys() <= labels.keys():
         names = listed_names(spec_file, trace, default_depth(trace))
     written = lock.value["function"]
@@ -141,6 +142,12 @@ def section_update(spec_file: SpecFile, record: FunctionRecord, trace: Structure
         section["layers"][label] = _keep_close(rows.get(label, {}), row, function.precision)
     section[OUTPUT] = _keep_close(_as_written(function.output), section[OUTPUT], function.precision)
     return (Edit((LOCK, "function"), section),)
+
+
+def _numbered_beside(names: Iterable[str], others: Iterable[str]) -> set[str]:
+    """Return the layers that are numbered as some are, beside them: one more renumbers those behind it."""
+    known = {name.rstrip("0123456789") for name in names if name[-1].isdecimal()}
+    return {name for name in others if name.rstrip("0123456789") in known}
 
 
 def _as_written(row: Digests) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import re
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from archcheck.text.paths import path_below
 from archcheck.text.words import clip
@@ -18,6 +19,7 @@ MAX_MESSAGE = 300  # characters of what an exception says
 
 _SITE_PACKAGES = "site-packages"
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib") + os.sep
+CRASH: Final = "Fatal Python error: "  # of faulthandler
 _DUMPED = re.compile(r'^  File "(.+)", line (\d+) in (.+)$', re.MULTILINE)
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # the package, wherever it is installed
 
@@ -50,6 +52,12 @@ def line_of_dump(dump: str, rootdir: Path) -> str | None:
         return None
     file, line, function = (own or frames)[0]
     return f"{path_below(Path(file), rootdir)}:{line}, in {function}"
+
+
+def place_of_crash(errors: str, rootdir: Path) -> str:
+    """Return where a process was that crashed, as ` at file.py:3, in forward`, from what it wrote to standard error."""
+    place = line_of_dump(errors.partition(CRASH)[2], rootdir)
+    return "" if place is None else f" at {place}"
 
 
 def raised_outside_torch(error: BaseException, *, own_only: bool = False) -> str | None:

@@ -254,8 +254,8 @@ class ArchcheckSession:
             update.additions |= found.outcome.additions
 
     def _found_nothing(self, report: pytest.TestReport) -> CheckReport | None:
-        """Return what a check found that failed without running: its worker has died, or a fixture failed."""
-        named = named_check(self._config, report.nodeid) if report.failed else None
+        """Return what a check found that didn't run: its worker died, a fixture failed, or it was skipped before."""
+        named = None if report.passed else named_check(self._config, report.nodeid)
         if named is None:
             return None
         spec, shown, check = named

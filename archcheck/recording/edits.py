@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from archcheck.errors import SpecError, UsageError
-from archcheck.findings import Change, Edit, Keys
+from archcheck.findings import Addition, Change, Edit, Keys, Removal, Rename
 from archcheck.recording.entries import change_entries, with_changed_entries
-from archcheck.recording.spec_writer import format_block, is_table
+from archcheck.recording.spec_writer import format_block, format_line_key, is_table
 from archcheck.spec.document import Document, parse_document
 from archcheck.spec.known_keys import known_keys
 from archcheck.spec.positions import LINE_BREAK
@@ -34,7 +34,8 @@ def apply_edits(text: str, path: str, edits: Iterable[Change], additions: Mappin
     """Return the text of a spec with values replaced or added, and whole sections added (section name -> its text).
 
     An edit whose key is absent adds it to the mapping that it names, which must be there. A map replaces a map entry by
-    entry. Entries are renamed and removed last; those that aren't there any more are left out.
+    entry. Entries are renamed and removed behind that; those that aren't there any more are left out. Last come the
+    entries that are added beside these; those that are there already are left out.
 
     Raises:
         UsageError: a value can't be replaced or added in place, or the result would not be the spec that was meant.
@@ -57,13 +58,17 @@ def apply_edits(text: str, path: str, edits: Iterable[Change], additions: Mappin
             entry = f"{format_key(str(edit.keys[-1]))}: {value}"
             new = _spliced(new, [_insertion(parse_document(new, path), edit.keys, entry, edit.after)])
         edited = parse_document(new, path).value
-        new, moved = change_entries(new, path, [one for one in changes if not isinstance(one, Edit)])
+        new, moved = change_entries(new, path, [one for one in changes if isinstance(one, Rename | Removal)])
+        new, added = _with_additions(new, path, [one for one in changes if isinstance(one, Addition)])
         result = parse_spec(new, path).document.value
     except SpecError as error:
         raise UsageError(f"{path}: updating would break the file, nothing was written: {error}") from None
     kept = [*(spec_file.written(edit.keys) for edit in present), *((section,) for section in additions)]
     is_as_meant = edited == _expected(document.value, edited, kept, absent)
-    if not is_as_meant or result != with_changed_entries(edited, moved):
+    meant = with_changed_entries(edited, moved)
+    for one in added:
+        _value_at(meant, one.added[:-1])[str(one.added[-1])] = one.entry
+    if not is_as_meant or result != meant:
         raise UsageError(f"{path}: updating would change more than it should, nothing was written; edit it by hand")
     return new
 
@@ -212,6 +217,50 @@ def _insertion(document: Document, keys: Keys, entry: str, after: str | None = N
     return _line_after(document.text, end, " " * (column - 1) + entry)
 
 
+def _with_additions(text: str, path: str, additions: Iterable[Addition]) -> tuple[str, list[Addition]]:
+    """Return a spec's text with entries added, and those that were; what is there already, or has no map, is left."""
+    done: list[Addition] = []
+    waiting = [*additions]
+    while waiting:
+        document = parse_document(text, path)
+        ready = (one for one in waiting if one.behind is None or _is_there(document, (*one.added[:-1], one.behind)))
+        one = next(ready, waiting[0])  # it may go behind another one
+        waiting.remove(one)
+        siblings = _value_at(document.value, one.added[:-1])
+        if not isinstance(siblings, dict) or str(one.added[-1]) in siblings:
+            continue
+        entry = f"{format_line_key(str(one.added[-1]))}: {format_flow(one.entry)}"
+        if one.behind is None and siblings:
+            splice = _insertion_in_front(document, one.added[:-1], next(iter(siblings)), entry)
+        else:
+            splice = _insertion(document, one.added, entry, one.behind)
+        text = _spliced(text, [splice])
+        done.append(one)
+    return text, done
+
+
+def _is_there(document: Document, keys: Keys) -> bool:
+    return _value_at(document.value, keys) is not _ABSENT
+
+
+def _insertion_in_front(document: Document, parent: Keys, first: str, entry: str) -> Splice:
+    """Put an entry before the first one of a map."""
+    span = document.key_span((*parent, first))
+    if span is None:
+        raise _shared(document, parent)
+    separator = (
+        ", "
+        if document.is_flow(parent)
+        else _newline(document.text) + " " * (document.locate((*parent, first), key=True).column - 1)
+    )
+    return span[0], span[0], entry + separator
+
+
+def _newline(text: str) -> str:
+    first = LINE_BREAK.search(text)
+    return first[0] if first else "\n"
+
+
 def _sibling_before(document: Document, parent: Keys, key: str) -> tuple[str, int]:
     """Return the last in the file of the siblings that come before a key in a spec's order, or else of all siblings.
 
@@ -229,8 +278,7 @@ def _sibling_before(document: Document, parent: Keys, key: str) -> tuple[str, in
 
 def _line_after(text: str, end: int, line: str) -> Splice:
     """Put lines behind the line in which a value ends."""
-    first = LINE_BREAK.search(text)
-    newline = first[0] if first else "\n"
+    newline = _newline(text)
     line = line.replace("\n", newline)
     if text[end - 1 : end] in ("\n", "\r"):  # a text that keeps the blank lines behind it
         return end, end, line + newline

@@ -22,14 +22,15 @@ _COMMA_BEFORE = re.compile(r"\s*,\s*\Z")
 def change_entries(text: str, path: str, changes: Iterable[Rename | Removal]) -> tuple[str, list[Rename | Removal]]:
     """Return a spec's text with entries renamed and removed, and the changes that were made.
 
-    What isn't there any more is left out, and so is a rename to a key that is there already.
+    What isn't there any more is left out, and so is a rename to a key that is there already. Where another entry has
+    that key, and is to have a new one itself, that one is renamed first.
 
     Raises:
         SpecError: the text is no YAML.
         UsageError: an entry can't be changed in place.
     """
     done: list[Rename | Removal] = []
-    for change in dict.fromkeys(changes):
+    for change in in_order_of_keys(changes):
         document = parse_document(text, path)
         keys = change.keys if isinstance(change, Rename) else change.removed
         siblings = _map_at(document.value, keys[:-1])
@@ -46,6 +47,19 @@ def change_entries(text: str, path: str, changes: Iterable[Rename | Removal]) ->
             text = _with_other_key(document, keys, change.new_key)
         done.append(change)
     return text, done
+
+
+def in_order_of_keys(changes: Iterable[Rename | Removal]) -> list[Rename | Removal]:
+    """Return changes, each once, such that a key is free before another entry gets it, where there is such an order."""
+    unique = dict.fromkeys(changes)
+    waiting = [change for change in unique if isinstance(change, Rename)]
+    ordered: list[Rename | Removal] = [change for change in unique if not isinstance(change, Rename)]
+    while waiting:
+        taken = {change.keys for change in waiting}
+        free = [change for change in waiting if (*change.keys[:-1], change.new_key) not in taken]
+        ordered += free or waiting
+        waiting = [change for change in waiting if free and change not in free]
+    return ordered
 
 
 def with_changed_entries(value: dict[str, object], changes: Iterable[Rename | Removal]) -> dict[str, object]:

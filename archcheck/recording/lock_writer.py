@@ -52,7 +52,7 @@ def _rename(value: dict[str, Any], change: Rename) -> None:
 
 def is_of_lock(change: Change) -> bool:
     """Return whether a change is one of the lock, not of the spec."""
-    return not hasattr(change, "removed") and change.keys[:1] == (LOCK,)
+    return isinstance(change, Edit | Rename) and change.keys[:1] == (LOCK,)
 
 
 def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

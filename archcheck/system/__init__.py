@@ -1,1 +1,5 @@
-"""The system: `files` written at once, `processors`, `processes`, `fork_server`, `memory`, `distributions`, `audit`."""
+"""The system.
+
+`files` written at once, `processors`, `processes`, `fork_server`, `memory`, `distributions`, `audit`;
+`printed_results` are kept apart from what other code writes.
+"""

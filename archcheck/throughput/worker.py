@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from archcheck.system.processes import take_pipes
+from archcheck.system.processes import take_pipes, tell_stacks
 from archcheck.throughput.regression.workers import PROTOCOL
 
 
 def main() -> None:
     """Serve the parent process until it closes the pipe."""
     requests, answers = take_pipes()
+    tell_stacks()
     _send(answers, {"protocol": PROTOCOL})
     request = json.loads(requests.readline())
     with contextlib.suppress(BrokenPipeError):  # the parent is gone

@@ -470,3 +470,30 @@ def test_what_a_network_prints_while_its_input_is_guessed_is_not_shown(
     told = capfd.readouterr().err
     assert "never enough" in told
     assert "takes" not in told
+
+
+def test_what_a_network_writes_to_the_descriptor_is_no_part_of_a_spec(project: Project) -> None:
+    project.write(
+        "loud.py",
+        r"""
+        import ctypes, os
+        from torch import nn
+
+        def net():
+            os.write(1, b"written to 1\n")
+            ctypes.CDLL(None).printf(b"printed by C\n")
+            os.system("echo echoed")
+            print("printed")
+            return nn.Linear(3, 2)
+        """,
+    )
+    for command in (["new", "loud.py:net", "--input", "B,3"], ["show", "loud.py:net", "--input", "B,3"]):
+        with open("out", "wb") as out:
+            done = subprocess.run(
+                [sys.executable, "-m", "archcheck", *command], stdout=out, stderr=subprocess.PIPE, check=False
+            )
+        assert done.returncode == 0
+        text = Path("out").read_text()
+        assert not {"written", "printed", "echoed"} & set(text.split())
+        assert text.startswith("build: " if command[0] == "new" else "layer")
+        assert all(one in done.stderr for one in (b"written to 1\n", b"printed by C\n", b"echoed\n", b"printed\n"))

@@ -127,7 +127,33 @@ def test_a_network_that_takes_nothing_says_how_far_it_got(models: Project, capsy
         "archcheck: error: picky:Picky: what goes in? Nothing that was tried gets through (closest: "
     )
     assert "AssertionError: which mode?" in error
-    assert error.endswith('; give its shape, such as --input "x=B,7" --input "mode=B,7"\n')
+    assert error.endswith('; give its shape, written like --input "x=B,7" --input "mode=B,7", which was refused\n')
+
+
+def test_channels_beside_which_a_network_puts_more_are_found(
+    models: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.write(
+        "fields.py",
+        """
+        import torch
+        from torch import nn
+
+        class Field(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.lift = nn.Conv1d(6, 8, 1)
+                self.mix = nn.Conv3d(8, 2, 1)
+
+            def forward(self, x):
+                b, _, *sides = x.shape
+                assert len(sides) == 3, "expected 3 sides"
+                x = torch.cat([x, x.new_zeros(b, 3, *sides)], 1)  # where each point is
+                return self.mix(self.lift(x.flatten(2)).reshape(b, 8, *sides))
+        """,
+    )
+    assert main(["new", "fields.py:Field"]) == 0
+    assert "input: [B, 3, 32, 32, 32]\n" in capsys.readouterr().out
 
 
 def test_what_no_option_can_say_is_made_by_a_function_of_a_few_lines(

@@ -333,3 +333,42 @@ def test_two_workers_rename_and_drop_as_one(project: Project) -> None:
     text = path.read_text()
     assert "  head: [B, 1, 3]  # classes\n" in text
     assert "fc1" not in text.split("layers:")[1]
+
+
+@pytest.mark.parametrize("change", ["last: 0", "last: 0, extra: true", "act: Identity, last: 0"])
+def test_a_part_that_was_renamed_and_changed_keeps_its_rows(project: Project, change: str) -> None:
+    project.write("parts.py", """
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self, name="f", act="ReLU", last=3, extra=False):
+                super().__init__()
+                layers = [nn.Linear(4, 6), getattr(nn, act)(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3, last == 3)]
+                setattr(self, name, nn.Sequential(*([nn.Dropout()] if extra else []), *layers))
+                self.name = name
+
+            def forward(self, x):
+                return getattr(self, self.name)(x)
+        """)  # fmt: skip
+    path = project.spec("net", """\
+build: ../parts.py:Net
+args: {}
+input: [B, 4]
+layers:
+  f: {type: Sequential, output: [B, 3], parameters: 93}  # all of it
+  f.0: {type: Linear, output: [B, 6], parameters: 30}
+  f.1: {type: ReLU, output: [B, 6]}  # as in the paper
+  f.2: {type: Linear, output: [B, 6], parameters: 42}
+  f.4: {type: Linear, output: [B, 3], parameters: 21}  # last
+output: [B, 3]
+parameters: 93
+macs: 78
+function: off
+""")  # fmt: skip
+    path.write_text(path.read_text().replace("args: {}", f"args: {{name: features, {change}}}"))
+    assert project.run("--archcheck-update=all").ret == 0
+    new = path.read_text()
+    assert "  features: {type: Sequential, output: [B, 3], parameters: 90}  # all of it\n" in new
+    assert "  # as in the paper\n" in new
+    assert "{type: Linear, output: [B, 3], parameters: 18}  # last\n" in new
+    assert project.run().ret == 0

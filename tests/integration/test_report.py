@@ -145,7 +145,7 @@ def plugins() -> list[str]:
 def test_what_a_run_leaves_out_after_its_first_failure_is_counted(project: Project) -> None:
     project.spec("a", WRONG)
     project.spec("b")
-    project.run("-x", "--archcheck-report", "run.json", "--archcheck-report", "run.md")
+    project.run("-x", *(f"--archcheck-report=run.{kind}" for kind in ("json", "md", "html")))
     plain = read(project.path / "run.json")
     assert list(outcomes(plain)) == ["specs/a.arch.yaml"]
     num_ran = len(plain["specs"][0]["checks"])
@@ -153,6 +153,9 @@ def test_what_a_run_leaves_out_after_its_first_failure_is_counted(project: Proje
     order = ["spec", "shapes", "parameters", "compute", "health"]
     assert plain["runs"][0]["not_run"] == {"specs/a.arch.yaml": order[num_ran:], "specs/b.arch.yaml": order}
     assert f"{2 * 5 - num_ran} not run" in (project.path / "run.md").read_text()
+    page = (project.path / "run.html").read_text()
+    assert f'<p class="warning">{2 * 5 - num_ran} checks had no turn.</p>' in page
+    assert f"<li>specs/b.arch.yaml: {', '.join(order)}</li>" in page
 
 
 def test_ctrl_c_leaves_a_report_of_what_was_done(project: Project) -> None:

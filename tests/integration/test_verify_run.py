@@ -396,3 +396,30 @@ def test_a_long_table_that_is_wrong_throughout_stays_readable(project: Project) 
 def test_specs_of_one_name_in_two_folders_are_two_specs(project: Project) -> None:
     project.spec("a/small", project.spec().read_text())
     project.run().assert_outcomes(passed=10)
+
+
+def test_checks_that_a_marker_or_a_fixture_skips_are_skipped_in_the_table(project: Project) -> None:
+    project.spec()
+    project.write(
+        "conftest.py",
+        """\
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                if item.name in ("shapes", "compute"):
+                    item.add_marker(pytest.mark.skip(reason="not today"))
+
+        @pytest.fixture(autouse=True)
+        def machine(request):
+            if request.node.name == "parameters":
+                pytest.skip("not here")
+        """,
+    )
+    result = project.run()
+    result.assert_outcomes(passed=2, skipped=3)
+    result.stdout.re_match_lines([r"spec +build .* spec +shapes +parameters +compute +health", r"-+"])
+    result.stdout.re_match_lines([r"specs/small\.arch\.yaml .* ok +skipped +skipped +skipped +ok"])
+    project.run("--archcheck-changed").assert_outcomes(passed=2, skipped=3)
+    again = project.run("--archcheck-changed", "-rs")
+    again.assert_outcomes(skipped=3, deselected=2)

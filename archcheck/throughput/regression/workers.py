@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from archcheck.errors import ArchcheckError
 from archcheck.findings import Keys
+from archcheck.network.exceptions import place_of_crash
 from archcheck.system.audit import tell_unseen
 from archcheck.system.fork_server import ForkedProcess, ForkServer, NotForked
 from archcheck.system.processes import describe_signal, end_process, environment_of
@@ -202,10 +203,12 @@ class Worker:
         """Describe how the process ended, with the last line that it wrote to standard error."""
         status = self._process.wait()
         self._errors.seek(0)
-        lines = [line.strip() for line in self._errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        errors = self._errors.read().decode("utf-8", "replace")
+        lines = [line.strip() for line in errors.splitlines() if line.strip()]
         last = f": {lines[-1]}" if lines else ""
         if status < 0:
-            return f"{self._name} {describe_signal(status)}"
+            root = self._request.tree or self._request.rootdir or Path.cwd()
+            return f"{self._name} {describe_signal(status)}{place_of_crash(errors, root)}"
         return f"{self._name} ended with status {status}{last}"
 
 

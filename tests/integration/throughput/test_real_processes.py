@@ -102,20 +102,25 @@ def dies(net, x):
     if sys.argv[0] == "-c":  # in a process that measures
         net.since = getattr(net, "since", None) or time.monotonic()
         if time.monotonic() - net.since > 0.5:  # it has been warming up for 0.3 s
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGNAL)
     return x
 """
 
 
+@pytest.mark.parametrize(
+    ("signal", "how"), [("SIGKILL", "9; was memory short?"), ("SIGABRT", "6 at fast.py:{line}, in dies")]
+)
 def test_a_process_that_is_killed_fails_its_item_and_no_other(
-    fast: TimedProject, brief: None, pairs: FakePairs, monkeypatch: pytest.MonkeyPatch
+    fast: TimedProject, brief: None, pairs: FakePairs, monkeypatch: pytest.MonkeyPatch, signal: str, how: str
 ) -> None:
     text = CALLS.replace("WHAT", "dies")
     for name in "ab":
         fast.spec(name, text)
     fast.write("fast.py", NETS + "def dies(net, x): return x\n")
     fast.commit()
-    fast.write("fast.py", NETS + DYING)
+    dying = NETS + DYING.replace("SIGNAL", signal)
+    fast.write("fast.py", dying)
+    line = 1 + next(i for i, text in enumerate(dying.splitlines()) if signal in text)
 
     def only_a(left: WorkerRequest, right: WorkerRequest, limit: float) -> PairedResult:
         return run_paired(left, right, limit) if "a.arch" in left.shown else pairs(left, right, limit)
@@ -124,8 +129,8 @@ def test_a_process_that_is_killed_fails_its_item_and_no_other(
     result = fast.run("-k", "throughput", "--archcheck-against", "HEAD")
     result.assert_outcomes(passed=1, failed=1)
     assert message(result, "a: throughput").splitlines()[-1] == (
-        "specs/a.arch.yaml:4: throughput: the process that measures specs/a.arch.yaml was killed by signal 9; "
-        "was memory short?"
+        "specs/a.arch.yaml:4: throughput: the process that measures specs/a.arch.yaml was killed by signal "
+        + how.format(line=line)
     )
 
 

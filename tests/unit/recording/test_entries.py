@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archcheck.errors import UsageError
-from archcheck.findings import Change, Edit, Removal, Rename
+from archcheck.findings import Addition, Change, Edit, Removal, Rename
 from archcheck.recording.edits import apply_edits
 
 HEAD = "build: m:f\ninput: [B, 4]\n"
@@ -164,3 +164,31 @@ def test_rows_that_are_aligned_stay_so(text: str, old: str, new: str, rows: list
         assert expected.count(before) == 1
         expected = expected.replace(before, after)
     assert changed(HEAD + text, Rename(("layers", old), new)) == expected
+
+
+NUMBERED = (
+    HEAD + "layers:\n  # the stem\n  0: {type: Linear}  # first\n  '1': {type: ReLU}\n  2: {type: Linear}  # last\n"
+)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_keys_that_others_have_yet_are_taken_once_they_are_free(order: int) -> None:
+    up = [Rename(("layers", str(i)), str(i + 1)) for i in range(3)][::order]
+    assert changed(NUMBERED, *up) == NUMBERED.replace("2: {", "3: {").replace("'1'", "'2'").replace("0: {", "1: {")
+    down: list[Change] = [Rename(("layers", "1"), "0"), Rename(("layers", "2"), "1"), Removal(("layers", "0"))]
+    expected = NUMBERED.replace("  0: {type: Linear}  # first\n", "").replace("'1'", "'0'").replace("2: {", "1: {")
+    assert changed(NUMBERED, *down[::order]) == expected
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_entries_are_added_where_others_were(order: int) -> None:
+    entry = {"type": "Dropout"}
+    additions = [Addition(("layers", "0"), entry, None), Addition(("layers", "1"), entry, "0")][::order]
+    moves = [Rename(("layers", str(i)), str(i + 2)) for i in range(3)]
+    new = "  0: {type: Dropout}\n  1: {type: Dropout}\n  2: {type: Linear}  # first\n"
+    expected = NUMBERED.replace("2: {", "4: {").replace("'1'", "'3'").replace("  0: {type: Linear}  # first\n", new)
+    assert changed(NUMBERED, *additions, *moves) == expected
+    assert changed(NUMBERED, Addition(("layers", "1"), entry, "0")) == NUMBERED  # there is one
+    flow = HEAD + "layers: {0: {type: Linear}}\n"
+    added = changed(flow, Addition(("layers", "1"), entry, None))
+    assert added == HEAD + "layers: {1: {type: Dropout}, 0: {type: Linear}}\n"

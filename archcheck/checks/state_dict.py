@@ -282,14 +282,14 @@ def _check_checkpoint(context: CheckContext, checkpoint: Checkpoint, keys: Keys)
 def _build(context: CheckContext) -> nn.Module:
     """Build a network to load weights into; a copy, as a build may hand out one instance again and again."""
     from archcheck.network.torch_state import default_torch_settings
-    from archcheck.structure.meta.building import build_seeded
+    from archcheck.structure.meta.building import build_on_cpu
 
     with default_torch_settings():
-        network = build_seeded(context.network.make)
+        network = build_on_cpu(context.network.make)
         try:
             network = copy.deepcopy(network)
         except Exception:  # it holds something that can't be copied
-            if network is build_seeded(context.network.make):
+            if network is build_on_cpu(context.network.make):
                 raise NotMeasured("the build hands out one network, which can't be copied to be loaded") from None
         _materialize(network, context, "cpu")
         return network

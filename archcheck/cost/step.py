@@ -19,7 +19,7 @@ from archcheck.cost.records import INPUTS as INPUT_KIND
 from archcheck.cost.stand_ins import CPU, StandInKernels, put_stand_ins, stand_in_for
 from archcheck.network.isolation import raised_recursion_limit
 from archcheck.spec.tree import iter_leaves, map_leaves
-from archcheck.structure.meta.building import build_on_meta, build_seeded
+from archcheck.structure.meta.building import build_on_cpu, build_on_meta
 from archcheck.structure.meta.function_caches import unchanged_function_caches
 from archcheck.structure.meta.inputs import make_inputs
 from archcheck.structure.meta.module_tree import (
@@ -99,7 +99,7 @@ def _without_fused_layers() -> Iterator[None]:
 
 def build(make: Callable[[], nn.Module], plan: CostPlan, *, has_values: bool) -> nn.Module:
     """Build a network, with weights or on the meta device, in the memory format of its recipe."""
-    network = build_on_meta(make) if not has_values else build_seeded(make)
+    network = build_on_meta(make) if not has_values else build_on_cpu(make)
     if has_values:
         with suppress(Exception):  # it may hold something that can't be copied
             network = copy.deepcopy(network)  # a build may return the same instance each time

@@ -34,6 +34,7 @@ from archcheck.deployment.origins import (
 )
 from archcheck.deployment.records import DeviceMix
 from archcheck.deployment.shadow_values import ShadowValues
+from archcheck.network.devices import count_devices
 from archcheck.network.exceptions import is_ours, is_torchs_or_pythons
 from archcheck.network.forward_watcher import ForwardWatcher, uncompiled_forward
 from archcheck.structure.meta.module_tree import buffers_of, parameters_of
@@ -86,6 +87,7 @@ class MixingWatch:
 
     Attributes:
         mixes: the operations that a GPU would refuse.
+        named: devices that this machine hasn't, and where code names them itself.
         assumed: what is on the CPU since a variable says so, which may say another device where there is one.
         runs_backward: whether Python code of the network's runs in the backward pass.
         values: the values of tensors on meta, where the network asks for them.
@@ -93,6 +95,7 @@ class MixingWatch:
 
     def __init__(self, calls: CallStack, values: ShadowValues | None = None) -> None:
         self.mixes: dict[tuple[str, str], DeviceMix] = {}
+        self.named: dict[str, dict[str, None]] = {}
         self.assumed: dict[str, None] = {}
         self.runs_backward = False
         self.origins = Origins()
@@ -120,6 +123,11 @@ class MixingWatch:
             else:
                 self.add(op, origin or UNKNOWN)
                 return
+
+    def note_named(self, device: torch.device) -> None:
+        """Note a device that the line that is running names, where this machine has none of its kind."""
+        if not count_devices(device.type):
+            self.named.setdefault(device.type, {})[current_line() or "some line"] = None
 
     def add(self, op: str, origin: Origin) -> None:
         """Add a finding, in the line that is running; one of a kind for each module."""
@@ -240,7 +248,7 @@ class _FunctionMode(TorchFunctionMode):
         self._rules: dict[Any, Callable[..., Any]] = {
             _IS_CUDA: lambda _, args, __: args[0].is_meta,
             _DEVICE: self._device,
-            Tensor.cuda: lambda _, args, __: args[0].to(_META),
+            Tensor.cuda: self._cuda,
             Tensor.__format__: self._formatted,
             **dict.fromkeys(_HOOKING, self._hooked),
             **dict.fromkeys(_READING_LISTS, self._read),
@@ -258,6 +266,7 @@ class _FunctionMode(TorchFunctionMode):
             return self._on_one_device(func, args, kwargs)
         device = torch.device(asked)
         if device.type not in ("cpu", "meta"):  # the one that is pretended
+            self._watch.note_named(device)
             args, kwargs = _with_device(args, kwargs, position, _META)
         out = func(*args, **kwargs)
         if device.type == "cpu" and isinstance(out, Tensor) and not self._is_meant(asked):
@@ -284,6 +293,10 @@ class _FunctionMode(TorchFunctionMode):
                 raise error from None
         self._watch.note(f"torch.{func.__name__}", culprits)
         return out
+
+    def _cuda(self, _: Any, args: Any, __: Any) -> Any:
+        self._watch.note_named(torch.device("cuda"))
+        return args[0].to(_META)
 
     def _device(self, func: Any, args: Any, _: Any) -> torch.device:
         device: torch.device = func(*args)

@@ -26,6 +26,7 @@ from archcheck.structure.meta.building import isolated_build
 from archcheck.structure.meta.failures import fallback_reason, needs_values
 from archcheck.structure.meta.model_copy import copy_to_cpu, is_scripted
 from archcheck.structure.meta.module_tree import all_modules, named_network, set_training
+from archcheck.text.words import listed
 
 
 def probe_device(make: Callable[[], nn.Module], spec: Spec, *, needs_values: bool) -> DeviceRecord:
@@ -79,6 +80,11 @@ def _probe(
     unseen = [f"not known of {mode} mode on another device: {_reason(error)}" for mode, error in errors.items()]
     unseen += [
         f"{text}, where a variable says so: taken to be the network's device elsewhere" for text in watch.assumed
+    ]
+    unseen += [
+        f"it names {kind} itself at {listed([*places])}, and runs nowhere else: run here as if that were the CPU; "
+        "write x.device, the device of what it is given"
+        for kind, places in watch.named.items()
     ]
     return DeviceRecord(tuple(watch.mixes.values()), tuple(unseen)), next(iter(errors.values()), None)
 

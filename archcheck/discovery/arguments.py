@@ -41,7 +41,7 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
     (r"(.*_)?(input_ids|ids?|idx|indices|tokens?|token_ids|words|text|texts|captions?|sentences?|src|trg|tgt|prompt)|"
      r"source|targets?", "tokens"),
     (r"y|(class_)?labels?|class(es)?|cls|c|cond|condition", "label"),
-    (r"h|hx|h_?0|c_?0|hidden|(prev_)?(hidden_)?states?|memory_state|hc|(.*_)?hidden", "state"),
+    (r"h|(\w+_)?hxs?|h_?0|c_?0|hidden|(prev_)?(hidden_)?states?|memory_state|hc|(.*_)?hidden", "state"),
 )  # fmt: skip
 
 

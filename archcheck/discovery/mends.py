@@ -52,6 +52,14 @@ def mended(
         yield from _with_size(value, leaves, actual, expected, hints)
 
 
+def without_image(value: Any, num_features: int) -> Iterator[Any]:
+    """Yield the input with features in the place of an image, where an argument behind it was only lent its shape."""
+    first, *others = tensors_in(value)
+    for leaf in others:
+        if leaf.shape == first.shape and len(leaf.shape) >= 4:
+            yield with_tensor(value, replace(leaf, shape=("B", num_features)))
+
+
 # ---------------------------------------------------------------------------------------------- names
 
 
@@ -160,8 +168,10 @@ def _longer(shape: Sequence[int | str], is_whole: bool) -> Iterator[tuple[int | 
     yield (first, *others, 1)
 
 
-def _shorter(shape: Sequence[int | str]) -> Iterator[tuple[int | str, ...]]:
+def _shorter(shape: tuple[int | str, ...]) -> Iterator[tuple[int | str, ...]]:
     if len(shape) > 2:
+        if shape[:2] == (1, "B"):  # a state of one layer
+            yield shape[1:]
         yield (shape[0], *shape[2:])
         yield (*shape[:-1],)
     elif len(shape) == 2:

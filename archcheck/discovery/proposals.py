@@ -13,7 +13,8 @@ from torch.nn.parameter import is_lazy
 
 from archcheck.discovery.arguments import Argument
 from archcheck.discovery.hints import Hints
-from archcheck.discovery.layers import DEPTH, LENGTH, SIDE, Intake, Template
+from archcheck.discovery.layers import DEPTH, LENGTH, SEQUENCES, SIDE, Intake, Template
+from archcheck.discovery.own_states import own_states
 
 _GRAY: Final = (28, 32, 64, 128, 224, 256, 96, 48, 100, 16)
 _COLOUR: Final = (32, 64, 128, 224, 256, 96, 227, 299, 384, 512, 48, 84, 28, 112, 160, 40)
@@ -61,6 +62,11 @@ class Surroundings:
     def is_graph(self) -> bool:
         """Return whether the examples are the nodes of a graph."""
         return any(argument.kind in ("edges", "adjacency", "edge_type") for argument in self.arguments)
+
+    @property
+    def is_sequential(self) -> bool:
+        """Return whether a layer takes sequences."""
+        return any(isinstance(module, SEQUENCES) for module in self.modules.values())
 
 
 def proposals_for(argument: Argument, around: Surroundings) -> list[Proposal]:
@@ -189,7 +195,7 @@ def _lengths(hints: Hints) -> list[int]:
 def _special(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
     """Yield what an argument's name or annotation says."""
     told = f"the name {argument.name}"
-    yield from (Proposal(["B", size], told) for size in around.hints.of(argument.name))
+    yield from (Proposal(shape, told) for shape in _called_alike(argument, around))
     for size in around.hints.of_part(argument.name) if argument.kind == "data" else ():
         yield from (Proposal(shape, told) for shape in (["B", size], ["B", size, 16], ["B", 16, size]))
     if argument.kind == "positions" and around.is_graph:
@@ -203,6 +209,14 @@ def _special(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
                 yield Proposal({"shape": ["B"], "dtype": "int64", "below": layer.size}, layer.source)
     elif argument.kind in _BY_KIND:
         yield from (Proposal(value, told) for value in _BY_KIND[argument.kind](around))
+
+
+def _called_alike(argument: Argument, around: Surroundings) -> Iterator[list[int | str]]:
+    """Yield shapes of a size that is called after an argument; of sequences as well, where a layer takes them."""
+    for size in around.hints.of(argument.name):
+        yield ["B", size]
+        if around.is_sequential:
+            yield ["B", _lengths(around.hints)[0], size]
 
 
 def _latents(around: Surroundings) -> Iterator[Any]:
@@ -241,7 +255,9 @@ def _labels(around: Surroundings) -> Iterator[Any]:
 
 
 def _states(around: Surroundings) -> Iterator[Any]:
-    """Yield the states that recurrent layers pass on."""
+    """Yield the states that the network makes to begin with, and those that recurrent layers pass on."""
+    if (network := around.modules.get("")) is not None:
+        yield from own_states(network)
     for module in around.modules.values():
         state: list[int | str] | None = None
         if isinstance(module, nn.RNNBase):

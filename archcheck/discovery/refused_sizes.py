@@ -14,6 +14,8 @@ _SIZES: Final = (
     re.compile(r"Expected size (?P<expected>\d+) but got size (?P<actual>\d+)"),
     re.compile(r"expected input with shape \[\*,[\d ,]*?(?P<expected>\d+)\], but got input of size ?\[[\d, ]*?"
                r"(?P<actual>\d+)\]"),
+    re.compile(r"(?i)expected hidden\S* size [(\[][\d, ]*?(?P<expected>\d+)[)\]], "
+               r"got [(\[][\d, ]*?(?P<actual>\d+)[)\]]"),
     re.compile(r"must be equal to input_size\. Expected (?P<expected>\d+), got (?P<actual>\d+)"),
     re.compile(r"running_mean should contain (?P<actual>\d+) elements not (?P<expected>\d+)"),
     re.compile(r"(?i)expect\w*\D{0,60}?(?P<expected>\d+)\D{1,60}?(?:got|found|received|given|but|not)\D{0,40}"

@@ -19,7 +19,7 @@ from archcheck.discovery.doubts import degenerate_shapes, doubts_about
 from archcheck.discovery.hints import Hints, collect_hints
 from archcheck.discovery.last_words import how_to_say
 from archcheck.discovery.layers import Intake, intake_of, intakes
-from archcheck.discovery.mends import mended, num_named
+from archcheck.discovery.mends import mended, num_named, without_image
 from archcheck.discovery.proposals import Proposal, Surroundings, proposals_for
 from archcheck.discovery.refusal import describe_refusal
 from archcheck.discovery.refused_sizes import is_asked_by_name, misses_argument
@@ -73,7 +73,7 @@ class Search:
         attempt = self.trials.attempt(assumption.value, assumption.sizes, is_likely=is_likely)
         if attempt.crash is None:
             cost = MIXES * attempt.faults + (attempt.narrowest is not None and attempt.narrowest < WIDE_ENOUGH)
-            cost += len(degenerate_shapes(assumption.value, self.trials.modules))
+            cost += len(degenerate_shapes(assumption.value, self.trials.modules)) + attempt.goes_through_batch
             if self.best is None or cost < self.best[0]:
                 doubts = doubts_about(assumption.value, attempt, self.trials.modules)
                 self.best = cost, replace(assumption, doubts=(*assumption.doubts, *doubts))
@@ -101,6 +101,11 @@ class Search:
             module = self.trials.modules.get(attempt.crash.module)
             intake = intake_of(attempt.crash.module, module) if module is not None else None
             values = [
+                *(
+                    each
+                    for wanted in _features_in(attempt.crash.module, around)
+                    for each in without_image(refused.value, wanted)
+                ),
                 *mended(refused.value, attempt.crash, intake, self.hints, lambda name: _values_of(name, around)),
                 *(_with_optional(refused.value, around) if misses_argument(attempt.crash.error) else ()),
             ]
@@ -168,6 +173,12 @@ def _found_in(trials: Trials, arguments: Mapping[str, Any]) -> Found:
     best = None if search.best is None else search.best[1]
     closest = search.describe_furthest()
     return Found(best, nearest, closest, trials.modules, _advice(search, closest))
+
+
+def _features_in(module: str, around: Surroundings) -> Iterator[int]:
+    """Yield how many features the first layer takes that takes features, a module's own or within it."""
+    found = (one for one in around.layers if one.name == module or one.name.startswith(f"{module}."))
+    yield from [one.size for one in found if one.what == "feature"][:1]
 
 
 def _advice(search: Search, closest: str | None) -> str:

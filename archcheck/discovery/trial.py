@@ -26,7 +26,7 @@ from archcheck.spec.inputs import (
     parse_input,
 )
 from archcheck.structure.meta import failures
-from archcheck.structure.meta.building import build_on_meta, build_seeded
+from archcheck.structure.meta.building import build_on_cpu, build_on_meta
 from archcheck.structure.meta.module_tree import named_network, parameters_of
 from archcheck.structure.records import (
     Crash,
@@ -134,7 +134,7 @@ class Trials:
             return None
         self._real += 1
         with isolated_user_code(), gc_paused():
-            request = TraceRequest(lambda: self.model, lambda: build_seeded(self._make), inputs, None)
+            request = TraceRequest(lambda: self.model, lambda: build_on_cpu(self._make), inputs, None)
             return TraceRun(request.make_on_cpu(), request, device="cpu").run().make_trace()
 
 

@@ -22,6 +22,7 @@ _NOISE: Final = {"float64": 1e-12, "float32": 1e-6}  # smaller differences don't
 _COMBINED: Final = ("buffers", "initial", "gradient", "inputs")  # sums of parts of either sign, which may cancel out
 _SAME_INPUTS: Final = 1e-5  # numbers that two machines draw and compute differ less
 _PART: Final = 20.0  # about the size of each part
+_CLEAR: Final = 1e-4  # less comes of other layers: how much a small gradient counts depends on the network's largest
 _OF_PARAMETERS: Final = ("buffers", "initial", "gradient")  # absent where there are none
 
 
@@ -171,11 +172,11 @@ class Comparison:
         compared = [kind for kind in self.kinds if kind in expected or kind in _OF_PARAMETERS]
         return [kind for kind in compared if not self._alike(kind, expected.get(kind), actual.get(kind))]
 
-    def _alike(self, kind: str, expected: float | None, actual: float | None) -> bool:
+    def _alike(self, kind: str, expected: float | None, actual: float | None, tolerance: float = 0.0) -> bool:
         a, b = expected or 0.0, actual or 0.0
         scale = max(abs(a), _PART) if kind in _COMBINED else abs(a)
         # A NaN compares false, and is a difference.
-        return abs(a - b) <= max(TOLERANCE[self.precision] * scale, _NOISE[self.precision])
+        return abs(a - b) <= max(max(TOLERANCE[self.precision], tolerance) * scale, _NOISE[self.precision])
 
     def first_difference(self, kinds: Sequence[str]) -> LayerDifference:
         """Return the first layer that differs in the first of the kinds in which the network as a whole does."""
@@ -237,10 +238,13 @@ class Comparison:
             return pairs[0] if pairs else None
         outer = {name for _, layer in pairs for name in _modules_around(layer.name)}
         innermost = [pair for pair in pairs if pair[1].name not in outer and pair[1].index == 0]
-        return (innermost[-1] if kind == "gradient" else innermost[0]) if innermost else None
+        if kind == "gradient":
+            clear = [(label, layer) for label, layer in innermost if self._differs(label, layer, kind, _CLEAR)]
+            return (clear or innermost)[-1] if innermost else None
+        return innermost[0] if innermost else None
 
-    def _differs(self, label: str, layer: DigestedLayer, kind: str) -> bool:
-        return not self._alike(kind, self.expected[label].get(kind), layer.numbers.get(kind))
+    def _differs(self, label: str, layer: DigestedLayer, kind: str, tolerance: float = 0.0) -> bool:
+        return not self._alike(kind, self.expected[label].get(kind), layer.numbers.get(kind), tolerance)
 
     def pairs(self) -> list[LayerPair]:
         """Return labels in `expected` and the layers of now, in the order in which these return."""

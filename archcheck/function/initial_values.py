@@ -17,7 +17,7 @@ from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.initial_comparison import BUILDS, Start, are_of_chance
 from archcheck.function.late_draws import LateDraws
 from archcheck.network.torch_state import default_torch_settings
-from archcheck.structure.meta.building import build_seeded
+from archcheck.structure.meta.building import build_on_cpu
 from archcheck.structure.meta.module_tree import named_buffers, named_network, named_params
 
 MAX_PARAMS: Final = 200_000_000  # that are drawn to see how they start
@@ -97,7 +97,7 @@ def _has_one_value(values: Tensor) -> bool:
 def _drawn_by_torch(build: NetworkFactory) -> set[str]:
     with default_torch_settings(), torch.no_grad():
         with DeterministicRandom(DrawSequence(), traces_draws=True) as random, ValuesBeforeExposing(random.late):
-            buffers = named_buffers(named_network(build_seeded(build)).modules)
+            buffers = named_buffers(named_network(build_on_cpu(build)).modules)
         readable = {name: one for name, one in buffers.items() if _is_readable(one, is_buffer=True)}
         return {_key(name, one, is_buffer=True) for name, one in readable.items() if random.is_drawn(one)}
 
@@ -120,7 +120,7 @@ def _samples(build: NetworkFactory, seed: int) -> dict[str, _Sample]:
     """Return numbers of each parameter and buffer of a network that is built under a seed; of large ones some."""
     with default_torch_settings(), torch.no_grad():
         with LateDraws() as draws, ValuesBeforeExposing(draws.late):
-            modules = named_network(build_seeded(build, seed)).modules
+            modules = named_network(build_on_cpu(build, seed)).modules
         params = _samples_of(named_params(modules), draws, is_buffer=False)
         return params | _samples_of(named_buffers(modules), draws, is_buffer=True)
 

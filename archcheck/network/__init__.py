@@ -12,6 +12,7 @@
 - `exceptions`: what a user's code raised, in one line, and the line that did. `warning_places`: warnings at the line
   that causes them.
 - `devices`: what torch knows of its devices: which there are, what they hold, what they can.
+- `named_devices`: accelerators that code names, taken for the CPU.
 - `torch_state`: torch's global state, kept as the caller had it. `isolation`: what a trace needs around it.
 - `objects`: the attributes of objects of any make.
 - `forward_watcher`: something put between each module and its forward.

@@ -20,7 +20,7 @@ from archcheck.network.isolation import gc_paused, isolated_user_code
 from archcheck.network.warning_places import warnings_where_caused
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
-from archcheck.structure.meta.building import build_on_meta, build_seeded, isolated_build
+from archcheck.structure.meta.building import build_on_cpu, build_on_meta, isolated_build
 from archcheck.structure.meta.model_copy import copy_to_cpu, copy_to_meta, is_scripted, unwrapped
 from archcheck.structure.meta.module_tree import all_modules, parameters_of
 from archcheck.structure.records import StructureTrace
@@ -58,7 +58,7 @@ def request_to_build(
     only_meta: bool = False,
 ) -> TraceRequest:
     """Return the request to trace what `make()` returns."""
-    return TraceRequest(lambda: build_on_meta(make), lambda: build_seeded(make), inputs, one_example, only_meta)
+    return TraceRequest(lambda: build_on_meta(make), lambda: build_on_cpu(make), inputs, one_example, only_meta)
 
 
 def trace_model(

@@ -14,6 +14,7 @@ from torch import nn
 
 from archcheck.network.exceptions import raised_outside_torch, type_and_first_line
 from archcheck.network.isolation import raised_recursion_limit
+from archcheck.network.named_devices import AcceleratorsOnCpu
 from archcheck.spec.dims import BATCH
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta.forward_modes import meta_forward, real_forward
@@ -108,6 +109,8 @@ class TraceRun:
             stack.enter_context(torch.set_grad_enabled(self.gradients))
             stack.enter_context(raised_recursion_limit(modules))
             stack.enter_context(unchanged_function_caches(modules.values()))
+            if self.device == "cpu":
+                stack.enter_context(AcceleratorsOnCpu())
             yield recorder, NetworkSnapshot(modules.values(), values=self.device == "cpu")
 
     def _forward_as_built(self, recorder: Recorder, snapshot: NetworkSnapshot, item: ForwardInput) -> ForwardRecord:

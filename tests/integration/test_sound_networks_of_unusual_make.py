@@ -46,6 +46,18 @@ def pruned():
     return net
 
 
+class NamesCuda(nn.Module):
+    def __init__(self, shift=1.0):
+        super().__init__()
+        self.fc = nn.Linear(8, 8).cuda()
+        self.register_buffer("scale", torch.full((8,), 2.0, device="cuda"))
+        self.shift = shift
+
+    def forward(self, x):
+        at = torch.arange(x.shape[1], device=torch.device("cuda")) + self.shift
+        return self.fc(x.to("cuda")) * self.scale + torch.zeros(8).cuda() + at
+
+
 class Block(nn.Module):
     def __init__(self):
         super().__init__()
@@ -357,6 +369,7 @@ class Pixels(nn.Module):
 """
 SOUND = {
     "a map kept on the module": ("Map", "B,8"),
+    "a GPU that is named": ("NamesCuda", "B,8"),
     "weight norm by hooks": ("normed", "B,8"),
     "spectral norm by hooks": ("spectral", "B,8"),
     "pruned": ("pruned", "B,8"),
@@ -383,6 +396,7 @@ SOUND = {
     "an object with slots": ("Slots", "B,8"),
 }
 BROKEN = {
+    "another sum on a GPU": ("NamesCuda", "B,8", "shift: 2.0", "output: the output differs"),
     "the call adds 3": ("Called", "B,8", "extra: 3.0", "output: the output differs"),
     "the call of a layer adds 3": ("InnerCall", "B,8", "extra: 3.0", "inner: the output differs"),
     "the teacher follows faster": ("Teacher", "B,8", "rate: 0.5", "teacher: the output in train mode differs"),

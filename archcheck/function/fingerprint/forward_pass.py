@@ -175,7 +175,13 @@ class PassRunner:
             stack.enter_context(self._dtypes.noting_autocast())
             note_precision = self._dtypes.note
             stack.enter_context(
-                FillOnFirstUse(self.filler, widens=widens, adjust=adjust, note_precision=note_precision)
+                FillOnFirstUse(
+                    self.filler,
+                    widens=widens,
+                    adjust=adjust,
+                    note_precision=note_precision,
+                    stays_on_cpu=self.config.device.type == "cpu",
+                )
             )
             stack.enter_context(self._innermost_mode())
             yield

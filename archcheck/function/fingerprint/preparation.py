@@ -24,7 +24,8 @@ from archcheck.function.fingerprint.late_values import ValuesBeforeExposing
 from archcheck.function.fingerprint.spectral_norm import SpectralVectors, find_spectral_vectors
 from archcheck.function.fingerprint.storages import storage_key
 from archcheck.function.fingerprint.weight_filler import WeightFiller
-from archcheck.structure.meta.building import build_seeded
+from archcheck.network.named_devices import AcceleratorsOnCpu
+from archcheck.structure.meta.building import build_on_cpu
 from archcheck.structure.meta.function_caches import empty_function_caches
 from archcheck.structure.meta.model_copy import GIVEN, copy_to_cpu
 from archcheck.structure.meta.module_tree import (
@@ -203,7 +204,7 @@ def _built_with(
         precision,
         ValuesBeforeExposing(random.late),
     ):
-        return build_seeded(build, config.seed), random
+        return build_on_cpu(build, config.seed), random
 
 
 def _drawn_by_others(
@@ -270,7 +271,7 @@ def _initialize_lazy_modules(model: nn.Module, config: FingerprintConfig, random
     """Run a first forward pass, in which lazy modules get their shapes."""
     args, kwargs = make_fixed_inputs(config.inputs, config.dtype, CPU)
     training = {module: module.training for module in all_modules(model)}
-    with torch.no_grad(), random, built_in(config.dtype):
+    with torch.no_grad(), random, AcceleratorsOnCpu(), built_in(config.dtype):
         set_training(model, False)
         model(*args, **kwargs)
     for module in all_modules(model):

@@ -24,6 +24,7 @@ from archcheck.function.fingerprint.grouped_products import grouped_mm
 from archcheck.function.fingerprint.number_pool import fill_from_pool, squeezed_shape, uniform
 from archcheck.function.fingerprint.spectral_norm import SpectralVectors
 from archcheck.function.fingerprint.storages import storage_key, untransformed
+from archcheck.network.named_devices import names_device, on_cpu
 
 # Attributes and functions through which a tensor is seen, which read no values; what reads the view reads the tensor.
 _VIEW_ATTRIBUTES: Final = frozenset({"real", "imag"})  # of a complex weight, which are another kind of numbers
@@ -326,7 +327,8 @@ class FillOnFirstUse(TorchFunctionMode):
     """Fills weights as they are used; where it `widens`, computes in double precision whatever the network asks for.
 
     `adjust` is called with a weight that was just filled and its layer's output; where it returns True, the layer
-    runs again. `note_precision` is called with each precision that a call names, and the call's arguments.
+    runs again. `note_precision` is called with each precision that a call names, and the call's arguments. What
+    `stays_on_cpu` runs there, too, where the network asks for an accelerator.
     """
 
     def __init__(
@@ -336,12 +338,14 @@ class FillOnFirstUse(TorchFunctionMode):
         widens: bool,
         adjust: Callable[[Tensor, Any], bool] | None = None,
         note_precision: Callable[[torch.dtype, Any], None],
+        stays_on_cpu: bool = False,
     ) -> None:
         super().__init__()
         self._filler = filler
         self._widens = widens
         self._adjust = adjust
         self._note_precision = note_precision
+        self._stays_on_cpu = stays_on_cpu
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -357,6 +361,8 @@ class FillOnFirstUse(TorchFunctionMode):
             self._filler.leave_flags(args)
         is_product, is_convolution = func in _weight_products(), func in _convolutions()
         filled = [] if name in _QUERIES else self._filler.fill_used((args, kwargs), as_kernels=is_convolution)
+        if self._stays_on_cpu and names_device(func, kwargs):
+            func, args, kwargs = on_cpu(func, args, kwargs)
         named = named_precision(func, args, kwargs)
         if named is not None:
             self._note_precision(named, (*args, *kwargs.values()))

@@ -11,6 +11,7 @@ from torch import nn
 
 from archcheck.errors import BuildError
 from archcheck.network.isolation import isolated_user_code
+from archcheck.network.named_devices import AcceleratorsOnCpu
 from archcheck.network.torch_state import seed_generators
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
@@ -48,11 +49,17 @@ def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
         empty_function_caches(error=error)
         if not failures.may_be_caused_by_meta(error):
             raise
-        model = build_seeded(make)
+        model = build_on_cpu(make)
         modules = all_modules(model)
     restore_reset_parameters(modules)
     # With weights: an old-fashioned constructor, or a module-level instance, which has to stay as it is.
     return copy_to_meta(model) if has_real_parameters(modules) and not is_scripted(modules) else model
+
+
+def build_on_cpu(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
+    """Build what `make()` returns on the CPU, whatever accelerator its code names. Raises BuildError."""
+    with AcceleratorsOnCpu():
+        return build_seeded(make, seed)
 
 
 def build_seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:

@@ -271,6 +271,64 @@ class Lagged(Forward):
         return self.fc(x.mT)
 
 
+class BeginsByItself(Forward):
+    """Passes a state on from layer to layer, as a method of its own makes it to begin with."""
+
+    def __init__(self) -> None:
+        super().__init__(embed=nn.Embedding(30, 8), first=nn.LSTM(8, 6), second=nn.LSTM(6, 5), head=nn.Linear(5, 30))
+
+    def init_hidden(self, bsz: int) -> Any:
+        return [tuple(torch.zeros(1, bsz, size) for _ in range(2)) for size in (6, 5)]
+
+    def forward(self, words: Tensor, hidden: Any) -> Any:
+        out, first = self.first(self.embed(words), hidden[0])
+        out, second = self.second(out, hidden[1])
+        return self.head(out), [first, second]
+
+
+class OneStep(Forward):
+    """Gives the state of its only layer without the dimension for layers."""
+
+    def __init__(self, num_inputs: int = 7) -> None:
+        super().__init__(gru=nn.GRU(num_inputs, 9), head=nn.Linear(9, 2))
+
+    def forward(self, inputs: Tensor, rnn_hxs: Tensor) -> Any:
+        out, state = self.gru(inputs.unsqueeze(0), rnn_hxs.unsqueeze(0))
+        return self.head(out.squeeze(0)), state.squeeze(0)
+
+
+class WorldModel(Forward):
+    """Puts two sequences side by side, and keeps how wide each of them is."""
+
+    def __init__(self, latents: int = 32, actions: int = 3) -> None:
+        super().__init__(rnn=nn.LSTM(latents + actions, 8))
+
+    def forward(self, actions: Tensor, latents: Tensor) -> Any:
+        length, batch = actions.size(0), actions.size(1)
+        return self.rnn(torch.cat([actions, latents], -1))[0].view(length, batch, 2, 4)
+
+
+class Styled(nn.Module):
+    """Bends each image by a vector, which is looked at inside of a block."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(32, 8)
+
+        def forward(self, x: Tensor, style: Tensor) -> Tensor:
+            h: Tensor = self.fc(style)
+            return x + h.view(h.size(0), h.size(1), 1, 1)
+
+    def __init__(self, img_size: int = 32) -> None:
+        super().__init__()
+        self.conv, self.block = nn.Conv2d(3, 8, 3), self.Block()
+
+    def forward(self, x: Tensor, s: Tensor) -> Tensor:
+        out: Tensor = self.block(self.conv(x), s)
+        return out
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -281,6 +339,9 @@ class Lagged(Forward):
         (TwoStates, [{"tuple": [["B", 5], ["B", 5]]}]),
         (NeedsAnOptional, {"x": ["B", 5], "context": ["B", 3]}),
         (LengthFirst, [16, "B", 6]),
+        (WorldModel, [[16, "B", 3], [16, "B", 32]]),
+        (OneStep, [["B", 7], ["B", 9]]),
+        (Styled, [["B", 3, 32, 32], ["B", 32]]),
         (Lagged, ["B", 24, 7]),
     ],
 )
@@ -411,6 +472,7 @@ class Scripted(Forward):
         (MnistVae, ["B", 1, 28, 28]),
         (CatsAndDogs, ["B", 3, 150, 150]),
         (Unfolded, ["B", 3, 32, 32]),
+        (BeginsByItself, [ids(16, "B", below=30), [[[1, "B", 6]] * 2, [[1, "B", 5]] * 2]]),
         (LanguageModel, [ids(16, "B", below=30), [[2, "B", 6], [2, "B", 6]]]),
         (ConditionalGenerator, [["B", 24], ids("B", below=10)]),
         (Critic, [["B", 17], ["B", 6]]),

@@ -111,6 +111,12 @@ def test_gradients_are_named_from_behind() -> None:
     assert problems(expected, now) == ["b: the gradients of its parameters differ"]
 
 
+def test_what_a_change_elsewhere_does_to_small_gradients_names_no_layer() -> None:
+    expected = {"a": {"gradient": 1.0}, "b": {"gradient": 3.0}, "output": {"eval": 1.0, "gradient": 4.0}}
+    now = record(("a", {"gradient": 5.0}), ("b", {"gradient": 3.00001}), ("", {"eval": 1.0, "gradient": 8.0}))
+    assert problems(expected, now) == ["a: the gradients of its parameters differ"]
+
+
 def test_of_layers_inside_one_another_the_innermost_is_named() -> None:
     expected = {"a.b": {"buffers": 1.0}, "a": {"buffers": 1.0}, "output": {"eval": 1.0, "buffers": 1.0}}
     now = record(("a.b", {"buffers": 2.0}), ("a", {"buffers": 2.0}), ("", {"eval": 1.0, "buffers": 2.0}))

@@ -135,7 +135,7 @@ def test_what_the_cpu_refuses_too_is_the_networks_fault(function: Forward, error
 
 
 def test_a_shape_that_does_not_fit_costs_no_run_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archcheck.structure.trace, "build_seeded", None)
+    monkeypatch.setattr(archcheck.structure.trace, "build_on_cpu", None)
 
     trace = traced(lambda m, x: m.head(m.body(x)), body=linear, head=lambda: nn.Linear(2**14, 2**13))
 

@@ -122,9 +122,9 @@ def train_by_loop(
     assert recipe.loop is not None
     run = fit_by_lightning if recipe.loop == LIGHTNING else _call_loop
     num_epochs = recipe.epochs if _takes_epochs(recipe, context) else None
-    report = LoopReport(recipe.loop, recipe, network, callbacks, num_epochs)
     returned = None
     with torch.enable_grad(), _kept_directory(), InterruptRecorder() as interrupts:
+        report = LoopReport(recipe.loop, recipe, network, callbacks, num_epochs, interrupts)
         try:
             returned = run(network, recipe, context, report)
         except LoopEnded:

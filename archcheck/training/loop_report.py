@@ -77,7 +77,8 @@ class LoopReport:
         loss = None if loss is None else self._number(loss, "loss")
         share = self._accuracy(accuracy, "reported")
         if self._reached or self.fault is not None:
-            self.end("loop", f"{self._name} goes on after report(...) returned True: it has to return then")
+            instead = "; with stop_at_accuracy: false it's for lack of time only" if self._reached else ""
+            self.end("loop", f"{self._name} goes on after report(...) returned True: it has to return then{instead}")
         if self._num_epochs is not None and epoch > self._num_epochs:
             self.end("loop", f"{self._name} reported epoch {epoch}: it was asked for {self._num_epochs}")
         now = time.perf_counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiprocessing.pool import RemoteTraceback
+from multiprocessing.pool import RemoteTraceback  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,8 @@ def reraised(what: BaseException) -> BaseException:
     try:
         raise what
     except BaseException:
-        return raised(ExceptionWrapper(where="in DataLoader worker process 0").reraise)
+        carried = ExceptionWrapper(where="in DataLoader worker process 0")  # type: ignore[no-untyped-call]
+        return raised(carried.reraise)
 
 
 @pytest.mark.parametrize(

@@ -173,5 +173,6 @@ def test_a_loop_that_ignores_the_stop_fails() -> None:
     run.tell(0.9, 0.9)
     with pytest.raises(LoopEnded):
         run.report.report(3, 0.5, 0.9)
-    assert run.fault() == ("loop", "m:fit goes on after report(...) returned True: it has to return then")
+    told = "m:fit goes on after report(...) returned True: it has to return then"
+    assert run.fault() == ("loop", f"{told}; with stop_at_accuracy: false it's for lack of time only")
     assert not run.record().reached

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 
 from archcheck.checks.check import Check, CheckContext, Needs
 from archcheck.checks.outcome import Outcome
@@ -10,6 +11,7 @@ from archcheck.errors import NotMeasured
 from archcheck.findings import Keys
 from archcheck.spec.models import Spec
 from archcheck.training.accuracy import check_accuracy
+from archcheck.training.records import TrainingRecord
 from archcheck.training.session import TrainingRefused
 
 
@@ -37,10 +39,15 @@ class AccuracyCheck(Check):
             record = context.training.train(context.spec_file, recipe)
         except TrainingRefused as refused:
             return Outcome((refused.mismatch,))
-        # On a CPU nobody expects one: the same recipe may be for an accelerator, too.
-        is_told = record.graph_problem is not None and record.device != "cpu"
-        notes = (f"trained without a graph: {record.graph_problem}",) if is_told else ()
-        return Outcome(tuple(check_accuracy(recipe, record)), training=record, notes=notes)
+        return Outcome(tuple(check_accuracy(recipe, record)), training=record, notes=tuple(_notes(record)))
+
+
+def _notes(record: TrainingRecord) -> Iterator[str]:
+    # On a CPU nobody expects a graph: the same recipe may be for an accelerator, too.
+    if record.graph_problem is not None and record.device != "cpu":
+        yield f"trained without a graph: {record.graph_problem}"
+    if record.untrained is not None:
+        yield record.untrained
 
 
 CHECK = AccuracyCheck()

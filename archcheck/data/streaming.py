@@ -51,12 +51,28 @@ def fetch_batch(dataset: Any, request: BatchRequest) -> Batch:
         try:
             inputs, targets = default_collate(items)
         except Exception as error:
-            raise DataError(f"the items of a batch can't be stacked: {one_line(error)}") from error
+            raise DataError(f"the items of a batch can't be stacked: {_why(items, request.indices, error)}") from error
     if not isinstance(targets, Tensor):
         raise DataError(
             f"item {request.indices[0]}: expected a number or a tensor as target, found {kind_of(items[0][1])}"
         )
     return tuple(inputs) if isinstance(inputs, list) else inputs, to_loss_dtype(targets)
+
+
+def _why(items: Sequence[tuple[Any, Any]], indices: Sequence[int], error: Exception) -> str:
+    """Say why items don't stack: the first one of another shape or kind than the one before, else as torch says it."""
+    for place, what in enumerate(("input", "target")):
+        forms = [_form(item[place]) for item in items]
+        for index, form in zip(indices, forms, strict=True):
+            if form != forms[0]:
+                return f"the {what} of item {indices[0]} is {forms[0]}, that of item {index} is {form}"
+    return one_line(error)
+
+
+def _form(value: Any) -> str:
+    """Return the shape of a tensor or an array, or what kind of object it is."""
+    shape = getattr(value, "shape", None)
+    return kind_of(value) if shape is None else f"{list(shape)}"
 
 
 def to_loss_dtype(targets: Tensor) -> Tensor:

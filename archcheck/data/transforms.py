@@ -17,7 +17,7 @@ from archcheck.data.splits import ArraySplit, Split, is_image_batch
 from archcheck.data.streaming import BatchRequest, fetch_batch, fetch_first_item
 from archcheck.errors import DataError
 from archcheck.spec.models import Named, Normalize
-from archcheck.text.words import did_you_mean, kind_of
+from archcheck.text.words import counted, did_you_mean, kind_of
 
 MAX_MEASURED = 2000  # items of a streamed data set that its mean and standard deviation are measured on
 _CHUNK = 4096
@@ -166,12 +166,13 @@ def _normalization(
     if isinstance(normalize, Normalize):
         for name, values in (("mean", normalize.mean), ("std", normalize.std)):
             if len(values) not in (1, num_channels):
-                message = f"normalize: the images have {num_channels} channels, {name} has {len(values)} values"
+                has = f"the images have {counted(num_channels, 'channel')}"
+                message = f"{has}, {name} has {counted(len(values), 'value')}"
                 raise DataError(message, arg="normalize")
         return normalize.mean, normalize.std
     mean, std = measure_normalization(train)
     if not bool((std > 0).all()):
-        raise DataError("normalize: a channel of the training images is the same everywhere", arg="normalize")
+        raise DataError("a channel of the training images is the same everywhere", arg="normalize")
     return mean.tolist(), std.tolist()
 
 
@@ -187,11 +188,11 @@ def check_transforms(
         DataError: one is invalid; `arg` is the key in the recipe and the place in it, such as `augment.1.padding`.
     """
     if resize is not None and min(resize) < 1:
-        raise DataError(f"resize: expected at least 1 pixel, found {resize[0]}x{resize[1]}", arg="resize")
+        raise DataError(f"expected at least 1 pixel, found {resize[0]}x{resize[1]}", arg="resize")
     for index, each in enumerate(augment):
         _check_augmentation(each, f"augment.{index}")
     if isinstance(normalize, Normalize) and len(normalize.mean) != len(normalize.std):
-        message = f"normalize: {len(normalize.mean)} values of mean, {len(normalize.std)} of std"
+        message = f"{counted(len(normalize.mean), 'value')} of mean, {len(normalize.std)} of std"
         raise DataError(message, arg="normalize")
 
 
@@ -231,7 +232,7 @@ def measure_normalization(train: Split) -> tuple[Tensor, Tensor]:
     for images in _image_chunks(train):
         found = _histogram(images)
         if counts is not None and len(found) != len(counts):
-            message = f"normalize: images of {len(counts)} and of {len(found)} channels in one data set"
+            message = f"images of {len(counts)} and of {len(found)} channels in one data set"
             raise DataError(message, arg="normalize")
         counts = found if counts is None else counts + found
     assert counts is not None

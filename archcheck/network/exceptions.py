@@ -8,6 +8,7 @@ import os
 import re
 import sysconfig
 from collections.abc import Iterator
+from itertools import dropwhile
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,9 @@ MAX_MESSAGE = 300  # characters of what an exception says
 _SITE_PACKAGES = "site-packages"
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib") + os.sep
 CRASH: Final = "Fatal Python error: "  # of faulthandler
-_DUMPED = re.compile(r'^  File "(.+)", line (\d+) in (.+)$', re.MULTILINE)
+_PRINTED = re.compile(r'^  File "(.+)", line (\d+),? in (.+)$', re.MULTILINE)  # by faulthandler, or as a traceback
+_CARRIED = re.compile(r"Caught \S+ (in .+)\.\nOriginal Traceback \(most recent call last\):\n")
+_MODULE = re.compile(r"^(?:\w+\.)+(?=\w+(?::|$))")  # of a type, as tracebacks write it
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # the package, wherever it is installed
 
 
@@ -46,7 +49,7 @@ def line_of_dump(dump: str, rootdir: Path) -> str | None:
     It's the user's innermost line of the thread that was running, or else the innermost of all.
     """
     stack = dump.rpartition("\nCurrent thread ")[2].partition("\n\n")[0]
-    frames = _DUMPED.findall(stack)
+    frames = _PRINTED.findall(stack)
     own = [frame for frame in frames if not frame[0].startswith((*LIBRARIES, _OURS))]
     if not frames:
         return None
@@ -80,13 +83,28 @@ def is_torchs_or_pythons(file: str) -> bool:
 
 
 def frames_of(error: BaseException) -> Iterator[tuple[str, int]]:
-    """Yield file and line of each call on the way to an error, without archcheck's and the import system's."""
+    """Yield file and line of each call on the way to an error, without archcheck's and the import system's.
+
+    Those of a worker process or thread that the error comes from are the last.
+    """
     traceback = error.__traceback__
     while traceback is not None:
         file = traceback.tb_frame.f_code.co_filename
         if file != importlib.__file__ and not file.startswith("<") and not is_ours(file):
             yield file, traceback.tb_lineno
         traceback = traceback.tb_next
+    for file, line, _ in _PRINTED.findall(_traceback_of_worker(error)):
+        if not is_ours(file):
+            yield file, int(line)
+
+
+def _traceback_of_worker(error: BaseException) -> str:
+    """Return the traceback that an error brings along as text: torch's in its message, Python's pools' in its cause."""
+    text = _text_of(error)
+    if _CARRIED.match(text):
+        return text
+    text = getattr(error.__cause__, "tb", "")
+    return text if isinstance(text, str) else ""
 
 
 def is_ours(file: str) -> bool:
@@ -95,20 +113,44 @@ def is_ours(file: str) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Return `KeyError: 'x'`: type and message without line breaks, and not too long."""
+    """Return `KeyError: 'x'`: type and message without line breaks, and not too long.
+
+    Of an error that torch raises again for a worker it's `KeyError: 'x', in DataLoader worker process 0`.
+    """
+    original = _raised_in_worker(error)
+    if original is not None:
+        return _on_one_line(original)
+    message = error.msg if isinstance(error, SyntaxError) else _text_of(error)
+    return _with_type(error, _on_one_line(message))
+
+
+def _raised_in_worker(error: BaseException) -> str | None:
+    """Return type, message and place of what a worker raised; None where the error is no copy of such a one."""
+    text = _text_of(error)
+    carried = _CARRIED.match(text)
+    if carried is None:
+        return None
+    frames = [frame.end() for frame in _PRINTED.finditer(text)]
+    after = dropwhile(lambda line: line.startswith(" "), text[max(frames, default=carried.end()) :].splitlines()[1:])
+    return f"{_MODULE.sub('', ' '.join(after))}, {carried[1]}"
+
+
+def _on_one_line(message: str) -> str:
+    """Return a message without line breaks, nor what would move a cursor or doesn't fit in UTF-8, and not too long."""
+    message = " ".join(message.split())
+    return clip("".join(one if one.isprintable() else ascii(one)[1:-1] for one in message), MAX_MESSAGE)
+
+
+def _text_of(error: BaseException) -> str:
     try:
-        message = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+        return str(error)
     except Exception:  # the user's class of exception may fail in its turn
-        message = ""
-    # Without anything that would move a terminal's cursor, or that a file in UTF-8 can't hold.
-    message = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in message)
-    message = clip(message, MAX_MESSAGE)
-    return _with_type(error, message)
+        return ""
 
 
 def type_and_first_line(error: BaseException) -> str:
     """Return `RuntimeError: shapes cannot be multiplied`: the type and the message's first line as it is."""
-    return _with_type(error, first_line(error))
+    return _raised_in_worker(error) or _with_type(error, first_line(error))
 
 
 def first_line(error: BaseException) -> str:

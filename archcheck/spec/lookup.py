@@ -14,9 +14,16 @@ def find_spec(spec_file: SpecFile, name: str) -> SpecFile:
     """Read another spec by its path, or by its name in the same folder.
 
     Raises:
-        UsageError: there is none, or more than one.
+        UsageError: there is none, or more than one, or it's the spec itself.
         SpecError: it isn't a valid spec.
     """
+    found = _find_spec(spec_file, name)
+    if found.path.samefile(spec_file.path):
+        raise UsageError(f"{name} is this spec itself: expected another one")
+    return found
+
+
+def _find_spec(spec_file: SpecFile, name: str) -> SpecFile:
     folder, shown = spec_file.path.parent, Path(spec_file.document.path).parent
     for path in (name, f"{name}{SUFFIX}"):
         if path.endswith(SUFFIX) and (folder / path).is_file():

@@ -28,7 +28,27 @@ KEYS_OF_BATCHES: Final = ("resize", "augment", "normalize", "batch_size", "steps
 
 def check_spec(spec: Spec) -> list[tuple[Keys, str]]:
     """Check what no single value can tell: where something is wrong, and the message."""
-    return [*_check_dimensions(spec), *_check_training(spec), *_check_function(spec), *_check_free(spec)]
+    return [
+        *_check_dimensions(spec),
+        *_check_training(spec),
+        *_check_function(spec),
+        *_check_free(spec),
+        *_check_promises(spec),
+    ]
+
+
+def _check_promises(spec: Spec) -> Iterator[tuple[Keys, str]]:
+    """Check that what is there to promise something does: a check that holds nothing against anything would pass."""
+    for key in type(spec).model_fields:
+        if key in spec.model_fields_set and getattr(spec, key) is None:
+            yield (key,), "expected a value, found nothing; a key that says nothing is left out"
+    if spec.claims is not None:
+        claims = {key: getattr(spec.claims, key) for key in type(spec.claims).model_fields}
+        for key, value in claims.items():
+            if value == []:
+                yield ("claims", key), "expected a claim, or a list of them, found an empty list"
+        if not any(value is not None for value in claims.values()):
+            yield ("claims",), f"expected {' or '.join(claims)}, found no claim"
 
 
 def _check_dimensions(spec: Spec) -> list[tuple[Keys, str]]:

@@ -62,12 +62,17 @@ class BatchValidator:
         if targets.is_floating_point():
             if outputs.shape != targets.shape:
                 shapes = f"the network returns {list(outputs.shape)}, the data set's targets are {list(targets.shape)}"
-                raise RunFailed(f"{shapes}: expected the same", "dataset")
+                classes = ", or whole numbers as classes" if takes_classes(loss) else ""
+                raise RunFailed(f"{shapes}: expected the same{classes}", "dataset")
             check_loss_weights(self._recipe.loss, outputs)
             return
         if not takes_classes(loss):
             problem = f"the data set has classes, {loss} is for float targets; CrossEntropyLoss is for classes"
             raise RunFailed(problem, "loss")
+        expected = [*outputs.shape[:1], *outputs.shape[2:]]
+        if self._ignored is not None and list(targets.shape) != expected:
+            shapes = f"the network returns {list(outputs.shape)}, the data set's targets are {list(targets.shape)}"
+            raise RunFailed(f"{shapes}: expected {expected} of {loss}", "dataset")
         self._num_outputs = outputs.shape[1]
         if self._num_classes is not None and self._num_outputs != self._num_classes:
             problem = f"the network has {self._num_outputs} outputs, the data set {self._num_classes} classes"

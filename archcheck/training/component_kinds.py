@@ -24,7 +24,7 @@ class ComponentKind:
     """A kind of component, and where torch has those of that kind.
 
     module: torch's module of them. base: their base class; None for functions.
-    suffix: ends the name in torch (`xavier_uniform_`), not in a spec.
+    suffix: ends the name in torch (`xavier_uniform_`); a spec need not write it.
     num_given: how many first arguments archcheck gives rather than the spec: the parameters, the optimizer, the weight.
     """
 
@@ -35,10 +35,14 @@ class ComponentKind:
 
     def find(self, name: str) -> Callable[..., Any] | None:
         """Return the class or function of this name; None where torch has none of this kind."""
-        found = getattr(self.module, name + self.suffix, None) if not name.startswith("_") else None
+        found = getattr(self.module, self.name_in_torch(name), None) if not name.startswith("_") else None
         if self.base is None:
             return found if callable(found) else None
         return found if isinstance(found, type) and issubclass(found, self.base) and found is not self.base else None
+
+    def name_in_torch(self, name: str) -> str:
+        """Return a name with the suffix, which a spec may leave out or write."""
+        return name.removesuffix(self.suffix) + self.suffix
 
     def names(self) -> list[str]:
         """List the names of this kind, as a spec writes them."""
@@ -68,7 +72,7 @@ def check_component(key: str, keys: Keys, named: Named) -> Iterator[Mismatch]:
     make = kind.find(named.name)
     if make is None:
         hint = did_you_mean(named.name, kind.names())
-        yield Mismatch((*keys, "name"), key, f"{kind.module.__name__} has no {named.name + kind.suffix!r}{hint}")
+        yield Mismatch((*keys, "name"), key, f"{kind.module.__name__} has no {kind.name_in_torch(named.name)!r}{hint}")
         return
     try:
         accepts = functools.partial(make, *[None] * kind.num_given)

@@ -11,6 +11,7 @@ import torch
 from archcheck.network.exceptions import one_line, raised_at
 from archcheck.training.records import OUT_OF_MEMORY, TrainingFault
 
+_NEEDS_TWO = "Expected more than 1 value per channel when training"  # of a batch norm over a batch of one
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -26,7 +27,8 @@ class RunFailed(Exception):  # noqa: N818 - a finding about the spec, not an err
 def errors_attributed_to(key: str, doing: str, rootdir: Path | None = None) -> Iterator[None]:
     """Raise any exception of the block as `RunFailed` about `key`: `DOING raised TYPE: MESSAGE (FILE:LINE)`.
 
-    Running out of memory is about `batch_size`, and a worker process that died about `dataset`, whatever the key.
+    Running out of memory is about `batch_size`, as is a batch of one that is too small for batch norm, and a worker
+    process that died about `dataset`, whatever the key.
     """
     try:
         yield
@@ -39,7 +41,10 @@ def errors_attributed_to(key: str, doing: str, rootdir: Path | None = None) -> I
             reason = f"{OUT_OF_MEMORY}; a smaller batch_size or resize needs less"
             raise RunFailed(f"{doing}: {reason}", "batch_size") from error
         where = raised_at(error, rootdir, own_only=True)
-        raise RunFailed(f"{doing} raised {one_line(error)}{f' ({where})' if where else ''}", key) from error
+        told = f"{doing} raised {one_line(error)}{f' ({where})' if where else ''}"
+        if _NEEDS_TWO in str(error):
+            raise RunFailed(f"{told}: batch norm takes a batch_size of 2 or more", "batch_size") from error
+        raise RunFailed(told, key) from error
 
 
 def _is_death_of_worker(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.early_stopping import has_confirmed_minimum
 from archcheck.training.failures import RunFailed, errors_attributed_to
 from archcheck.training.interrupt_recorder import InterruptRecorder
-from archcheck.training.loss_monitor import LossMonitor
+from archcheck.training.loss_monitor import LossMonitor, check_batch
 from archcheck.training.metrics import ignored_label, make_metric
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import EpochRecord, TrainingRecord
@@ -200,7 +200,7 @@ class _TrainingRun:
             loss, outputs = self._step(inputs, targets)
             loss_sum += loss
             metric.update(outputs, targets)
-            self._loss_monitor.check_step(loss, epoch, number)
+            self._loss_monitor.check_step(loss, epoch, number, (inputs, targets))
             with errors_attributed_to("scheduler", f"{self._scheduler_name}.step()", self.rootdir):
                 self._schedule.after_batch()
             self._timer.count_step()
@@ -233,6 +233,8 @@ class _TrainingRun:
                 metric.update(outputs, targets)
         loss = float(loss_sum) / self.test_set.num_examples
         if not math.isfinite(loss):
+            for batch in fetch_epoch(self.test_set, 0, self.rootdir):
+                check_batch(batch, "in the test set")
             raise RunFailed(f"the loss on the test set is {loss}: in eval mode the network gives no numbers", "build")
         return loss, metric.value()
 

@@ -16,6 +16,7 @@ from archcheck.network.devices import device_name
 from archcheck.text.words import kind_of
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
 from archcheck.training.early_stopping import has_confirmed_minimum
+from archcheck.training.interrupt_recorder import InterruptRecorder
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
 
@@ -31,17 +32,25 @@ class LoopReport:
     """The learning curve of a run of the user's own loop, and what ended it.
 
     name: of the loop, for messages. num_epochs: how many the loop was asked for; None where it wasn't asked.
+    interrupts: a Ctrl-C among them that Python dropped is raised again at the next report.
     fault: why the run failed; None where it didn't.
     """
 
     def __init__(
-        self, name: str, recipe: Recipe, network: nn.Module, callbacks: TrainingCallbacks, num_epochs: int | None
+        self,
+        name: str,
+        recipe: Recipe,
+        network: nn.Module,
+        callbacks: TrainingCallbacks,
+        num_epochs: int | None,
+        interrupts: InterruptRecorder,
     ) -> None:
         self._name = name
         self._recipe = replace(recipe, epochs=num_epochs or _UNKNOWN_EPOCHS)
         self._network = network
         self._callbacks = callbacks
         self._num_epochs = num_epochs
+        self._interrupts = interrupts
         self._first_epoch: int | None = None
         self._reached = False
         self._start = self._shown = self._last = time.perf_counter()
@@ -62,11 +71,14 @@ class LoopReport:
 
         Raises:
             LoopEnded: a figure is none, or the loop went on though it was told to stop, or longer than asked.
+            KeyboardInterrupt: there was a Ctrl-C.
         """
+        self._interrupts.raise_if_interrupted()
         loss = None if loss is None else self._number(loss, "loss")
         share = self._accuracy(accuracy, "reported")
         if self._reached or self.fault is not None:
-            self.end("loop", f"{self._name} goes on after report(...) returned True: it has to return then")
+            instead = "; with stop_at_accuracy: false it's for lack of time only" if self._reached else ""
+            self.end("loop", f"{self._name} goes on after report(...) returned True: it has to return then{instead}")
         if self._num_epochs is not None and epoch > self._num_epochs:
             self.end("loop", f"{self._name} reported epoch {epoch}: it was asked for {self._num_epochs}")
         now = time.perf_counter()
@@ -78,7 +90,13 @@ class LoopReport:
         return self._reached or self._is_out_of_time()
 
     def show_step(self, epoch: int, fraction: float, loss: Callable[[], float | None]) -> None:
-        """Show how far an epoch is, a few times a second. Raises LoopEnded where the time budget is spent."""
+        """Show how far an epoch is, a few times a second.
+
+        Raises:
+            LoopEnded: the time budget is spent.
+            KeyboardInterrupt: there was a Ctrl-C.
+        """
+        self._interrupts.raise_if_interrupted()
         now = time.perf_counter()
         if now - self._shown < PROGRESS_INTERVAL_SEC:
             return

@@ -9,7 +9,7 @@ import sys
 import unittest
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from archcheck.training.lightning_loop import fit_by_lightning
 from archcheck.training.loop_report import LoopEnded, LoopReport
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import TrainingRecord
+from archcheck.training.untrained import ParameterWatch
 
 # What a loop is given of these, by the names that it takes.
 GIVEN = ("model", "device", "seed", "epochs", "data_dir", "report")
@@ -122,9 +123,10 @@ def train_by_loop(
     assert recipe.loop is not None
     run = fit_by_lightning if recipe.loop == LIGHTNING else _call_loop
     num_epochs = recipe.epochs if _takes_epochs(recipe, context) else None
-    report = LoopReport(recipe.loop, recipe, network, callbacks, num_epochs)
     returned = None
     with torch.enable_grad(), _kept_directory(), InterruptRecorder() as interrupts:
+        report = LoopReport(recipe.loop, recipe, network, callbacks, num_epochs, interrupts)
+        parameters = ParameterWatch(network)
         try:
             returned = run(network, recipe, context, report)
         except LoopEnded:
@@ -142,7 +144,8 @@ def train_by_loop(
             where = raised_at(error, context.rootdir, own_only=True)
             report.fail("loop", f"{recipe.loop} raised {one_line(error)}{f' ({where})' if where else ''}")
         interrupts.raise_if_interrupted()  # it may have kept Ctrl-C to itself
-        return report.record(returned, context.device)
+        record = report.record(returned, context.device)
+        return record if record.fault is not None else replace(record, untrained=parameters.note())
 
 
 def _is_skip(error: BaseException) -> bool:

@@ -51,6 +51,27 @@ def test_an_interrupt_that_a_loop_keeps_to_itself_is_not_lost(toys: Project) -> 
     result.stdout.fnmatch_lines(["*KeyboardInterrupt*"])
 
 
+def test_an_interrupt_that_python_drops_ends_a_loop_at_its_next_report(toys: Project) -> None:
+    toys.write(
+        "loops.py",
+        """
+        import os, signal
+        class Worker:
+            def __del__(self):
+                os.kill(os.getpid(), signal.SIGINT)
+                for _ in range(1000): pass
+        def fit(model, report):
+            Worker()
+            report(1, 1.0, 0.9)
+            open("went_on", "w").close()
+        """,
+    )
+    toys.spec("toy", "build: toys:linear\ninput: [B, 2]\ntraining: {loop: 'loops:fit', accuracy: 0.5}\n")
+    result = toys.pytest_elsewhere("-p", "archcheck.plugin", "--archcheck", "-m", "archcheck_accuracy")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert not (toys.path / "went_on").exists()
+
+
 def test_an_interrupt_while_workers_fetch_leaves_no_process(toys: Project) -> None:
     toys.write(
         "slow.py",

@@ -317,7 +317,7 @@ FAULTS = [
     ("percent", "", 4,
      "loop: loops:percent reported the accuracy 93.1, expected a share of 1 at most: 93.1 % is 0.931"),
     ("ignores", "epochs: 5", 4,
-     r"loop: loops:ignores goes on after report\(\.\.\.\) returned True: it has to return then"),
+     r"loop: loops:ignores goes on after report\(\.\.\.\) returned True: it has to return then; .*"),
     ("Trainer", "", 4, "loop: loops:Trainer returned a Trainer as accuracy: expected a number"),
     # what it is, told without calling it
     ("fitt", "", 4, "loop: loops has no 'fitt': did you mean 'fit'?"),
@@ -375,3 +375,14 @@ def test_a_fault_keeps_the_curve_so_far(loops: Project) -> None:
     result.stdout.fnmatch_lines(
         ["  curve     * epoch *", "  * 1 * 0.5000 * - * 0.900 * -", "  * 2 * 0.5000 * - * 0.900 *"]
     )
+
+
+def test_what_a_loop_leaves_untrained_is_told_below_the_table(loops: Project) -> None:
+    loops.spec("silent", HEAD + "  loop: loops:nonsense\n  loop_args: {value: 0.9}\n  accuracy: 0.8\n")
+    loops.spec(
+        "sound", HEAD + "  loop: loops:fit\n  dataset: sets:clouds\n  batch_size: 16\n  epochs: 1\n  accuracy: 0.5\n"
+    )
+    result = loops.pytest("--archcheck", "-m", "archcheck_accuracy")
+    result.assert_outcomes(passed=2)
+    told = "specs/silent.arch.yaml: the loop left all trainable parameters of the network as they were"
+    assert [line for line in result.outlines if "the loop left" in line] == [told]

@@ -14,6 +14,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from archcheck.data import streaming
 from archcheck.data.streaming import BatchRequest, fetch_batch, fetch_first_item, stream_batches, to_loss_dtype
+from archcheck.errors import DataError
 from archcheck.system.processors import num_cpus
 from tests.unit.data.noisy_dataset import Noisy
 
@@ -32,6 +33,22 @@ def test_the_items_of_a_batch_are_stacked() -> None:
     inputs, targets = fetch_batch(Pairs(), BatchRequest([3, 1], 0))
     assert inputs.tolist() == [[3.0, 30.0], [1.0, 10.0]]
     assert (targets.dtype, targets.tolist()) == (torch.float32, [1.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("items", "told"),
+    [
+        (
+            [(torch.zeros(1, 4), 0), (torch.zeros(1, 3), 0)],
+            r"the input of item 0 is \[1, 4\], that of item 1 is .*",
+        ),
+        ([(torch.zeros(1), [1, 2]), (torch.zeros(1), None)], "the target of item 0 is a list, that of item 1 is None"),
+        ([({"a": torch.zeros(1)}, 0), ({"a": torch.zeros(2)}, 0)], "RuntimeError: .*"),
+    ],
+)
+def test_items_that_do_not_stack_are_told_by_what_differs(items: Any, told: str) -> None:
+    with pytest.raises(DataError, match=f"^the items of a batch can't be stacked: {told}$"):
+        fetch_batch(items, BatchRequest([0, 1], 0))
 
 
 def test_the_first_item_is_a_batch_of_one() -> None:

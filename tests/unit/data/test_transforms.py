@@ -197,7 +197,7 @@ def test_normalized_by_what_was_measured() -> None:
 
 
 def test_a_channel_without_variation() -> None:
-    with pytest.raises(DataError, match=r"normalize: a channel of the training images is the same everywhere"):
+    with pytest.raises(DataError, match=r"a channel of the training images is the same everywhere"):
         transformed(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), normalize=True)
 
 
@@ -227,12 +227,12 @@ def test_augmentations_asked_for_wrongly(augment: list[Named], arg: str, message
 
 
 def test_mean_and_std_of_different_lengths() -> None:
-    with pytest.raises(DataError, match=r"normalize: 1 values of mean, 3 of std"):
+    with pytest.raises(DataError, match=r"1 value of mean, 3 of std"):
         check_transforms(None, [], Normalize(mean=[0.5], std=[1.0, 1.0, 1.0]))
 
 
 def test_values_for_other_channels_than_the_images_have() -> None:
-    with pytest.raises(DataError, match=r"normalize: the images have 1 channels, mean has 3 values"):
+    with pytest.raises(DataError, match=r"the images have 1 channel, mean has 3 values"):
         transformed(images(channels=1), normalize=Normalize(mean=[0.5] * 3, std=[1.0] * 3))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from multiprocessing.pool import RemoteTraceback  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,46 @@ Extension modules: numpy, torch (total: 20)
         line_of_dump(dump.replace("/project", str(torch_file.parent)), Path("/project")) == f"{torch_file}:519, in relu"
     )
     assert line_of_dump("it prints\n", Path("/project")) is None
+
+
+class BadImage(Exception):  # noqa: N818 - as users call theirs
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}\n{reason}")
+
+
+def reraised(what: BaseException) -> BaseException:
+    """Return what torch raises in the main process for an exception of a worker."""
+    from torch._utils import ExceptionWrapper
+
+    try:
+        raise what
+    except BaseException:
+        carried = ExceptionWrapper(where="in DataLoader worker process 0")  # type: ignore[no-untyped-call]
+        return raised(carried.reraise)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (FileNotFoundError("images/77.jpg is gone"), "FileNotFoundError: images/77.jpg is gone"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (BadImage("77.jpg", "is cut off"), "BadImage: 77.jpg is cut off"),  # torch can't make one, and raises another
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_an_error_of_a_worker_is_told_as_it_was_raised_there(error: Exception, text: str) -> None:
+    copy = reraised(error)
+    assert one_line(copy) == f"{text}, in DataLoader worker process 0"
+    assert "Original Traceback" not in type_and_first_line(copy)
+
+
+def test_the_line_of_an_error_of_a_worker_is_the_one_that_raised_there() -> None:
+    found = raised_at(reraised(ValueError("wrong")), Path(__file__).parent, own_only=True)
+    lines = Path(__file__).read_text().splitlines()
+    assert found == f"{Path(__file__).name}:{lines.index('        raise what') + 1}"
+
+
+def test_the_line_of_an_error_of_a_pool_is_the_one_that_raised_in_its_process() -> None:
+    error = ValueError("wrong")
+    error.__cause__ = RemoteTraceback('\n"""\nTraceback (most recent call last):\n  File "a.py", line 3, in f\n"""')
+    assert raised_at(error) == "a.py:3"

@@ -52,3 +52,9 @@ def test_a_name_that_two_have_is_refused(small: SpecFile) -> None:
 def test_a_broken_spec_says_what_is_wrong_with_it(small: SpecFile) -> None:
     with pytest.raises(SpecError, match=r"^specs/broken\.arch\.yaml:1: "):
         find_spec(small, "broken")
+
+
+@pytest.mark.parametrize("name", ["small", "./small.arch.yaml"])
+def test_a_spec_is_not_held_against_itself(small: SpecFile, name: str) -> None:
+    with pytest.raises(UsageError, match="is this spec itself: expected another one"):
+        find_spec(small, name)

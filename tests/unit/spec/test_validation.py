@@ -18,6 +18,10 @@ def found(**keys: Any) -> list[tuple[Keys, str]]:
 @pytest.mark.parametrize(
     ("keys", "place", "message"),
     [
+        ({"training": None}, ("training",), "expected a value, found nothing; a key that says nothing is left out"),
+        ({"claims": {}}, ("claims",), "expected faster_than or better_than, found no claim"),
+        ({"claims": {"faster_than": []}}, ("claims", "faster_than"),
+         "expected a claim, or a list of them, found an empty list"),
         ({"sizes": {}}, ("input",), "free dimension H has no sizes; expected sizes: {H: [224, 96]}"),
         ({"input": {"x": ["B", "H"], "mode": ["b"]}}, ("input", "mode"),
          "free dimension b has no sizes; expected sizes: {b: [224, 96]}, or mode: b if that is a text"),

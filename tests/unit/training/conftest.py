@@ -51,12 +51,14 @@ def fit(clouds: tuple[Tensor, Tensor]) -> Callable[..., TrainingRecord]:
         training: str,
         data: tuple[Tensor, Tensor] | None = None,
         input: str = "[B, 2]",  # noqa: A002
+        test_data: tuple[Tensor, Tensor] | None = None,
         **kwargs: Any,
     ) -> TrainingRecord:
-        inputs, targets = data or clouds
+        data = data or clouds
         recipe = make_recipe(training, input)
         torch.manual_seed(recipe.seed)
-        train_set, test_set = [as_batches(inputs, targets, recipe, train=train) for train in (True, False)]
+        train_set = as_batches(*data, recipe, train=True)
+        test_set = as_batches(*(test_data or data), recipe, train=False)
         return train(
             network, train_set, test_set, recipe, callbacks=kwargs.pop("callbacks", TrainingCallbacks()), **kwargs
         )

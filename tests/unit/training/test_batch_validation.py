@@ -46,6 +46,10 @@ def test_a_resize_is_what_is_wrong_where_there_is_one() -> None:
         ("", (8, 10), torch.zeros(8, dtype=torch.int64), None, ""),
         ("", (8, 9), torch.zeros(8, dtype=torch.int64), "build", "the network has 9 outputs, the data set 10 classes"),
         ("", (8,), torch.zeros(8, dtype=torch.int64), "build", r"returns \[8\], expected \[B, number of classes\]"),
+        ("", (8, 10, 5), torch.zeros(8, 5, dtype=torch.int64), None, ""),
+        ("", (8, 10), torch.zeros(8, 1, dtype=torch.int64), "dataset", r"\[8, 1\]: expected \[8\] of CrossEntropyLoss"),
+        ("", (8, 10), torch.zeros(8), "dataset", r"targets are \[8\]: expected the same, or whole numbers as classes"),
+        ("loss: MultiLabelMarginLoss", (8, 10), torch.zeros(8, 10, dtype=torch.int64), None, ""),
         ("loss: MSELoss", (8, 1), torch.zeros(8), "dataset", r"returns \[8, 1\], the data set's targets are \[8\]"),
         (
             "loss: {name: CrossEntropyLoss, weight: [1, 2]}",

@@ -125,6 +125,7 @@ def test_label_smoothing_is_the_losss_own() -> None:
     ("init", "low", "high"),
     [
         ("xavier_uniform", -((6 / 12) ** 0.5), (6 / 12) ** 0.5),  # sqrt(6 / (fan in + fan out))
+        ("xavier_uniform_", -((6 / 12) ** 0.5), (6 / 12) ** 0.5),
         ("kaiming_uniform", -((6 / 8) ** 0.5), (6 / 8) ** 0.5),
         ("{name: constant, val: 0.25}", 0.25, 0.25),
         ("zeros", 0.0, 0.0),

@@ -42,6 +42,14 @@ def test_an_error_is_its_type_and_its_first_line() -> None:
     assert failed.fault.key == "build"
 
 
+def test_a_batch_that_is_too_small_for_batch_norm_is_about_its_size() -> None:
+    with pytest.raises(ValueError, match="more than 1 value") as raised:
+        torch.nn.BatchNorm1d(4)(torch.zeros(1, 4))
+    failed = failure(raised.value)
+    assert str(failed).endswith(": batch norm takes a batch_size of 2 or more")
+    assert failed.fault.key == "batch_size"
+
+
 def test_findings_go_through_as_they_are() -> None:
     inner = RunFailed("the loss is nan", "optimizer")
     assert failure(inner) is inner

@@ -113,15 +113,27 @@ def test_faults_end_the_run_at_once_and_name_what_they_are_about(fit: Fit) -> No
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_is_told_at_its_step(fit: Fit, clouds: tuple[Tensor, Tensor], value: float) -> None:
+def test_data_that_are_no_numbers_are_told_at_their_step(fit: Fit, clouds: tuple[Tensor, Tensor], value: float) -> None:
     inputs = clouds[0].clone()
     inputs[:] = value
     record = fit(nn.Linear(2, 2), "batch_size: 16\nepochs: 2", (inputs, clouds[1]))
+    assert record.fault == TrainingFault("the data set's inputs in epoch 1, step 1 hold nan or inf", "dataset")
+
+
+def test_a_loss_that_is_no_number_is_told_at_its_step(fit: Fit) -> None:
+    record = fit(nn.Linear(2, 2), "optimizer: {name: SGD, lr: 1.0e+38}\nbatch_size: 16\nepochs: 2")
     assert record.fault == TrainingFault(
-        "the loss is nan in epoch 1, step 1: a smaller learning rate, clip_grad_norm or another init may keep it in "
+        "the loss is nan in epoch 1, step 2: a smaller learning rate, clip_grad_norm or another init may keep it in "
         "bounds",
         "optimizer",
     )
+
+
+def test_test_data_that_are_no_numbers_are_the_data_sets_fault(fit: Fit, clouds: tuple[Tensor, Tensor]) -> None:
+    inputs = clouds[0].clone()
+    inputs[-1] = float("nan")
+    record = fit(nn.Linear(2, 2), "batch_size: 16\nepochs: 2", test_data=(inputs, clouds[1]))
+    assert record.fault == TrainingFault("the data set's inputs in the test set hold nan or inf", "dataset")
 
 
 def test_watchers_see_every_epoch_and_the_network_as_it_is(fit: Fit) -> None:

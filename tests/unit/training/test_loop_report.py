@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from archcheck.training.callbacks import TrainingCallbacks, TrainingProgress
+from archcheck.training.interrupt_recorder import InterruptRecorder
 from archcheck.training.loop_report import LoopEnded, LoopReport
 from archcheck.training.records import TrainingRecord
 from tests.unit.training.conftest import make_recipe
@@ -23,7 +24,7 @@ class Run:
         self.shown: list[TrainingProgress] = []
         callbacks = TrainingCallbacks(on_progress=self.shown.append)
         recipe = make_recipe(f"loop: m:fit\n{training}")
-        self.report = LoopReport("m:fit", recipe, nn.Linear(1, 1), callbacks, epochs)
+        self.report = LoopReport("m:fit", recipe, nn.Linear(1, 1), callbacks, epochs, InterruptRecorder())
 
     def tell(self, *accuracies: float, first: int = 1) -> list[bool]:
         return [self.report.report(number, 0.5, one) for number, one in enumerate(accuracies, first)]
@@ -172,5 +173,6 @@ def test_a_loop_that_ignores_the_stop_fails() -> None:
     run.tell(0.9, 0.9)
     with pytest.raises(LoopEnded):
         run.report.report(3, 0.5, 0.9)
-    assert run.fault() == ("loop", "m:fit goes on after report(...) returned True: it has to return then")
+    told = "m:fit goes on after report(...) returned True: it has to return then"
+    assert run.fault() == ("loop", f"{told}; with stop_at_accuracy: false it's for lack of time only")
     assert not run.record().reached

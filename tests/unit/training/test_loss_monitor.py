@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 import torch
 
@@ -26,6 +29,22 @@ def test_a_loss_that_is_no_number_is_told_with_its_step(value: float, text: str)
     with pytest.raises(RunFailed, match=message) as raised:
         check(LossMonitor(torch.device("cpu")), 1.0, value)
     assert raised.value.fault.key == "optimizer"
+
+
+@pytest.mark.parametrize(
+    ("batch", "told"),
+    [
+        ((torch.tensor([1.0, math.nan]), torch.zeros(2)), "the data set's inputs in epoch 1, step 1 hold nan or inf"),
+        (
+            ({"x": torch.zeros(2)}, torch.tensor([math.inf])),
+            "the data set's targets in epoch 1, step 1 hold nan",
+        ),
+    ],
+)
+def test_a_loss_of_what_is_no_number_is_the_data_sets_fault(batch: Any, told: str) -> None:
+    with pytest.raises(RunFailed, match=told) as failed:
+        LossMonitor(torch.device("cpu")).check_step(torch.tensor(math.nan), 1, 1, batch)
+    assert failed.value.fault.key == "dataset"
 
 
 def test_a_thousand_times_the_first_loss_is_an_explosion() -> None:

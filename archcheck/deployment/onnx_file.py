@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.export import ExportedProgram
+from torch.export.graph_signature import ConstantArgument, OutputKind
+from torch.utils._pytree import tree_leaves, tree_unflatten
 
 PACKAGES: Final = ("onnx", "onnxscript", "onnxruntime")
 
@@ -38,6 +40,7 @@ class OnnxFile:
                 network, tuple(args), kwargs=dict(kwargs), dynamo=True, dynamic_shapes=dynamic_shapes, verbose=False
             )
             program.save(path)  # type: ignore[union-attr]
+        self._exported: ExportedProgram = program.exported_program  # type: ignore[union-attr, assignment]
         self._session = self._open(path)
 
     @staticmethod
@@ -49,8 +52,8 @@ class OnnxFile:
         options.intra_op_num_threads = 1
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def run(self, *args: Any, **kwargs: Any) -> list[Tensor]:
-        """Run the file on what the network takes."""
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the file on what the network takes, and return what it makes in the form of the network's output."""
         bound = inspect.signature(self._network.forward).bind(*args, **kwargs).arguments
         tensors = [one for one in tree_leaves(list(bound.values())) if isinstance(one, Tensor)]
         names = [one.name for one in self._session.get_inputs()]
@@ -59,7 +62,14 @@ class OnnxFile:
         else:  # the file has no inputs that play no part
             feeds = {name: bound[name] for name in names}
         made = self._session.run(None, {name: one.numpy() for name, one in feeds.items()})
-        return [torch.from_numpy(one) for one in made]
+        return self._in_form([torch.from_numpy(one) for one in made])
+
+    def _in_form(self, tensors: Sequence[Tensor]) -> Any:
+        """Put the file's tensors, one after another, where the network has them; constants aren't in the file."""
+        left = iter(tensors)
+        specs = [one for one in self._exported.graph_signature.output_specs if one.kind is OutputKind.USER_OUTPUT]
+        leaves = [one.arg.value if isinstance(one.arg, ConstantArgument) else next(left) for one in specs]
+        return tree_unflatten(leaves, self._exported.call_spec.out_spec)
 
     def __enter__(self) -> OnnxFile:
         return self

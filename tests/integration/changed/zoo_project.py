@@ -115,7 +115,8 @@ FILES = {
     "zoo/by_listing.py": """
         from pathlib import Path
         from torch import nn
-        def make(): return nn.Sequential(*(nn.Linear(4, 4) for _ in Path(__file__).parent.glob("pieces/*.txt")))
+        FOLDER = Path(__file__).with_name("pieces")  # for "pieces/*.txt" Python 3.12 lists the one around it too
+        def make(): return nn.Sequential(*(nn.Linear(4, 4) for _ in FOLDER.glob("*.txt")))
         """,
     "zoo/pieces/first.txt": "",
     "zoo/by_descriptor.py": """

@@ -20,9 +20,11 @@ from archcheck.discovery.refused_sizes import (
     refused_sizes,
 )
 from archcheck.discovery.value_tree import Leaf, tensors_in, with_part, with_tensor
+from archcheck.spec.inputs import CONTAINERS
 from archcheck.structure.records import Crash
 
 EMPTY_MAP: Final[dict[str, Any]] = {"literal": {}}  # as a spec has it
+_OF_NOTATION: Final = ("shape", "literal", *CONTAINERS)  # of an input, where they can't be names
 _DTYPES: Final = {"double": "float64", "complex": "complex64"}  # of numbers that an error asks for
 _MAX_SPLITS: Final = 40
 _MAX_VALUES: Final = 12
@@ -65,7 +67,7 @@ def without_image(value: Any, num_features: int) -> Iterator[Any]:
 
 def _named(value: Any, error: str, values_of: Callable[[str], Sequence[Any]]) -> Iterator[Any]:
     """Yield the input with what was looked up in a map that goes in, or with such a map in a tensor's place."""
-    names = missing_names(error)
+    names = [name for name in missing_names(error) if name not in _OF_NOTATION]
     for keys, name in product(_maps_in(value) if names else (), names):
         found = _at(value, keys)
         inside = {} if found == EMPTY_MAP else found

@@ -61,3 +61,8 @@ def test_indices_stay_below_the_rows_of_their_table() -> None:
 
 def test_an_error_that_tells_nothing_changes_nothing() -> None:
     assert changes(["B", 4], "AssertionError") == []
+
+
+def test_words_of_the_notation_are_no_names() -> None:
+    """A map of `shape` would be a tensor: this error was once answered with {"ids": ["B", 4], "shape": 1}."""
+    assert changes({"ids": ["B", 4]}, "AttributeError: no attribute 'shape'") == []

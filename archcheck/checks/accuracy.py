@@ -11,6 +11,7 @@ from archcheck.errors import NotMeasured
 from archcheck.findings import Keys
 from archcheck.spec.models import Spec
 from archcheck.training.accuracy import check_accuracy
+from archcheck.training.recipe import Recipe
 from archcheck.training.records import TrainingRecord
 from archcheck.training.session import TrainingRefused
 
@@ -39,15 +40,19 @@ class AccuracyCheck(Check):
             record = context.training.train(context.spec_file, recipe)
         except TrainingRefused as refused:
             return Outcome((refused.mismatch,))
-        return Outcome(tuple(check_accuracy(recipe, record)), training=record, notes=tuple(_notes(record)))
+        return Outcome(tuple(check_accuracy(recipe, record)), training=record, notes=tuple(_notes(recipe, record)))
 
 
-def _notes(record: TrainingRecord) -> Iterator[str]:
+def _notes(recipe: Recipe, record: TrainingRecord) -> Iterator[str]:
     # On a CPU nobody expects a graph: the same recipe may be for an accelerator, too.
     if record.graph_problem is not None and record.device != "cpu":
         yield f"trained without a graph: {record.graph_problem}"
     if record.untrained is not None:
         yield record.untrained
+    constant = record.constant_accuracy
+    if constant is not None and recipe.accuracy is not None and recipe.accuracy <= constant:
+        reached = f"one answer to all test examples reaches {constant:.3f}"
+        yield f"the minimum of {recipe.accuracy:g} says nothing of the network: {reached}"
 
 
 CHECK = AccuracyCheck()

@@ -32,19 +32,24 @@ _SAYS = {
 
 
 def check_cost(
-    section: Cost, record: CostRecord, recorded: Mapping[str, LayerCost] | None, accepted: Mapping[str, Any]
+    section: Cost,
+    record: CostRecord,
+    recorded: Mapping[str, LayerCost] | None,
+    accepted: Mapping[str, Any],
+    other_step: str | None = None,
 ) -> list[Mismatch]:
     """Compare what a step costs with what the spec says, to the digits written; the first says which layers differ.
 
     What differs in `syncs` says where the step waits, behind others as well: no table of layers shows that.
 
     recorded: what each layer cost before, None where nobody knows. accepted: what an update records of the layers.
+    other_step: what was recorded and what is measured, where these aren't the same step.
     """
     found = [*_differing(section, record, accepted), *_above(section, record)]
     if not found:
         return []
     return [
-        replace(one, notes=(*one.notes, *_explanation(one, record, recorded)))
+        replace(one, notes=(*one.notes, *_explanation(one, record, recorded, other_step)))
         if position == 0 or _figure(one) == "syncs"
         else one
         for position, one in enumerate(found)
@@ -98,7 +103,7 @@ def _figure(mismatch: Mismatch) -> str:
 
 
 def _explanation(
-    mismatch: Mismatch, record: CostRecord, recorded: Mapping[str, LayerCost] | None
+    mismatch: Mismatch, record: CostRecord, recorded: Mapping[str, LayerCost] | None, other_step: str | None
 ) -> Iterator[tuple[str, str]]:
     from archcheck.cost.comparison import compare_layers, format_differences
     from archcheck.cost.table import format_largest, format_waits
@@ -107,6 +112,9 @@ def _explanation(
     if figure == "syncs":
         if record.waits:
             yield "waits", format_waits(record.waits)
+        return
+    if other_step is not None:
+        yield "note", other_step
         return
     differences = compare_layers(recorded, record.layers, figure) if recorded is not None else []
     if differences:
@@ -145,7 +153,7 @@ class CostCheck(Check):
             return Outcome((measured,))
         plan, record = measured
         accepted, lock = recorded_section(plan, record), context.spec_file.lock()
-        found = check_cost(section, record, _recorded_layers(lock, plan), accepted)
+        found = check_cost(section, record, _recorded_layers(lock, plan), accepted, _other_step(lock, plan))
         other = _other_torch(lock)
         if found and other is not None:
             found[0] = replace(found[0], notes=(*found[0].notes, ("note", other)))
@@ -249,6 +257,14 @@ def _recorded_layers(lock: LockFile | None, plan: CostPlan) -> dict[str, LayerCo
     if recorded is None or recorded.step != plan.describe():
         return None
     return {name: LayerCost.from_recorded(one) for name, one in recorded.layers.items()}
+
+
+def _other_step(lock: LockFile | None, plan: CostPlan) -> str | None:
+    """Say what was recorded and what is measured, where these are different steps; None where they aren't."""
+    recorded = None if lock is None or lock.lock.cost is None else lock.lock.cost.step
+    if recorded in (None, plan.describe()):
+        return None
+    return f"another step was recorded, {recorded}; this is {plan.describe()}"
 
 
 def _notes(record: CostRecord) -> tuple[str, ...]:

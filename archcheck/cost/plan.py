@@ -46,9 +46,14 @@ class CostPlan:
 
 
 def resolve_cost_plan(spec: Spec) -> CostPlan:
-    """Return the plan of a spec; the recipe is the one in full, as cost is the same on every machine."""
-    section = spec.cost or Cost()
-    default = Training.model_validate({"dataset": Named(name="none"), "batch_size": 1})
+    """Return the plan of a spec; the recipe is the one in full, as cost is the same on every machine.
+
+    What a loop of the user's own does in a step is as little known as without `training`.
+    """
+    section, loop_batch = spec.cost or Cost(), None
+    if spec.training is not None and spec.training.loop is not None:
+        loop_batch, spec = spec.training.batch_size, spec.model_copy(update={"training": None})
+    default = Training.model_validate({"dataset": Named(name="none"), "batch_size": loop_batch or 1})
     recipe = resolve_recipe(spec.model_copy(update={"training": spec.training or default}), "full")
     work = {
         "mode": section.mode,

@@ -23,7 +23,7 @@ from archcheck.training.early_stopping import has_confirmed_minimum
 from archcheck.training.failures import RunFailed, errors_attributed_to
 from archcheck.training.interrupt_recorder import InterruptRecorder
 from archcheck.training.loss_monitor import LossMonitor, check_batch
-from archcheck.training.metrics import ignored_label, make_metric
+from archcheck.training.metrics import ConstantAnswer, ignored_label, make_metric
 from archcheck.training.recipe import Recipe
 from archcheck.training.records import EpochRecord, TrainingRecord
 from archcheck.training.schedules import LearningRateSchedule, build_schedule
@@ -70,6 +70,7 @@ def train(
         reached=run.reached,
         fault=fault,
         graph_problem=run.graph_problem,
+        constant_accuracy=run.constant_accuracy,
     )
 
 
@@ -145,6 +146,7 @@ class _TrainingRun:
     callbacks: TrainingCallbacks
     epochs: list[EpochRecord] = field(default_factory=list)
     reached: bool = False
+    constant_accuracy: float | None = None
     interrupts: InterruptRecorder = field(default_factory=InterruptRecorder)
     _step: TrainingStep = field(init=False)
     _schedule: LearningRateSchedule = field(init=False)
@@ -224,6 +226,7 @@ class _TrainingRun:
     def _evaluate(self) -> tuple[float, float]:
         """Return mean loss and accuracy on the test set."""
         metric, loss_sum = make_metric(self.recipe.loss), _zero(self.train_set.device)
+        constant = ConstantAnswer(self.recipe.loss)
         set_training(self.network, False)
         with torch.no_grad():
             for inputs, targets in fetch_epoch(self.test_set, 0, self.rootdir, self._validator.check_labels):
@@ -231,6 +234,8 @@ class _TrainingRun:
                 outputs = self._step.predict(inputs)
                 loss_sum += self._step.compute_loss(outputs, targets) * len(targets)
                 metric.update(outputs, targets)
+                constant.update(outputs, targets)
+        self.constant_accuracy = constant.value()
         loss = float(loss_sum) / self.test_set.num_examples
         if not math.isfinite(loss):
             for batch in fetch_epoch(self.test_set, 0, self.rootdir):

@@ -112,6 +112,40 @@ class RSquared:
         return 1 - float(errors.sum()) / variance if variance > 0 else 0.0
 
 
+class ConstantAnswer:
+    """The accuracy of the best single answer to all examples, which takes no network."""
+
+    def __init__(self, loss: Named) -> None:
+        self._ignored = ignored_label(loss)
+        self._is_binary = loss.name in _BINARY
+        self._is_known = loss.name not in _REGRESSION
+        self._counts: Tensor | float = 0.0  # (answers, D): how many examples each answer is right for
+        self._total: Tensor | float = 0.0
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        """Count the targets of a batch: (B, ...), as outputs or, of classes, without their dimension."""
+        if not self._is_known:
+            return
+        if self._is_binary:
+            yes = (targets > 0.5).float().reshape(len(targets), -1)  # (B, D)
+            counts = torch.stack([yes.sum(0), (1 - yes).sum(0)])
+        else:
+            labels = (targets.argmax(1) if targets.is_floating_point() else targets).flatten()
+            num_classes = outputs.shape[1]
+            # What is ignored is counted apart: taking it out would wait for the device.
+            bins = labels if self._ignored is None else labels.where(labels != self._ignored, num_classes)
+            ones = torch.ones_like(bins, dtype=torch.float32)  # float64 isn't everywhere
+            counts = ones.new_zeros(num_classes + 1).scatter_add(0, bins, ones)[:num_classes, None]
+        self._counts = self._counts + counts
+        self._total = self._total + counts.sum()
+
+    def value(self) -> float | None:
+        """Return the accuracy; None for a regression, or where there was nothing to count."""
+        if not isinstance(self._counts, Tensor) or not float(self._total):
+            return None
+        return float(self._counts.max(0).values.sum() / self._total)
+
+
 def takes_classes(loss_name: str) -> bool:
     """Whether a loss goes with integer targets, one class for each example."""
     return loss_name not in _REGRESSION and loss_name not in _BINARY

@@ -65,6 +65,17 @@ def with_bug(path: Path, bug: str) -> None:
     path.write_text(path.read_text().replace("nets:net\n", f"nets:net\nargs: {{bug: {bug}}}\n"))
 
 
+def test_another_step_than_was_recorded_is_told_as_such(project: Project, recorded: Path) -> None:
+    """A recipe that comes to a spec with a cost brings another loss and another optimizer."""
+    with recorded.open("a") as spec:
+        spec.write("training: {dataset: digits, optimizer: Adam}\n")
+    result = project.run("-k", "cost")
+    result.assert_outcomes(failed=1)
+    before, now = "SGD and the mean square of the outputs", "Adam and CrossEntropyLoss"
+    step = "training on [[]4, 3, 8, 8] by"
+    result.stdout.fnmatch_lines([f"  note * another step was recorded, {step} {before}; this is {step} {now}"])
+
+
 def test_nothing_recorded_is_skipped_with_the_command_that_records_it(project: Project) -> None:
     project.write("nets.py", NETS)
     project.spec("net", HEAD + COST)

@@ -81,3 +81,10 @@ def test_without_a_minimum_there_is_no_verdict(toys: Project) -> None:
             "archcheck calibrate specs/toy.arch.yaml measures one"
         ]
     )
+
+
+def test_a_minimum_that_one_answer_reaches_is_told(toys: Project) -> None:
+    """The examples of `scripted` are of one class, those of the clouds of two."""
+    told = "the minimum of 0.7 says nothing of the network: one answer to all test examples reaches 1.000"
+    assert f"specs/toy.arch.yaml: {told}" in accuracy(toys, scripted([0.75], 0.7)).outlines
+    assert "says nothing" not in accuracy(toys, CLOUDS).stdout.str()

@@ -22,6 +22,13 @@ def test_a_recipe_decides_where_the_section_does_not() -> None:
     assert described(own, more=RECIPE) == "training on [4, 3, 16, 16] by SGD and CrossEntropyLoss"
 
 
+def test_a_loop_of_ones_own_says_nothing_of_a_step_but_its_batch() -> None:
+    assert described("{}", more="training: {loop: 'm:fit', accuracy: 0.9}") == described("{}")
+    assert described("{}", more="training: {loop: 'm:fit', dataset: digits, batch_size: 16}").startswith(
+        "training on [16, 3, 8, 8] by SGD and the mean square"
+    )
+
+
 def test_inference_has_no_optimizer() -> None:
     assert described("{mode: inference, batch_size: 4}", more=RECIPE) == "inference on [4, 3, 16, 16] in bf16"
 

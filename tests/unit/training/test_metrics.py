@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from archcheck.spec.models import Named
-from archcheck.training.metrics import Metric, make_metric
+from archcheck.training.metrics import ConstantAnswer, Metric, make_metric
 
 
 def over(metric: Metric, outputs: Tensor, targets: Tensor, size: int = 3) -> float:
@@ -76,3 +76,34 @@ def test_r_squared_is_sklearns() -> None:
     outputs = targets + torch.randn(60, 3, generator=draw) * 0.3
     expected = metrics.r2_score(targets.numpy(), outputs.numpy(), multioutput="variance_weighted")
     assert over(make_metric(Named(name="MSELoss")), outputs, targets, size=25) == pytest.approx(expected, abs=1e-4)
+
+
+def constant_answer(loss: str, outputs: Tensor, targets: Tensor, **args: int) -> float | None:
+    answer = ConstantAnswer(Named(name=loss, **args))
+    for output, target in zip(torch.split(outputs, 2), torch.split(targets, 2), strict=True):
+        answer.update(output, target)
+    return answer.value()
+
+
+def test_one_answer_to_all_is_right_for_the_largest_class() -> None:
+    labels = torch.tensor([2, 0, 2, 1, 2])
+    assert constant_answer("CrossEntropyLoss", torch.zeros(5, 4), labels) == pytest.approx(3 / 5)
+    assert constant_answer("NLLLoss", torch.zeros(5, 4), labels, ignore_index=2) == pytest.approx(1 / 2)
+    probabilities = torch.nn.functional.one_hot(labels, 4).float()
+    assert constant_answer("CrossEntropyLoss", torch.zeros(5, 4), probabilities) == pytest.approx(3 / 5)
+
+
+def test_one_answer_to_all_pixels_counts_pixels() -> None:
+    targets = torch.zeros(3, 2, 2, dtype=torch.int64)
+    targets[0, 0] = 1
+    assert constant_answer("CrossEntropyLoss", torch.zeros(3, 5, 2, 2), targets) == pytest.approx(10 / 12)
+
+
+def test_one_answer_to_each_question() -> None:
+    targets = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    assert constant_answer("BCEWithLogitsLoss", torch.zeros(3, 2), targets) == pytest.approx(2 / 3)
+
+
+def test_no_answer_is_known_of_a_regression_or_of_nothing() -> None:
+    assert constant_answer("MSELoss", torch.zeros(3, 1), torch.zeros(3, 1)) is None
+    assert ConstantAnswer(Named(name="CrossEntropyLoss")).value() is None

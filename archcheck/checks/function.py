@@ -179,12 +179,14 @@ def _with_other_starts(found: list[Mismatch], context: CheckContext, lock: Lock)
 def _with_cause(difference: FunctionDifference, context: CheckContext) -> Mismatch:
     """Return the mismatch with the likely cause as a note, found by undoing one operation after the other."""
     from archcheck.function.diagnosis.likely_cause import DRAWS, likely_cause
+    from archcheck.function.diagnosis.padding import other_padding
 
     mismatch = difference.mismatch
     if difference.call is None:
         return _with_values(mismatch, context)
     config, _ = context.network.function_of(context.spec_file)
     cause = likely_cause(context.network.make, config, difference.call, CAUSE_SEC)
+    cause = cause or other_padding(context.network.make, config, difference.call, CAUSE_SEC)
     health = context.spec.health
     if cause == DRAWS and isinstance(health, Health) and health.allow_random:
         cause = None  # it drew when it was recorded, too

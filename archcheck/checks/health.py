@@ -11,7 +11,7 @@ from archcheck.checks.outcome import Outcome, Unmeasured
 from archcheck.deployment.records import DeviceMix, DeviceRecord
 from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Keys, Mismatch, build_failure
-from archcheck.function.records import HealthRecord
+from archcheck.function.records import HealthRecord, Unsaved
 from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.models import Health, Spec
 from archcheck.spec.spec_file import SpecFile
@@ -42,7 +42,8 @@ def check_health(
     if record is None:
         return [_at_its_row(spec_file, one) for one in _mixed_devices(device.mixes, allowed, keys)]
     # What a module holds without registering it is neither saved nor moved: one message is enough.
-    held = [mix for mix in device.mixes if mix.is_attribute and record.unsaved is not None]
+    unsaved = None if record.unsaved is None or _is_excused(record.unsaved, allowed) else record.unsaved
+    held = [mix for mix in device.mixes if mix.is_attribute and unsaved is not None]
     mixed = _mixed_devices([mix for mix in device.mixes if mix not in held], allowed, keys)
     found = [
         *_random(record, allowed, keys),
@@ -52,7 +53,7 @@ def check_health(
         *_updated(record, allowed, keys),
         *_unused(record, allowed, keys),
         *_not_finite(record, keys),
-        *_unsaved(record, held, keys),
+        *_unsaved(unsaved, held, keys),
         *mixed,
         *_idle_exceptions(allowed, {*modules, *record.tensors}),
     ]
@@ -171,18 +172,22 @@ def _not_finite(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
         )  # fmt: skip
 
 
-def _unsaved(record: HealthRecord, held: Sequence[DeviceMix], keys: Keys) -> Iterator[Mismatch]:
-    if record.unsaved is not None:
-        advice = (
-            "register_buffer with persistent=True, the default, saves a buffer"
-            if record.unsaved.buffers
-            else "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"
-        )
+def _is_excused(unsaved: Unsaved, allowed: Health) -> bool:
+    return bool(unsaved.buffers) and all(_is_allowed(name, allowed.allow_unsaved) for name in unsaved.buffers)
+
+
+def _unsaved(unsaved: Unsaved | None, held: Sequence[DeviceMix], keys: Keys) -> Iterator[Mismatch]:
+    if unsaved is not None:
+        advice = "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"
+        excuse: list[tuple[str, str]] = []
+        if unsaved.buffers:
+            advice = "register_buffer with persistent=True, the default, saves a buffer"
+            excuse = [_relax("allow_unsaved", [format_layer_key(name) for name in unsaved.buffers])]
         told = [("moved", f".to(device) leaves {mix.culprit}, on the CPU: {mix.where}") for mix in held[:_SHOWN]]
         yield Mismatch(
             keys, "state_dict", "doesn't bring the network back",
-            "the same output after load_state_dict into a new instance", record.unsaved.text,
-            notes=(("note", advice), *told),
+            "the same output after load_state_dict into a new instance", unsaved.text,
+            notes=(("note", advice), *told, *excuse),
         )  # fmt: skip
 
 
@@ -263,6 +268,7 @@ def _excuses_of(record: HealthRecord) -> dict[str, list[str]]:
         "allow_random": [format_layer_key(module) or "**" for module in record.draws],
         "allow_batch_dependent": [format_layer_key(module) or "**" for module in mixing],
         "allow_updates": [format_layer_key(name) for name in updated],
+        "allow_unsaved": [] if record.unsaved is None else [format_layer_key(name) for name in record.unsaved.buffers],
     }
 
 

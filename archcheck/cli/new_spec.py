@@ -51,6 +51,7 @@ _WHY = {
     "allow_random": "random numbers in eval mode",
     "allow_batch_dependent": "mixes the examples of a batch",
     "allow_updates": "written to in eval mode",
+    "allow_unsaved": "not saved in a checkpoint",
     "allow_device": "mixes devices",
 }
 

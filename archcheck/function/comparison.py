@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final
@@ -13,10 +13,12 @@ from archcheck.function.layer_matching import LayerPair, pair_layers
 from archcheck.function.records import DifferingCall, FunctionRecord
 from archcheck.function.section import recorded_numbers, rounded, section_update
 from archcheck.function.tolerances import TOLERANCE, inside_tolerance
+from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.lock import LOCK, RecordedFunction
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
-from archcheck.structure.records import Crash, StructureTrace
+from archcheck.structure.records import Crash, ModuleRecord, StructureTrace
+from archcheck.text.words import listed
 
 _NOISE: Final = {"float64": 1e-12, "float32": 1e-6}  # smaller differences don't count: inputs and weights are about 1
 _COMBINED: Final = ("buffers", "initial", "gradient", "inputs")  # sums of parts of either sign, which may cancel out
@@ -61,10 +63,35 @@ def compare_function(
         return FunctionDifference(_crash_mismatch(record.untrainable, "backward"))
     found = comparison.first_difference(kinds)
     mismatch = replace(found.mismatch, edits=section_update(spec_file, record, trace))
+    if found.label is None and found.kind in _OF_PARAMETERS:
+        mismatch = _named_outside(mismatch, found.kind, function.layers, trace)
     numbers = comparison.expected_output if found.label is None else comparison.expected[found.label]
     call = ("", 0) if found.layer is None else (found.layer.name, found.layer.index)
     inner = None if found.inner is None else (found.inner.name, found.inner.index)
     return FunctionDifference(mismatch, DifferingCall(*call, found.kind, numbers, inner, comparison.expected_output))
+
+
+def _named_outside(mismatch: Mismatch, kind: str, labels: Iterable[str], trace: StructureTrace) -> Mismatch:
+    """Name the modules whose parameters or buffers no recorded layer has, as those that nothing calls: one differs."""
+    recorded = {parse_layer_key(label).name for label in labels}
+    names = [name for name in trace.modules if recorded.isdisjoint([name, *_modules_around(name)])]
+    owners = [name for name in names if name and _num_own(name, kind, trace)]
+    is_own = _num_own("", kind, trace) > 0
+    if len(owners) == 1 and not is_own:
+        return replace(mismatch, subject=format_layer_key(owners[0]), module=owners[0])
+    outside = [*(["the network's own"] if is_own else []), *map(format_layer_key, owners)]
+    where = f"in none of the recorded layers: {listed(outside, 6)}"
+    return replace(mismatch, notes=(*mismatch.notes, ("where", where))) if outside else mismatch
+
+
+def _num_own(name: str, kind: str, trace: StructureTrace) -> int:
+    """Return how many numbers a module has in parameters or buffers of its own; those inside of it aren't counted."""
+
+    def count(one: ModuleRecord) -> int:
+        return one.num_buffers if kind == "buffers" else one.num_params
+
+    inside = [one for other, one in trace.modules.items() if other and other.rpartition(".")[0] == name]
+    return count(trace.modules[name]) - sum(map(count, inside))
 
 
 def _is_same(recorded: float, made: float | None) -> bool:

@@ -572,3 +572,99 @@ def test_one_number_far_out_fails_where_it_is_in_each_build(project: Project, wh
     project.write(f"{name}.py", OUTLIER.format(when=when))
     path.write_text(re.sub("build: .*", f"build: {name}:net", path.read_text()))
     project.run("-k", "function").assert_outcomes(failed=failed, passed=1 - failed)
+
+
+PADDED = """
+import torch
+from torch import nn
+
+class Words(nn.Module):
+    def __init__(self, pad=0, drawn=False, init=0.0):
+        super().__init__()
+        self.words = nn.Embedding(5, 4, padding_idx=pad)
+        self.head = nn.Linear(4, 3)
+        if drawn:
+            nn.init.normal_(self.words.weight)
+        if init:
+            nn.init.constant_(self.head.bias, init)
+
+    def forward(self, x):
+        return self.head(self.words(x).mean(1))
+"""
+
+
+@pytest.mark.parametrize("drawn", ["false", "true"])
+@pytest.mark.parametrize(
+    ("before", "now", "cause"),
+    [
+        ("0", "null", "padding_idx=None now, 0 was recorded"),
+        ("null", "0", "padding_idx=0 now, None was recorded"),
+        ("4", "1", "padding_idx=1 now, 4 was recorded"),
+        ("0, init: 1.0", "0", None),
+    ],
+)
+def test_an_embedding_with_another_padding_is_told_as_such(
+    project: Project, before: str, now: str, cause: str | None, drawn: str
+) -> None:
+    project.write("padded.py", PADDED)
+    text = "build: ../padded.py:Words\nargs: {drawn: DRAWN, pad: PAD}\ninput: {x: {shape: [B, 9], below: 5}}\n"
+    path = project.spec("net", text.replace("DRAWN", drawn).replace("PAD", before))
+    assert project.run("--archcheck-update=new", "-k", "function").ret == 0
+    path.write_text(path.read_text().replace(f"pad: {before}}}", f"pad: {now}}}"))
+    told = [line.split(None, 1)[1] for line in project.run("-k", "function").outlines if line.startswith("  cause")]
+    assert told == ([cause] if cause else [])
+
+
+UNCALLED = """
+import torch
+from torch import nn
+
+class Held(nn.Module):
+    def __init__(self, value, step):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor([1.0, value, 3.0]))
+        self.register_buffer("mean", torch.zeros(3))
+        self.step = step
+
+class Net(nn.Module):
+    def __init__(self, value=2.0, step=0.5, more=False):
+        super().__init__()
+        self.stem = nn.Linear(4, 3)
+        self.held = Held(value, step)
+        self.head = nn.Linear(3, 2)
+        if more:
+            self.other = Held(1.0, 1.0)
+            self.shift = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x):
+        x = self.stem(x) * self.held.value
+        if hasattr(self, "other"):
+            x = x * self.other.value + self.shift
+        if self.training:
+            with torch.no_grad():
+                self.held.mean.lerp_(x.mean(0).to(self.held.mean), self.held.step)
+        return self.head(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "headline", "where"),
+    [
+        ("value: 2.0", "value: 2.5", "held: its parameters start from other constants", []),
+        ("step: 0.5", "step: 0.25", "held: its buffers after a step in train mode differ", []),
+        (
+            "more: true, value: 2.0", "more: true, value: 2.5", "output: its parameters start from other constants",
+            ["  where     in none of the recorded layers: the network's own, held, other"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_module_that_nothing_calls_is_named(
+    project: Project, before: str, now: str, headline: str, where: list[str]
+) -> None:
+    project.write("uncalled.py", UNCALLED)
+    path = project.spec("net", f"build: ../uncalled.py:Net\nargs: {{{before}}}\ninput: [B, 4]\n")
+    assert project.run("--archcheck-update=new", "-k", "function").ret == 0
+    path.write_text(path.read_text().replace(before, now))
+    told = project.run("-k", "function").outlines
+    assert any(line.endswith(f": {headline}") and line.startswith("specs/net.arch.") for line in told)
+    assert [line for line in told if line.startswith("  where")] == where

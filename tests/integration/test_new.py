@@ -295,6 +295,14 @@ class Random(nn.Linear):
     def forward(self, x):
         return F.dropout(super().forward(x))
 
+class Unsaved(nn.Linear):
+    def __init__(self):
+        super().__init__(5, 2)
+        self.register_buffer("scale", torch.rand(5), persistent=False)
+
+    def forward(self, x):
+        return super().forward(x * self.scale)
+
 class Writes(nn.Linear):
     def __init__(self):
         super().__init__(5, 2)
@@ -360,6 +368,7 @@ def test_a_parameter_that_is_never_used_is_found_beside_a_shut_gate(models: Proj
         ("Blocks", "health: {allow_unused: [blocks.*.norm.**]}  # no gradient"),
         ("AllButOne", "health: {allow_unused: [blocks.0.norm.**, blocks.2.norm.**]}  # no gradient"),
         ("Random", 'health: {allow_random: ["**"]}  # random numbers in eval mode'),
+        ("Unsaved", "health: {allow_unsaved: [scale]}  # not saved in a checkpoint"),
         ("Writes", "health: off  # forward writes to its input"),
     ],
 )

@@ -9,12 +9,14 @@ import pytest
 import archcheck
 from tests.integration.health.defects_in_forward import MIXING, RANDOM
 from tests.integration.health.defects_in_training import GRADIENTS
+from tests.integration.health.defects_in_training import UNSAVED as LOST
 from tests.integration.health.networks import PATH, Network, labelled, plant
 from tests.integration.project import Project, messages
 
 NOISY = RANDOM["dropout-of-a-block-stays-on"].source
 MIXED = MIXING["softmax-layer-over-the-batch"].source
 UNUSED = GRADIENTS["a-branch-that-is-detached"].source
+UNSAVED = LOST["statistics-in-a-buffer-that-isnt-saved"].source
 BRANCHED = """
 class Net(Base):
     def more(self):
@@ -34,6 +36,8 @@ class Net(Base):
         (UNUSED, "{allow_unused: [branch]}"),
         (UNUSED, "{allow_unused: [branch.0, branch.2.weight, branch.2.bias]}"),
         (UNUSED, "{allow_unused: ['**']}"),
+        (UNSAVED, "{allow_unsaved: [center.mean]}"),
+        (UNSAVED, "{allow_unsaved: [center]}"),
     ],
 )
 def test_modules_globs_and_parameters_excuse(project: Project, source: str, health: str) -> None:
@@ -48,6 +52,7 @@ def test_modules_globs_and_parameters_excuse(project: Project, source: str, heal
         (NOISY, "{allow_random: []}", "noise: draws random numbers in eval mode"),
         (NOISY, "{allow_batch_dependent: ['**']}", "noise: draws random numbers in eval mode"),
         (MIXED, "{allow_batch_dependent: [stem]}", "softmax: mixes the examples of a batch in eval mode"),
+        (UNSAVED, "{allow_unsaved: [head]}", "state_dict: doesn't bring the network back"),
         (UNUSED, "{allow_unused: [branch.0]}", "branch.2.weight: gets no gradient, nor does 1 more parameter"),
         (UNUSED, "{allow_unused: ['branch.*.weight']}", "branch.0.bias: gets no gradient, nor does 1 more parameter"),
     ],

@@ -17,7 +17,10 @@ from tests.unit.spec.test_models import sections
         (("layers", "fc"), ("type", "output", "parameters")),
         (("parameters",), ("total", "trainable", "buffers")),
         (("equivalent_to",), ("build", "args", "weights")),
-        (("health",), ("allow_unused", "allow_random", "allow_batch_dependent", "allow_updates", "allow_device")),
+        (
+            ("health",),
+            ("allow_unused", "allow_random", "allow_batch_dependent", "allow_updates", "allow_unsaved", "allow_device"),
+        ),
         (("function", "budget"), ("time", "memory")),
         (("training", "calibration"), ("mean", "std", "seeds", "device", "torch", "date")),
         (("training", "quick", "normalize"), ("mean", "std")),

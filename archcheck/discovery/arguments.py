@@ -88,6 +88,8 @@ def _parameters(model: nn.Module) -> list[inspect.Parameter]:
         parameters = list(inspect.signature(model.forward).parameters.values())
     except (ValueError, TypeError):
         return []
+    if parameters and parameters[0].name == "self":  # of a `jit.script_method`
+        parameters = parameters[1:]
     return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 

@@ -16,6 +16,7 @@ SIDE, LENGTH, DEPTH = "S", "T", "D"
 Template: TypeAlias = "list[int | str] | dict[str, Any]"
 
 SEQUENCES: Final = (nn.RNNBase, nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
+_FEATURES: Final = ("dim_in", "in_dim", "input_dim")  # as other libraries' layers call their in_features
 _FACTORED: Final = ((1, 28), (3, 32), (1, 32), (3, 64), (3, 28), (1, 64), (3, 224), (1, 8), (1, 16), (4, 84))
 
 
@@ -84,6 +85,8 @@ def _taken_by_foreign(module: nn.Module) -> tuple[int, str, Iterable[Template]] 
     if next(module.parameters(recurse=False), None) is None and not hasattr(module, "irreps_in1"):
         return None
     features, channels = (getattr(module, name, None) for name in ("in_features", "in_channels"))
+    if features is None and channels is None:
+        features = next((size for name in _FEATURES if type(size := getattr(module, name, None)) is int), None)
     if features is None:  # representations of rotations, as e3nn has them
         features = getattr(getattr(module, "irreps_in", getattr(module, "irreps_in1", None)), "dim", None)
     if type(features) is int and features > 0:

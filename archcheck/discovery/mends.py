@@ -209,6 +209,11 @@ def _places(leaf: Leaf) -> list[int]:
     ]
 
 
+def _place_of_features(leaf: Leaf) -> int:
+    """Return which size of a tensor is that of its features; an image's channels."""
+    return len(leaf.shape) - 1 if len(leaf.shape) < 4 else 1
+
+
 def _resized(leaf: Leaf, place: int, size: int) -> Leaf:
     return replace(leaf, shape=(*leaf.shape[:place], size, *leaf.shape[place + 1 :]))
 
@@ -233,19 +238,21 @@ def _replaced(value: Any, leaves: Sequence[Leaf], actual: int, expected: int) ->
 
 def _split(value: Any, leaves: Sequence[Leaf], actual: int, expected: int, hints: Hints) -> Iterator[Any]:
     """Yield the input with the features that a layer takes divided among tensors that were put beside one another."""
-    wide = [leaf for leaf in leaves if leaf.shape and type(leaf.shape[-1]) is int and not leaf.is_whole]
-    for first, second in combinations(wide, 2):
-        if int(first.shape[-1]) + int(second.shape[-1]) != actual:
+    places = [(leaf, _place_of_features(leaf)) for leaf in leaves if leaf.shape and not leaf.is_whole]
+    wide = [(leaf, place, size) for leaf, place in places if type(size := leaf.shape[place]) is int]
+    for (first, here, size), (second, there, other) in combinations(wide, 2):
+        if size + other != actual:
             continue
         told = [part for part in hints.smaller_than(expected) if part < expected]
         parts = [
+            *([expected - other] if other in told else []),  # as wide as the network says already
             *told,
             *(expected - part for part in told),
             *sorted(range(1, expected), key=lambda i: abs(2 * i - expected)),
         ]
         for part in list(dict.fromkeys(parts))[:_MAX_SPLITS]:
-            changed = with_tensor(value, _resized(first, len(first.shape) - 1, part))
-            yield with_tensor(changed, _resized(second, len(second.shape) - 1, expected - part))
+            changed = with_tensor(value, _resized(first, here, part))
+            yield with_tensor(changed, _resized(second, there, expected - part))
 
 
 def _shifted(value: Any, leaves: Sequence[Leaf], difference: int) -> Iterator[Any]:

@@ -22,21 +22,24 @@ def own_states(model: nn.Module) -> Iterator[Any]:
     """Yield the states that methods of a network make for a batch, as values of a spec's `input`."""
     for name in _METHODS:
         method = getattr(model, name, None)
-        if callable(method) and _asks_for_batch_alone(method):
+        if not callable(method):
+            continue
+        needed = _num_needed(method)
+        if needed in (0, 1):
             try:
                 with isolated_user_code():
-                    yield _pattern([method(batch) for batch in _BATCHES])
+                    yield _pattern([method(*(batch,) * needed) for batch in _BATCHES])
             except Exception:  # a method that wants something else
                 continue
 
 
-def _asks_for_batch_alone(method: Callable[..., Any]) -> bool:
+def _num_needed(method: Callable[..., Any]) -> int:
+    """Return how many arguments a method can't do without: one is taken for the batch, and none for a batch of 1."""
     try:
         parameters = inspect.signature(method).parameters.values()
     except (ValueError, TypeError):
-        return False
-    needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(needed) == 1
+        return -1
+    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
 def _pattern(made: list[Any]) -> Any:

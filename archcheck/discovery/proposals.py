@@ -129,10 +129,12 @@ def _likely_layers(argument: Argument, around: Surroundings) -> list[Intake]:
     ordered = [layer for layer in around.layers if distinct[layer.layer, layer.size] is layer][:_MAX_INTAKES]
     if argument.kind == "latent":
         ordered = [layer for layer in ordered if "Embedding" not in layer.layer]
+    others = [one for one in around.arguments if one is not argument]
     if argument.kind in ("tokens", "entity"):
         ordered.sort(key=lambda layer: "Embedding" not in layer.layer)
+    elif argument.kind == "data" and any(one.kind == "tokens" for one in others):  # which the embedding is for
+        ordered.sort(key=lambda layer: "Embedding" in layer.layer)
     ordered.sort(key=lambda layer: re.search("pos|type|segment|seg_", layer.name) is not None)
-    others = [one for one in around.arguments if one is not argument]
     ordered.sort(key=lambda layer: any(_is_named_alike(one, layer.name) for one in others))
     ordered.sort(key=lambda layer: not _is_named_alike(argument, layer.name))
     return ordered
@@ -317,7 +319,9 @@ _BY_KIND: Final[Mapping[str, Callable[[Surroundings], Iterable[Any]]]] = {
     "positions": lambda _: [["B", 16, 3], ["B", 3]],
     "text": lambda _: ["text"],
     "lengths": lambda around: (
-        {"shape": ["B"], "dtype": "int64", "between": [1, length]} for length in _lengths(around.hints)[:3]
+        {"shape": shape, "dtype": "int64", "between": [1, length]}
+        for shape in (["B"], ["B", 1])
+        for length in _lengths(around.hints)[:3]
     ),
     "whole": lambda _: [1],
     "number": lambda _: [1.0],

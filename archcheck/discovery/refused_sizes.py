@@ -38,6 +38,8 @@ _RANK_PAIRS: Final = (
     re.compile(r"(?i)expected (?P<expected>\d)[ -]?(?:D|dim).*?(?:got|received) (?:a )?(?P<actual>\d)[ -]?(?:D|dim)"),
     re.compile(r"(?i)batched (?P<expected>\d)-?D.*?(?:got|received|found)\D{0,40}(?P<actual>\d)-?D"),
     re.compile(r"Wrong shape: expected (?P<expected>\d) dims\. Received (?P<actual>\d)-dim"),
+    re.compile(r"same number of dimensions: got (?P<actual>\d) and (?P<expected>\d)"),
+    re.compile(r"same number of dimensions: got (?P<expected>\d) and (?P<actual>\d)"),
     re.compile(r"not enough values to unpack \(expected (?P<expected>\d), got (?P<actual>\d)\)"),
 )
 _TOO_SMALL: Final = re.compile(

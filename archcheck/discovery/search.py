@@ -50,14 +50,15 @@ class _Mend:
 class Search:
     """The best input found so far, the attempt that failed furthest inside the network, and changes to try.
 
-    around: what changes are made from; None where refused inputs aren't to be changed. depths: how often those that
-    are yielded were changed.
+    mixes_steps: whether one got through whose examples were taken for steps. around: what changes are made from; None
+    where refused inputs aren't to be changed. depths: how often those that are yielded were changed.
     """
 
     trials: Trials
     hints: Hints
     best: tuple[int, Assumption] | None = None
     furthest: tuple[int, Assumption, Attempt] | None = None
+    mixes_steps: bool = False
     around: Surroundings | None = None
     mends: list[_Mend] = field(default_factory=list)
     tried: set[str] = field(default_factory=set)
@@ -72,6 +73,7 @@ class Search:
         self.tried.add(said)
         attempt = self.trials.attempt(assumption.value, assumption.sizes, is_likely=is_likely)
         if attempt.crash is None:
+            self.mixes_steps |= attempt.takes_length_first
             cost = MIXES * attempt.faults + (attempt.narrowest is not None and attempt.narrowest < WIDE_ENOUGH)
             cost += len(degenerate_shapes(assumption.value, self.trials.modules)) + attempt.goes_through_batch
             if self.best is None or cost < self.best[0]:
@@ -267,7 +269,7 @@ def _by_layers(search: Search) -> Iterator[Assumption]:
     combined = _combined(arguments, [proposals_for(argument, around) for argument in arguments])
     for assumption in combined:
         yield assumption
-        if len(arguments) > 1 or arguments[0].kind in ("map", "parts") or _seems_a_map(search):
+        if len(arguments) > 1 or arguments[0].kind in ("map", "parts") or search.mixes_steps or _seems_a_map(search):
             yield from search.likeliest_mends(_MENDS_PER_PROPOSAL)
     yield from _between(search)
     yield from search.likeliest_mends()

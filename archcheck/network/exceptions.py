@@ -18,6 +18,7 @@ from archcheck.text.words import clip
 LIBRARIES = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
 MAX_MESSAGE = 300  # characters of what an exception says
 
+_TORCHSCRIPT = "the TorchScript interpreter"
 _SITE_PACKAGES = "site-packages"
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib") + os.sep
 CRASH: Final = "Fatal Python error: "  # of faulthandler
@@ -154,8 +155,11 @@ def type_and_first_line(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the message's first line; empty where there is no message."""
+    """Return the message's first line, behind TorchScript's own account of where; empty where there is no message."""
     lines = str(error).strip().splitlines()
+    if lines and lines[0].startswith(f"The following operation failed in {_TORCHSCRIPT}"):
+        told = [line.removeprefix("RuntimeError: ") for line in lines if line.startswith("RuntimeError: ")]
+        lines = [f"{told[-1]} (in {_TORCHSCRIPT})", *lines] if told else lines
     return lines[0] if lines else ""
 
 

@@ -27,13 +27,16 @@ def missing_factor(call: OpCall) -> Iterator[Substitution]:
         yield from missing_around(call, f"{number:+.4g}", partial(torch.add, other=number), _is_countable)
 
 
+_WRITTEN: Final = (0.1, 10.0, 0.2, 5.0, 1 / 3, 3.0, 1 / 255, 255.0)  # of residuals, means of three, and pixels
+
+
 def _is_countable(x: Tensor) -> bool:
     return not isinstance(x, nn.Parameter) and x.dtype is not torch.bool
 
 
 def _factors(call: OpCall) -> Iterator[float]:
     sizes = {size for _, one in call.operands for size in one.shape if size > 1}
-    numbers = [0.1, 10.0, 0.5**0.5, 2**0.5]
+    numbers = [*_WRITTEN, 0.5**0.5, 2**0.5]
     for size in sorted(sizes):
         numbers += [size**-0.5, size**0.5, 1 / size, float(size)]
     if call.output_factor:

@@ -15,6 +15,11 @@ class Recurrent(nn.Module):
         return torch.zeros(2, batch_size, 7, device=device), torch.zeros(2, batch_size, 7)
 
 
+class OneAtATime(nn.Module):
+    def initHidden(self) -> Tensor:  # noqa: N802
+        return torch.zeros(1, 1, 7)
+
+
 class Unusable(nn.Module):
     """Has methods of such names that ask for something else, or make no state of a batch."""
 
@@ -33,6 +38,10 @@ class Unusable(nn.Module):
 
 def test_the_sizes_that_are_the_batch_s_are_free() -> None:
     assert list(own_states(Recurrent())) == [[[2, "B", 7], [2, "B", 7]]]
+
+
+def test_a_state_of_one_example_is_as_it_is() -> None:
+    assert list(own_states(OneAtATime())) == [[1, 1, 7]]
 
 
 def test_methods_that_want_or_make_something_else_are_no_help() -> None:

@@ -329,6 +329,79 @@ class Styled(nn.Module):
         return out
 
 
+class Concatenated(Forward):
+    """Puts a label beside the channels of an image, as wide as what is called after it."""
+
+    def __init__(self, c_dim: int = 5) -> None:
+        super().__init__(conv=nn.Conv2d(3 + c_dim, 8, 3))
+
+    def forward(self, x: Tensor, c: Tensor) -> Any:
+        return self.conv(torch.cat([x, c[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1))
+
+
+class ConvolvedState(Forward):
+    """Puts a state of images beside what comes in."""
+
+    def __init__(self, hidden_dim: int = 8, input_dim: int = 20) -> None:
+        super().__init__(conv=nn.Conv2d(hidden_dim + input_dim, hidden_dim, 3, padding=1))
+
+    def forward(self, h: Tensor, x: Tensor) -> Any:
+        return h * self.conv(torch.cat([h, x], 1)).sigmoid()
+
+
+class Captions(Forward):
+    """Takes an image's features and the words to come, with how many there are in a column."""
+
+    def __init__(self) -> None:
+        super().__init__(embed=nn.Embedding(50, 12), rnn=nn.LSTM(12, 8, batch_first=True))
+
+    def forward(self, features: Tensor, captions: Tensor, caption_lengths: Tensor) -> Any:
+        lengths = caption_lengths.squeeze(1)
+        words = torch.cat((features.unsqueeze(1), self.embed(captions)), 1)
+        return self.rnn(words)[0].mean(1) * lengths[:, None]
+
+
+class LengthFirstEncoder(Forward):
+    """Takes words with the length before the batch, and keeps a mask for it."""
+
+    def __init__(self) -> None:
+        layer = nn.TransformerEncoderLayer(8, 2, 16)
+        encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        super().__init__(embed=nn.Embedding(40, 8), encoder=encoder)
+
+    def forward(self, src: Tensor) -> Any:
+        mask = torch.triu(torch.ones(len(src), len(src)), 1).bool()
+        return self.encoder(self.embed(src), mask=mask)
+
+
+class OwnLayer(nn.Module):
+    """Calls what goes in otherwise than torch does."""
+
+    def __init__(self, dim_in: int = 2, dim_out: int = 64) -> None:
+        super().__init__()
+        self.dim_in = dim_in
+        self.weight = nn.Parameter(torch.rand(dim_out, dim_in))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight).sin()
+
+
+class ScriptMethod(torch.jit.ScriptModule):
+    """Has a forward of TorchScript, whose signature has `self`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(9, 4)
+
+    @torch.jit.script_method  # type: ignore[attr-defined]
+    def forward(self, observation):  # type: ignore[no-untyped-def]
+        return self.fc(observation)
+
+
+def own_layers(dim_in: int = 2, dim_hidden: int = 64) -> nn.Module:
+    return nn.Sequential(OwnLayer(dim_in, dim_hidden), OwnLayer(dim_hidden, 3))
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -342,6 +415,9 @@ class Styled(nn.Module):
         (WorldModel, [[16, "B", 3], [16, "B", 32]]),
         (OneStep, [["B", 7], ["B", 9]]),
         (Styled, [["B", 3, 32, 32], ["B", 32]]),
+        (ConvolvedState, [["B", 8, 32, 32], ["B", 20, 32, 32]]),
+        (Concatenated, [["B", 3, 32, 32], ["B", 5]]),
+        (LengthFirstEncoder, ids(16, "B", below=40)),
         (Lagged, ["B", 24, 7]),
     ],
 )
@@ -482,6 +558,7 @@ class Scripted(Forward):
         (Graph, [["N", 33], ["N", "N"]]),
         (Stepped, {"x": ["B", 9], "step": 1}),
         (Example, ["B", 11, 5]),
+        (own_layers, ["B", 2]),
         (Pair, [ids("B", below=60), ids("B", below=90)]),
     ],
 )
@@ -611,3 +688,16 @@ def test_an_input_that_no_memory_holds_is_refused_untried() -> None:
     attempt = Trials(lambda: nn.Linear(2, 2)).attempt(["B", 2**31, 2**31])
     assert attempt.crash is not None
     assert attempt.crash.error == "no machine has the memory for this input"
+
+
+def test_a_forward_of_torchscript_is_not_asked_for_itself() -> None:
+    found = search(ScriptMethod).assumption
+    assert found is not None
+    assert found.value == ["B", 9]
+
+
+def test_what_words_go_into_is_not_for_other_arguments() -> None:
+    found = search(Captions).assumption
+    assert found is not None
+    assert found.value[:2] == [["B", 12], ids("B", 16, below=50)]
+    assert found.value[2]["shape"] == ["B", 1]

@@ -55,6 +55,14 @@ def test_one_line_has_the_whole_message(error: Exception, text: str) -> None:
     [
         (RuntimeError("\nshapes differ:\n[2] and [3]\n"), "RuntimeError: shapes differ:"),
         (RuntimeError("x" * 400), f"RuntimeError: {'x' * 400}"),
+        (
+            RuntimeError(
+                "The following operation failed in the TorchScript interpreter.\n"
+                "Traceback of TorchScript (most recent call last):\n  hidden = cat([state, action])\n"
+                "RuntimeError: Tensors must have same number of dimensions: got 2 and 1\n"
+            ),
+            "RuntimeError: Tensors must have same number of dimensions: got 2 and 1 (in the TorchScript interpreter)",
+        ),
         (RuntimeError(), "RuntimeError"),
     ],
 )

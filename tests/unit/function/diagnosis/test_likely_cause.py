@@ -273,6 +273,11 @@ CASES = {
         lambda net, x: F.linear(x, net.a.weight),
         "a factor of 0.37 is missing after linear",
     ),
+    "pixels": Case(
+        lambda net, x: F.linear(x / 255, net.a.weight, net.a.bias),
+        lambda net, x: F.linear(x, net.a.weight, net.a.bias),
+        "a factor of 0.003922 is missing before linear",
+    ),
     "causal mask": Case(
         partial(attention, causal=True),
         attention,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -41,6 +42,8 @@ SETS: Final = (
 )
 _MAX_OPENED: Final = 3  # sets that are recorded
 _TRIES: Final = 6  # sets under which another expert may run, if one ever does
+_SEARCH_SEC: Final = 15.0  # of processor time: a large network may have a part that nothing opens
+_LEAST_TRIES: Final = 4  # sets that are tried however long they take
 _NOISE: Final = {torch.float64: 1e-8, torch.float32: 1e-3}  # of the largest gradient: what is smaller is rounding
 _MIN_SHARE: Final = 10.0  # of the noise: what counts as a gradient that came through
 _LEAST_TOTAL: Final = 20.0  # that a combined gradient is held against: its parts may cancel out
@@ -61,7 +64,10 @@ def open_gates(runner: PassRunner, usual: GradientStep) -> Mapping[int, Gradient
         return {}
     shut |= passed_over
     steps: dict[int, GradientStep] = {}
+    end = time.process_time() + _SEARCH_SEC
     for number in numbers:
+        if wanted is None and number >= _LEAST_TRIES and time.process_time() > end:
+            break
         step = _run(runner, number)
         found = _reached(runner, step, shut)
         if wanted is not None or (found and _is_steady(runner, step, _run(runner, number, PERTURBATION))):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from archcheck.function.diagnosis.likely_cause import likely_cause
+from archcheck.function.fingerprint import opened_gates
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.opened_gates import SETS
 from archcheck.function.fingerprint.preparation import NetworkFactory
@@ -130,6 +131,16 @@ def test_a_gate_that_nothing_opens_leaves_no_trace() -> None:
     record = recorded(make)
     assert record.opened == ()
     assert difference(make, make) is None
+
+
+def test_a_large_network_has_few_sets_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes seconds there; what is recorded is held however long that takes."""
+    gate = GATES["a threshold"]
+    factory = _with(gate)
+    opened = recorded(factory).opened
+    assert min(opened) >= opened_gates._LEAST_TRIES
+    monkeypatch.setattr(opened_gates, "_SEARCH_SEC", 0.0)
+    assert recorded(factory).opened == ()
 
 
 def test_what_is_never_used_is_no_reason_to_run_once_more() -> None:

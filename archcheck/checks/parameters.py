@@ -36,6 +36,8 @@ def check_parameters(
     if not all(_is_as_listed(text, count, trace) for text, count in counts.items()):
         moved = find_moved()
         found = [one for text, count in counts.items() for one in _check_row(text, count, moved, trace)]
+        if trace.died is not None:  # which layers these are now isn't known
+            found = [replace(one, edits=()) for one in found]
         others = [one for one in found if one.edits == moved.changes.get(str(one.keys[1]))]
         found = [replace(one, follows=one in others[1:]) for one in found]
     found = _mark_consequences(sorted(found, key=lambda mismatch: mismatch.order), trace)

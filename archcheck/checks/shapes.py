@@ -237,7 +237,8 @@ def _check_layer_output(
     for name in names:
         seen, missing = _observe(key, name, trace, calls)
         if missing:
-            found.append(Mismatch(("layers", text), name, missing, module=name))
+            gone = (Removal(("layers", text)),) if key.call is not None else ()
+            found.append(Mismatch(("layers", text), name, missing, module=name, edits=gone))
         agreed.append((name, seen))
     everything = [one for _, seen in agreed for one in seen]
     for name, seen in agreed:
@@ -484,10 +485,14 @@ def _same_dim(text: str, new: int | str, sizes: Sequence[Mapping[str, int]]) -> 
 
 
 def _with_crash(spec: Spec, trace: StructureTrace, mismatches: list[Mismatch]) -> list[Mismatch]:
-    """Add a forward that died: as a note to the first mismatch, which explains it, or else as a mismatch of its own."""
+    """Add a forward that died: as a note to the first mismatch, which explains it, or else as a mismatch of its own.
+
+    No row is rewritten then: which of the layers it speaks of now, only a whole forward tells.
+    """
     if trace.died is None:
         return mismatches
     died, crash = trace.died
+    mismatches = [replace(one, edits=()) for one in mismatches]
     if mismatches and mismatches[0].order < AFTER_ALL:
         first, *rest = mismatches
         note = ("note", f"forward then stopped at {describe_crash(crash)}")

@@ -22,8 +22,10 @@ Misfit = Callable[[str, Layer], int]  # how much of a row isn't true of a key's 
 
 OTHER_OUTPUT: Final = 1  # which may only follow from what runs before
 OTHER_PARAMETERS: Final = 2
-OTHER_LAYER: Final = 4  # of another type, or none at all
-_GONE: Final = OTHER_LAYER  # what a row that is dropped costs
+OTHER_LAYER: Final = 5  # of another type, or none at all
+_GONE: Final = OTHER_LAYER  # what a row costs that is dropped as there are fewer modules
+_REPLACED: Final = _GONE + 4  # where there aren't: one was taken out here, and another put in elsewhere
+_MOST_REPLACED: Final = 2
 _TURN: Final = 1  # what it costs that the numbers move by something else from here on
 _FARTHEST: Final = 24  # by which a number may move
 _NUMBERED: Final = re.compile(r"(.*?)(0|[1-9]\d*)", re.DOTALL)
@@ -101,13 +103,18 @@ def _groups(now: Mapping[str, str], labels: Sequence[str], trace: StructureTrace
     for group in groups.values():
         parents = _modules(group.parent, trace)
         inside = [name for name in trace.modules if name and name.rpartition(".")[0] in parents]
-        group.numbers = sorted({number for _, stem, number in _places(inside, level) if stem == group.stem})
+        numbers: dict[str, set[int]] = {}
+        for parent, stem, number in _places(inside, level):
+            if stem == group.stem:
+                numbers.setdefault(parent, set()).add(number)
+        if len({frozenset(one) for one in numbers.values()}) != 1:
+            continue  # a glob's row can't have one number in one place and another in another
+        group.numbers = sorted(next(iter(numbers.values())))
         recorded = [parse_layer_key(label).name for label in labels]
         known = {number for name, stem, number in _places(recorded, level) if stem == group.stem and name in parents}
         known |= set(group.rows)
-        if group.numbers:
-            group.before = max(known) + 1 - min(*known, group.numbers[0])
-            yield group
+        group.before = max(known) + 1 - min(*known, group.numbers[0])
+        yield group
 
 
 def _place(pattern: str, level: int) -> tuple[str, str, int] | None:
@@ -151,7 +158,7 @@ def _aligned(group: _Numbered, layers: Mapping[str, Layer], now: Mapping[str, st
     if best is None or best[0] >= sum(costs.values()):
         return None
     moved = [pair for old, new in best[1].items() for pair in zip(misfits(old, old), misfits(old, new), strict=True)]
-    is_known = any(there < here and there <= OTHER_OUTPUT for here, there in moved)
+    is_known = any(there < here and (there <= OTHER_OUTPUT or there < OTHER_LAYER <= here) for here, there in moved)
     return best[1] if is_known else None
 
 
@@ -163,8 +170,9 @@ def _cheapest(group: _Numbered, cost: Callable[[int, int], int]) -> tuple[int, _
         longer: dict[_State, tuple[_Price, _Chain]] = {}
         for (last, offset, gone), ((price, num_moved), chain) in ways.items():
             steps: list[tuple[_State, int, _Chain]] = []
-            if gone < spare:
-                steps.append(((last, offset, gone + 1), _GONE * len(rows), chain))
+            if gone < spare + _MOST_REPLACED:
+                each = _GONE if gone < spare else _REPLACED
+                steps.append(((last, offset, gone + 1), each * len(rows), chain))
             for new in (one for one in group.numbers if one > last and abs(one - old) <= _FARTHEST):
                 turn = _TURN if new - old != offset else 0
                 steps.append(((new, new - old, gone), turn + cost(old, new), (chain, old, new)))

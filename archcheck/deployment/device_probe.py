@@ -63,7 +63,8 @@ def _probe(
     if is_scripted(all_modules(network)):
         return DeviceRecord(unseen=("not known on another device: TorchScript runs where it is",)), None
     if not is_on_cpu(network):
-        return DeviceRecord(unseen=("not known on another device: the network is not built on the CPU",)), None
+        built = "the network is not built on the CPU"
+        return DeviceRecord(unseen=(f"not known on another device: {built}", *_named(watch))), None
     errors: dict[str, BaseException] = {}
     try:
         place(network, values)
@@ -81,12 +82,17 @@ def _probe(
     unseen += [
         f"{text}, where a variable says so: taken to be the network's device elsewhere" for text in watch.assumed
     ]
-    unseen += [
+    unseen += _named(watch)
+    return DeviceRecord(tuple(watch.mixes.values()), tuple(unseen)), next(iter(errors.values()), None)
+
+
+def _named(watch: MixingWatch) -> list[str]:
+    """Tell of the devices that the network's code names, each with its lines."""
+    return [
         f"it names {kind} itself at {listed([*places])}, and runs nowhere else: run here as if that were the CPU; "
         "write x.device, the device of what it is given"
         for kind, places in watch.named.items()
     ]
-    return DeviceRecord(tuple(watch.mixes.values()), tuple(unseen)), next(iter(errors.values()), None)
 
 
 def _own_network(make: Callable[[], nn.Module], watch: MixingWatch) -> nn.Module:

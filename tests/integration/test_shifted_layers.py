@@ -13,6 +13,7 @@ NETS = """
 from torch import nn
 
 KINDS = {"conv": lambda: nn.Conv1d(4, 4, 3, padding=1), "fc": lambda: nn.Linear(8, 8), "wide": lambda: nn.Linear(8, 9),
+         "wider": lambda: nn.Linear(8, 10),
          "relu": nn.ReLU, "drop": nn.Dropout, "none": nn.Identity, "norm": lambda: nn.LayerNorm(8), "gelu": nn.GELU}
 
 def layers(kinds):
@@ -170,6 +171,46 @@ def test_layers_that_were_taken_out_are_dropped_only_where_all_is_accepted(proje
     gone = text[text.index("  2:\n") : text.index("  4: {")]
     assert written(path) == text.replace(gone, "").replace("  4: {", "  2: {")
     assert project.run().ret == 0
+
+
+def test_a_layer_put_in_before_one_that_changed_takes_no_row_from_it(project: Project) -> None:
+    path = spec(project)
+    rebuilt(path, "conv relu fc relu drop wider")
+    project.pytest("--archcheck", "--archcheck-update")
+    last = "  4: {type: Dropout, output: [B, 4, 8]}\n  5: {type: Linear, output: [B, 4, 10], parameters: 90}  # last\n"
+    assert last in written(path)
+
+
+def test_no_row_is_written_where_the_forward_stops(project: Project) -> None:
+    path = spec(project)
+    before = rebuilt(path, "conv relu wide fc relu wide")
+    result = project.pytest("--archcheck", "--archcheck-update")
+    assert result.ret != 0
+    rows = before.partition("layers:")[2].partition("output:\n")[0]
+    assert [line for line in rows.splitlines() if line.startswith("  ")] == [
+        line for line in path.read_text().partition("layers:")[2].splitlines() if line.startswith("  ")
+    ]
+
+
+def test_a_glob_keeps_its_number_where_only_one_of_its_places_has_another_layer(project: Project) -> None:
+    rows = "layers:\n  blocks.*.1: {type: Linear, parameters: 72}\n"
+    path = spec(project, rows, "Blocks", "'none fc relu,none fc relu'")
+    rebuilt(path, "'none fc relu,none drop fc relu'", "'none fc relu,none fc relu'")
+    project.pytest("--archcheck", "--archcheck-update")
+    assert "  blocks.*.1: {type: Linear, parameters: 72}\n" in path.read_text()
+
+
+def test_a_call_that_is_gone_is_dropped_where_all_is_accepted(project: Project) -> None:
+    net = "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    net += "        self.act = nn.ReLU()\n    def forward(self, x):\n        return self.act(x)\n"
+    project.write("calls.py", net)
+    rows = "layers:\n  act[0]: [B, 8]\n  act[1]: [B, 8]\nfunction: off\n"
+    path = project.spec("net", f"build: ../calls.py:Net\ninput: [B, 8]\n{rows}")
+    assert project.pytest("--archcheck", "--archcheck-update").ret != 0
+    assert "act[1]" in path.read_text()
+    project.pytest("--archcheck", "--archcheck-update=all")
+    assert "act[0]: [B, 8]" in path.read_text()
+    assert "act[1]" not in path.read_text()
 
 
 def test_layers_that_changed_places_are_no_shift(project: Project) -> None:

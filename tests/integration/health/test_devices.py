@@ -134,6 +134,21 @@ def test_a_forward_that_names_cuda_is_told_so_at_its_line(project: Project, move
     assert f"it names cuda itself at {line}, and runs nowhere else: run here as if that were" in result.stdout.str()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="where there is CUDA, it may be named")
+def test_a_build_that_names_cuda_is_told_so_at_its_line(project: Project) -> None:
+    source = """
+    class Net(Base):
+        def __init__(self):
+            super().__init__()
+            self.cuda()
+    """
+    plant(project, Network(source))
+    result = project.run("-k", "health")
+    result.assert_outcomes(passed=1)
+    told = f"*not known on another device: *; it names cuda itself at {line_of('self.cuda()', project)}, and runs*"
+    result.stdout.fnmatch_lines([told])
+
+
 def test_a_network_that_a_module_holds_stays_where_it_is(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.write("held_nets.py", "from torch import nn\nNET = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4))\n")
     project.spec("net", "build: held_nets:NET\ninput: [B, 8]\nfunction: off\n")

@@ -38,6 +38,7 @@ def numbered(kinds: str, parent: str = "") -> dict[str, str]:
         ("a b c", "a x b y c", {"1": "2", "2": "4"}, (), ("1", "3")),
         ("a b c d", "a d", {"3": "1"}, ("1", "2"), ()),
         ("a b c d", "x d", {"3": "1"}, ("1", "2"), ()),  # one of the first three is another
+        ("a n r b r c", "a r b d r c", {"2": "1", "3": "2"}, ("1",), ("3",)),  # one taken out, another put in behind
         ("a - b - c", "a r x b r c", {"2": "3", "4": "5"}, (), ("2",)),  # r isn't listed elsewhere either
         ("a - b - c", "a x r b x r c", {"2": "3", "4": "6"}, (), ()),  # which of the two is new?
     ],

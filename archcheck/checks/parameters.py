@@ -10,7 +10,7 @@ from archcheck.checks.check import Check, CheckContext, Needs, Recording
 from archcheck.checks.moved_layers import MovedLayers
 from archcheck.checks.outcome import Outcome
 from archcheck.checks.recording import record_structure
-from archcheck.checks.shapes import find_moved
+from archcheck.checks.shapes import find_moved, rows_may_have_moved
 from archcheck.findings import Edit, Keys, Mismatch
 from archcheck.spec.layer_keys import parse_layer_key
 from archcheck.spec.models import Spec
@@ -36,7 +36,7 @@ def check_parameters(
     if not all(_is_as_listed(text, count, trace) for text, count in counts.items()):
         moved = find_moved()
         found = [one for text, count in counts.items() for one in _check_row(text, count, moved, trace)]
-        if trace.died is not None:  # which layers these are now isn't known
+        if rows_may_have_moved(spec, trace):
             found = [replace(one, edits=()) for one in found]
         others = [one for one in found if one.edits == moved.changes.get(str(one.keys[1]))]
         found = [replace(one, follows=one in others[1:]) for one in found]

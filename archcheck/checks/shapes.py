@@ -167,6 +167,17 @@ def find_moved(context: CheckContext) -> MovedLayers:
     return find_moved_layers(context.spec, labels, trace, misfit, partial(_recorded_layers, context))
 
 
+def rows_may_have_moved(spec: Spec, trace: StructureTrace) -> bool:
+    """Return whether rows may speak of other layers now, and nothing tells of which: the forward died.
+
+    None may be rewritten then. Without a row whose layer is of another type, they are taken to be of the same layers.
+    """
+    if trace.died is None:
+        return False
+    typed = [(parse_layer_key(text), layer.type) for text, layer in spec.layers.items() if layer.type is not None]
+    return any(not _is_type(kind, trace.modules[name]) for key, kind in typed for name in matching_modules(key, trace))
+
+
 def _recorded_layers(context: CheckContext) -> tuple[AreSame | None, Sequence[Change]]:
     """Return whether a recorded layer and one of now compute the same, and what records them anew under their names.
 
@@ -485,14 +496,12 @@ def _same_dim(text: str, new: int | str, sizes: Sequence[Mapping[str, int]]) -> 
 
 
 def _with_crash(spec: Spec, trace: StructureTrace, mismatches: list[Mismatch]) -> list[Mismatch]:
-    """Add a forward that died: as a note to the first mismatch, which explains it, or else as a mismatch of its own.
-
-    No row is rewritten then: which of the layers it speaks of now, only a whole forward tells.
-    """
+    """Add a forward that died: as a note to the first mismatch, which explains it, or else as a mismatch of its own."""
     if trace.died is None:
         return mismatches
     died, crash = trace.died
-    mismatches = [replace(one, edits=()) for one in mismatches]
+    if rows_may_have_moved(spec, trace):
+        mismatches = [replace(one, edits=()) for one in mismatches]
     if mismatches and mismatches[0].order < AFTER_ALL:
         first, *rest = mismatches
         note = ("note", f"forward then stopped at {describe_crash(crash)}")

@@ -181,7 +181,7 @@ def test_a_layer_put_in_before_one_that_changed_takes_no_row_from_it(project: Pr
     assert last in written(path)
 
 
-def test_no_row_is_written_where_the_forward_stops(project: Project) -> None:
+def test_no_row_is_written_where_the_forward_stops_and_rows_may_have_moved(project: Project) -> None:
     path = spec(project)
     before = rebuilt(path, "conv relu wide fc relu wide")
     result = project.pytest("--archcheck", "--archcheck-update")

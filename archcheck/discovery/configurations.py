@@ -125,7 +125,8 @@ def _from_transformers(model: nn.Module) -> Iterator[Assumption]:
     modalities = [name for name in _MODALITIES if name in accepted and main not in _MODALITIES]
     is_mixed = bool(modalities) and any(getattr(config, name, None) is not None for name in _OF_MODALITIES)
     sets = [
-        *([["hidden_states", "grid_thw"], ["pixel_values", "grid_thw"]] if "grid_thw" in accepted else []),
+        ["hidden_states", "grid_thw"],
+        ["pixel_values", "grid_thw"],
         *([[main, *decoder, name] for name in modalities] if is_mixed else []),
         [main, *decoder, "bbox", "pixel_values"],
         [main, *decoder, "bbox"],

@@ -26,6 +26,7 @@ _MIN_PLACES: Final = 64  # of a map or sequence inside a network, for a kernel t
 _USUAL_COST: Final = 120 * 10**7  # multiply-adds of the whole batch, which take a fraction of a second
 _MAX_COST: Final = 15 * 10**9  # multiply-adds in what is left of 2 s of two cores in double precision
 _MARGIN: Final = 1.2  # machines are not alike
+_NO_SHAPES: Final = ("literal", *DOMAIN_KEYS)  # keys of an input under which no shape stands
 _MIN_VALUES: Final = 8  # that a batch norm has of each channel: of two it makes 1 and -1, and rounding decides which
 
 
@@ -124,14 +125,21 @@ def _recording_sec(num_params: int, num_calls: int, cost: int) -> float:
 def _at_own_sizes(pattern: InputTree, trace: StructureTrace) -> Iterator[FunctionPlan]:
     """Plan each of the spec's sizes, with more examples first."""
     for forward in trace.forwards:
-        batch = forward.sizes.get(BATCH)
-        if batch is None:
-            steady = _is_steady(forward, trace)
-            yield FunctionPlan(pattern, dict(forward.sizes), cost_of(forward, trace), is_steady=steady)
-            continue
-        for examples in BATCHES:
-            cost, steady = cost_of(forward, trace) * examples // batch, _is_steady(forward, trace, examples, batch)
-            yield FunctionPlan(pattern, {**forward.sizes, BATCH: examples}, cost, is_steady=steady)
+        yield from _plans_of(forward, trace, pattern)
+
+
+def _plans_of(
+    forward: ForwardRecord, trace: StructureTrace, pattern: InputTree, written: Any = None
+) -> Iterator[FunctionPlan]:
+    """Plan a forward pass with more examples first; `written` is its input where that isn't the spec's own."""
+    batch = forward.sizes.get(BATCH)
+    if batch is None:
+        steady = _is_steady(forward, trace)
+        yield FunctionPlan(pattern, dict(forward.sizes), cost_of(forward, trace), written, is_steady=steady)
+        return
+    for examples in BATCHES:
+        cost, steady = cost_of(forward, trace) * examples // batch, _is_steady(forward, trace, examples, batch)
+        yield FunctionPlan(pattern, {**forward.sizes, BATCH: examples}, cost, written, is_steady=steady)
 
 
 def _at_smaller_inputs(value: Any, trace: StructureTrace, retrace: Retrace) -> Iterator[FunctionPlan]:
@@ -142,15 +150,8 @@ def _at_smaller_inputs(value: Any, trace: StructureTrace, retrace: Retrace) -> I
         forward = retrace(pattern, first.sizes).forwards[0]
         if forward.crash is not None or [call.name for call in forward.calls] != [call.name for call in first.calls]:
             continue
-        if is_small and not _stays_wide(first, forward):
-            continue
-        for examples in BATCHES if BATCH in first.sizes else ():
-            batch = first.sizes[BATCH]
-            cost, steady = cost_of(forward, trace) * examples // batch, _is_steady(forward, trace, examples, batch)
-            yield FunctionPlan(pattern, {**first.sizes, BATCH: examples}, cost, smaller, is_steady=steady)
-        if BATCH not in first.sizes:
-            steady = _is_steady(forward, trace)
-            yield FunctionPlan(pattern, dict(first.sizes), cost_of(forward, trace), smaller, is_steady=steady)
+        if not is_small or _stays_wide(first, forward):
+            yield from _plans_of(forward, trace, pattern, smaller)
 
 
 def _smaller_inputs(value: Any) -> Iterator[tuple[Any, bool]]:
@@ -175,7 +176,7 @@ def _shapes_in(value: Any) -> Iterator[list[Any]]:
     """Yield the shapes of an input as a spec writes it."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _shapes_in(item) if key not in ("literal", *DOMAIN_KEYS) else ()
+            yield from _shapes_in(item) if key not in _NO_SHAPES else ()
     elif isinstance(value, list) and _is_shape(value):
         yield value
     elif isinstance(value, list):
@@ -186,8 +187,7 @@ def _shapes_in(value: Any) -> Iterator[list[Any]]:
 def _with_sizes(value: Any, sizes: Mapping[int, int]) -> Any:
     """Return an input with other sizes in the place of some, behind the batch, and of images behind the channels."""
     if isinstance(value, dict):
-        kept = ("literal", *DOMAIN_KEYS)
-        return {key: item if key in kept else _with_sizes(item, sizes) for key, item in value.items()}
+        return {key: item if key in _NO_SHAPES else _with_sizes(item, sizes) for key, item in value.items()}
     if not isinstance(value, list):
         return value
     if not _is_shape(value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from archcheck.checks.renamed_layers import AreSame, RenamedLayers, find_renamed_layers
+from archcheck.checks.renamed_layers import AreSame, RenamedLayers, RenameSearch
 from archcheck.checks.shifted_layers import Misfit, Shift, find_shifts
 from archcheck.findings import Addition, Change, Removal, Rename
 from archcheck.spec.layer_keys import parse_layer_key
@@ -57,7 +57,7 @@ def find_moved_layers(
     keys = _after(keys, shifts)
     renamed = RenamedLayers()
     if not all(matching_modules(parse_layer_key(key), trace) for key in keys.values()):
-        renamed = find_renamed_layers(spec, keys, labels, trace, misfit, function()[0])
+        renamed = RenameSearch(spec, keys, labels, trace, misfit, function()[0]).run()
         keys |= {text: new.key for text, new in renamed.found.items()}
         if renamed.found:
             inside = find_shifts(spec.layers, keys, labels, trace, misfit)

@@ -62,24 +62,8 @@ class _Candidate:
         return ".".join([*words[: self.kept], *self.parts, *words[num_parts:]])
 
 
-def find_renamed_layers(
-    spec: Spec,
-    keys: Mapping[str, str],
-    labels: Sequence[str],
-    trace: StructureTrace,
-    misfit: Misfit,
-    are_same: AreSame | None,
-) -> RenamedLayers:
-    """Find the listed layers that match nothing under the names that they have now.
-
-    `keys` has the keys of the spec, with those that are known to have their place. `labels` are of the recorded layers,
-    and `are_same` compares with them; None where there is no function, or another.
-    """
-    return _Search(spec, keys, labels, trace, misfit, are_same).run()
-
-
-class _Search:
-    """The search, from the outermost parts of names to the innermost."""
+class RenameSearch:
+    """The search for listed layers that match nothing under the names that they have now, the outermost parts first."""
 
     def __init__(
         self,
@@ -90,6 +74,11 @@ class _Search:
         misfit: Misfit,
         are_same: AreSame | None,
     ) -> None:
+        """Take what is known.
+
+        `keys` has the keys of the spec, with those that are known to have their place. `labels` are of the recorded
+        layers, and `are_same` compares with them; None where there is no function, or another.
+        """
         self._spec, self._trace, self._misfit, self._are_same = spec, trace, misfit, are_same
         self._before = keys
         self._now = {text: self._as_read(text, key) for text, key in keys.items()}  # with what was found so far
@@ -103,6 +92,7 @@ class _Search:
             self._entered.setdefault(call.name, position)
 
     def run(self) -> RenamedLayers:
+        """Return what was found."""
         result = RenamedLayers()
         tried: set[str] = set()
         while groups := {gone: keys for gone, keys in self._gone().items() if gone not in tried}:

@@ -143,20 +143,23 @@ def test_blocks_and_their_parts_are_renamed_under_their_globs(
     assert project.run().ret == 0
 
 
+PARTS = """\
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, name="f", act="ReLU", last=3, extra=False):
+        super().__init__()
+        layers = [nn.Linear(4, 6), getattr(nn, act)(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3, last == 3)]
+        setattr(self, name, nn.Sequential(*([nn.Dropout()] if extra else []), *layers))
+        self.name = name
+
+    def forward(self, x):
+        return getattr(self, self.name)(x)
+"""
+
+
 def test_a_part_of_what_was_renamed_that_is_another_is_told_as_such(project: Project) -> None:
-    project.write("parts.py", """
-        from torch import nn
-
-        class Net(nn.Module):
-            def __init__(self, name="f", act="ReLU", last=3):
-                super().__init__()
-                layers = [nn.Linear(4, 6), getattr(nn, act)(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3, last == 3)]
-                setattr(self, name, nn.Sequential(*layers))
-                self.name = name
-
-            def forward(self, x):
-                return getattr(self, self.name)(x)
-        """)  # fmt: skip
+    project.write("parts.py", PARTS)
     path = project.spec("net", """\
 build: ../parts.py:Net
 args: {}
@@ -337,19 +340,7 @@ def test_two_workers_rename_and_drop_as_one(project: Project) -> None:
 
 @pytest.mark.parametrize("change", ["last: 0", "last: 0, extra: true", "act: Identity, last: 0"])
 def test_a_part_that_was_renamed_and_changed_keeps_its_rows(project: Project, change: str) -> None:
-    project.write("parts.py", """
-        from torch import nn
-
-        class Net(nn.Module):
-            def __init__(self, name="f", act="ReLU", last=3, extra=False):
-                super().__init__()
-                layers = [nn.Linear(4, 6), getattr(nn, act)(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3, last == 3)]
-                setattr(self, name, nn.Sequential(*([nn.Dropout()] if extra else []), *layers))
-                self.name = name
-
-            def forward(self, x):
-                return getattr(self, self.name)(x)
-        """)  # fmt: skip
+    project.write("parts.py", PARTS)
     path = project.spec("net", """\
 build: ../parts.py:Net
 args: {}

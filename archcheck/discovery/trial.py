@@ -43,6 +43,7 @@ MAX_TRIALS: Final = 1500
 MAX_REAL_TRIALS: Final = 12  # with weights, where these aren't small
 BUDGET_SEC: Final = 12.0  # of processor time: what is found doesn't depend on what else the machine does
 LONGER_SEC: Final = 2.0
+LONGER_TRIALS: Final = 300  # so that a faster machine doesn't find something else
 MAX_WALL_SEC: Final = 60.0  # for networks that wait
 _MAX_REAL_BYTES: Final = 2**30
 MAX_REAL_ELEMENTS: Final = 2**20  # of the inputs: what is larger takes memory by the gigabyte inside
@@ -83,6 +84,7 @@ class Trials:
         self._has_embeddings = any(isinstance(one, nn.Embedding | nn.EmbeddingBag) for one in self.modules.values())
         self.count = 0
         self._real = 0
+        self._max_trials = MAX_TRIALS
         self._deadline = time.process_time() + BUDGET_SEC
         self._wall_deadline = time.monotonic() + MAX_WALL_SEC
         params = (param for param in parameters_of(self.model) if not is_lazy(param))
@@ -94,10 +96,11 @@ class Trials:
     def is_over(self) -> bool:
         """Return whether the budget is used up."""
         is_late = time.process_time() > self._deadline or time.monotonic() > self._wall_deadline
-        return self.count >= MAX_TRIALS or is_late
+        return self.count >= self._max_trials or is_late
 
     def shorten(self) -> None:
-        """Leave a shorter time from now on: something was found, and it could only be better."""
+        """Leave a shorter time and fewer trials from now on: something was found, and it could only be better."""
+        self._max_trials = min(self._max_trials, self.count + LONGER_TRIALS)
         self._deadline = min(self._deadline, time.process_time() + LONGER_SEC)
 
     def attempt(

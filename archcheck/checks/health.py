@@ -12,20 +12,16 @@ from archcheck.deployment.records import DeviceMix, DeviceRecord
 from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.function.records import HealthRecord, Unsaved
+from archcheck.network.exceptions import absent_accelerator
 from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.models import Health, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
-from archcheck.structure.records import Crash
 from archcheck.text.words import close_names, listed
 from archcheck.text.yaml_flow import format_flow
 
 _SHOWN = 4
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")  # of a block, as in blocks.0.norm
-
-_NO_CUDA = re.compile(
-    r"Found no NVIDIA driver|not compiled with CUDA|No CUDA GPUs|NVIDIA driver on your system is too old"
-)
 
 
 def check_health(
@@ -321,15 +317,7 @@ def _record(context: CheckContext) -> tuple[HealthRecord | None, str]:
     assert record.crash is not None  # nothing else keeps the health from being looked at
     hint = context.network.domain_hint(context.spec_file, record.crash.error)
     stopped = f"the forward stopped under fixed weights: {describe_crash(record.crash)}"
-    return None, "; ".join(filter(None, (stopped, _named_device(record.crash), hint)))
-
-
-def _named_device(crash: Crash) -> str | None:
-    """Say that a network goes to a GPU by itself, where that stopped it on a machine without."""
-    if _NO_CUDA.search(crash.error) is None:
-        return None
-    at = f" at {crash.where}" if crash.where else ""
-    return f"it names cuda itself{at}, and runs nowhere else: write x.device, the device of what it is given"
+    return None, "; ".join(filter(None, (stopped, absent_accelerator(record.crash.error), hint)))
 
 
 CHECK = HealthCheck()

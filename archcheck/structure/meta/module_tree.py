@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
+from archcheck.errors import BuildError
+from archcheck.network.exceptions import type_and_first_line
 from archcheck.structure.records import ModuleRecord
 
 
@@ -156,11 +158,15 @@ def _held_by(module: nn.Module) -> _Held:
     if not module._parameters and not module._buffers:  # as most modules
         return _Held({}, {}, {})
     params = [p for p in module._parameters.values() if p is not None and not _is_lazy(p)]
-    return _Held(
-        {id(p): p.numel() for p in params},
-        {id(p): p.numel() for p in params if p.requires_grad},
-        {id(b): b.numel() for b in module._buffers.values() if b is not None and not _is_lazy(b)},
-    )
+    try:
+        return _Held(
+            {id(p): p.numel() for p in params},
+            {id(p): p.numel() for p in params if p.requires_grad},
+            {id(b): b.numel() for b in module._buffers.values() if b is not None and not _is_lazy(b)},
+        )
+    except Exception as error:  # of a class of their own, whose numbers are elsewhere
+        told = type_and_first_line(error)
+        raise BuildError(f"{type(module).__name__} has parameters that can't be counted ({told})") from error
 
 
 def _is_lazy(tensor: Tensor) -> bool:

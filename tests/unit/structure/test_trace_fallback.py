@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 import archcheck.structure.trace
-from archcheck.errors import UsageError
+from archcheck.errors import BuildError, UsageError
 from archcheck.spec.inputs import ForwardInput, TensorInput
 from archcheck.structure.records import OpaqueRecord, TensorRecord
 from archcheck.structure.trace import trace_model, trace_structure
@@ -394,3 +394,23 @@ def test_somebodys_own_network_that_cant_be_copied_does_not_run() -> None:
     own = Locked()
     with pytest.raises(UsageError, match=r"can't be copied .*; give a callable that builds it instead"):
         trace_structure(lambda: own, [batch(2, 4)])
+
+
+class Refusing(nn.Parameter):
+    """Refuses torch's functions, as parameters on a manifold do whose numbers are elsewhere."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__ in ("__get__", "__set__"):  # what is asked of an attribute
+            return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+        raise TypeError(f"no {func.__name__} on this")
+
+
+def test_parameters_that_cant_be_counted_are_told_in_one_line() -> None:
+    def make() -> nn.Module:
+        network = nn.Linear(4, 4)
+        network.curved = Refusing(torch.ones(2))
+        return network
+
+    with pytest.raises(BuildError, match=r"^Linear has parameters that can't be counted \(TypeError: no numel"):
+        trace_structure(make, [batch(2, 4)])

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from archcheck.checks.moved_layers import MovedLayers, as_written
-from archcheck.findings import Edit
+from collections.abc import Iterable
+
+from archcheck.checks.added_rows import AddedRows
+from archcheck.checks.moved_layers import MovedLayers
+from archcheck.findings import Addition
 from archcheck.spec.layer_keys import parse_layer_key
 from archcheck.spec.lock import RecordedFunction
-from archcheck.spec.models import Spec
-from archcheck.structure.layer_groups import rows_of
+from archcheck.spec.spec_file import SpecFile
+from archcheck.structure.layer_groups import layer_rows, rows_of
 from archcheck.structure.layer_selection import matching_modules
 from archcheck.structure.records import StructureTrace, layers_only
 
 
-def new_layer_edits(
-    spec: Spec, recorded: RecordedFunction | None, trace: StructureTrace, moved: MovedLayers
-) -> list[Edit]:
-    """Return the rows to add for new layers, each behind the one that runs before it; the last to run comes first.
+def new_layer_rows(spec_file: SpecFile, trace: StructureTrace, moved: MovedLayers) -> list[Addition]:
+    """Return the rows to add for new layers, in the order of execution.
 
     What isn't listed is free, so a layer without a row need not be new: it is where layers beside it are listed, and
-    the recorded function has those and not it. Without a function nothing tells.
+    the recorded function has those and not it. Without a function nothing tells, unless no row speaks of any layer of
+    now: then it is another network, and gets a table of its own.
     """
     trace = layers_only(trace)
-    found = {text: matching_modules(parse_layer_key(moved.key(text)), trace) for text in spec.layers}
-    entered: dict[str, int] = {}
-    for position, call in enumerate(trace.forwards[0].calls):
-        entered.setdefault(call.name, position)
-    places = {text: min((entered[one] for one in names if one in entered), default=-1) for text, names in found.items()}
-    maybe_old = [key for several in moved.ambiguous.values() for key in several]
-    listed = {name for names in [*found.values(), *_matches(maybe_old, trace)] for name in names}
-    edits = []
-    for row in reversed(rows_of(trace, _new_names(recorded, entered, listed, moved.settled))):
-        before = [text for text, place in places.items() if 0 <= place < entered[row.names[0]]]
-        after = max(before, key=lambda text: places[text], default=None)
-        edits.append(Edit(("layers", row.key), as_written(row), after))
-    return edits
+    keys = {text: moved.key(text) for text in spec_file.spec.layers}
+    found = {text: matching_modules(parse_layer_key(key), trace) for text, key in keys.items()}
+    if keys and not any(found.values()) and not moved.ambiguous:
+        rows = layer_rows(trace)
+    else:
+        called = dict.fromkeys(call.name for call in trace.forwards[0].calls)
+        maybe_old = [key for several in moved.ambiguous.values() for key in several]
+        listed = {name for names in [*found.values(), *_matches(maybe_old, trace)] for name in names}
+        rows = rows_of(trace, _new_names(spec_file.recorded, called, listed, moved.settled))
+    return AddedRows(spec_file.document.value.get("layers", {}), keys, trace).add(rows)
 
 
 def _matches(keys: list[str], trace: StructureTrace) -> list[list[str]]:
@@ -41,7 +40,7 @@ def _matches(keys: list[str], trace: StructureTrace) -> list[list[str]]:
 
 
 def _new_names(
-    recorded: RecordedFunction | None, called: dict[str, int], listed: set[str], settled: frozenset[str]
+    recorded: RecordedFunction | None, called: Iterable[str], listed: set[str], settled: frozenset[str]
 ) -> list[str]:
     if recorded is None:
         return []

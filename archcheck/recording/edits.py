@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 
 from archcheck.errors import SpecError, UsageError
 from archcheck.findings import Addition, Change, Edit, Keys, Removal, Rename
-from archcheck.recording.entries import change_entries, with_changed_entries
-from archcheck.recording.spec_writer import format_block, format_line_key, is_table
+from archcheck.recording.entries import change_entries, with_changed_entries, with_splices
+from archcheck.recording.rows import format_entry, with_columns_kept
+from archcheck.recording.spec_writer import format_block, is_table
 from archcheck.spec.document import Document, parse_document
 from archcheck.spec.known_keys import known_keys
 from archcheck.spec.positions import LINE_BREAK
@@ -51,15 +52,21 @@ def apply_edits(text: str, path: str, edits: Iterable[Change], additions: Mappin
     for section in known_keys(()):
         if section in additions:
             splices.append(_insertion(document, (section,), additions[section]))
-    new = _spliced(text, splices)
+    new = with_splices(text, splices)
     try:
         for edit in absent:  # one by one, as each may stand behind the one before
             value = _format(edit.value) if isinstance(edit.value, str) else format_flow(edit.value)
             entry = f"{format_key(str(edit.keys[-1]))}: {value}"
-            new = _spliced(new, [_insertion(parse_document(new, path), edit.keys, entry, edit.after)])
+            new = with_splices(new, [_insertion(parse_document(new, path), edit.keys, entry)])
+        if isinstance(document.value.get("layers"), dict):
+            new = with_columns_kept(document, new, ("layers",))
         edited = parse_document(new, path).value
-        new, moved = change_entries(new, path, [one for one in changes if isinstance(one, Rename | Removal)])
+        late = _late(changes)
+        new, moved = change_entries(
+            new, path, [one for one in changes if isinstance(one, Rename | Removal) and one not in late]
+        )
         new, added = _with_additions(new, path, [one for one in changes if isinstance(one, Addition)])
+        new, removed = change_entries(new, path, late)
         result = parse_spec(new, path).document.value
     except SpecError as error:
         raise UsageError(f"{path}: updating would break the file, nothing was written: {error}") from None
@@ -68,9 +75,21 @@ def apply_edits(text: str, path: str, edits: Iterable[Change], additions: Mappin
     meant = with_changed_entries(edited, moved)
     for one in added:
         _value_at(meant, one.added[:-1])[str(one.added[-1])] = one.entry
+    meant = with_changed_entries(meant, removed)
     if not is_as_meant or result != meant:
         raise UsageError(f"{path}: updating would change more than it should, nothing was written; edit it by hand")
     return new
+
+
+def _late(changes: Iterable[Change]) -> list[Removal]:
+    """Return what is removed only when entries have been added, as a map with nothing in it is none to add to.
+
+    A key that another entry gets has to be free before.
+    """
+    changes = list(changes)
+    wanted = {one.added for one in changes if isinstance(one, Addition)}
+    taken = wanted | {(*one.keys[:-1], one.new_key) for one in changes if isinstance(one, Rename)}
+    return [one for one in changes if isinstance(one, Removal) and wanted and one.removed not in taken]
 
 
 def _unique(edits: Iterable[Edit]) -> Iterable[Edit]:
@@ -116,13 +135,6 @@ def _expected(old: Any, new: Any, kept: Iterable[Keys], added: Iterable[Edit]) -
         holder = _value_at(expected, tuple(parent))
         holder[last if isinstance(holder, list) else str(last)] = value
     return expected
-
-
-def _spliced(text: str, splices: Iterable[Splice]) -> str:
-    # Backwards, so that offsets stay true; what is added at one place is so added last first.
-    for start, end, new in sorted(splices, key=lambda splice: splice[0])[::-1]:
-        text = text[:start] + new + text[end:]
-    return text
 
 
 # ------------------------------------------------------------------------------------------- replacing
@@ -195,7 +207,7 @@ def _format(value: Any, *, grouped: bool = True) -> str:
 # ------------------------------------------------------------------------------------------- adding
 
 
-def _insertion(document: Document, keys: Keys, entry: str, after: str | None = None) -> Splice:
+def _insertion(document: Document, keys: Keys, entry: str, behind: str | None = None) -> Splice:
     """Put an entry, such as `epochs: 3`, behind one, or the siblings which come before its key, or else behind all."""
     parent, key = keys[:-1], str(keys[-1])
     siblings = _value_at(document.value, parent)
@@ -209,8 +221,8 @@ def _insertion(document: Document, keys: Keys, entry: str, after: str | None = N
         raise _shared(document, parent)
     if not siblings:
         return span[0] + 1, span[0] + 1, entry
-    behind = document.span((*parent, after)) if after is not None else None
-    sibling, end = (after, behind[1]) if after is not None and behind else _sibling_before(document, parent, key)
+    found = document.span((*parent, behind)) if behind is not None else None
+    sibling, end = (behind, found[1]) if behind is not None and found else _sibling_before(document, parent, key)
     if document.is_flow(parent):
         return end, end, f", {entry}"
     column = document.locate((*parent, sibling), key=True).column
@@ -229,12 +241,14 @@ def _with_additions(text: str, path: str, additions: Iterable[Addition]) -> tupl
         siblings = _value_at(document.value, one.added[:-1])
         if not isinstance(siblings, dict) or str(one.added[-1]) in siblings:
             continue
-        entry = f"{format_line_key(str(one.added[-1]))}: {format_flow(one.entry)}"
+        beside = one.behind if one.behind in siblings else next(iter(siblings), None)
+        entry, text = format_entry(document, one.added[:-1], beside, str(one.added[-1]), one.entry)
+        document = parse_document(text, path)
         if one.behind is None and siblings:
             splice = _insertion_in_front(document, one.added[:-1], next(iter(siblings)), entry)
         else:
             splice = _insertion(document, one.added, entry, one.behind)
-        text = _spliced(text, [splice])
+        text = with_splices(text, [splice])
         done.append(one)
     return text, done
 

@@ -91,20 +91,25 @@ def _with_other_key(document: Document, keys: Keys, new_key: str) -> str:
     """Return the text with one key renamed; where the rows around it are aligned, they stay so."""
     text = document.text
     start, end = _key_span(document, keys)
-    key = _format_like(text[start:end], new_key, document.is_flow(keys[:-1]))
-    gaps = _aligned_gaps(document, keys)
+    key = format_key_like(text[start:end], new_key, document.is_flow(keys[:-1]))
+    gaps = aligned_gaps(document, keys)
     growth = len(key) - (end - start)
     more = max(0, growth + 1 - gaps.get(end, growth + 1))  # by which the column moves
     splices = [(start, end, key)]
     for place, gap in gaps.items():
         spaces = gap + more - (growth if place == end else 0)
         splices.append((place + 1, place + 1 + gap, " " * spaces))
-    for first, last, new in sorted(splices, reverse=True):
-        text = text[:first] + new + text[last:]
+    return with_splices(text, splices)
+
+
+def with_splices(text: str, splices: Iterable[tuple[int, int, str]]) -> str:
+    """Return a text with what stands from a start to an end replaced; of those at one place the last comes first."""
+    for start, end, new in sorted(splices, key=lambda splice: splice[0])[::-1]:
+        text = text[:start] + new + text[end:]
     return text
 
 
-def _aligned_gaps(document: Document, keys: Keys) -> dict[int, int]:
+def aligned_gaps(document: Document, keys: Keys) -> dict[int, int]:
     """Return the spaces before the values of the rows that are aligned with an entry's, by where each row's key ends.
 
     These are the rows next to each other whose values begin in one column. Unless that is so of all rows, one of them
@@ -131,7 +136,7 @@ def _gap(document: Document, keys: Keys) -> tuple[int, int, int] | None:
     return None if gap is None else (document.locate(keys).column, key[1], len(gap[1]))
 
 
-def _format_like(old: str, key: str, in_flow: bool) -> str:
+def format_key_like(old: str, key: str, in_flow: bool) -> str:
     """Return a key in the quotes of the old one; without any where there were none, unless it needs them."""
     if old[:1] == "'" and "'" not in key:
         return f"'{key}'"

@@ -11,7 +11,7 @@ from archcheck.checks.named_elsewhere import moved_names, names_elsewhere
 from archcheck.checks.renamed_layers import AreSame, RenamedLayers, RenameSearch
 from archcheck.checks.shifted_layers import Misfit, Shift, find_shifts, with_shifts
 from archcheck.findings import Addition, Change, Edit, Removal, Rename
-from archcheck.spec.layer_keys import parse_layer_key
+from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.layer_groups import rows_of
 from archcheck.structure.layer_selection import matching_modules
@@ -105,7 +105,7 @@ def _new_rows(
 ) -> list[list[Addition]]:
     """Return, by shift, the rows of what was put in."""
     trace = layers_only(trace)
-    names = [name for shift in shifts for name in shift.new]
+    names = {format_layer_key(name): [name] for shift in shifts for name in shift.new}
     rows = AddedRows(written, keys, trace).add(rows_of(trace, names))
     of = {name: i for i, shift in enumerate(shifts) for name in shift.new}
     found: list[list[Addition]] = [[] for _ in shifts]

@@ -150,7 +150,9 @@ class RenameSearch:
         best = max(scores, default=0)
         fitting = [one for score, one in zip(scores, names, strict=True) if score == best and best > 0]
         if not self._labels_of(gone):
-            fitting = [one for one in fitting if _is_beside(one, gone) and self._is_in_place(keys, one)]
+            in_place = [one for one in fitting if self._is_in_place(keys, one)]
+            beside = [one for one in in_place if _is_beside(one, gone)]
+            fitting = beside or (in_place if best == len(keys) and self._tells_parameters(keys) else [])
         level = gone.count(".")
         near = [one for one in fitting if one.key.count(".") == level] or fitting
         return sorted(near, key=lambda one: self._position(one.module))
@@ -200,6 +202,10 @@ class RenameSearch:
         most = OTHER_LAYER * len(misfits)
         score = most - sum(misfits.values())
         return score if 2 * score > most else 0
+
+    def _tells_parameters(self, keys: Sequence[str]) -> bool:
+        """Return whether the spec says how many parameters something has: few others have as many."""
+        return any(self._spec.layers[text].parameters for text in keys)
 
     def _is_taken(self, gone: str, one: _Candidate) -> bool:
         return one.module in self._spoken_of or (one.module in self._recorded and self._is_recorded(gone))

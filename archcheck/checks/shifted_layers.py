@@ -395,7 +395,8 @@ def _cheapest(group: _Numbered, cost: Callable[[int, int], int]) -> tuple[_Price
         for (last, offset, gone), (price, chain) in ways.items():
             steps: list[tuple[_State, _Price, _Chain]] = []
             if gone < spare + _MOST_REPLACED:
-                each = (_GONE if gone < spare else _REPLACED) * len(rows)
+                fits = old in group.numbers and not cost(old, old)  # why should it be another, then?
+                each = (_GONE if gone < spare else _REPLACED) * len(rows) * (2 if fits else 1)
                 steps.append(((last, offset, gone + 1), (each, each, 0), chain))
             for new in (one for one in group.numbers if one > last and abs(one - old) <= _FARTHEST):
                 turn, misfit = _TURN if new - old != offset else 0, cost(old, new)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.integration.project import Project
 
 HEAD = "build: ../net.py:Net\ninput: {}\n\n"
@@ -51,18 +53,21 @@ function: off
 
 
 def updated(
-    project: Project, input_: str, rows: str, net: str, edits: dict[str, str], mode: str = "", new: str | None = None
+    project: Project, input_: str, rows: str, net: str, edits: dict[str, str], *modes: str, new: str | None = None
 ) -> str:
     """Return the rows of a spec after a network's code was edited, and the spec updated; then it is true again."""
     project.write("net.py", net)
     path = project.spec("net", HEAD.format(input_) + rows)
+    if "function: off" not in rows:
+        assert project.run("-k", "function", "--archcheck-update=new").ret == 0
     assert project.run().ret == 0
     for old, replaced in edits.items():
         assert old in net
         net = net.replace(old, replaced)
     project.write("edited.py", net if new is None else new)
     path.write_text(path.read_text().replace("net.py", "edited.py"))
-    project.run(*(mode or "--archcheck-update").split())
+    for mode in filter(None, modes or ("--archcheck-update",)):
+        project.run(*mode.split())
     assert project.run().ret == 0
     return written(path)
 
@@ -412,3 +417,95 @@ def test_an_excuse_of_another_layer_is_told(project: Project) -> None:
 def test_what_health_excuses_gets_new_names_too(project: Project) -> None:
     found = updated(project, "[B, 3, 8, 8]", FROZEN_ROWS, FROZEN, {"self.features": "self.backbone"})
     assert found == FROZEN_ROWS.replace("features.", "backbone.")
+
+
+VIT = """
+from torch import nn
+
+class Mlp(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.act, self.fc2 = nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.fc2(self.act(self.fc1(x)))
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.mlp = nn.LayerNorm(4), Mlp()
+
+    def forward(self, x):
+        return x + self.mlp(self.norm(x))
+
+class Net(nn.Module):
+    def __init__(self, depth=3):
+        super().__init__()
+        self.blocks = nn.Sequential(*[Block() for _ in range(depth)])
+        self.head = nn.Linear(4, 10)
+
+    def forward(self, x):
+        return self.head(self.blocks(x))
+"""
+VIT_ROWS = """\
+layers:
+  blocks.0:      {type: Block,     output: [B, 4]}  # the first
+  blocks.1:      {type: Block,     output: [B, 4]}
+  blocks.2:      {type: Block,     output: [B, 4]}
+  blocks.*.norm: {type: LayerNorm}
+  head:          {type: Linear,    output: [B, 10], parameters: 50}
+output: [B, 10]
+"""
+SCALED = {
+    "nn.LayerNorm(4), Mlp()": "nn.LayerNorm(4), Mlp()\n        self.scale = nn.Identity()",
+    "x + self.mlp(self.norm(x))": "x + self.scale(self.mlp(self.norm(x)))",
+}
+
+
+@pytest.mark.parametrize("first", ["", "-k function --archcheck-update"])
+def test_a_block_put_behind_the_last_is_listed(project: Project, first: str) -> None:
+    found = updated(project, "[B, 4]", VIT_ROWS, VIT, {"depth=3": "depth=4"}, first, "--archcheck-update=all")
+    row = "  blocks.2:      {type: Block,     output: [B, 4]}\n"
+    assert found == VIT_ROWS.replace(row, row + row.replace("2", "3"))
+
+
+def test_a_part_of_all_blocks_is_listed_under_a_glob(project: Project) -> None:
+    found = updated(project, "[B, 4]", VIT_ROWS, VIT, {**SCALED, "depth=3": "depth=4"}, "--archcheck-update=all")
+    row, norm = "  blocks.2:      {type: Block,     output: [B, 4]}\n", "  blocks.*.norm: {type: LayerNorm}\n"
+    expected = VIT_ROWS.replace(row, row + row.replace("2", "3"))
+    added = "  blocks.*.scale: {type: Identity,  output: [B, 4]}\n"
+    expected = expected.replace(norm, norm + added)
+    assert found == re.sub(r"^(  \S+: *)(?= \{)", lambda m: m[0].ljust(17), expected, flags=re.MULTILINE)
+
+
+def test_parts_that_were_never_recorded_are_not_new(project: Project) -> None:
+    rows = VIT_ROWS.replace("  blocks.2: ", "  blocks.1.mlp.fc1: {type: Linear}\n  blocks.2: ")
+    edits = {"nn.Linear(4, 10)": "nn.Linear(4, 12)"}
+    deep = VIT.replace("depth=3", "depth=25")
+    found = updated(project, "[B, 4]", rows, deep, edits, "--archcheck-update=all")
+    assert found == rows.replace("[B, 10]", "[B, 12]").replace("parameters: 50", "parameters: 60")
+
+
+def test_a_block_of_another_parent_is_known_by_its_parameters(project: Project) -> None:
+    rows = """\
+layers:
+  blocks.0: {output: [B, 4], parameters: 84}
+  blocks.1: {output: [B, 4], parameters: 84}
+  blocks.2: {output: [B, 4], parameters: 148}  # wider
+  blocks.2.mlp: {type: Mlp}
+function: off
+"""
+    wide = {"__init__(self):\n        super().__init__()\n        self.fc1, self.act, self.fc2 = nn.Linear(4, 8)":
+            "__init__(self, w=8):\n        super().__init__()\n        self.fc1, self.act, self.fc2 = nn.Linear(4, w)",
+            "nn.Linear(8, 4)": "nn.Linear(w, 4)", "class Block(nn.Module):\n    def __init__(self):":
+            "class Block(nn.Module):\n    def __init__(self, w=8):", "LayerNorm(4), Mlp()": "LayerNorm(4), Mlp(w)",
+            "Block() for _ in range(depth)": "Block(8), Block(8), Block(15)"}  # fmt: skip
+    net = VIT
+    for old, new in wide.items():
+        net = net.replace(old, new)
+    edits = {
+        ", Block(15)])": "])\n        self.neck = Block(15)",
+        "self.head(self.blocks(x))": "self.head(self.neck(self.blocks(x)))",
+    }
+    rows = rows.replace("148", str(8 + 4 * 15 + 15 + 15 * 4 + 4))
+    assert updated(project, "[B, 4]", rows, net, edits) == rows.replace("blocks.2", "neck")

@@ -51,7 +51,8 @@ def apply_edits(text: str, path: str, edits: Iterable[Change], additions: Mappin
     splices = [_replacement(spec_file, edit) for edit in present]
     for section in known_keys(()):
         if section in additions:
-            splices.append(_insertion(document, (section,), additions[section]))
+            entry = _entry_like(document, section, additions[section])
+            splices.append(_insertion(document, (section,), entry))
     new = with_splices(text, splices)
     try:
         for edit in absent:  # one by one, as each may stand behind the one before
@@ -214,8 +215,6 @@ def _insertion(document: Document, keys: Keys, entry: str, behind: str | None = 
     if not isinstance(siblings, dict):
         where = ".".join(map(str, parent))
         raise UsageError(f"{document.locate(parent)}: `{key_text(key)}` can't be added: {where} is no map to add it to")
-    if document.is_flow(parent) and not parent:
-        raise UsageError(f"{document.path}: `{key}` can't be added to a file written as one {{…}}; add it by hand")
     span = document.span(parent)
     if span is None:
         raise _shared(document, parent)
@@ -224,7 +223,9 @@ def _insertion(document: Document, keys: Keys, entry: str, behind: str | None = 
     found = document.span((*parent, behind)) if behind is not None else None
     sibling, end = (behind, found[1]) if behind is not None and found else _sibling_before(document, parent, key)
     if document.is_flow(parent):
-        return end, end, f", {entry}"
+        has_comment = "#" in LINE_BREAK.split(document.text[end:], 1)[0]  # which would go with the new entry
+        space = " " if has_comment else _space_before(document, (*parent, sibling))
+        return end, end, f",{space}{entry}"
     column = document.locate((*parent, sibling), key=True).column
     return _line_after(document.text, end, " " * (column - 1) + entry)
 
@@ -262,12 +263,25 @@ def _insertion_in_front(document: Document, parent: Keys, first: str, entry: str
     span = document.key_span((*parent, first))
     if span is None:
         raise _shared(document, parent)
-    separator = (
-        ", "
-        if document.is_flow(parent)
-        else _newline(document.text) + " " * (document.locate((*parent, first), key=True).column - 1)
-    )
-    return span[0], span[0], entry + separator
+    space = _space_before(document, (*parent, first))
+    return span[0], span[0], f"{entry},{space}" if document.is_flow(parent) else entry + space
+
+
+def _space_before(document: Document, keys: Keys) -> str:
+    """Return what stands before an entry that isn't the first of its line's: one that begins it brings a new line."""
+    start = document.locate(keys, key=True).column - 1
+    written = document.key_span(keys)
+    assert written is not None  # it isn't shared
+    before = document.text[written[0] - start : written[0]]
+    return _newline(document.text) + before if not before.strip(" \t") else " "
+
+
+def _entry_like(document: Document, key: str, text: str) -> str:
+    """Return the text of a section, such as a whole table, as it stands in a file that is one pair of braces."""
+    if not document.is_flow():
+        return text
+    value = parse_document(text, document.path).value[key]
+    return format_entry(document, (), next(iter(document.value)), key, value)[0]
 
 
 def _newline(text: str) -> str:

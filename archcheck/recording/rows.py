@@ -54,9 +54,11 @@ def _format_value(document: Document, parent: Keys, beside: str, value: Any) -> 
     """Return a value as those of other entries are written, and the spaces by which their columns move for it."""
     siblings = _map_at(document, parent)
     texts = {key: _text(document, (*parent, key)) for key in siblings}
+    rows = _rows(document, parent) if parent else []
+    if document.is_flow(parent) and _most_quoted(document, parent) == '"' and not rows:
+        return json.dumps(value, ensure_ascii=False), []
     if not isinstance(value, dict):
         return _grouped(_as_json(value, texts[beside]), [one for one in texts.values() if one], by_default=False), []
-    rows = _rows(document, parent)
     if not rows:
         inner = (document.locate((*parent, key, *list(one)[:1]), key=True).column for key, one in siblings.items()
                  if isinstance(one, dict) and one and not document.is_flow((*parent, key)))  # fmt: skip

@@ -6,7 +6,7 @@ import copy
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,6 +26,7 @@ from archcheck.text.yaml_flow import format_flow, format_key
 from archcheck.text.yaml_scalars import resolve_scalar
 
 _ABSENT = object()
+_ANCHOR = re.compile(r"&\S+\s+")
 _PLAIN_TEXT = re.compile(r"[\w.(](?:[\w ./+*()-]*[\w.)*])?", re.ASCII)  # `129.36 k`, `(H+1)/2`
 
 Splice: TypeAlias = tuple[int, int, str]  # what is replaced, from start to end, and by what
@@ -41,14 +42,20 @@ def apply_edits(text: str, path: str, edits: Iterable[Change], additions: Mappin
     Raises:
         UsageError: a value can't be replaced or added in place, or the result would not be the spec that was meant.
     """
-    spec_file = parse_spec(text, path)
-    document = spec_file.document
     changes = list(edits)
-    values = [edit for edit in changes if isinstance(edit, Edit)]
-    wanted = [one for edit in _unique(values) for one in _differing(document.value, edit)]
+    shared = parse_spec(text, path)
+    text = _with_values_apart(shared, changes)
+    try:
+        spec_file = parse_spec(text, path)
+    except SpecError as error:
+        raise UsageError(f"{path}: its anchors can't be written out, nothing was written: {error}") from None
+    document = spec_file.document
+    if document.value != shared.document.value:
+        raise UsageError(f"{path}: its anchors can't be written out, nothing was written; edit it by hand")
+    wanted = _wanted(document, changes)
     absent = [edit for edit in wanted if _value_at(document.value, spec_file.written(edit.keys)) is _ABSENT]
     present = [edit for edit in wanted if edit not in absent]
-    splices = [_replacement(spec_file, edit) for edit in present]
+    splices = list(dict.fromkeys(_replacement(spec_file, edit) for edit in present))
     for section in known_keys(()):
         if section in additions:
             entry = _entry_like(document, section, additions[section])
@@ -91,6 +98,39 @@ def _late(changes: Iterable[Change]) -> list[Removal]:
     wanted = {one.added for one in changes if isinstance(one, Addition)}
     taken = wanted | {(*one.keys[:-1], one.new_key) for one in changes if isinstance(one, Rename)}
     return [one for one in changes if isinstance(one, Removal) and wanted and one.removed not in taken]
+
+
+def _wanted(document: Document, changes: Iterable[Change]) -> list[Edit]:
+    values = [edit for edit in changes if isinstance(edit, Edit)]
+    return [one for edit in _unique(values) for one in _differing(document.value, edit)]
+
+
+def _with_values_apart(spec_file: SpecFile, changes: Sequence[Change]) -> str:
+    """Return a spec's text in which values that an anchor shares are written out, unless all of them change alike.
+
+    Raises:
+        UsageError: such a value takes several lines, so that there is no room for it in the place of an alias.
+    """
+    document = spec_file.document
+    text = document.text
+    edits = {spec_file.written(edit.keys): edit.value for edit in _wanted(document, changes)}
+    removed = [change.removed for change in changes if isinstance(change, Removal)]
+    splices: dict[Splice, None] = {}
+    for keys in [*edits, *removed]:
+        places = document.mentions(keys)
+        changed = [
+            {key[len(place) :]: str(new) for key, new in edits.items() if key[: len(place)] == place}
+            for place in places
+        ]
+        if not places or (keys not in removed and all(one == changed[0] for one in changed)):
+            continue
+        (start, end), *aliases = places.values()
+        anchor = _ANCHOR.match(text, start)
+        if "\n" in text[start:end] or anchor is None:
+            raise _shared(document, keys)
+        splices[start, anchor.end(), ""] = None
+        splices |= {(first, last, text[anchor.end() : end]): None for first, last in aliases}
+    return with_splices(text, splices)
 
 
 def _unique(edits: Iterable[Edit]) -> Iterable[Edit]:
@@ -143,10 +183,11 @@ def _expected(old: Any, new: Any, kept: Iterable[Keys], added: Iterable[Edit]) -
 
 def _replacement(spec_file: SpecFile, edit: Edit) -> Splice:
     document = spec_file.document
-    span = document.span(spec_file.written(edit.keys))
-    if span is None:
-        raise _shared(document, edit.keys)
+    span = document.span(spec_file.written(edit.keys), shared=True)
+    assert span is not None  # it is there
     start, end = span
+    anchor = _ANCHOR.match(document.text, start)
+    start = start if anchor is None else anchor.end()
     if (
         _is_record(edit.value)
         and is_table(edit.value)

@@ -121,9 +121,9 @@ def test_what_is_gone_or_there_already_is_left_out() -> None:
     ("text", "change", "message"),
     [
         (
-            "layers:\n  a: &x [B]\n  b: *x\n",
+            "layers:\n  a: &x\n    type: X\n  b: *x\n",
             Removal(("layers", "a")),
-            "a.arch.yaml:4: this value is shared by an alias",
+            r"a.arch.yaml:4: this value can't be updated in place \(it is shared by an alias\); edit it by hand",
         ),
     ],
 )

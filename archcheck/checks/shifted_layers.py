@@ -311,13 +311,17 @@ class _ShiftSearch:
             (a, b) for old, new in placed.items() for a, b in zip(misfits(old, old), misfits(old, new), strict=True)
         ]
         is_told = any(b[0] < a[0] and (b[0] <= OTHER_OUTPUT or b[0] < OTHER_LAYER <= a[0]) for a, b in pairs)
-        by_order = self._is_beside_found(group) and any(b[1] < a[1] for a, b in pairs)
+        by_order = self._has_changed(group) and any(b[1] < a[1] for a, b in pairs)
         return placed if is_told or by_order else None
 
-    def _is_beside_found(self, group: _Numbered) -> bool:
-        """Return whether other modules beside these have other numbers."""
-        around = {one.rpartition(".")[0] for one in group.place.parents} if group.is_of_calls else group.place.parents
-        return any(shift.place.parents == around for shift in self._found)
+    def _has_changed(self, group: _Numbered) -> bool:
+        """Return whether modules beside these have other numbers, or there were more calls or fewer."""
+        if not group.is_of_calls:
+            return any(shift.place.parents == group.place.parents for shift in self._found)
+        recorded = {part.number for part in self._recorded if self._is_in(part, group.place)}
+        around = {one.rpartition(".")[0] for one in group.place.parents}
+        is_beside = any(shift.place.parents == around for shift in self._found)
+        return is_beside or (bool(recorded) and len(recorded) != len(group.numbers))
 
     # ------------------------------------------------------------------------------------------ what came of it
 

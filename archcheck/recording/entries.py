@@ -123,7 +123,7 @@ def aligned_gaps(document: Document, keys: Keys) -> dict[int, int]:
         return {}
     runs = [list(run) for _, run in itertools.groupby(rows, key=lambda row: row and row[0])]
     run = {row[1]: row[2] for row in next(run for run in runs if own in run) if row is not None}
-    is_layout = len(run) > 1 and (len(run) == len(rows) or max(run.values()) > 1)
+    is_layout = max(run.values()) > 1 or 1 < len(run) == len(rows)
     return run if is_layout else {}
 
 

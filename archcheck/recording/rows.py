@@ -12,7 +12,7 @@ from archcheck.findings import Keys
 from archcheck.recording.entries import aligned_gaps, format_key_like, with_splices
 from archcheck.recording.spec_writer import MAX_COLUMN_CHARS
 from archcheck.spec.document import Document, parse_document
-from archcheck.text.yaml_flow import format_flow
+from archcheck.text.yaml_flow import format_flow, format_key
 
 _LONG_NUMBER: Final = re.compile(r"(?<![\w.*/+()-])\d{4,}(?=[\] ,}]|\Z)")
 _GROUPED: Final = re.compile(r"\d_\d{3}")
@@ -29,7 +29,7 @@ def format_entry(document: Document, parent: Keys, beside: str | None, key: str,
         return f"{format_key_like('', key, document.is_flow(parent))}: {format_flow(value)}", text
     written = document.key_span((*parent, beside))
     old = "" if written is None else text[slice(*written)]
-    name = format_key_like(_most_quoted(document, parent), key, document.is_flow(parent))
+    name = format_key_like(_quote_like(document, parent, key), key, document.is_flow(parent))
     gaps = aligned_gaps(document, (*parent, beside)) if written is not None else {}
     gap, splices = 1, list[Splice]()
     if written is not None and max(gaps.values(), default=1) > 1:  # keys of one length are no layout
@@ -42,9 +42,11 @@ def format_entry(document: Document, parent: Keys, beside: str | None, key: str,
     return f"{name}:{space}{cells}", with_splices(text, [*splices, *room])
 
 
-def _most_quoted(document: Document, parent: Keys) -> str:
-    """Return the quote in which most keys of a map are written; "" where that is none."""
-    spans = [document.key_span((*parent, key)) for key in _map_at(document, parent)]
+def _quote_like(document: Document, parent: Keys, key: str) -> str:
+    """Return the quote in which most keys of a map are written that need one as much as a key does; "" for none."""
+    siblings = _map_at(document, parent)
+    alike = [one for one in siblings if (format_key(one) == one) == (format_key(key) == key)] or siblings
+    spans = [document.key_span((*parent, one)) for one in alike]
     first = Counter(document.text[span[0]] for span in spans if span is not None)
     quote, number = max(((one, first[one]) for one in "'\""), key=lambda pair: pair[1])
     return quote if 2 * number > first.total() else ""
@@ -55,7 +57,7 @@ def _format_value(document: Document, parent: Keys, beside: str, value: Any) -> 
     siblings = _map_at(document, parent)
     texts = {key: _text(document, (*parent, key)) for key in siblings}
     rows = _rows(document, parent) if parent else []
-    if document.is_flow(parent) and _most_quoted(document, parent) == '"' and not rows:
+    if document.is_flow(parent) and _quote_like(document, parent, "a") == '"' and not rows:
         return json.dumps(value, ensure_ascii=False), []
     if not isinstance(value, dict):
         return _grouped(_as_json(value, texts[beside]), [one for one in texts.values() if one], by_default=False), []

@@ -192,6 +192,36 @@ function: off
     assert found == expected
 
 
+def test_the_lock_tells_how_many_calls_there_were(project: Project) -> None:
+    net = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm1 = nn.LSTM(8, 8, batch_first=True)
+        self.lstm2 = nn.LSTM(8, 8, batch_first=True)
+        self.drop, self.out = nn.Dropout(0.1), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x, _ = self.lstm1(self.drop(x))
+        x, _ = self.lstm2(x)
+        return self.out(self.drop(x))
+"""
+    rows = """\
+layers:
+  drop[0]: [B, 3, 8]
+  lstm1: {type: LSTM}
+  lstm2: {type: LSTM}
+  drop[1]: [B, 3, 8]   # before the head
+  out: {type: Linear, output: [B, 3, 5]}
+output: [B, 3, 5]
+"""
+    edits = {"self.lstm2(x)": "self.lstm2(self.drop(x))", "nn.Linear(8, 5)": "nn.Linear(8, 7)"}
+    found = updated(project, "[B, 3, 8]", rows, net, edits)
+    assert found == rows.replace("[B, 3, 5]", "[B, 3, 7]").replace("drop[1]", "drop[2]")
+
+
 def test_numbered_activations_follow_the_layers_around_them(project: Project) -> None:
     net = """
 from torch import nn

@@ -247,6 +247,22 @@ layers:
     assert changed(text, Addition(("layers", "longest"), entry, "bc")) == expected
 
 
+def test_keys_are_quoted_as_those_that_need_it_as_much() -> None:
+    text = (
+        HEAD
+        + """\
+layers:
+  embed:     {type: X}
+  "blocks.*":  {type: Y}
+  "blocks.*.a": {type: Y}
+"""
+    )
+    plain = changed(text, Addition(("layers", "drop"), {"type": "Z"}, "embed"))
+    assert plain == text.replace("  embed:     {type: X}\n", "  embed:     {type: X}\n  drop:      {type: Z}\n")
+    glob = changed(text, Addition(("layers", "blocks.*.b"), {"type": "Z"}, "blocks.*.a"))
+    assert glob == text + '  "blocks.*.b": {type: Z}\n'
+
+
 def test_a_map_whose_entries_are_all_replaced_stays() -> None:
     text = HEAD + "layers:\n  # the stem\n  a:   {type: X}\n  bcd: {type: Y}\noutput: [B, 2]\n"
     changes: list[Change] = [

@@ -66,14 +66,14 @@ def _by_glob(names: list[str], keys: Mapping[str, str], trace: StructureTrace) -
     parsed = [parse_layer_key(key) for key in keys.values()]
     exact = {_parent(key.name) for key in parsed if not key.is_glob}
     globs = dict.fromkeys(_parent(key.pattern) for key in parsed if parse_layer_key(_parent(key.pattern)).is_glob)
-    inside = tuple(f"{name}." for name in names)
+    new, inside = set(names), tuple(f"{name}." for name in names)
     found: dict[str, list[str]] = {}
     for name in names:
         parent, _, last = name.rpartition(".")
         around = [] if parent in exact else [glob for glob in globs if parse_layer_key(glob).matches(parent)]
         for key in (format_inner_key(glob, last) for glob in around):
             modules = matching_modules(parse_layer_key(key), trace)
-            if all(one in names or one.startswith(inside) for one in modules):
+            if all(one in new or one.startswith(inside) for one in modules):
                 found.setdefault(key, modules)
                 break
         else:

@@ -157,7 +157,10 @@ def find_moved(context: CheckContext) -> MovedLayers:
 
     def misfit(now: str, layer: Layer) -> int:
         counts, found = _counts(now, trace), _check_layer(now, now, layer, trace, calls)
-        if not counts or any(one.keys[-1:] == ("type",) for one in found):
+        key = parse_layer_key(now)
+        times = [len(calls[0].get(name, ())) for name in matching_modules(key, trace)]
+        is_called = key.call is None or all(key.call < one for one in times)
+        if not counts or not is_called or any(one.keys[-1:] == ("type",) for one in found):
             return OTHER_LAYER
         differ = layer.parameters is not None and counts != {layer.parameters}
         return (OTHER_PARAMETERS if differ else 0) + (OTHER_OUTPUT if found else 0)

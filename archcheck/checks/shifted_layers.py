@@ -310,7 +310,10 @@ class _ShiftSearch:
         pairs = [
             (a, b) for old, new in placed.items() for a, b in zip(misfits(old, old), misfits(old, new), strict=True)
         ]
-        is_told = any(b[0] < a[0] and (b[0] <= OTHER_OUTPUT or b[0] < OTHER_LAYER <= a[0]) for a, b in pairs)
+        if group.is_of_calls:  # that there are fewer doesn't tell which one is gone
+            is_told = any(b[0] < a[0] < OTHER_LAYER for a, b in pairs)
+        else:
+            is_told = any(b[0] < a[0] and (b[0] <= OTHER_OUTPUT or b[0] < OTHER_LAYER <= a[0]) for a, b in pairs)
         by_order = self._has_changed(group) and any(b[1] < a[1] for a, b in pairs)
         return placed if is_told or by_order else None
 

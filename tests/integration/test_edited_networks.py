@@ -539,3 +539,39 @@ function: off
     }
     rows = rows.replace("148", str(8 + 4 * 15 + 15 + 15 * 4 + 4))
     assert updated(project, "[B, 4]", rows, net, edits) == rows.replace("blocks.2", "neck")
+
+
+def test_what_another_build_s_weights_are_made_of_gets_the_numbers_too(project: Project) -> None:
+    net = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(8, 4, bias=False), nn.ReLU(), nn.Linear(4, 6))
+
+    def forward(self, x):
+        return self.net(x)
+
+class Other(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Parameter(torch.randn(8, 4)), nn.Linear(4, 6)
+
+    def forward(self, x):
+        return self.b((x @ self.a).relu())
+"""
+    rows = """\
+layers:
+  net.0: {type: Linear, output: [B, 4]}
+  net.2: {type: Linear, output: [B, 6]}
+equivalent_to:
+  build: ../net.py:Other
+  weights: {a: transpose(net.0.weight)}   # stored the other way
+function: off
+"""
+    found = updated(project, "[B, 8]", rows, net, {"nn.Sequential(": "nn.Sequential(nn.Identity(), "})
+    new = "  net.0: {type: Identity, output: [B, 8]}\n"
+    expected = rows.replace("net.2", "net.3").replace("net.0", "net.1").replace("layers:\n", f"layers:\n{new}")
+    assert found == expected.replace("net.py", "edited.py")

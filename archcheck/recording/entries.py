@@ -33,7 +33,7 @@ def change_entries(text: str, path: str, changes: Iterable[Rename | Removal]) ->
     for change in in_order_of_keys(changes):
         document = parse_document(text, path)
         keys = change.keys if isinstance(change, Rename) else change.removed
-        siblings = _map_at(document.value, keys[:-1])
+        siblings = map_at(document.value, keys[:-1])
         if siblings is None or keys[-1] not in siblings:
             continue
         if isinstance(change, Removal):
@@ -66,7 +66,7 @@ def with_changed_entries(value: dict[str, object], changes: Iterable[Rename | Re
     """Make the same changes to the plain value of a spec, in place, and return it."""
     for change in changes:
         keys = change.keys if isinstance(change, Rename) else change.removed
-        holder = _map_at(value, keys[:-1])
+        holder = map_at(value, keys[:-1])
         assert holder is not None
         entry = holder.pop(str(keys[-1]))
         if isinstance(change, Rename):
@@ -74,7 +74,8 @@ def with_changed_entries(value: dict[str, object], changes: Iterable[Rename | Re
     return value
 
 
-def _map_at(value: object, keys: Keys) -> dict[str, object] | None:
+def map_at(value: object, keys: Keys) -> dict[str, object] | None:
+    """Return the map at a place of a plain value; None where there is none."""
     for key in keys:
         value = value.get(str(key)) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else None
@@ -117,7 +118,7 @@ def aligned_gaps(document: Document, keys: Keys) -> dict[int, int]:
     """
     if document.is_flow(keys[:-1]):
         return {}
-    rows = [_gap(document, (*keys[:-1], sibling)) for sibling in _map_at(document.value, keys[:-1]) or ()]
+    rows = [_gap(document, (*keys[:-1], sibling)) for sibling in map_at(document.value, keys[:-1]) or ()]
     own = _gap(document, keys)
     if own is None:
         return {}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from archcheck.findings import Keys
-from archcheck.recording.entries import aligned_gaps, format_key_like, with_splices
+from archcheck.recording.entries import aligned_gaps, format_key_like, map_at, with_splices
 from archcheck.recording.spec_writer import MAX_COLUMN_CHARS
 from archcheck.spec.document import Document, parse_document
 from archcheck.text.yaml_flow import format_flow, format_key
@@ -44,7 +44,7 @@ def format_entry(document: Document, parent: Keys, beside: str | None, key: str,
 
 def _quote_like(document: Document, parent: Keys, key: str) -> str:
     """Return the quote in which most keys of a map are written that need one as much as a key does; "" for none."""
-    siblings = _map_at(document, parent)
+    siblings = map_at(document.value, parent) or {}
     alike = [one for one in siblings if (format_key(one) == one) == (format_key(key) == key)] or siblings
     spans = [document.key_span((*parent, one)) for one in alike]
     first = Counter(document.text[span[0]] for span in spans if span is not None)
@@ -54,7 +54,7 @@ def _quote_like(document: Document, parent: Keys, key: str) -> str:
 
 def _format_value(document: Document, parent: Keys, beside: str, value: Any) -> tuple[str, list[Splice]]:
     """Return a value as those of other entries are written, and the spaces by which their columns move for it."""
-    siblings = _map_at(document, parent)
+    siblings = map_at(document.value, parent) or {}
     texts = {key: _text(document, (*parent, key)) for key in siblings}
     rows = _rows(document, parent) if parent else []
     if document.is_flow(parent) and _quote_like(document, parent, "a") == '"' and not rows:
@@ -76,7 +76,7 @@ def _format_value(document: Document, parent: Keys, beside: str, value: Any) -> 
 
 def _rows(document: Document, parent: Keys) -> list[_Row]:
     """Return the entries of a map that are maps in braces on one line."""
-    inner = {key: value for key, value in _map_at(document, parent).items() if isinstance(value, dict)}
+    inner = {key: value for key, value in (map_at(document.value, parent) or {}).items() if isinstance(value, dict)}
     rows = [_Row(document, (*parent, key), value) for key, value in inner.items()]
     return [row for row in rows if row.text.startswith("{") and "\n" not in row.text and row.starts]
 
@@ -187,13 +187,6 @@ class _Row:
         """Return the text of a cell, with what is behind it up to the next."""
         later = [start for start in self.starts.values() if start > self.starts[key]]
         return self.text[self.offset(key) : min(later, default=self._start + len(self.text)) - self._start]
-
-
-def _map_at(document: Document, keys: Keys) -> dict[str, Any]:
-    value: dict[str, Any] = document.value
-    for key in keys:
-        value = value[str(key)]
-    return value
 
 
 def _text(document: Document, keys: Keys) -> str:

@@ -49,6 +49,8 @@ def _notes(recipe: Recipe, record: TrainingRecord) -> Iterator[str]:
         yield f"trained without a graph: {record.graph_problem}"
     if record.untrained is not None:
         yield record.untrained
+    if record.tests_on_training_set:
+        yield "the test set holds the examples of the training set: the accuracy says nothing of new ones"
     constant = record.constant_accuracy
     if constant is not None and recipe.accuracy is not None and recipe.accuracy <= constant:
         reached = f"one answer to all test examples reaches {constant:.3f}"

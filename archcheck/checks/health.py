@@ -15,20 +15,16 @@ from archcheck.deployment.records import DeviceMix, DeviceRecord
 from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Keys, Mismatch, build_failure
 from archcheck.function.records import HealthRecord, Unsaved
+from archcheck.network.exceptions import absent_accelerator
 from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.models import Health, Spec
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
-from archcheck.structure.records import Crash
 from archcheck.text.words import close_names, listed
 from archcheck.text.yaml_flow import format_flow
 
 _SHOWN = 4
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")  # of a block, as in blocks.0.norm
-
-_NO_CUDA = re.compile(
-    r"Found no NVIDIA driver|not compiled with CUDA|No CUDA GPUs|NVIDIA driver on your system is too old"
-)
 
 
 def check_health(
@@ -53,7 +49,7 @@ def check_health(
         mixed = _mixed_devices(device.mixes, allowed, keys)
         return [*renamed, *(_at_its_row(spec_file, one) for one in mixed)]
     # What a module holds without registering it is neither saved nor moved: one message is enough.
-    unsaved = None if record.unsaved is None or _is_excused(record.unsaved, allowed) else record.unsaved
+    unsaved = _not_excused(record.unsaved, allowed)
     held = [mix for mix in device.mixes if mix.is_attribute and unsaved is not None]
     mixed = _mixed_devices([mix for mix in device.mixes if mix not in held], allowed, keys)
     found = [
@@ -205,21 +201,27 @@ def _not_finite(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
         )  # fmt: skip
 
 
-def _is_excused(unsaved: Unsaved, allowed: Health) -> bool:
-    return bool(unsaved.buffers) and all(_is_allowed(name, allowed.allow_unsaved) for name in unsaved.buffers)
+def _not_excused(unsaved: Unsaved | None, allowed: Health) -> Unsaved | None:
+    """Return what isn't saved without the buffers that are excused; None where nothing is left."""
+    if unsaved is None or not unsaved.buffers:
+        return unsaved
+    buffers = tuple(name for name in unsaved.buffers if not _is_allowed(name, allowed.allow_unsaved))
+    return replace(unsaved, buffers=buffers) if buffers else None
 
 
 def _unsaved(unsaved: Unsaved | None, held: Sequence[DeviceMix], keys: Keys) -> Iterator[Mismatch]:
     if unsaved is not None:
-        advice = "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"
+        actual, advice = unsaved.text, "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"
         excuse: list[tuple[str, str]] = []
         if unsaved.buffers:
+            verb = "isn't" if len(unsaved.buffers) == 1 else "aren't"
+            actual += f" without {listed(unsaved.buffers, 3)}, which {verb} saved"
             advice = "register_buffer with persistent=True, the default, saves a buffer"
             excuse = [_relax("allow_unsaved", [format_layer_key(name) for name in unsaved.buffers])]
         told = [("moved", f".to(device) leaves {mix.culprit}, on the CPU: {mix.where}") for mix in held[:_SHOWN]]
         yield Mismatch(
             keys, "state_dict", "doesn't bring the network back",
-            "the same output after load_state_dict into a new instance", unsaved.text,
+            "the same output after load_state_dict into a new instance", actual,
             notes=(("note", advice), *told, *excuse),
         )  # fmt: skip
 
@@ -229,12 +231,19 @@ def _idle_exceptions(allowed: Health, names: Collection[str]) -> Iterator[Mismat
         for text in patterns:
             pattern = parse_layer_key(text)
             if not any(map(pattern.matches, names)):
-                close = [format_layer_key(name) for name in close_names(pattern.name, filter(None, names), limit=3)]
+                close = [format_layer_key(name) for name in _close_to(pattern.name, sorted(filter(None, names)))]
                 hint = f"did you mean {' or '.join(close)}?" if close else "remove it, if what it was for is gone"
                 yield Mismatch(
                     ("health", key), text, "excuses nothing", "a module, a parameter or a buffer", "no such name",
                     notes=(("note", hint),),
                 )  # fmt: skip
+
+
+def _close_to(name: str, names: Sequence[str]) -> list[str]:
+    """Return the names that one may stand for, or else those that end as it does, as where a module is left out."""
+    ends = {one: one.rpartition(".")[2] for one in names}
+    close = close_names(name.rpartition(".")[2], ends.values())
+    return close_names(name, names, limit=3) or [one for one, end in ends.items() if end in close][:3]
 
 
 def _is_allowed(name: str, patterns: Sequence[str]) -> bool:
@@ -355,15 +364,7 @@ def _record(context: CheckContext) -> tuple[HealthRecord | None, str]:
     assert record.crash is not None  # nothing else keeps the health from being looked at
     hint = context.network.domain_hint(context.spec_file, record.crash.error)
     stopped = f"the forward stopped under fixed weights: {describe_crash(record.crash)}"
-    return None, "; ".join(filter(None, (stopped, _named_device(record.crash), hint)))
-
-
-def _named_device(crash: Crash) -> str | None:
-    """Say that a network goes to a GPU by itself, where that stopped it on a machine without."""
-    if _NO_CUDA.search(crash.error) is None:
-        return None
-    at = f" at {crash.where}" if crash.where else ""
-    return f"it names cuda itself{at}, and runs nowhere else: write x.device, the device of what it is given"
+    return None, "; ".join(filter(None, (stopped, absent_accelerator(record.crash.error), hint)))
 
 
 CHECK = HealthCheck()

@@ -21,6 +21,7 @@ from archcheck.errors import ArchcheckError, UsageError
 from archcheck.recording.ignored_locks import ignored_locks
 from archcheck.spec.file_names import SUFFIX
 from archcheck.spec.target import TARGET_FORMS, parse_target
+from archcheck.system.printed_results import file_of_output
 from archcheck.text.tables import format_table
 from archcheck.text.words import clip
 
@@ -79,7 +80,18 @@ def run(options: argparse.Namespace) -> int:
     if output is not None and not is_folder and len(jobs) > 1:
         raise UsageError(f"{output}: several targets need a folder: --output {output.parent}{os.sep}")
     tasks = [_with_output(one, output, is_folder=is_folder, is_alone=len(jobs) == 1) for one in jobs]
+    printed = file_of_output() if output is None else None
+    if printed is not None and printed.name.endswith(SUFFIX):
+        tasks = _printed_to(printed, tasks)
     return _write_all(tasks, options, results, sys.stderr if output is None else sys.stdout)
+
+
+def _printed_to(path: Path, tasks: Sequence[TargetTask]) -> list[TargetTask]:
+    """Return the task of a spec that is printed into a file, and counts paths from there."""
+    if len(tasks) > 1:
+        raise UsageError(f"{path.name}: holds one spec; several targets need a folder: --output {path.parent}{os.sep}")
+    say(f"{path.name}: printed without its lock, which holds the function: --output FILE, not > FILE, writes both")
+    return [replace(one, printed_to=path.parent) for one in tasks]
 
 
 def _with_output(task: TargetTask, output: Path | None, *, is_folder: bool, is_alone: bool) -> TargetTask:

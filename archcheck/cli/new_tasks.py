@@ -86,8 +86,8 @@ class Task(Protocol):
 class TargetTask:
     """The spec of one target, built with the arguments in `options`.
 
-    name: of the spec. is_named: whether the spec says it, as arguments are in it. output: where it goes. is_alone:
-    whether no other is printed.
+    name: of the spec. is_named: whether the spec says it, as arguments are in it. output: where it goes. printed_to:
+    the folder that it's printed into, as far as it's known. is_alone: whether no other is printed.
     """
 
     target: str
@@ -95,6 +95,7 @@ class TargetTask:
     name: str
     is_named: bool
     output: Path | None = None
+    printed_to: Path | None = None
     is_alone: bool = True
 
     @property
@@ -117,7 +118,7 @@ class TargetTask:
         for one in () if self.output is None or self.options.force else (self.output, lock_path(self.output)):
             if one.exists():
                 raise UsageError(f"{one}: exists; --force overwrites it")
-        folder = Path.cwd() if self.output is None else self.output.parent
+        folder = (self.printed_to or Path.cwd()) if self.output is None else self.output.parent
         # Whoever named the file has named the spec.
         says_name = self.is_named and (self.output is None or spec_name(self.output) == self.name)
         spec = self._spec(folder, {"name": self.name} if says_name else {})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
 
@@ -26,18 +27,27 @@ from archcheck.deployment.origins import (
     UNKNOWN,
     Origin,
     Origins,
-    calling_frame,
+    calls_chosen_type,
     chooses_device,
-    current_line,
     made_by,
-    source_line,
 )
 from archcheck.deployment.records import DeviceMix
 from archcheck.deployment.shadow_values import ShadowValues
-from archcheck.network.devices import count_devices
+from archcheck.network.absent_accelerators import names_accelerator
+from archcheck.network.devices import count_devices, has_accelerator
 from archcheck.network.exceptions import is_ours, is_torchs_or_pythons
 from archcheck.network.forward_watcher import ForwardWatcher, uncompiled_forward
-from archcheck.structure.meta.module_tree import buffers_of, parameters_of
+from archcheck.network.imports import file_of
+from archcheck.network.named_devices import (
+    NamedDevice,
+    accelerator_type,
+    kind_of,
+    named_at_import,
+    told_of_named_devices,
+    was_put_at_import,
+)
+from archcheck.network.running_code import calling_frame, current_line, source_line
+from archcheck.structure.meta.module_tree import all_modules, buffers_of, parameters_of
 
 _IS_CUDA: Final = Tensor.is_cuda.__get__  # type: ignore[attr-defined]
 _DEVICE: Final = Tensor.device.__get__
@@ -89,6 +99,7 @@ class MixingWatch:
         mixes: the operations that a GPU would refuse.
         named: devices that this machine hasn't, and where code names them itself.
         assumed: what is on the CPU since a variable says so, which may say another device where there is one.
+        sets_default: whether code makes such a device the default, on which everything is made then.
         runs_backward: whether Python code of the network's runs in the backward pass.
         values: the values of tensors on meta, where the network asks for them.
     """
@@ -97,6 +108,7 @@ class MixingWatch:
         self.mixes: dict[tuple[str, str], DeviceMix] = {}
         self.named: dict[str, dict[str, None]] = {}
         self.assumed: dict[str, None] = {}
+        self.sets_default = False
         self.runs_backward = False
         self.origins = Origins()
         self.values = values
@@ -105,8 +117,28 @@ class MixingWatch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch what is called inside."""
-        with autocast_on_meta(), _OperationMode(self), _FunctionMode(self):
+        with autocast_on_meta(), _OperationMode(self), _FunctionMode(self), told_of_named_devices(self._note_told):
             yield
+
+    def note_imports(self, network: nn.Module) -> None:
+        """Note the devices that the files of a network's classes named when they were imported."""
+        for module in {type(one).__module__ for one in all_modules(network)}:
+            for line, device in named_at_import(file_of(sys.modules.get(module)) or "").items():
+                self.named.setdefault(device.kind, {})[line] = None
+                self.sets_default |= device.is_default
+
+    def _note_told(self, device: NamedDevice) -> None:
+        self.sets_default |= device.is_default
+        self.note_named(torch.device(device.kind))
+
+    def origin_of_made(self, func: Any) -> Origin:
+        """Return the origin of what an operation makes on the CPU, in the line that is running."""
+        frame, line = calling_frame(), current_line()
+        origin = made_by(func)
+        by_default = self.sets_default and frame is not None and "cpu" not in source_line(frame)
+        if by_default or any(line in lines for lines in self.named.values()):
+            return replace(origin, is_named=True)
+        return replace(origin, is_trusted=True) if calls_chosen_type(frame) else origin
 
     def has_made(self, network: nn.Module) -> bool:
         """Return whether a network's weights and buffers were all made while this watched."""
@@ -118,11 +150,20 @@ class MixingWatch:
         may_be_elsewhere = chooses_device(calling_frame())
         for culprit in culprits:
             origin = self.origins.get(culprit)
+            if self._is_named(culprit, origin):
+                continue
             if (origin is None and may_be_elsewhere) or (origin is not None and origin.is_trusted):
                 self.assumed[(origin or UNKNOWN).text] = None
             else:
                 self.add(op, origin or UNKNOWN)
                 return
+
+    def _is_named(self, culprit: Tensor, origin: Origin | None) -> bool:
+        """Return whether a tensor is where code names an accelerator itself, or may be as nothing is known of it."""
+        if origin is not None:
+            return origin.is_named
+        has_memory = culprit.layout is torch.strided  # by which it would be known
+        return self.sets_default or was_put_at_import(culprit) or (bool(self.named) and not has_memory)
 
     def note_named(self, device: torch.device) -> None:
         """Note a device that the line that is running names, where this machine has none of its kind."""
@@ -163,8 +204,9 @@ class _OperationMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Note what a GPU would refuse, and put all on the device."""
         generator = kwargs.get("generator")
         if generator is not None and generator.device.type == "cpu" and _is_on_device(args, kwargs):
-            made_on_cpu = Origin("a torch.Generator of the CPU", "torch.Generator(device=x.device)")
-            self._watch.add(_name_of(func), made_on_cpu)
+            if not names_accelerator(generator):
+                made_on_cpu = Origin("a torch.Generator of the CPU", "torch.Generator(device=x.device)")
+                self._watch.add(_name_of(func), made_on_cpu)
             kwargs["generator"] = None
         culprits = misplaced(func, args, kwargs)
         if not culprits:
@@ -212,7 +254,7 @@ class _OperationMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if origin is None and is_of_something and not _is_on_device(args, kwargs):
             return  # of what was there before, which nobody knows either
         for one in made:
-            origins.set(one, origin or made_by(func))
+            origins.set(one, origin or self._watch.origin_of_made(func))
 
 
 def _is_on_device(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
@@ -244,11 +286,16 @@ class _FunctionMode(TorchFunctionMode):
     def __init__(self, watch: MixingWatch) -> None:
         super().__init__()
         self._watch = watch
+        self._reads_ordinals = False
         self._read_from_tensors: dict[int, torch.device] = {}  # kept, so that their identity stays theirs
         self._rules: dict[Any, Callable[..., Any]] = {
             _IS_CUDA: lambda _, args, __: args[0].is_meta,
             _DEVICE: self._device,
             Tensor.cuda: self._cuda,
+            Tensor.type: self._typed,
+            Tensor.get_device: self._ordinal,
+            Tensor.pin_memory: self._pinned,
+            Tensor.record_stream: lambda *_: None,
             Tensor.__format__: self._formatted,
             **dict.fromkeys(_HOOKING, self._hooked),
             **dict.fromkeys(_READING_LISTS, self._read),
@@ -264,9 +311,10 @@ class _FunctionMode(TorchFunctionMode):
         position, asked = _asked_device(func, args, kwargs)
         if asked is None:
             return self._on_one_device(func, args, kwargs)
-        device = torch.device(asked)
+        device = torch.device(kind_of(asked))
         if device.type not in ("cpu", "meta"):  # the one that is pretended
-            self._watch.note_named(device)
+            if not (type(asked) is int and self._reads_ordinals):
+                self._watch.note_named(device)
             args, kwargs = _with_device(args, kwargs, position, _META)
         out = func(*args, **kwargs)
         if device.type == "cpu" and isinstance(out, Tensor) and not self._is_meant(asked):
@@ -297,6 +345,27 @@ class _FunctionMode(TorchFunctionMode):
     def _cuda(self, _: Any, args: Any, __: Any) -> Any:
         self._watch.note_named(torch.device("cuda"))
         return args[0].to(_META)
+
+    def _typed(self, func: Any, args: Any, _: Any) -> Any:
+        """Answer `type(torch.cuda.FloatTensor)`; what goes to a type of the CPU's in a variable is trusted."""
+        found = accelerator_type(args[1]) if len(args) > 1 else None
+        if found is not None:
+            self._watch.note_named(torch.device(found[0]))
+            return args[0].to(_META, found[1].dtype)
+        if len(args) > 1 and calls_chosen_type(calling_frame()):
+            return self._trusted(func(*args))
+        return NotImplemented
+
+    def _ordinal(self, func: Any, args: Any, _: Any) -> Any:
+        self._reads_ordinals = True
+        return 0 if args[0].is_meta else func(*args)
+
+    def _pinned(self, _: Any, args: Any, __: Any) -> Any:
+        return NotImplemented if has_accelerator() else args[0]
+
+    def _trusted(self, out: Any) -> Any:
+        self._watch.origins.trust(out)
+        return out
 
     def _device(self, func: Any, args: Any, _: Any) -> torch.device:
         device: torch.device = func(*args)
@@ -352,10 +421,10 @@ def _is_list_of_numbers(value: Any) -> bool:
 
 def _asked_device(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int | None, Any]:
     """Return the device that a call asks for, and its position among the arguments (None where it's a keyword)."""
-    if func is Tensor.to and len(args) > 1 and isinstance(args[1], str | torch.device):
+    if func is Tensor.to and len(args) > 1 and isinstance(args[1], str | torch.device | int):
         return 1, args[1]
     asked = kwargs.get("device")
-    return None, asked if isinstance(asked, str | torch.device) else None
+    return None, asked if isinstance(asked, str | torch.device | int) else None
 
 
 def _with_device(args: Sequence[Any], kwargs: Mapping[str, Any], position: int | None, device: torch.device) -> Any:

@@ -60,6 +60,7 @@ def _probe(
         network = _own_network(make, watch)
     except UsageError as refused:
         return DeviceRecord(unseen=(f"not known on another device: {refused}",)), None
+    watch.note_imports(network)
     if is_scripted(all_modules(network)):
         return DeviceRecord(unseen=("not known on another device: TorchScript runs where it is",)), None
     if not is_on_cpu(network):
@@ -90,7 +91,7 @@ def _named(watch: MixingWatch) -> list[str]:
     """Tell of the devices that the network's code names, each with its lines."""
     return [
         f"it names {kind} itself at {listed([*places])}, and runs nowhere else: run here as if that were the CPU; "
-        "write x.device, the device of what it is given"
+        f"write x.device, the device of what it is given, or ask torch.{kind}.is_available() first"
         for kind, places in watch.named.items()
     ]
 

@@ -16,10 +16,10 @@ from typing import Final
 
 import torch
 
-from archcheck.deployment.origins import current_line
 from archcheck.deployment.records import Refusal
 from archcheck.errors import NotMeasured
 from archcheck.network.exceptions import is_torchs_or_pythons, one_line, raised_outside_torch
+from archcheck.network.running_code import current_line
 from archcheck.structure.meta.failures import chain
 from archcheck.text.paths import path_below
 from archcheck.text.words import clip

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import linecache
-import sys
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
@@ -14,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from archcheck.network.exceptions import is_ours, is_torchs_or_pythons
 from archcheck.network.objects import attributes_of, is_closed
+from archcheck.network.running_code import current_line, source_line
 from archcheck.structure.meta.module_tree import all_modules, named_network
 from archcheck.structure.meta.network_snapshot import STANDARD_ATTRIBUTES
-from archcheck.text.paths import path_below
 
 _TENSOR_OF_VALUES: Final = ("lift_fresh", "lift_fresh_copy")
 _LIKE: Final = ("zeros", "ones", "full", "empty", "rand", "randn")
+_CALLED: Final = re.compile(r"(?<![\w.])(\w+)((?:\.\w+)*)\s*[(,)]")  # what is called, or passed on
 _MAX_DEPTH: Final = 4  # of lists and dicts in an attribute
 
 
@@ -30,12 +29,14 @@ class Origin:
     """What made a tensor on the CPU, in words, and what to write instead.
 
     is_trusted: it is where a variable says it should be, and who sets that sets it to the network's device.
+    is_named: it is where code names an accelerator itself, which is told of that line.
     is_attribute: it is held by a module, neither as a parameter nor as a buffer.
     """
 
     text: str
     advice: str
     is_trusted: bool = False
+    is_named: bool = False
     is_attribute: bool = False
 
 
@@ -136,26 +137,26 @@ def made_by(func: Any) -> Origin:
     return Origin(f"what torch.{name} made on the CPU{at}", f"torch.{name}(..., device=x.device){like}")
 
 
-def calling_frame() -> FrameType | None:
-    """Return the innermost frame of a network's code: neither torch's, nor Python's, nor ours."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not (file.startswith("<") or is_ours(file) or is_torchs_or_pythons(file)):
-            return frame
-        frame = frame.f_back
-    return None
+def calls_chosen_type(frame: FrameType | None) -> bool:
+    """Return whether a line calls a tensor type that the code has under a name of its own, as in `Tensor(8, 8)`.
+
+    Who chooses a type chooses its device; `torch.FloatTensor(8, 8)` means the CPU.
+    """
+    if frame is None:
+        return False
+    names = {**frame.f_globals, **frame.f_locals}
+    for first, rest in _CALLED.findall(source_line(frame)):
+        owner, found = None, names.get(first)
+        for name in rest.split(".")[1:]:
+            owner, found = found, getattr(found, name, None)
+        if isinstance(found, type(torch.FloatTensor)) and owner is not torch and not _is_imported(first, frame):
+            return True
+    return False
 
 
-def current_line() -> str | None:
-    """Return the line of a network's code that is running, as `net.py:12`."""
-    frame = calling_frame()
-    return None if frame is None else f"{path_below(Path(frame.f_code.co_filename))}:{frame.f_lineno}"
-
-
-def source_line(frame: FrameType) -> str:
-    """Return the text of the line that a frame is at; empty where there's no source."""
-    return linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+def _is_imported(name: str, frame: FrameType) -> bool:
+    lines = linecache.getlines(frame.f_code.co_filename)
+    return any(re.match(rf"\s*from torch import\b.*\b{name}\b", line) for line in lines)
 
 
 def chooses_device(frame: FrameType | None) -> bool:

@@ -327,7 +327,7 @@ class _Examination:
         name = self._first_difference(ours.calls, theirs.calls) or "the network"
         buffers = self._lost_buffers(twin)
         if buffers:
-            return Unsaved(f"{name} comes out otherwise without {listed(buffers, 3)}, which isn't saved", buffers)
+            return Unsaved(f"{name} comes out otherwise", buffers)
         return Unsaved(f"{name} computes with something that is no parameter and no buffer")
 
     def _lost_buffers(self, twin: PassRunner) -> tuple[str, ...]:
@@ -362,8 +362,7 @@ class _Examination:
         same_state = all(_close(one, there[name], self._tolerance) for name, one in buffers.items())
         if same_state and self._alike(ours.output, theirs.output):
             return None
-        text = f"the next step in train mode comes out otherwise without {listed(lost, 3)}, which isn't saved"
-        return Unsaved(text, tuple(lost))
+        return Unsaved("the next step in train mode comes out otherwise", tuple(lost))
 
     def _may_hold_unsaved_state(self) -> bool:
         """Return whether the network may hold anything that its state_dict doesn't know of."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ from archcheck.function.section import PLANNED_KEYS, function_section, listed_na
 from archcheck.network.build import prepare_network
 from archcheck.spec.dims import BATCH
 from archcheck.spec.domains import ANYTHING, INTEGER_DTYPES
-from archcheck.spec.inputs import InputTree, iter_input_patterns, make_forward_input
+from archcheck.spec.inputs import ForwardInput, InputTree, iter_input_patterns, make_forward_input
 from archcheck.spec.lock import RecordedFunction
 from archcheck.spec.models import Function, Spec
 from archcheck.spec.spec_file import SpecFile
@@ -46,8 +46,10 @@ from archcheck.structure.meta.module_tree import (
 )
 from archcheck.structure.records import Crash, StructureTrace
 from archcheck.structure.trace import trace_structure
-from archcheck.structure.work import threads_fitted_to_trace
+from archcheck.structure.work import cost_of, count_made_elements, threads_fitted_to_trace
 from archcheck.system.memory import available_bytes, give_back_freed_memory
+
+_MIN_COUNTED_COST: Final = 3 * 10**9  # multiply-adds of a forward: what costs less makes some 50 million elements
 
 
 class RecordedSection(NamedTuple):
@@ -144,14 +146,14 @@ def measure_function(
     set_budget = spec_file.spec.function.budget if isinstance(spec_file.spec.function, Function) else None
     budget = set_budget or function.budget
     granted = budget.memory if budget is not None and budget.memory else MEMORY_BYTES
-    needed = needed_bytes(trace, function.precision)
+    config = replace(_config_from_record(spec_file.spec, function, device), knows_initial_values=not is_live)
+    needed = _needed_bytes(spec_file.spec, build, trace, config)
     _require_memory(needed)
     if needed > granted:
         raise NotMeasured(
             f"the function needs about {needed / 2**20:.0f} MiB, more than its budget of {granted / 2**20:.0f} MiB; "
             f"grant it: function: {{budget: {{memory: {math.ceil(needed / 2**20)} MiB}}}}"
         )
-    config = replace(_config_from_record(spec_file.spec, function, device), knows_initial_values=not is_live)
     with _fitting_threads(spec_file.spec, trace, config):
         record = _run(build, config, _health_probe(spec_file, build, config))
     return config, record if is_live else with_held_dtypes(record, trace)
@@ -159,9 +161,25 @@ def measure_function(
 
 def _fitting_threads(spec: Spec, trace: StructureTrace, config: FingerprintConfig) -> AbstractContextManager[None]:
     """Compute inside with as many threads as are worth it, by the trace; double precision is twice the work."""
-    traced = make_forward_input(spec.input, trace.forwards[0].sizes).num_elements
-    times = config.inputs.num_elements / traced if traced else 1.0
+    times = _times_traced(spec, trace, config)
     return threads_fitted_to_trace(trace, 2 * times if config.dtype is torch.float64 else times)
+
+
+def _times_traced(spec: Spec, trace: StructureTrace, config: FingerprintConfig) -> float:
+    """Return how many times as large a run's inputs are as those that were traced first."""
+    traced = make_forward_input(spec.input, trace.forwards[0].sizes).num_elements
+    return config.inputs.num_elements / traced if traced else 1.0
+
+
+def _needed_bytes(spec: Spec, build: NetworkFactory, trace: StructureTrace, config: FingerprintConfig) -> int:
+    """Estimate the memory that a run takes."""
+    cost = int(_times_traced(spec, trace, config) * cost_of(trace.forwards[0], trace))
+    return needed_bytes(trace, _num_elements(build, config.inputs, cost), config.precision)
+
+
+def _num_elements(build: NetworkFactory, inputs: ForwardInput, cost: int) -> int:
+    """Count the elements that a forward pass makes; 0 where it costs so little that they can't be many."""
+    return count_made_elements(build, inputs) if cost > _MIN_COUNTED_COST else 0
 
 
 def _run(build: NetworkFactory, config: FingerprintConfig, probe: HealthProbe | None = None) -> FunctionRecord:
@@ -273,7 +291,7 @@ def _run_as_planned(
         config = replace(config, device=device)
         if never_trained:
             plan, config = {**plan, "train": False}, replace(config, train=False)
-        _require_memory(needed_bytes(trace, config.precision))
+        _require_memory(_needed_bytes(spec_file.spec, build, trace, config))
         record = run(config)
         if record.stage == "eval" and config.dtype is torch.float64:  # some kernels know no double precision
             single = replace(config, dtype=torch.float32)
@@ -304,8 +322,11 @@ def _planned_configs(
     def retrace(pattern: InputTree, at: Mapping[str, int]) -> StructureTrace:
         return trace_structure(build, [make_forward_input(pattern, at)], only_meta=trace.device == "meta")
 
+    def count_elements(pattern: InputTree, at: Mapping[str, int], cost: int) -> int:
+        return _num_elements(build, make_forward_input(pattern, at), cost)
+
     value = spec_file.document.value.get("input") if spec.train_input is None else None
-    planned = plans(spec.input, value, trace, retrace)
+    planned = plans(spec.input, value, trace, retrace, count_elements)
     chosen = [(plan.pattern, plan.at, {**plan.as_section(), **kept}) for plan in planned]
     return [(plan, _config_at(pattern, at, plan.get("precision", "float64"), spec)) for pattern, at, plan in chosen]
 

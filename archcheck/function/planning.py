@@ -16,7 +16,7 @@ from archcheck.structure.work import cost_of
 TIME_SEC: Final = 2.0
 MEMORY_BYTES: Final = 2 * 2**30
 MAX_USUAL_PARAMS: Final = 130_000_000  # more of them need more memory
-_MAX_PARAMS_IN_DOUBLE: Final = 700_000_000  # 8 GiB
+_MAX_BYTES_IN_DOUBLE: Final = 8 * 2**30
 BATCHES: Final = (8, 4, 2)
 SIDES: Final = (160, 128, 96, 64, 48, 32, 16)  # of a smaller image, where a network takes one
 _LEAST_USUAL_SIDE: Final = 64  # below it networks that shrink an image have little left of it inside
@@ -26,6 +26,7 @@ _MIN_PLACES: Final = 64  # of a map or sequence inside a network, for a kernel t
 _USUAL_COST: Final = 120 * 10**7  # multiply-adds of the whole batch, which take a fraction of a second
 _MAX_COST: Final = 15 * 10**9  # multiply-adds in what is left of 2 s of two cores in double precision
 _MARGIN: Final = 1.2  # machines are not alike
+_KEPT_SHARE: Final = 1.75  # of the elements that a forward makes: with their gradients, while those are computed
 _NO_SHAPES: Final = ("literal", *DOMAIN_KEYS)  # keys of an input under which no shape stands
 _MIN_VALUES: Final = 8  # that a batch norm has of each channel: of two it makes 1 and -1, and rounding decides which
 
@@ -59,9 +60,13 @@ class FunctionPlan:
 
 
 Retrace = Callable[[InputTree, Mapping[str, int]], StructureTrace]
+CountElements = Callable[[InputTree, Mapping[str, int], int], int]
+"""Counts the elements that a forward pass makes, by the input's pattern, its sizes, and its cost."""
 
 
-def plans(pattern: InputTree, value: Any, trace: StructureTrace, retrace: Retrace) -> list[FunctionPlan]:
+def plans(
+    pattern: InputTree, value: Any, trace: StructureTrace, retrace: Retrace, count_elements: CountElements
+) -> list[FunctionPlan]:
     """Plan the spec's own sizes and a batch of 8 where that's cheap; else fewer examples, or a smaller input.
 
     Further plans are for a network that can't be trained on a smaller input, or on one. `trace` is of the spec's sizes,
@@ -76,7 +81,7 @@ def plans(pattern: InputTree, value: Any, trace: StructureTrace, retrace: Retrac
         usual = next((one for one in steady if one.cost <= _USUAL_COST), min(steady, key=lambda one: one.cost))
     chosen = [_of_one(usual), usual, _of_one(least), least]
     different = [one for i, one in enumerate(chosen) if one not in chosen[:i]]
-    return [_with_budget(one, trace) for one in different]
+    return [_with_budget(one, trace, count_elements(one.pattern, one.at, one.cost)) for one in different]
 
 
 def _is_steady(forward: ForwardRecord, trace: StructureTrace, examples: int = 1, batch: int = 1) -> bool:
@@ -97,24 +102,25 @@ def _of_one(plan: FunctionPlan) -> FunctionPlan:
     return replace(plan, at={**plan.at, BATCH: 1}, cost=plan.cost // plan.at[BATCH])
 
 
-def _with_budget(plan: FunctionPlan, trace: StructureTrace) -> FunctionPlan:
-    """Grant more time and memory to a plan that needs it."""
-    num_params = trace.root.num_params
-    precision = "float64" if num_params <= _MAX_PARAMS_IN_DOUBLE else "float32"
-    seconds = _MARGIN * _recording_sec(num_params, len(trace.forwards[0].calls), plan.cost)
+def _with_budget(plan: FunctionPlan, trace: StructureTrace, num_elements: int) -> FunctionPlan:
+    """Grant more time and memory to a plan that needs it; what needs very much memory, single precision."""
+    needed, precision = needed_bytes(trace, num_elements, "float64"), "float64"
+    if needed > _MAX_BYTES_IN_DOUBLE:
+        needed, precision = needed_bytes(trace, num_elements, "float32"), "float32"
+    seconds = _MARGIN * _recording_sec(trace.root.num_params, len(trace.forwards[0].calls), plan.cost)
     budget = {"time": f"{math.ceil(seconds)} s"} if seconds > TIME_SEC else {}
-    if num_params > MAX_USUAL_PARAMS:
-        budget["memory"] = f"{math.ceil(needed_bytes(trace, precision) / 2**30) + 1} GiB"
+    if trace.root.num_params > MAX_USUAL_PARAMS or needed > MEMORY_BYTES:
+        budget["memory"] = f"{math.ceil(needed / 2**30) + 1} GiB"
     return replace(plan, budget=budget, precision=precision)
 
 
-def needed_bytes(trace: StructureTrace, precision: str) -> int:
-    """Estimate the memory of weights, their largest gradients and a margin.
+def needed_bytes(trace: StructureTrace, num_elements: int, precision: str) -> int:
+    """Estimate the memory of weights, their largest gradients and a margin, and of what a step keeps of its forward.
 
-    Activations are small beside them at the sizes that are chosen.
+    num_elements: that a forward pass makes; 0 where they're small beside the weights.
     """
     size = 8 if precision == "float64" else 4
-    return int(trace.root.num_params * size * 1.5)
+    return int(size * (1.5 * trace.root.num_params + _KEPT_SHARE * num_elements))
 
 
 def _recording_sec(num_params: int, num_calls: int, cost: int) -> float:

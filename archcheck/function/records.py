@@ -48,7 +48,7 @@ class DifferingCall:
 
 @dataclass(frozen=True, slots=True)
 class Unsaved:
-    """How a network that was rebuilt from its state_dict differs, and by which buffers, where it's those."""
+    """How a network that was rebuilt from its state_dict differs; where that's for want of buffers, these."""
 
     text: str
     buffers: tuple[str, ...] = ()

@@ -10,9 +10,10 @@
   in every process by `input_checksum`.
 - `checkpoint_file`: files of weights, read without running anything in them.
 - `exceptions`: what a user's code raised, in one line, and the line that did. `warning_places`: warnings at the line
-  that causes them.
+  that causes them. `running_code`: the line that is running.
 - `devices`: what torch knows of its devices: which there are, what they hold, what they can.
-- `named_devices`: accelerators that code names, taken for the CPU.
+- `named_devices`: accelerators that code names, taken for the CPU. `absent_accelerators`: what is asked of those that
+  this machine hasn't.
 - `torch_state`: torch's global state, kept as the caller had it. `isolation`: what a trace needs around it.
 - `objects`: the attributes of objects of any make.
 - `forward_watcher`: something put between each module and its forward.

@@ -20,6 +20,7 @@ from typing import Any, get_args, get_origin
 import torch
 
 from archcheck.errors import BuildError
+from archcheck.network.absent_accelerators import importing_without_accelerators
 from archcheck.network.annotations import annotations_of, class_of, is_text, is_typed_dict, options_of, plain_type
 from archcheck.network.call_arguments import check_arguments, unknown_argument
 from archcheck.network.config_files import Keys, build_config, is_config_class
@@ -98,6 +99,7 @@ class ArgumentReader:
                 return self._base_dir / value
         return value
 
+    @importing_without_accelerators()
     def _named(self, name: str, keys: Keys) -> Any:
         """Return what `module.attribute`, or `module:attribute` or `file.py:attribute`, names."""
         try:

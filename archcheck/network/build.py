@@ -19,6 +19,7 @@ from typing import Any
 from torch import nn
 
 from archcheck.errors import BuildError, UsageError
+from archcheck.network.absent_accelerators import importing_without_accelerators
 from archcheck.network.argument_values import ArgumentReader
 from archcheck.network.call_arguments import check_arguments, unknown_argument
 from archcheck.network.config_files import DiffusersFactory, TransformersFactory
@@ -92,7 +93,8 @@ def resolve_target(
         with importing(parsed, base_dir, rootdir):
             return resolve_scheme(parsed, base_dir, rootdir)
     try:
-        found = import_named(parsed, base_dir, rootdir)
+        with importing_without_accelerators():
+            found = import_named(parsed, base_dir, rootdir)
     except AbsentModuleError as error:
         if "." in parsed.source:
             raise

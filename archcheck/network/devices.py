@@ -76,6 +76,12 @@ def count_devices(kind: str) -> int:
     return 0 if count is None else int(count())
 
 
+def has_accelerator() -> bool:
+    """Return whether this machine has an accelerator of the kind that torch is built for."""
+    accelerator = torch.accelerator.current_accelerator()
+    return accelerator is not None and count_devices(accelerator.type) > 0
+
+
 def device_name(device: torch.device) -> str:
     """Return the name of a device in reports: `cpu`, `NVIDIA H200`; its kind where it has none, as `mps`."""
     name = None if device.type == "cpu" else getattr(_module(device), "get_device_name", None)

@@ -24,6 +24,10 @@ _STANDARD_LIBRARY = sysconfig.get_path("stdlib") + os.sep
 CRASH: Final = "Fatal Python error: "  # of faulthandler
 _PRINTED = re.compile(r'^  File "(.+)", line (\d+),? in (.+)$', re.MULTILINE)  # by faulthandler, or as a traceback
 _CARRIED = re.compile(r"Caught \S+ (in .+)\.\nOriginal Traceback \(most recent call last\):\n")
+_NO_ACCELERATOR = re.compile(
+    r"Found no NVIDIA driver|not compiled with \w+ enabled|No CUDA GPUs|NVIDIA driver on your system is too old"
+    r"|CUDA driver version is insufficient|without MPS backend|device type could not be determined"
+)
 _MODULE = re.compile(r"^(?:\w+\.)+(?=\w+(?::|$))")  # of a type, as tracebacks write it
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # the package, wherever it is installed
 
@@ -161,6 +165,13 @@ def first_line(error: BaseException) -> str:
         told = [line.removeprefix("RuntimeError: ") for line in lines if line.startswith("RuntimeError: ")]
         lines = [f"{told[-1]} (in {_TORCHSCRIPT})", *lines] if told else lines
     return lines[0] if lines else ""
+
+
+def absent_accelerator(message: str) -> str | None:
+    """Return what to do where an error says that torch was asked for an accelerator that isn't there; else None."""
+    if _NO_ACCELERATOR.search(message) is None:
+        return None
+    return "this machine has no such device: ask torch.cuda.is_available() first, or verify where there is one"
 
 
 def _with_type(error: BaseException, message: str) -> str:

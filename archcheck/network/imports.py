@@ -30,7 +30,7 @@ from typing import Any
 
 from archcheck.errors import BuildError
 from archcheck.network.command_line import as_if_run
-from archcheck.network.exceptions import LIBRARIES, frames_of, one_line, raised_at
+from archcheck.network.exceptions import LIBRARIES, absent_accelerator, frames_of, one_line, raised_at
 from archcheck.spec.target import Target
 from archcheck.system.audit import tell_imported
 from archcheck.text.words import did_you_mean
@@ -45,7 +45,9 @@ class AbsentModuleError(BuildError):
 
 def build_error(doing: str, error: BaseException, rootdir: Path | None) -> BuildError:
     """Return the error of a build in which a user's code raised `error`, such as `importing nets raised ...`."""
-    return BuildError(f"{doing} raised {one_line(error)}", where=raised_at(error, rootdir))
+    told = one_line(error)
+    message = "; ".join(filter(None, (f"{doing} raised {told}", absent_accelerator(told))))
+    return BuildError(message, where=raised_at(error, rootdir))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from archcheck.network.absent_accelerators import accelerators_stood_in
 from archcheck.network.torch_state import cpu_by_default, preserved_state
 
 
@@ -19,13 +20,14 @@ from archcheck.network.torch_state import cpu_by_default, preserved_state
 def isolated_user_code() -> Iterator[None]:
     """Run constructors and forward passes without gradients, on the CPU by default, and compile nothing.
 
-    Torch's settings, its modes and the random generators are restored afterwards.
+    Torch's settings, its modes and the random generators are restored afterwards. Accelerators that this machine hasn't
+    may be asked for.
     """
     state = torch._C._get_torch_function_state()
     try:
         with (
             preserved_state(), _kept_module_hooks(), torch.inference_mode(False), torch.no_grad(), _uncompiled(),
-            _traced_without_modes(), cpu_by_default(),
+            _traced_without_modes(), cpu_by_default(), accelerators_stood_in(),
         ):  # fmt: skip
             yield
     finally:

@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from archcheck.errors import BuildError
+from archcheck.network.absent_accelerators import importing_without_accelerators
 from archcheck.network.imports import import_file, import_module, importing
 from archcheck.network.schemes import list_targets
 from archcheck.spec.target import Target, parse_target
@@ -55,7 +56,7 @@ def _no_match(wanted: str, names: Sequence[str]) -> str:
 
 
 def _names(target: Target, base_dir: Path, rootdir: Path | None) -> list[str]:
-    with importing(target, base_dir, rootdir):
+    with importing(target, base_dir, rootdir), importing_without_accelerators():
         if target.kind == "module":
             module = import_module(target.source, rootdir)
         else:

@@ -72,6 +72,18 @@ def isolated_random_state(seed: int) -> Iterator[None]:
         _restore_cpu_generators(before)
 
 
+def has_drawn_since(seed: int) -> bool:
+    """Return whether Python's or NumPy's generator has drawn numbers since `seed_generators(seed)`."""
+    now = _states_beside_torchs()
+    with isolated_random_state(seed):
+        return now != _states_beside_torchs()
+
+
+def _states_beside_torchs() -> tuple[Any, ...]:
+    _, pythons, numpys = _cpu_generators()
+    return pythons, None if numpys is None else [getattr(one, "tolist", lambda one=one: one)() for one in numpys]
+
+
 def _import_numpy_random() -> None:
     """Import NumPy's generator where NumPy is loaded: imported during a run, it would seed itself by the clock."""
     if "numpy" in sys.modules:

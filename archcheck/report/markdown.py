@@ -39,7 +39,7 @@ def format_markdown(record: RunRecord, limit_bytes: int = LIMIT_BYTES) -> str:
         return ""
     _add_failures(page, record)
     _add_table(page, record)
-    for block in (*_skips(record), *_problems(record), *map(_environment, record.runs)):
+    for block in (*_skips(record), *_notes(record), *_problems(record), *map(_environment, record.runs)):
         if not page.add(block):
             page.leave_out("a section")
     return page.text()
@@ -180,9 +180,23 @@ def checks_in_order(specs: Sequence[SpecResult]) -> list[str]:
 def _skips(record: RunRecord) -> Iterator[str]:
     skips = skips_by_reason(record.specs)
     if skips:
-        lines = [f"- {code(reason)}: {_where(where)}" for reason, where in skips.items()]
+        lines = [
+            f"- {code(reason)}: {_named([f'{spec} {check}' for spec, check in where])}"
+            for reason, where in skips.items()
+        ]
         number = sum(map(len, skips.values()))
         yield f"<details><summary>{number:_} not measured</summary>\n\n" + "\n".join(lines) + "\n\n</details>\n\n"
+
+
+def _notes(record: RunRecord) -> Iterator[str]:
+    """Yield what there is to know of specs, once for all that it is the same of."""
+    specs: dict[str, list[str]] = {}
+    for spec in record.specs:
+        for note in spec.notes:
+            specs.setdefault(note, []).append(spec.spec)
+    if specs:
+        lines = [f"- {code(note)}: {_named(names)}" for note, names in specs.items()]
+        yield f"<details><summary>{counted(len(specs), 'note')}</summary>\n\n" + "\n".join(lines) + "\n\n</details>\n\n"
 
 
 def skips_by_reason(specs: Sequence[SpecResult]) -> Mapping[str, list[tuple[str, str]]]:
@@ -195,9 +209,9 @@ def skips_by_reason(specs: Sequence[SpecResult]) -> Mapping[str, list[tuple[str,
     return found
 
 
-def _where(where: Sequence[tuple[str, str]], limit: int = 5) -> str:
-    more = f" and {len(where) - limit:_} more" if len(where) > limit else ""
-    return ", ".join(code(f"{spec} {check}") for spec, check in where[:limit]) + more
+def _named(names: Sequence[str], limit: int = 5) -> str:
+    more = f" and {len(names) - limit:_} more" if len(names) > limit else ""
+    return ", ".join(map(code, names[:limit])) + more
 
 
 def _problems(record: RunRecord) -> Iterator[str]:

@@ -292,7 +292,9 @@ class Better(Section):
     """Another spec, and the margin of accuracy to be better by, as the mean over some seeds."""
 
     spec: Text = Field(description="the other spec, by its path or name")
-    by: Annotated[float, Field(strict=True)] = Field(default=0.0, description="by how much accuracy, such as 0.01")
+    by: Annotated[float, Field(gt=-1, lt=1, strict=True)] = Field(
+        default=0.0, description="by how much accuracy, such as 0.01"
+    )
     seeds: PositiveInt = Field(default=1, description="runs of each spec, whose mean is compared")
     quick: Flag = Field(default=False, description="true where the claim holds for quick recipes too")
 

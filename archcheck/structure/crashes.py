@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from archcheck.findings import Keys, Mismatch
+from archcheck.network.exceptions import absent_accelerator
 from archcheck.spec.layer_keys import parse_layer_key
 from archcheck.spec.models import Spec
 from archcheck.structure.records import (
@@ -77,6 +78,9 @@ def crash_mismatch(spec: Spec, died: ForwardRecord, crash: Crash) -> Mismatch:
     notes = [("at", sizes)] if sizes else []
     if crash.where:
         notes.append(("raised", crash.where))
+    absent = absent_accelerator(crash.error)
+    if absent is not None:
+        notes.append(("note", absent))
     shown = crash.module or "the network's own forward"
     keys = _listed_around(spec, crash.module)
     module = crash.module or None

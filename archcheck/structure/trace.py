@@ -21,7 +21,7 @@ from archcheck.network.warning_places import warnings_where_caused
 from archcheck.spec.inputs import ForwardInput
 from archcheck.structure.meta import failures
 from archcheck.structure.meta.building import build_on_cpu, build_on_meta, isolated_build
-from archcheck.structure.meta.model_copy import copy_to_cpu, copy_to_meta, is_scripted, unwrapped
+from archcheck.structure.meta.model_copy import CannotCopyError, copy_to_cpu, copy_to_meta, is_scripted, unwrapped
 from archcheck.structure.meta.module_tree import all_modules, parameters_of
 from archcheck.structure.records import StructureTrace
 from archcheck.structure.trace_run import TraceRequest, TraceRun
@@ -44,10 +44,17 @@ def trace_structure(
 
     Raises:
         BuildError: or whatever else `make()` raises, when it does so on the CPU as well.
+        CannotCopyError: `make()` hands out a network that it has, which can't be copied.
     """
     with isolated_build(inputs), gc_paused(), warnings_where_caused():
         request = request_to_build(make, inputs, one_example, only_meta=only_meta)
-        return _trace(request.make_on_meta(), request)
+        try:
+            model = request.make_on_meta()
+        except CannotCopyError as error:
+            if request.make_on_cpu() is request.make_on_cpu():  # somebody's own, such as an attribute of a module
+                raise
+            return _trace_on_cpu(None, error.reason, request)
+        return _trace(model, request)
 
 
 def request_to_build(

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass_type
 from torch.utils._pytree import tree_leaves
 
+from archcheck.network.isolation import gc_paused
+from archcheck.spec.inputs import ForwardInput
+from archcheck.structure.meta.building import build_on_meta, isolated_build
 from archcheck.structure.meta.formulas import flop_formulas
+from archcheck.structure.meta.inputs import make_inputs
+from archcheck.structure.meta.module_tree import set_training
 from archcheck.structure.records import CallRecord, ForwardRecord, StructureTrace, TensorRecord
 from archcheck.system.processors import cpu_share, fitting_threads
 
@@ -35,6 +40,27 @@ def cost_of(forward: ForwardRecord, trace: StructureTrace) -> int:
 
 def _layers_of(forward: ForwardRecord, trace: StructureTrace) -> list[CallRecord]:
     return [call for call in forward.calls if not trace.modules[call.name].has_children]
+
+
+def count_made_elements(make: Callable[[], nn.Module], item: ForwardInput) -> int:
+    """Count the elements that the operations of a forward pass make, between its layers as well, without values.
+
+    Nothing is counted behind what can't be run without values.
+
+    Raises:
+        BuildError: or whatever else `make()` raises.
+    """
+    with isolated_build([item]), gc_paused():
+        model = build_on_meta(make)
+        set_training(model, False)
+        args, kwargs = make_inputs(item, "meta")
+        counter = WorkCounter()
+        try:
+            with torch.no_grad(), counter:
+                model(*args, **kwargs)
+        except Exception:
+            pass
+    return counter.num_elements
 
 
 def allowed_threads() -> int:
@@ -104,7 +130,10 @@ def threads_fitted_from_here(device: torch.device) -> Iterator[None]:
 
 
 class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the operations inside that compute anything, and their work as `cost_of` does that of layers."""
+    """Counts the operations inside that compute anything, and their work as `cost_of` does that of layers.
+
+    num_elements: what all operations have made, in memory of its own.
+    """
 
     supports_higher_order_operators = True
 
@@ -115,7 +144,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.num_operations, self.work = 0, 0
+        self.num_operations = self.work = self.num_elements = 0
         self._formulas = flop_formulas()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -130,8 +159,16 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if any(isinstance(one, Tensor) and one.is_nested for one in tree_leaves((args, kwargs, outputs))):
             return
         num_elements = sum(one.numel() for one in tree_leaves(outputs) if isinstance(one, Tensor))
+        given = {_memory_of(one) for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)}
+        made = (one for one in tree_leaves(outputs) if isinstance(one, Tensor) and _memory_of(one) not in given)
+        self.num_elements += sum(one.numel() for one in made)
         formula = self._formulas.get(func._overloadpacket)
         if formula is not None or num_elements >= _MIN_DIVIDED:
             macs = 0 if formula is None else formula(*args, **kwargs, out_val=outputs) // 2
             self.num_operations += 1
             self.work += macs + _MACS_PER_ELEMENT * num_elements
+
+
+def _memory_of(tensor: Tensor) -> int | None:
+    """Return what is the same for all tensors in one memory; None for one that has none."""
+    return tensor.untyped_storage()._cdata if tensor.layout is torch.strided else None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 
 @contextmanager
@@ -35,6 +37,17 @@ def only_what_is_printed() -> Iterator[None]:
             os.dup2(kept, 1)
             with suppress(OSError):  # nobody reads it any more
                 ours.close()
+
+
+def file_of_output() -> Path | None:
+    """Return the file that standard output goes to, as after `> FILE`; None where it's none, or nobody knows which."""
+    try:
+        descriptor = sys.stdout.fileno()
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+    except (OSError, ValueError, AttributeError):  # not a real stream, or not on Linux
+        return None
 
 
 def _is_of_descriptor(stream: object) -> bool:

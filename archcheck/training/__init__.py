@@ -10,7 +10,7 @@
 - `loop`: a run, epoch by epoch. `loss_monitor` ends it where the loss diverges, `step_rate` times it, `callbacks` tell
   of it, `checkpoints` saves the best network.
 - `user_loop`: the user's own loop instead, `lightning_loop`: PyTorch Lightning's; `loop_report`: what they report.
-  `untrained`: the parameters that they leave as they were.
+  `untrained`: the parameters that they leave as they were; `kept_process`: what they change of the process, put back.
 - `trainer`: a spec's network, recipe, device and data brought together. `session`: the runs of one session.
 - `evaluation`: the accuracy of a network with given weights. `accuracy`: runs compared with minima and claims.
 - `early_stopping`: a run's end once its minimum is reached and confirmed.

@@ -46,8 +46,8 @@ class TrainingRecord:
     `kind` is the recipe's, quick or full. `reached` is true where the run stopped early, the minimum reached and
     confirmed. `fault` is None for a run that came to its end. `graph_problem` is why a step that was to be a graph was
     none. Of a loop of the user's own, `precision` isn't known, `returned` is the accuracy that it returned, if any, and
-    `untrained` says which parameters it left as they were. `constant_accuracy` is what one answer to all test examples
-    reaches; None where that isn't known, as of a loop's.
+    `untrained` says which parameters it left as they were. `tests_on_training_set` says that both sets are the same.
+    `constant_accuracy` is what one answer to all test examples reaches; None where that isn't known, as of a loop's.
     """
 
     epochs: tuple[EpochRecord, ...]
@@ -62,6 +62,7 @@ class TrainingRecord:
     returned: float | None = None
     graph_problem: str | None = None
     untrained: str | None = None
+    tests_on_training_set: bool = False
     constant_accuracy: float | None = None
 
     @property

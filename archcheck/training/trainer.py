@@ -16,6 +16,7 @@ from archcheck.data.batches import Batches
 from archcheck.data.context import DataContext, default_data_dir
 from archcheck.data.epoch_loader import EpochLoader
 from archcheck.data.registry import check_dataset, load_dataset
+from archcheck.data.same_examples import tests_on_training_set
 from archcheck.data.splits import LoadedDataset
 from archcheck.data.transforms import check_transforms, make_transform
 from archcheck.errors import ArchcheckError, DataError, NotMeasured
@@ -102,6 +103,7 @@ class Trainer:
     store: DatasetCache = field(default_factory=DatasetCache)
     device: torch.device = field(init=False)
     _data: LoadedDataset | None = field(init=False, default=None)
+    _tests_on_training_set: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.device = choose_device(self.options.device)
@@ -109,6 +111,7 @@ class Trainer:
             context = data_context(self.spec_file, self.recipe, self.options, self.rootdir)
             with default_torch_settings():
                 self._data = self.store.load(self.recipe.dataset, context)
+                self._tests_on_training_set = tests_on_training_set(self._data)
 
     @property
     def num_classes(self) -> int | None:
@@ -142,14 +145,18 @@ class Trainer:
             network = build_unshared_network(self.spec_file, recipe, self.rootdir)
             checkpoint = self._best_checkpoint() if keep_best else None
             callbacks = TrainingCallbacks(on_progress, checkpoint.save_if_best if checkpoint is not None else None)
-            if recipe.loop is not None:
-                with self._threads_of_loop(network, recipe):
-                    return train_by_loop(network, recipe, self._loop_context(recipe), callbacks)
-            train_set, test_set = self._batches(recipe)
-            return train(
-                network, train_set, test_set, recipe,
-                num_classes=self.num_classes, rootdir=self.rootdir, callbacks=callbacks,
-            )  # fmt: skip
+            record = self._trained(network, recipe, callbacks)
+        return replace(record, tests_on_training_set=self._tests_on_training_set)
+
+    def _trained(self, network: nn.Module, recipe: Recipe, callbacks: TrainingCallbacks) -> TrainingRecord:
+        if recipe.loop is not None:
+            with self._threads_of_loop(network, recipe):
+                return train_by_loop(network, recipe, self._loop_context(recipe), callbacks)
+        train_set, test_set = self._batches(recipe)
+        return train(
+            network, train_set, test_set, recipe,
+            num_classes=self.num_classes, rootdir=self.rootdir, callbacks=callbacks,
+        )  # fmt: skip
 
     def evaluate(self, network: nn.Module) -> float:
         """Return the accuracy of a network as it is, on the test set. Raises DataError, RunFailed."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 import inspect
-import os
 import sys
 import unittest
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from archcheck.spec.values import LIGHTNING
 from archcheck.training.callbacks import TrainingCallbacks
 from archcheck.training.failures import RunFailed, errors_attributed_to
 from archcheck.training.interrupt_recorder import InterruptRecorder
+from archcheck.training.kept_process import kept_process
 from archcheck.training.lightning_loop import fit_by_lightning
 from archcheck.training.loop_report import LoopEnded, LoopReport
 from archcheck.training.recipe import Recipe
@@ -37,6 +36,10 @@ from archcheck.training.untrained import ParameterWatch
 # What a loop is given of these, by the names that it takes.
 GIVEN = ("model", "device", "seed", "epochs", "data_dir", "report")
 GIVEN_OF_DATASET = ("train_loader", "test_loader")
+_LATER = (
+    "trains nothing when it's called, as it's a coroutine or a generator: expected a function that has trained when it "
+    "returns, such as one that calls asyncio.run(...)"
+)
 _ARCHCHECK_GIVES = f"archcheck gives {', '.join(GIVEN)}, with a `dataset` also {' and '.join(GIVEN_OF_DATASET)}"
 
 
@@ -62,6 +65,9 @@ def check_user_loop(recipe: Recipe, base_dir: Path, rootdir: Path | None) -> Ite
     assert recipe.loop is not None
     try:
         function = resolve_target(recipe.loop, base_dir, rootdir)
+        if _runs_later(function):
+            yield Mismatch(recipe.place("loop"), "loop", f"{recipe.loop} {_LATER}")
+            return
         accepted = _accepted(function)
         given = _given_names(recipe)
         for arg in recipe.loop_args:
@@ -90,6 +96,12 @@ def _ignored(recipe: Recipe, accepted: frozenset[str]) -> Iterator[Mismatch]:
     if recipe.dataset is not None and not accepted & set(GIVEN_OF_DATASET):
         problem = f"{recipe.loop} takes neither `train_loader` nor `test_loader`: leave the data set out"
         yield Mismatch(recipe.place("dataset"), "dataset", problem)
+
+
+def _runs_later(function: Callable[..., Any]) -> bool:
+    """Return whether a call of a function runs nothing of it."""
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return any(is_one(function) for is_one in kinds)
 
 
 def _given_names(recipe: Recipe) -> tuple[str, ...]:
@@ -124,7 +136,7 @@ def train_by_loop(
     run = fit_by_lightning if recipe.loop == LIGHTNING else _call_loop
     num_epochs = recipe.epochs if _takes_epochs(recipe, context) else None
     returned = None
-    with torch.enable_grad(), _kept_directory(), InterruptRecorder() as interrupts:
+    with torch.enable_grad(), kept_process(), InterruptRecorder() as interrupts:
         report = LoopReport(recipe.loop, recipe, network, callbacks, num_epochs, interrupts)
         parameters = ParameterWatch(network)
         try:
@@ -181,14 +193,8 @@ def _call_loop(network: nn.Module, recipe: Recipe, context: LoopContext, report:
     accepted = _accepted(function)
     taken = {name: value for name, value in given.items() if accepted is None or name in accepted}
     with importing(parse_target(recipe.loop), context.base_dir, context.rootdir):
-        return function(**taken, **copy.deepcopy(recipe.loop_args))
-
-
-@contextmanager
-def _kept_directory() -> Iterator[None]:
-    """Return to the working directory at the end, wherever a user's code has gone meanwhile."""
-    before = os.getcwd()
-    try:
-        yield
-    finally:
-        os.chdir(before)
+        returned = function(**taken, **copy.deepcopy(recipe.loop_args))
+    if isinstance(returned, Coroutine | Generator):
+        returned.close()
+        raise RunFailed(f"{recipe.loop} {_LATER}", "loop")
+    return returned

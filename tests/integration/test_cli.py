@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import subprocess
@@ -47,6 +48,27 @@ def test_new_prints_without_an_output(project: Project, capsys: pytest.CaptureFi
     assert main(["new", "nets.py:small", "--input", "B,1,28,28", "--args", '{"channels": 6}']) == 0
     assert capsys.readouterr().out == WRITTEN.replace("../nets.py", "nets.py")
     assert not (project.path / "specs").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody tells which file it is")
+def test_new_printed_into_a_spec_finds_its_network_from_there(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("specs").mkdir(exist_ok=True)
+    with open("specs/small.arch.yaml", "w") as file, contextlib.redirect_stdout(file):
+        assert main(["new", "nets.py:small", "--input", "B,1,28,28", "--args", '{"channels": 6}']) == 0
+    assert Path("specs/small.arch.yaml").read_text() == WRITTEN
+    told = "small.arch.yaml: printed without its lock, which holds the function: --output FILE, not > FILE, writes both"
+    assert told in capsys.readouterr().err
+    project.run("-k", "shapes").assert_outcomes(passed=1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody tells which file it is")
+def test_new_prints_no_two_specs_into_one(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    with open("both.arch.yaml", "w") as file, contextlib.redirect_stdout(file):
+        assert main(["new", "nets.py:small", "nets.py:raising", "--input", "B,1,28,28"]) == 2
+    assert "both.arch.yaml: holds one spec; several targets need a folder: --output " in capsys.readouterr().err
+    assert not Path("both.arch.yaml").read_text()
 
 
 def test_new_takes_files_in_folders(project: Project) -> None:

@@ -430,6 +430,43 @@ def test_what_others_than_torch_draw_is_no_constant(project: Project, draw: str)
     result.stdout.fnmatch_lines([f"{LOCK}:*: weight: starts with another standard deviation"])
 
 
+NOT_TRAINED = """
+import random
+import numpy
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, before=0):
+        super().__init__()
+        for _ in range(before):
+            random.random(), numpy.random.rand()
+        self.head = nn.Linear(32, 4)
+        drawn = torch.tensor({draw}, dtype=torch.float32)
+        {held}
+
+    def forward(self, x):
+        return self.head((x @ self.projection).{activation}())
+
+net = Net
+"""
+
+
+@pytest.mark.parametrize("draw", ["numpy.random.randn(16, 32)", "[[random.gauss(0, 1) for _ in range(32)]] * 16"])
+@pytest.mark.parametrize(
+    "held",
+    ["self.projection = nn.Parameter(drawn, requires_grad=False)", "self.register_buffer('projection', drawn)"],
+)
+def test_weights_that_others_draw_and_nobody_trains_are_no_chance(project: Project, draw: str, held: str) -> None:
+    path = recorded(project, source=NOT_TRAINED.format(draw=draw, held=held, activation="relu"), shape="B,16")
+    assert lock_of(path).exists()
+    path.write_text(path.read_text().replace("\ninput", "\nargs: {before: 1}\ninput", 1))
+    project.run("-k", "function or health").assert_outcomes(passed=2)
+    project.write("changed.py", NOT_TRAINED.format(draw=draw, held=held, activation="tanh"))
+    path.write_text(path.read_text().replace("build: nets:net", "build: changed:net"))
+    project.run("-k", "function").assert_outcomes(failed=1)
+
+
 FEATURES = """
 import torch
 from torch import nn

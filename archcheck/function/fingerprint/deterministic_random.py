@@ -57,6 +57,11 @@ class DrawSequence:
         self._next[count] = max(self._next.get(count, 0), rank + 1)
         return rank
 
+    @property
+    def is_used(self) -> bool:
+        """Return whether anything was drawn."""
+        return bool(self._next)
+
     def like(self, tensor: Tensor) -> Tensor:
         """Draw as many numbers between 0 and 1 as a tensor has elements."""
         return self.unit(tensor.shape, tensor.device)

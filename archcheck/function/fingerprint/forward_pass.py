@@ -69,6 +69,7 @@ class PassRunner:
         calls_clamp: whether a forward has called a clamp so far.
         sorts: whether a forward has sorted anything so far.
         reads_values: whether a forward has let Python decide by values so far.
+        draws: whether a forward has drawn random numbers so far.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class PassRunner:
         self.watcher = DigestingWatcher() if watcher is None else watcher
         self.state = NetworkState(network, self.filler)
         self.needs_gradients = False
-        self.calls_clamp = self.sorts = self.reads_values = False
+        self.calls_clamp = self.sorts = self.reads_values = self.draws = False
         self._innermost_mode = innermost_mode
         self._draws = DrawSequence()
         self._dtypes = NamedDtypes(config.dtype, lambda: self.watcher.running)
@@ -143,6 +144,7 @@ class PassRunner:
             result.crash = Crash(
                 self.watcher.failing_module(error), type_and_first_line(error), raised_outside_torch(error)
             )
+        self.draws |= self._draws.is_used
         result.opaque = tuple(opaque_parts(result.output))
         result.calls, result.dtypes = self.watcher.calls, self._dtypes.counts
         self._dtypes.counts = {}  # in the backward pass, checkpointed layers run again

@@ -25,6 +25,7 @@ from archcheck.function.fingerprint.spectral_norm import SpectralVectors, find_s
 from archcheck.function.fingerprint.storages import storage_key
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.network.named_devices import AcceleratorsOnCpu
+from archcheck.network.torch_state import has_drawn_since
 from archcheck.structure.meta.building import build_on_cpu
 from archcheck.structure.meta.function_caches import empty_function_caches
 from archcheck.structure.meta.model_copy import GIVEN, copy_to_cpu
@@ -133,6 +134,7 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
         NotMeasured: it has weights that can't be filled.
     """
     model, random = _built(build, config, salt)
+    model_drew = has_drawn_since(config.seed)
     is_known = config.knows_initial_values
     if not _is_new(model, random):  # shared with somebody: an attribute of a module, a cached one
         random.late.make(list(parameters_of(model)))
@@ -149,9 +151,8 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
             )
     params = named_params(modules)
     undrawn = {name: one for name, one in params.items() if not _is_drawn(one, random)}
-    if is_known:
-        for name in _drawn_by_others(undrawn, build, config, salt):
-            del undrawn[name]
+    by_others = _drawn_by_others(undrawn, modules, model_drew, build, config, salt) if is_known else []
+    undrawn = {name: one for name, one in undrawn.items() if name not in by_others}
     constant = {id(one) for one in undrawn.values() if (is_known or GIVEN in vars(one)) and not one.requires_grad}
     initial_values = {  # of what is to be trained: a frozen constant is what it is in every pass, as a buffer is
         name: _initial_value(param, is_known and not random.is_foreign(param))
@@ -165,7 +166,11 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
     spectral = list(find_spectral_vectors(modules, random.is_drawn))
     settings = {id(one.weight): one.setting for one in spectral}
     initial_values |= {name: settings[id(one)] for name, one in params.items() if id(one) in settings}
-    drawn = [name for name, one in named_buffers(modules).items() if one.is_floating_point() and random.is_drawn(one)]
+    drawn = [
+        name
+        for name, one in named_buffers(modules).items()
+        if name in by_others or (one.is_floating_point() and random.is_drawn(one))
+    ]
     unwritten = {name for name in drawn if random.is_unwritten(named_buffers(modules)[name])}
     _convert(modules, config.dtype, config.device, constant)
     filled = {name: param for name, param in params.items() if id(param) not in constant}
@@ -208,15 +213,33 @@ def _built_with(
 
 
 def _drawn_by_others(
-    undrawn: Mapping[str, Tensor], build: NetworkFactory, config: FingerprintConfig, salt: str
+    undrawn: Mapping[str, Tensor],
+    modules: Mapping[str, nn.Module],
+    others_drew: bool,
+    build: NetworkFactory,
+    config: FingerprintConfig,
+    salt: str,
 ) -> list[str]:
-    """Return the parameters that NumPy or Python has drawn: what is to be trained and differs under another seed."""
-    unsure = {name: one for name, one in undrawn.items() if one.requires_grad and _has_several_values(one)}
+    """Return the parameters and buffers that NumPy or Python has drawn: those that differ under another seed.
+
+    others_drew: whether these have drawn anything in the build; if not, only what is to be trained is looked at.
+    """
+    unsure = {name: one for name, one in undrawn.items() if others_drew or one.requires_grad}
+    if others_drew:
+        unsure |= {name: one for name, one in named_buffers(modules).items() if _may_be_weight(one)}
+    unsure = {name: one for name, one in unsure.items() if _has_several_values(one)}
     if not unsure:
         return []
     again, _ = _built(build, replace(config, seed=config.seed + 1), salt)
-    others = named_params(named_network(again).modules)
+    there = named_network(again).modules
+    others = {**named_params(there), **named_buffers(there)}
     return [name for name, one in unsure.items() if name in others and not _are_equal(one, others[name])]
+
+
+def _may_be_weight(buffer: Tensor) -> bool:
+    """Return whether a buffer may be a weight that isn't trained; one that is never negative may be a mask."""
+    is_dense = buffer.is_floating_point() and buffer.layout is torch.strided and not buffer.is_meta
+    return is_dense and not buffer.is_nested and buffer.ndim > 1 and bool((buffer < 0).any())
 
 
 def _has_several_values(param: Tensor) -> bool:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from archcheck.errors import BuildError
+from archcheck.network.absent_accelerators import accelerators_stood_in
 from archcheck.network.isolation import isolated_user_code
 from archcheck.network.named_devices import AcceleratorsOnCpu
 from archcheck.network.torch_state import seed_generators
@@ -58,7 +59,7 @@ def build_on_meta(make: Callable[[], nn.Module]) -> nn.Module:
 
 def build_on_cpu(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
     """Build what `make()` returns on the CPU, whatever accelerator its code names. Raises BuildError."""
-    with AcceleratorsOnCpu():
+    with accelerators_stood_in(), AcceleratorsOnCpu():
         return build_seeded(make, seed)
 
 

@@ -12,11 +12,20 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from archcheck.errors import UsageError
+from archcheck.network.exceptions import type_and_first_line
 from archcheck.structure.meta.module_tree import all_modules, parameters_of
 from archcheck.structure.meta.tensors import META, PLAIN_TYPES
 
 GIVEN: Final = "_archcheck_given"
 """An attribute of a copied network's parameters that keep their values, as they aren't trained: a fixed filter."""
+
+
+class CannotCopyError(UsageError):
+    """A network holds something that can't be copied; `reason` says what."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; give a callable that builds it instead")
+        self.reason = reason
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -43,7 +52,7 @@ def copy_to_meta(model: nn.Module) -> nn.Module:
     """Copy a network deeply, every tensor to meta; sharing, strides, laziness and `requires_grad` stay.
 
     Raises:
-        UsageError: something that the network holds can't be copied.
+        CannotCopyError: something that the network holds can't be copied.
     """
     return _copied(model, _blank)
 
@@ -78,10 +87,7 @@ def _copied(model: nn.Module, convert: _Converter) -> nn.Module:
             f"{type(model).__name__} is on meta, where tensors have no values; give one that has them"
         ) from None
     except Exception as error:
-        raise UsageError(
-            f"{type(model).__name__} can't be copied ({type(error).__name__}: {error}); "
-            "give a callable that builds it instead"
-        ) from error
+        raise CannotCopyError(f"{type(model).__name__} can't be copied ({type_and_first_line(error)})") from error
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:

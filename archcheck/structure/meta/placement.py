@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_any, tree_map
 
+from archcheck.network.named_devices import accelerator_type
 from archcheck.structure.meta.ops import functions_named
 from archcheck.structure.meta.tensors import META
 
@@ -74,6 +75,16 @@ def _move(func: Any, args: Any, kwargs: Any) -> Any:
     return func(*args, **kwargs) if func is Tensor.cpu else tensor.to(META)
 
 
+def _type(func: Any, args: Any, kwargs: Any) -> Any:
+    """Answer `type(torch.cuda.FloatTensor)`, which asks for a dtype as well."""
+    found = accelerator_type(args[1]) if len(args) > 1 and args[0].is_meta else None
+    return func(*args, **kwargs) if found is None else args[0].to(found[1].dtype)
+
+
+def _record_stream(*_: Any) -> None:
+    """Do nothing, as there is no memory to be kept."""
+
+
 Rule: TypeAlias = Callable[[Any, Any, Any], Any]
 """Called as rule(function, args, kwargs) in the place of a function of torch."""
 
@@ -85,7 +96,7 @@ def placement_rules() -> Mapping[Any, Rule]:
     rules |= dict.fromkeys((torch.zeros, torch.ones, torch.rand, torch.randn, torch.empty), allocate_blank)
     rules |= dict.fromkeys(functions_named(_VALUED), _valued)
     rules |= dict.fromkeys(functions_named(_MOVING), _move)
-    return MappingProxyType({**rules, Tensor.to: _to})
+    return MappingProxyType({**rules, Tensor.to: _to, Tensor.type: _type, Tensor.record_stream: _record_stream})
 
 
 def run_on_meta(func: Any, args: Any, kwargs: Any) -> Any:

@@ -16,6 +16,7 @@ from archcheck.throughput.regression.workers import Worker, WorkerFailed, Worker
 TURN_SEC = 0.02  # long against the clock's resolution and a cold cache, short against changes of the machine's speed
 MEASURE_SEC = 2.0  # of turns, for each pair of processes
 MIN_ROUNDS, MAX_ROUNDS = 5, 35
+FAR = 0.12  # from the limit, as a logarithm: where every round is as far, more rounds tell nothing new
 MIN_PROCESSES = 2
 BUDGET_SEC = 60.0
 
@@ -48,7 +49,7 @@ def run_paired(left: WorkerRequest, right: WorkerRequest, limit: float, budget_s
     def measure_once() -> float:
         cpu = _cpu_for(left, len(medians))
         with started_workers(replace(left, cpu=cpu), replace(right, cpu=cpu)) as (left_worker, right_worker):
-            seconds = _take_turns(_side_by_example(left_worker), _side_by_example(right_worker))
+            seconds = _take_turns(_side_by_example(left_worker), _side_by_example(right_worker), limit)
         medians.append((median(left_sec for left_sec, _ in seconds), median(right_sec for _, right_sec in seconds)))
         return _median_log_ratio(seconds)
 
@@ -168,14 +169,23 @@ def _time_command(worker: Worker, command: str, number: int, step_sec: float) ->
     return seconds
 
 
-def _take_turns(left: _Side, right: _Side) -> list[tuple[float, float]]:
-    """Return the seconds of both sides, round by round.
+def _take_turns(left: _Side, right: _Side, limit: float | None = None) -> list[tuple[float, float]]:
+    """Return the seconds of both sides, round by round; few rounds where each is far from the limit of their ratio.
 
     A round is left, right, right, left, so that neither side gains by a drift of the machine's speed, nor by a cache
     that holds the other side's data at the first of two turns.
     """
     wanted = MEASURE_SEC / (2 * (left.turn_sec + right.turn_sec))
-    return [_round(left, right) for _ in range(int(max(MIN_ROUNDS, min(MAX_ROUNDS, wanted))))]
+    rounds = [_round(left, right) for _ in range(MIN_ROUNDS)]
+    if limit is None or not _are_far(rounds, limit):
+        rounds += [_round(left, right) for _ in range(MIN_ROUNDS, int(min(MAX_ROUNDS, wanted)))]
+    return rounds
+
+
+def _are_far(rounds: Sequence[tuple[float, float]], limit: float) -> bool:
+    """Return whether all rounds are far from a limit, on the same side of it."""
+    distances = [math.log(left_sec / right_sec / limit) for left_sec, right_sec in rounds]
+    return min(distances) > FAR or max(distances) < -FAR
 
 
 def _round(left: _Side, right: _Side) -> tuple[float, float]:

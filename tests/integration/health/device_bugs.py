@@ -28,6 +28,39 @@ MADE_IN_FORWARD = {
         "x + torch.ones(8)", "torch.add at {line} takes what torch.ones made on the CPU at {line}",
         "torch.ones(..., device=x.device), or torch.ones_like(x)",
     ),
+    "beside-one-of-a-gpu": DeviceBug(
+        """
+        SCALE = torch.full((8,), 0.5).cuda()
+        MEAN = torch.full((8,), 0.5)
+
+        class Net(Base):
+            def forward(self, x):
+                return super().forward(x * SCALE - MEAN)
+        """,
+        "x * SCALE - MEAN",
+        "torch.sub at {line} takes a tensor on the CPU that was made before the forward pass, and that no module holds",
+        "make it a buffer of the module (register_buffer), or take it where it's needed: .to(x.device)",
+    ),
+    "a-tensor-type": DeviceBug(
+        """
+        class Net(Base):
+            def forward(self, x):
+                return super().forward(x + torch.FloatTensor(8).fill_(1.0))
+        """,
+        "x + torch.FloatTensor", "torch.add at {line} takes what torch.empty made on the CPU at {line}",
+        "torch.empty(..., device=x.device), or torch.empty_like(x)",
+    ),
+    "an-imported-tensor-type": DeviceBug(
+        """
+        from torch import FloatTensor
+
+        class Net(Base):
+            def forward(self, x):
+                return super().forward(x + FloatTensor(8).fill_(1.0))
+        """,
+        "x + FloatTensor", "torch.add at {line} takes what torch.empty made on the CPU at {line}",
+        "torch.empty(..., device=x.device), or torch.empty_like(x)",
+    ),
     "arange": DeviceBug(
         """
         class Net(Base):
@@ -374,6 +407,32 @@ RUNS_ANYWHERE = {
                 self.scale = torch.ones(8).to(DEVICE)
             def forward(self, x):
                 return super().forward(x * self.scale * torch.ones(8, device=DEVICE))
+        """,
+    ),
+    "a-tensor-type-of-the-module": Network(
+        """
+        Tensor = torch.cuda.FloatTensor if torch.cuda.is_available() else torch.FloatTensor
+        LongTensor = torch.cuda.LongTensor if torch.cuda.is_available() else torch.LongTensor
+
+        class Net(Base):
+            def forward(self, x):
+                x = x * Tensor(8).fill_(1.0) + F.one_hot(LongTensor([1]), 8)
+                return super().forward(x * torch.ones(8).type(Tensor))
+        """,
+    ),
+    "a-tensor-type-by-the-input": Network(
+        """
+        class Net(Base):
+            def forward(self, x):
+                Tensor = torch.cuda.FloatTensor if x.is_cuda else torch.FloatTensor
+                return super().forward(x * Tensor(8).fill_(1.0))
+        """,
+    ),
+    "the-number-of-the-inputs-device": Network(
+        """
+        class Net(Base):
+            def forward(self, x):
+                return super().forward(x + torch.zeros(8, device=x.get_device()))
         """,
     ),
     "a-state-where-a-variable-says": Network(

@@ -119,8 +119,26 @@ def test_what_cant_be_run_as_on_a_gpu_is_said_and_fails_nothing(project: Project
     result.stdout.fnmatch_lines(["*not known on another device: .to(device) raised RuntimeError: I stay where I am*"])
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="where there is CUDA, it may be named")
-@pytest.mark.parametrize("moved", ["x.cuda()", "x.to('cuda')", "x + torch.zeros(8, device='cuda')"])
+without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="where there is CUDA, it may be named")
+
+
+@without_cuda
+@pytest.mark.parametrize(
+    "moved",
+    [
+        "x.cuda()",
+        "x.to('cuda')",
+        "x.to(0)",
+        "x + torch.zeros(8, device='cuda')",
+        "x + torch.zeros(8, device=torch.cuda.current_device())",
+        "x + torch.cuda.FloatTensor(8).fill_(1)",
+        "x.type(torch.cuda.FloatTensor)",
+        "x.type('torch.cuda.FloatTensor')",
+        "x[:, torch.cuda.LongTensor([0, 1, 2, 3, 4, 5, 6, 7])]",
+        "x + torch.zeros(8).type(torch.cuda.FloatTensor)",
+        "x if torch.cuda.synchronize() is None else None",
+    ],
+)
 def test_a_forward_that_names_cuda_is_told_so_at_its_line(project: Project, moved: str) -> None:
     source = f"""
     class Net(Base):
@@ -128,13 +146,57 @@ def test_a_forward_that_names_cuda_is_told_so_at_its_line(project: Project, move
             return super().forward({moved})
     """
     plant(project, Network(source))
-    result = project.run("-rs", "-k", "health")
-    result.assert_outcomes(passed=1)
+    result = project.run("-rs")
+    result.assert_outcomes(passed=2, skipped=1)
     line = line_of(f"super().forward({moved})", project)
     assert f"it names cuda itself at {line}, and runs nowhere else: run here as if that were" in result.stdout.str()
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="where there is CUDA, it may be named")
+@without_cuda
+@pytest.mark.parametrize(
+    ("named", "used"),
+    [
+        ("MEAN = torch.tensor([0.5]).cuda()", "x - MEAN"),
+        ("MEAN = torch.zeros(8, device='cuda:0')", "x - MEAN"),
+        ("LAYER = nn.Linear(8, 8).cuda()", "x + LAYER(x).detach()"),
+        ("MEAN = torch.cuda.FloatTensor(8).fill_(1)", "x - MEAN"),
+        ("torch.set_default_device('cuda')", "x + torch.ones(8)"),
+        ("torch.set_default_tensor_type(torch.cuda.FloatTensor)", "x + torch.ones(8)"),
+        ("torch.cuda.set_device(0)", "x"),
+    ],
+)
+def test_a_module_that_names_cuda_is_told_so_at_its_line_and_mixes_nothing(
+    project: Project, named: str, used: str
+) -> None:
+    plant(
+        project,
+        Network(f"{named}\nclass Net(Base):\n    def forward(self, x):\n        return super().forward({used})"),
+    )
+    plant(project, Network("class Net(Base):\n    pass"), "other", "other_nets")
+    result = project.run("-k", "health")
+    result.assert_outcomes(passed=2)
+    told = [line for line in result.stdout.lines if "names cuda itself" in line]
+    assert len(told) == 1
+    assert f"it names cuda itself at {line_of(named, project)}, and runs nowhere else" in told[0]
+    assert torch.ones(1).device.type == "cpu"
+
+
+@without_cuda
+def test_what_has_no_answer_without_the_device_is_told_with_what_to_do(project: Project) -> None:
+    source = """
+    class Net(Base):
+        def more(self):
+            self.is_new = torch.cuda.get_device_capability()[0] >= 8
+    """
+    plant(project, Network(source))
+    [message] = messages(project.run("-k", "health"), PATH)
+    assert message[0].endswith(
+        "; this machine has no such device: ask torch.cuda.is_available() first, or verify where there is one"
+    )
+    assert labelled(message, "raised") == [line_of("get_device_capability", project)]
+
+
+@without_cuda
 def test_a_build_that_names_cuda_is_told_so_at_its_line(project: Project) -> None:
     source = """
     class Net(Base):

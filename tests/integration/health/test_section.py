@@ -65,6 +65,51 @@ def test_what_isnt_excused_fails_where_the_spec_says_what_is(
     assert message[0] == f"{PATH}:3: {headline}"
 
 
+TWO_BUFFERS = """
+class Center(nn.Module):
+    def __init__(self):
+        super().__init__()
+        for name in ("mean", "spread"):
+            self.register_buffer(name, torch.zeros(16), persistent=False)
+    def forward(self, x):
+        if self.training:
+            self.mean.lerp_(x.detach().mean(0), 0.1)
+            self.spread.lerp_(x.detach().var(0), 0.1)
+        return (x - self.mean) / (1 + self.spread)
+
+class Net(Base):
+    def more(self):
+        self.center = Center()
+    def forward(self, x):
+        return self.head(self.center(self.stem(x)).relu())
+"""
+
+
+@pytest.mark.parametrize(
+    ("excused", "named", "verb"),
+    [
+        ("", "center.mean, center.spread", "aren't"),
+        ("center.mean", "center.spread", "isn't"),
+        ("'*.spread'", "center.mean", "isn't"),
+    ],
+)
+def test_buffers_that_are_excused_are_not_told(project: Project, excused: str, named: str, verb: str) -> None:
+    plant(project, Network(TWO_BUFFERS, more=f"health: {{allow_unsaved: [{excused}]}}\n"))
+    [message] = messages(project.run("-k", "health"), PATH)
+    assert labelled(message, "actual") == [f"center comes out otherwise without {named}, which {verb} saved"]
+    assert labelled(message, "allow") == [f"health: {{allow_unsaved: [{named}]}}"]
+
+
+@pytest.mark.parametrize("text", ["mean", "maen", "centre.mean", "center.men"])
+def test_a_buffer_that_is_misspelt_or_without_its_module_is_told_with_the_one_meant(
+    project: Project, text: str
+) -> None:
+    plant(project, Network(UNSAVED, more=f"health: {{allow_unsaved: [{text}]}}\n"))
+    message = messages(project.run("-k", "health"), PATH)[-1]
+    assert message[0] == f"{PATH}:3: {text}: excuses nothing"
+    assert labelled(message, "note")[0].startswith("did you mean center.mean")
+
+
 LAYERS = """\
 health: {allow_updates: []}
 layers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import signal
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -62,6 +63,27 @@ def meddles(model):
     torch.set_grad_enabled(False)
     raise ValueError("enough")
 
+def meddles_with_the_process(model):
+    import signal
+    os.environ["LOOP_SET"], os.environ["LOOP_KEPT"] = "1", "changed"
+    os.environ.pop("LOOP_GONE")
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, lambda *_: None)
+    return 1.0
+
+def as_before(model):
+    """Returns 1.0 where `meddles_with_the_process` has left nothing behind."""
+    import signal
+    variables = [os.environ.get(f"LOOP_{name}") for name in ("SET", "KEPT", "GONE")]
+    assert variables == [None, "kept", "there"], variables
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+    return 1.0
+
+async def sometime(model): return 1.0
+def in_steps(model): yield 1.0
+def hands_out(model): return sometime(model)
+
 def sees(model):
     """Returns 1.0 where `meddles` has left nothing behind."""
     assert torch.get_default_dtype() is torch.float32 and torch.is_grad_enabled()
@@ -118,6 +140,36 @@ def properties(project: Project, file: str = "out.xml") -> dict[str, str]:
 
 
 JUNIT = ("--junitxml=out.xml", "-o", "junit_family=xunit1")
+
+
+LATER = (
+    "trains nothing when it's called, as it's a coroutine or a generator: expected a function that has trained when it "
+    "returns, such as one that calls asyncio.run(...)"
+)
+
+
+@pytest.mark.parametrize("loop", ["sometime", "in_steps"])
+def test_a_loop_that_runs_later_is_told_before_it_is_called(loops: Project, loop: str) -> None:
+    loops.spec("toy", f"{HEAD}  loop: loops:{loop}\n  accuracy: 0.5\n")
+    [message] = messages(loops.run("-m", "archcheck_spec", "-W", "error"), "specs/toy.arch.yaml")
+    assert message[0] == f"specs/toy.arch.yaml:4: loop: loops:{loop} {LATER}"
+
+
+def test_a_loop_that_hands_out_a_coroutine_is_told(loops: Project) -> None:
+    result = accuracy(loops, f"{HEAD}  loop: loops:hands_out\n  accuracy: 0.5\n", "-W", "error")
+    assert failing_text(result) == f"specs/toy.arch.yaml:4: loop: loops:hands_out {LATER}"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal")
+def test_what_a_loop_changes_of_the_process_is_put_back(loops: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOP_KEPT", "kept")
+    monkeypatch.setenv("LOOP_GONE", "there")
+    monkeypatch.delenv("LOOP_SET", raising=False)
+    before = signal.getsignal(signal.SIGINT)
+    for name, loop in (("a", "meddles_with_the_process"), ("b", "as_before")):
+        loops.spec(name, f"{HEAD}  loop: loops:{loop}\n  accuracy: 0.5\n")
+    loops.run("-m", "archcheck_accuracy").assert_outcomes(passed=2)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 # ------------------------------------------------------------------------------------------- as with a recipe

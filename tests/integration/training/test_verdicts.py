@@ -83,8 +83,17 @@ def test_without_a_minimum_there_is_no_verdict(toys: Project) -> None:
     )
 
 
+@pytest.mark.parametrize("data", ["clouds_twice", "streamed_twice"])
+def test_a_test_set_that_is_the_training_set_is_told(toys: Project, data: str) -> None:
+    told = "the test set holds the examples of the training set: the accuracy says nothing of new ones"
+    result = accuracy(toys, CLOUDS.replace("sets:clouds", f"sets:{data}"))
+    result.assert_outcomes(passed=1)
+    assert f"specs/toy.arch.yaml: {told}" in result.outlines
+    assert told not in accuracy(toys, CLOUDS.replace("clouds", "streamed")).stdout.str()
+
+
 def test_a_minimum_that_one_answer_reaches_is_told(toys: Project) -> None:
     """The examples of `scripted` are of one class, those of the clouds of two."""
     told = "the minimum of 0.7 says nothing of the network: one answer to all test examples reaches 1.000"
-    assert f"specs/toy.arch.yaml: {told}" in accuracy(toys, scripted([0.75], 0.7)).outlines
+    assert told in accuracy(toys, scripted([0.75], 0.7)).stdout.str()
     assert "says nothing" not in accuracy(toys, CLOUDS).stdout.str()

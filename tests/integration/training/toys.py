@@ -86,6 +86,12 @@ def clouds(train=256, test=100, labels=0):
         return TensorDataset(torch.randn(n, 2, generator=draw) + 8.0 * classes[:, None] - 4, classes + labels)
     return part(train), part(test)
 
+def clouds_twice():
+    return clouds()[0], clouds()[0]
+
+def streamed_twice():
+    return Streamed(clouds()[0]), Streamed(clouds()[0])
+
 class Streamed(Dataset):
     def __init__(self, data): self.data = data
     def __len__(self): return len(self.data)

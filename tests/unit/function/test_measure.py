@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archcheck.errors import NotMeasured
+from archcheck.errors import LackOfMemory, NotMeasured
 from archcheck.function.comparison import compare_function
 from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.measure import measure_function, record_section
@@ -178,6 +178,21 @@ def test_a_network_that_needs_more_than_its_budget_is_not_measured() -> None:
         NotMeasured, match=r"^the function needs about 5 MiB, more than its budget of 1 MiB; grant it: function: "
     ):
         measure_function(spec_file, make, trace)
+
+
+def test_a_network_whose_activations_do_not_fit_into_memory_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 4096 places that look at one another eight times, neither parameters nor outputs of layers tell."""
+
+    class Looking(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            x = super().forward(x)
+            for _ in range(8):
+                x = (x @ x.mT).softmax(-1) @ x
+            return x
+
+    monkeypatch.setattr("archcheck.function.measure.available_bytes", lambda: 2 * 2**30)
+    with pytest.raises(LackOfMemory, match=r"^running it takes about \d.* GiB, and 2.0 GiB are free"):
+        section_of(lambda: Looking(64, 64), "build: nets:net\ninput: [B, 4096, 64]\nfunction: {at: {B: 1}}\n")
 
 
 class Chance(nn.Linear):

@@ -14,13 +14,15 @@ from archcheck.structure.records import StructureTrace
 from archcheck.structure.trace import trace_structure
 
 
-def planned(make: Callable[[], nn.Module], shape: Any, *sizes: Mapping[str, int]) -> FunctionPlan:
+def planned(
+    make: Callable[[], nn.Module], shape: Any, *sizes: Mapping[str, int], num_elements: int = 0
+) -> FunctionPlan:
     pattern = parse_input(shape)
 
     def traced(pattern: InputTree, *sizes: Mapping[str, int]) -> StructureTrace:
         return trace_structure(make, [make_forward_input(pattern, at) for at in sizes])
 
-    return plans(pattern, shape, traced(pattern, *sizes), traced)[0]
+    return plans(pattern, shape, traced(pattern, *sizes), traced, lambda *_: num_elements)[0]
 
 
 def convolution(channels: int) -> Callable[[], nn.Module]:
@@ -117,6 +119,14 @@ def test_a_very_large_network_gets_more_time_and_memory_and_says_so() -> None:
     # 400 M parameters of 8 bytes, their gradients and a margin: 4.5 GiB; at 12 ns each, and a margin: 6.4 s.
     plan = planned(lambda: nn.Linear(20_000, 20_000, bias=False), ["B", 20_000], {"B": 2})
     assert plan.as_section()["budget"] == {"time": "7 s", "memory": "6 GiB"}
+
+
+def test_a_network_of_large_activations_gets_more_memory_and_beyond_8_gib_single_precision() -> None:
+    # 1.75 * 8 bytes of each element: 3.9 GiB; 1.75 * 4 bytes where the former would be 13 GiB: 6.5 GiB.
+    plan = planned(convolution(3), ["B", 3, 32, 32], {"B": 2}, num_elements=300_000_000)
+    assert (plan.budget, plan.precision) == ({"memory": "5 GiB"}, "float64")
+    plan = planned(convolution(3), ["B", 3, 32, 32], {"B": 2}, num_elements=1_000_000_000)
+    assert (plan.budget, plan.precision) == ({"memory": "8 GiB"}, "float32")
 
 
 @pytest.mark.parametrize("shape", [{"x": ["B", 8]}, [["B", 8]]])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
+import pytest
 import torch
 
-from archcheck.network.torch_state import isolated_random_state
+from archcheck.network.torch_state import has_drawn_since, isolated_random_state, seed_generators
 
 
 def draw() -> tuple[float, float, float]:
@@ -30,3 +32,17 @@ def test_all_generators_go_on_afterwards_as_if_nothing_had_been_drawn() -> None:
     with isolated_random_state(5):
         draw()
     assert draw() == expected
+
+
+@pytest.mark.parametrize(
+    ("drawn", "expected"), [(lambda: None, False), (torch.rand, False), (random.random, True), (np.random.rand, True)]
+)
+def test_what_python_and_numpy_have_drawn_since_is_known(drawn: Callable[..., object], expected: bool) -> None:
+    with isolated_random_state(0):
+        seed_generators(7)
+        drawn(*([1] if drawn is torch.rand else []))
+        assert has_drawn_since(7) is expected
+        before = draw()
+        seed_generators(7)
+        drawn(*([1] if drawn is torch.rand else []))
+        assert draw() == before

@@ -42,6 +42,15 @@ def test_skips_stand_once_for_each_reason() -> None:
     assert " and 2 more\n" in text
 
 
+def test_notes_stand_once_with_the_specs_that_they_are_of() -> None:
+    specs = [replace(spec(f"specs/{number}"), notes=("ran on cpu", f"only {number}")) for number in range(2)]
+    text = format_markdown(run_of(*specs, exit_status=0))
+    assert "<details><summary>3 notes</summary>" in text
+    assert "- <code>ran on cpu</code>: <code>specs/0</code>, <code>specs/1</code>\n" in text
+    assert "- <code>only 1</code>: <code>specs/1</code>\n" in text
+    assert "note" not in format_markdown(run_of(spec(shapes="passed"), exit_status=0))
+
+
 def test_what_is_too_much_is_cut_between_failures_and_rows_and_counted() -> None:
     specs = [spec(f"specs/{number}.arch.yaml", shapes="failed") for number in range(500)]
     text = format_markdown(run_of(*specs), limit_bytes=50_000)

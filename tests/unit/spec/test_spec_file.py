@@ -51,6 +51,10 @@ def test_valid(text: str) -> None:
         ("claims: {faster_than: {spec: a}}\n", "s.yaml:3: missing key `by`"),
         ("claims: {faster_than: {spec: a, by: far}}\n", "s.yaml:3: by: expected a number, found 'far'"),
         ("training:\n  accuracy: 0.9\n", "s.yaml:3: training: expected a dataset, such as dataset: fashion-mnist"),
+        (
+            "claims: {better_than: {spec: a, by: 5}}\n",
+            "s.yaml:3: by: expected a number less than 1, found 5",
+        ),
         ("training: {accuracy: 90}\n", "s.yaml:3: accuracy: expected a number of at most 1, found 90"),
         ("training: {precision: fp8}\n", "s.yaml:3: precision: expected 'fp32' or 'bf16', found 'fp8'"),
         ("training: {epochs: 1.5}\n", "s.yaml:3: epochs: expected a whole number, found 1.5"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 import archcheck.structure.trace
+from archcheck.errors import UsageError
 from archcheck.spec.inputs import ForwardInput, TensorInput
 from archcheck.structure.records import OpaqueRecord, TensorRecord
 from archcheck.structure.trace import trace_model, trace_structure
@@ -368,3 +371,26 @@ def test_compiled_networks_run_as_written() -> None:
 
     assert list(whole.modules) == ["", "0", "1"]
     assert (whole.macs, part.macs) == (16, 16)
+
+
+class Locked(nn.Linear):
+    """Holds what can't be copied, and weights that aren't made on meta."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 4)
+        self.lock = threading.Lock()
+        self.weight = nn.Parameter(torch.from_numpy(np.ones((4, 4), dtype=np.float32)))
+
+
+def test_a_network_that_cant_be_copied_is_built_and_runs_on_the_cpu() -> None:
+    trace = trace_structure(Locked, [batch(2, 4)])
+
+    assert trace.device == "cpu"
+    assert trace.fallback_reason == "Locked can't be copied (TypeError: cannot pickle '_thread.lock' object)"
+    assert trace.forwards[0].output == TensorRecord((2, 4))
+
+
+def test_somebodys_own_network_that_cant_be_copied_does_not_run() -> None:
+    own = Locked()
+    with pytest.raises(UsageError, match=r"can't be copied .*; give a callable that builds it instead"):
+        trace_structure(lambda: own, [batch(2, 4)])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from archcheck.spec.inputs import make_forward_input, parse_input
 from archcheck.structure import work
@@ -15,6 +15,7 @@ from archcheck.structure.trace import trace_structure
 from archcheck.structure.work import (
     WorkCounter,
     allowed_threads,
+    count_made_elements,
     paying_threads,
     threads_fitted_from_here,
     threads_fitted_to_trace,
@@ -71,6 +72,26 @@ def test_attention_is_counted_by_its_products() -> None:
     with torch.no_grad(), WorkCounter() as counter:
         nn.functional.scaled_dot_product_attention(query, query, query)
     assert counter.work >= 2 * (2 * 16 * 16 * 8)
+
+
+def test_elements_are_counted_between_layers_as_well() -> None:
+    class Similarities(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            x = super().forward(x)
+            return (x @ x.mT).softmax(-1)
+
+    item = make_forward_input(parse_input(["B", 6, 8]), {"B": 2})
+    assert count_made_elements(lambda: Similarities(8, 5), item) == 2 * (6 * 5 + 6 * 6 + 6 * 6)
+
+
+def test_elements_are_counted_as_far_as_a_forward_runs_without_values() -> None:
+    class Deciding(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            x = super().forward(x)
+            return x.relu() if x.sum() > 0 else x
+
+    item = make_forward_input(parse_input(["B", 8]), {"B": 2})
+    assert count_made_elements(lambda: Deciding(8, 5), item) >= 2 * 5
 
 
 def test_nested_tensors_do_not_stop_it() -> None:

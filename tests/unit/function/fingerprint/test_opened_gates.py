@@ -143,6 +143,23 @@ def test_a_large_network_has_few_sets_tried(monkeypatch: pytest.MonkeyPatch) -> 
     assert recorded(factory).opened == ()
 
 
+def test_a_block_that_is_skipped_at_random_is_not_taken_for_one_behind_a_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As stochastic depth skips it, in train mode only; what no set of weights opens costs a pass for each set."""
+
+    def run(net: Any, x: Tensor) -> Tensor:
+        keeps = torch.empty(()).bernoulli_(0.01) if net.training else 1.0
+        summed: Tensor = functional.relu(net.first(x)) + net.second(x) * keeps
+        return summed
+
+    def make() -> nn.Module:
+        return Computed(run, first=nn.Linear(8, 4), second=nn.Linear(8, 4))
+
+    tried: list[int] = []
+    monkeypatch.setattr(opened_gates, "use_set", lambda runner, number, perturbation=0.0: tried.append(number))
+    assert recorded(make).opened == ()
+    assert not tried
+
+
 def test_what_is_never_used_is_no_reason_to_run_once_more() -> None:
     def make() -> nn.Module:
         return Computed(lambda net, x: net.fc(x), fc=nn.Linear(8, 4), spare=nn.Linear(8, 4))

@@ -133,6 +133,19 @@ def test_what_is_clear_takes_two_pairs_of_processes(machine: Machine) -> None:
     assert machine.pairs == 2
 
 
+def test_what_is_far_from_the_limit_takes_few_turns(machine: Machine) -> None:
+    def num_turns(factor: Callable[[int, str, int], float]) -> int:
+        machine.factor = factor
+        run_paired(LEFT, RIGHT, 1.0)
+        return machine.turns
+
+    assert num_turns(lambda pair, side, turn: 1.5 if side == "left" else 1.0) == 5 * 4
+    assert num_turns(lambda pair, side, turn: 1.0 if side == "left" else 1.5) == 5 * 4
+    near = num_turns(lambda pair, side, turn: 1.1 if side == "left" else 1.0)
+    one_round_is_near = num_turns(lambda pair, side, turn: 1.5 if side == "left" and turn > 3 else 1.0)
+    assert min(near, one_round_is_near) > 5 * 4
+
+
 def test_what_is_open_takes_more(machine: Machine) -> None:
     """The second pair is 6 % apart: two values that differ so much leave 7.5 % possible, some more don't."""
     machine.factor = lambda pair, side, turn: 1.06 if pair == 1 and side == "left" else 1.0

@@ -14,14 +14,10 @@ AFTER_ALL = 1 << 60  # sorts what has no place in the order of execution behind 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A value of the spec to replace or add: where it stands, and what was measured (text is written as it is).
-
-    `after` is the entry behind which an added one goes; None where that is known by its key.
-    """
+    """A value of the spec to replace or add: where it stands, and what was measured (text is written as it is)."""
 
     keys: Keys
     value: Any
-    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

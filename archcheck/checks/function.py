@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
 from archcheck.checks.network_under_test import NetworkUnderTest
+from archcheck.checks.new_layers import new_layers
 from archcheck.checks.outcome import Outcome, Unmeasured
+from archcheck.checks.shapes import find_moved
 from archcheck.errors import BuildError, NotMeasured, UsageError
-from archcheck.findings import Edit, Keys, Mismatch, build_failure
+from archcheck.findings import Change, Edit, Keys, Mismatch, build_failure
 from archcheck.function.comparison import FunctionDifference, compare_function
 from archcheck.function.dtype_comparison import compare_dtypes
 from archcheck.function.section import outdated_key, recorded_otherwise, with_dtypes
 from archcheck.spec.file_names import lock_path
+from archcheck.spec.layer_keys import parse_layer_key
 from archcheck.spec.lock import LOCK, Lock, moved_lock, update_command
 from archcheck.spec.models import Health, Spec
 from archcheck.spec.spec_file import SpecFile
@@ -71,7 +74,7 @@ class FunctionCheck(Check):
             found = [] if difference is None else [_with_cause(difference, context)]
             dtypes = compare_dtypes(spec_file, record, network.trace, is_live=network.is_live)
             found += [] if dtypes is None else [dtypes]
-            found = _with_other_starts(found, context, lock.lock)
+            found = _with_other_starts(_without_new_layers(found, context), context, lock.lock)
         except BuildError as error:
             return Outcome((build_failure(context.spec.args, ("args",), error),))
         return Outcome(tuple(found), notes=tuple(_unrecorded(spec_file, lock.lock)))
@@ -142,6 +145,22 @@ def record_initial(network: NetworkUnderTest) -> dict[str, Any]:
     from archcheck.function.initial_values import MAX_PARAMS, record_starts
 
     return record_starts(network.make) if network.trace.root.num_params <= MAX_PARAMS else {}
+
+
+def _without_new_layers(found: list[Mismatch], context: CheckContext) -> list[Mismatch]:
+    """Have an update record no layers that are new: once they are, nothing tells any more that they need a row."""
+    if not found:
+        return found
+    trace = context.network.trace
+    new = set(new_layers(context.spec_file, trace, find_moved(context))) if trace.died is None else set()
+    return [replace(one, edits=tuple(_without(edit, new) for edit in one.edits)) for one in found]
+
+
+def _without(edit: Change, names: set[str]) -> Change:
+    if not isinstance(edit, Edit) or edit.keys != (LOCK, "function") or "layers" not in edit.value:
+        return edit
+    layers = {label: row for label, row in edit.value["layers"].items() if parse_layer_key(label).name not in names}
+    return replace(edit, value={**edit.value, "layers": layers})
 
 
 def _with_other_starts(found: list[Mismatch], context: CheckContext, lock: Lock) -> list[Mismatch]:

@@ -7,7 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from archcheck.checks.check import Check, CheckContext, Needs
+from archcheck.checks.moved_layers import MovedLayers
+from archcheck.checks.named_elsewhere import names_elsewhere
 from archcheck.checks.outcome import Outcome, Unmeasured
+from archcheck.checks.shapes import find_moved
 from archcheck.deployment.records import DeviceMix, DeviceRecord
 from archcheck.errors import BuildError, NotMeasured
 from archcheck.findings import Keys, Mismatch, build_failure
@@ -25,18 +28,26 @@ _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")  # of a block, as in blocks.0.norm
 
 
 def check_health(
-    spec_file: SpecFile, record: HealthRecord | None, device: DeviceRecord, modules: Collection[str]
+    spec_file: SpecFile,
+    record: HealthRecord | None,
+    device: DeviceRecord,
+    modules: Collection[str],
+    moved: MovedLayers | None = None,
 ) -> list[Mismatch]:
     """Return a mismatch for everything that no sound network does and that the spec's `health` doesn't allow.
 
-    An exception that speaks of none of the `modules` and of no tensor of theirs is a mismatch, too. `record` is None
-    where the network could not be run with fixed weights.
+    An exception that speaks of none of the `modules` and of no tensor of theirs is a mismatch, too, and so is one of
+    layers that have `moved`; it still excuses these. `record` is None where the network could not be run with fixed
+    weights.
     """
     written = spec_file.spec.health
     allowed = written if isinstance(written, Health) else Health()
+    renamed = [] if moved is None else _moved_exceptions(allowed, moved)
+    allowed = allowed if moved is None else _with_moved(allowed, moved)
     keys: Keys = ("health",) if isinstance(written, Health) else ("build",)
     if record is None:
-        return [_at_its_row(spec_file, one) for one in _mixed_devices(device.mixes, allowed, keys)]
+        mixed = _mixed_devices(device.mixes, allowed, keys)
+        return [*renamed, *(_at_its_row(spec_file, one) for one in mixed)]
     # What a module holds without registering it is neither saved nor moved: one message is enough.
     unsaved = _not_excused(record.unsaved, allowed)
     held = [mix for mix in device.mixes if mix.is_attribute and unsaved is not None]
@@ -53,7 +64,29 @@ def check_health(
         *mixed,
         *_idle_exceptions(allowed, {*modules, *record.tensors}),
     ]
-    return [_at_its_row(spec_file, one) for one in found]
+    return [*renamed, *(_at_its_row(spec_file, one) for one in found)]
+
+
+def _moved_exceptions(allowed: Health, moved: MovedLayers) -> list[Mismatch]:
+    """Return what is excused by a name that another layer has now; an update that mends it moves the rows as well."""
+    changes = tuple(change for edits in moved.changes.values() for change in edits)
+    return [
+        Mismatch(
+            edit.keys, getattr(allowed, str(edit.keys[1]))[edit.keys[2]], "was written for another layer",
+            notes=(("note", f"that one is {edit.value} now"),), edits=changes,
+        )
+        for edit in moved.elsewhere if edit.keys[0] == "health"
+    ]  # fmt: skip
+
+
+def _with_moved(allowed: Health, moved: MovedLayers) -> Health:
+    """Return the exceptions with the names that what they excuse has now."""
+    texts: dict[str, list[str]] = allowed.model_dump()
+    for edit in moved.elsewhere:
+        section, *place = edit.keys
+        if section == "health":
+            texts[str(place[0])][int(place[1])] = edit.value
+    return Health(**texts)
 
 
 def _at_its_row(spec_file: SpecFile, mismatch: Mismatch) -> Mismatch:
@@ -309,7 +342,8 @@ class HealthCheck(Check):
         except BuildError as error:
             return Outcome((build_failure(context.spec.args, ("args",), error),))
         trace = context.network.trace
-        found = check_health(context.spec_file, record, device, [*trace.modules, *trace.aliases])
+        moved = find_moved(context) if names_elsewhere(context.spec) else None
+        found = check_health(context.spec_file, record, device, [*trace.modules, *trace.aliases], moved)
         if record is None:
             if not found:
                 raise NotMeasured(reason)

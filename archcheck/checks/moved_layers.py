@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from archcheck.checks.added_rows import AddedRows
+from archcheck.checks.named_elsewhere import moved_names, names_elsewhere
 from archcheck.checks.renamed_layers import AreSame, RenamedLayers, RenameSearch
-from archcheck.checks.shifted_layers import Misfit, Shift, find_shifts
-from archcheck.findings import Addition, Change, Removal, Rename
-from archcheck.spec.layer_keys import parse_layer_key
-from archcheck.spec.models import Spec
-from archcheck.structure.layer_groups import LayerRow, rows_of
+from archcheck.checks.shifted_layers import Misfit, Shift, find_shifts, with_shifts
+from archcheck.findings import Addition, Change, Edit, Removal, Rename
+from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
+from archcheck.spec.spec_file import SpecFile
+from archcheck.structure.layer_groups import rows_of
 from archcheck.structure.layer_selection import matching_modules
 from archcheck.structure.records import StructureTrace, layers_only
 from archcheck.text.words import listed
@@ -23,7 +26,7 @@ class MovedLayers:
     keys: those that they have now; a row that was taken out has none. changes: what writes that. by_function: the rows
     that are known by what they compute. ambiguous: the keys that each of the others may have. shifted: the rows that
     other numbers moved, each with what happened, of which only the first one of a place says it. settled: all modules
-    of such a place.
+    of such a place. elsewhere: what writes their names in other sections.
     """
 
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -32,6 +35,7 @@ class MovedLayers:
     ambiguous: Mapping[str, Sequence[str]] = field(default_factory=dict)
     shifted: Mapping[str, str] = field(default_factory=dict)
     settled: frozenset[str] = frozenset()
+    elsewhere: tuple[Edit, ...] = ()
 
     def key(self, text: str) -> str:
         """Return the key that a row has now; its own where it wasn't moved."""
@@ -39,7 +43,7 @@ class MovedLayers:
 
 
 def find_moved_layers(
-    spec: Spec,
+    spec_file: SpecFile,
     labels: Sequence[str],
     trace: StructureTrace,
     misfit: Misfit,
@@ -50,24 +54,27 @@ def find_moved_layers(
     `labels` are of the recorded layers. `function` returns what compares with them, and what records them anew where
     they have other numbers; None and nothing where there is no function, or another.
     """
+    spec, written = spec_file.spec, spec_file.document.value.get("layers", {})
     keys = {text: text for text in spec.layers}
     if not any(misfit(text, layer) for text, layer in spec.layers.items()):
         return MovedLayers()
     shifts = find_shifts(spec.layers, keys, labels, trace, misfit)
     keys = _after(keys, shifts)
-    renamed = RenamedLayers()
+    names, renamed = {name: with_shifts(name, shifts, trace) for name in names_elsewhere(spec)}, RenamedLayers()
     if not all(matching_modules(parse_layer_key(key), trace) for key in keys.values()):
-        renamed = RenameSearch(spec, keys, labels, trace, misfit, function()[0]).run()
+        renamed = RenameSearch(spec, keys, labels, list(names.values()), trace, misfit, function()[0]).run()
         keys |= {text: new.key for text, new in renamed.found.items()}
         if renamed.found:
             inside = find_shifts(spec.layers, keys, labels, trace, misfit)
             keys, shifts = _after(keys, inside), [*shifts, *inside]
-    changes = {text: new.changes for text, new in renamed.found.items()}
+            names = {name: with_shifts(renamed.names[now], inside, trace) for name, now in names.items()}
+    elsewhere = moved_names(spec, names.__getitem__)
+    changes: dict[str, tuple[Change, ...]] = {text: (*new.changes, *elsewhere) for text, new in renamed.found.items()}
     shifted: dict[str, str] = {}
     of_lock = function()[1] if shifts else ()
-    for shift, rows in zip(shifts, _new_rows(shifts, keys, trace), strict=True):
+    for shift, rows in zip(shifts, _new_rows(shifts, written, keys, trace), strict=True):
         texts = [text for text in spec.layers if text in shift.moved or text in shift.gone]
-        changes |= dict.fromkeys(texts, (*_changes(shift, keys, rows), *of_lock))
+        changes |= dict.fromkeys(texts, (*_changes(shift, keys, rows), *elsewhere, *of_lock))
         shifted |= dict.fromkeys(texts, "") | {texts[0]: _what_happened(shift, trace)}
     return MovedLayers(
         {text: key for text, key in keys.items() if key != text},
@@ -76,6 +83,7 @@ def find_moved_layers(
         {text: several for text, several in renamed.ambiguous.items() if text not in shifted},
         shifted,
         frozenset(name for shift in shifts for name in shift.modules),
+        tuple(elsewhere),
     )
 
 
@@ -92,29 +100,18 @@ def _changes(shift: Shift, keys: Mapping[str, str], rows: Sequence[Addition]) ->
     return *removals, *renames, *rows
 
 
-def _new_rows(shifts: Sequence[Shift], keys: Mapping[str, str], trace: StructureTrace) -> list[list[Addition]]:
-    """Return, by shift, the rows of what was put in, each behind the one that runs before it."""
-    entered: dict[str, int] = {}
-    for position, call in enumerate(trace.forwards[0].calls):
-        entered.setdefault(call.name, position)
-    places: dict[str, int] = {}
-    for key in keys.values():
-        names = matching_modules(parse_layer_key(key), trace)
-        places |= {key: min(entered[name] for name in names if name in entered)} if entered.keys() & names else {}
+def _new_rows(
+    shifts: Sequence[Shift], written: Mapping[str, Any], keys: Mapping[str, str], trace: StructureTrace
+) -> list[list[Addition]]:
+    """Return, by shift, the rows of what was put in."""
+    trace = layers_only(trace)
+    names = {format_layer_key(name): [name] for shift in shifts for name in shift.new}
+    rows = AddedRows(written, keys, trace).add(rows_of(trace, names))
+    of = {name: i for i, shift in enumerate(shifts) for name in shift.new}
     found: list[list[Addition]] = [[] for _ in shifts]
-    for row in rows_of(layers_only(trace), [name for shift in shifts for name in shift.new]):
-        place = entered[row.names[0]]
-        behind = max((key for key in places if places[key] < place), key=lambda key: places[key], default=None)
-        index = next(i for i, shift in enumerate(shifts) if row.names[0] in shift.new)
-        found[index].append(Addition(("layers", row.key), as_written(row), behind))
-        places[row.key] = place
+    for row in rows:
+        found[of[parse_layer_key(str(row.added[-1])).name]].append(row)
     return found
-
-
-def as_written(row: LayerRow) -> dict[str, object]:
-    """Return a row as the value of a spec."""
-    values = {"type": row.type_name, "output": row.output, "parameters": row.num_params or None}
-    return {key: value for key, value in values.items() if value is not None}
 
 
 def _what_happened(shift: Shift, trace: StructureTrace) -> str:

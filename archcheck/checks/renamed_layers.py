@@ -41,10 +41,14 @@ class NewName:
 
 @dataclass(slots=True)
 class RenamedLayers:
-    """The listed layers that have other names now, and those that may have one of several, by the keys of the spec."""
+    """The listed layers that have other names now, and those that may have one of several, by the keys of the spec.
+
+    names: those that other names have now, which stand elsewhere in the spec.
+    """
 
     found: dict[str, NewName] = field(default_factory=dict)
     ambiguous: dict[str, list[str]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class RenameSearch:
         spec: Spec,
         keys: Mapping[str, str],
         labels: Sequence[str],
+        names: Sequence[str],
         trace: StructureTrace,
         misfit: Misfit,
         are_same: AreSame | None,
@@ -77,13 +82,15 @@ class RenameSearch:
         """Take what is known.
 
         `keys` has the keys of the spec, with those that are known to have their place. `labels` are of the recorded
-        layers, and `are_same` compares with them; None where there is no function, or another.
+        layers, and `are_same` compares with them; None where there is no function, or another. `names` stand elsewhere
+        in the spec.
         """
         self._spec, self._trace, self._misfit, self._are_same = spec, trace, misfit, are_same
         self._before = keys
         self._now = {text: self._as_read(text, key) for text, key in keys.items()}  # with what was found so far
         self._labels = labels
         self._label_now = {label: label for label in self._labels}
+        self._name_now = dict(zip(names, names, strict=True))
         self._by_function: dict[str, bool] = {}
         self._recorded = {parse_layer_key(label).name for label in self._labels}  # names that are none of these are new
         self._spoken_of: set[str] = set()  # modules that the spec lists by names that they still have
@@ -111,6 +118,7 @@ class RenameSearch:
                 changes = (Rename(("layers", text), now), *labels)
                 result.found[text] = NewName(now, changes, self._by_function.get(text, False))
                 result.ambiguous.pop(text, None)
+        result.names = self._name_now
         return result
 
     def _as_read(self, text: str, key: str) -> str:
@@ -142,7 +150,9 @@ class RenameSearch:
         best = max(scores, default=0)
         fitting = [one for score, one in zip(scores, names, strict=True) if score == best and best > 0]
         if not self._labels_of(gone):
-            fitting = [one for one in fitting if _is_beside(one, gone) and self._is_in_place(keys, one)]
+            in_place = [one for one in fitting if self._is_in_place(keys, one)]
+            beside = [one for one in in_place if _is_beside(one, gone)]
+            fitting = beside or (in_place if best == len(keys) and self._tells_parameters(keys) else [])
         level = gone.count(".")
         near = [one for one in fitting if one.key.count(".") == level] or fitting
         return sorted(near, key=lambda one: self._position(one.module))
@@ -192,6 +202,10 @@ class RenameSearch:
         most = OTHER_LAYER * len(misfits)
         score = most - sum(misfits.values())
         return score if 2 * score > most else 0
+
+    def _tells_parameters(self, keys: Sequence[str]) -> bool:
+        """Return whether the spec says how many parameters something has: few others have as many."""
+        return any(self._spec.layers[text].parameters for text in keys)
 
     def _is_taken(self, gone: str, one: _Candidate) -> bool:
         return one.module in self._spoken_of or (one.module in self._recorded and self._is_recorded(gone))
@@ -264,9 +278,9 @@ class RenameSearch:
         for text in keys:
             self._now[text] = self._moved(self._now[text], gone, one)
             self._by_function[text] = self._by_function.get(text, True) and by_function
-        for label in self._labels:
-            if _is_below(self._label_now[label], gone):
-                self._label_now[label] = self._moved(self._label_now[label], gone, one)
+        for now_by_old in (self._label_now, self._name_now):
+            below = {old: now for old, now in now_by_old.items() if _is_below(now, gone)}
+            now_by_old |= {old: self._moved(now, gone, one) for old, now in below.items()}
 
     def _renamed_labels(self) -> list[Change]:
         """Return the renames of recorded layers: of those below what has another name, and of those told by digest."""

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from archcheck.checks.check import Check, CheckContext, Needs, Recording
 from archcheck.checks.consequences import mark_consequences
 from archcheck.checks.moved_layers import MovedLayers, find_moved_layers
-from archcheck.checks.new_layers import new_layer_edits
+from archcheck.checks.new_layers import new_layer_rows
 from archcheck.checks.outcome import Outcome
 from archcheck.checks.recording import record_structure
 from archcheck.checks.renamed_layers import AreSame
@@ -157,14 +157,17 @@ def find_moved(context: CheckContext) -> MovedLayers:
 
     def misfit(now: str, layer: Layer) -> int:
         counts, found = _counts(now, trace), _check_layer(now, now, layer, trace, calls)
-        if not counts or any(one.keys[-1:] == ("type",) for one in found):
+        key = parse_layer_key(now)
+        times = [len(calls[0].get(name, ())) for name in matching_modules(key, trace)]
+        is_called = key.call is None or all(key.call < one for one in times)
+        if not counts or not is_called or any(one.keys[-1:] == ("type",) for one in found):
             return OTHER_LAYER
         differ = layer.parameters is not None and counts != {layer.parameters}
         return (OTHER_PARAMETERS if differ else 0) + (OTHER_OUTPUT if found else 0)
 
     recorded = context.spec_file.recorded
     labels = [] if recorded is None else list(recorded.layers)
-    return find_moved_layers(context.spec, labels, trace, misfit, partial(_recorded_layers, context))
+    return find_moved_layers(context.spec_file, labels, trace, misfit, partial(_recorded_layers, context))
 
 
 def rows_may_have_moved(spec: Spec, trace: StructureTrace) -> bool:
@@ -528,10 +531,9 @@ class ShapesCheck(Check):
     def run(self, context: CheckContext) -> Outcome:
         """Compare the shapes."""
         moved, trace = find_moved(context), context.network.trace
-        recorded = context.spec_file.recorded
         is_gone = not all(matching_modules(parse_layer_key(moved.key(text)), trace) for text in context.spec.layers)
-        edits = new_layer_edits(context.spec, recorded, trace, moved) if is_gone else []
-        new = [str(edit.keys[-1]) for edit in reversed(edits)]
+        rows = new_layer_rows(context.spec_file, trace, moved) if is_gone else []
+        new = [str(row.added[-1]) for row in rows]
         check = partial(check_shapes, context.spec_file, moved=moved)
         found = check(trace, new=new)
         found = mark_consequences(found, context.spec, context.network, check)
@@ -548,9 +550,8 @@ class ShapesCheck(Check):
         recording = record_structure(context, self.absent(context.spec))
         if context.network.trace.died is not None:
             return recording
-        recorded, trace = context.spec_file.recorded, context.network.trace
-        edits = new_layer_edits(context.spec, recorded, trace, find_moved(context))
-        return replace(recording, edits=edits)
+        rows = new_layer_rows(context.spec_file, context.network.trace, find_moved(context))
+        return replace(recording, edits=rows)
 
 
 CHECK = ShapesCheck()

@@ -6,14 +6,15 @@ import copy
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from archcheck.errors import SpecError, UsageError
 from archcheck.findings import Addition, Change, Edit, Keys, Removal, Rename
-from archcheck.recording.entries import change_entries, with_changed_entries
-from archcheck.recording.spec_writer import format_block, format_line_key, is_table
+from archcheck.recording.entries import change_entries, with_changed_entries, with_splices
+from archcheck.recording.rows import format_entry, with_columns_kept
+from archcheck.recording.spec_writer import format_block, is_table
 from archcheck.spec.document import Document, parse_document
 from archcheck.spec.known_keys import known_keys
 from archcheck.spec.positions import LINE_BREAK
@@ -25,6 +26,7 @@ from archcheck.text.yaml_flow import format_flow, format_key
 from archcheck.text.yaml_scalars import resolve_scalar
 
 _ABSENT = object()
+_ANCHOR = re.compile(r"&\S+\s+")
 _PLAIN_TEXT = re.compile(r"[\w.(](?:[\w ./+*()-]*[\w.)*])?", re.ASCII)  # `129.36 k`, `(H+1)/2`
 
 Splice: TypeAlias = tuple[int, int, str]  # what is replaced, from start to end, and by what
@@ -40,26 +42,39 @@ def apply_edits(text: str, path: str, edits: Iterable[Change], additions: Mappin
     Raises:
         UsageError: a value can't be replaced or added in place, or the result would not be the spec that was meant.
     """
-    spec_file = parse_spec(text, path)
-    document = spec_file.document
     changes = list(edits)
-    values = [edit for edit in changes if isinstance(edit, Edit)]
-    wanted = [one for edit in _unique(values) for one in _differing(document.value, edit)]
+    shared = parse_spec(text, path)
+    text = _with_values_apart(shared, changes)
+    try:
+        spec_file = parse_spec(text, path)
+    except SpecError as error:
+        raise UsageError(f"{path}: its anchors can't be written out, nothing was written: {error}") from None
+    document = spec_file.document
+    if document.value != shared.document.value:
+        raise UsageError(f"{path}: its anchors can't be written out, nothing was written; edit it by hand")
+    wanted = _wanted(document, changes)
     absent = [edit for edit in wanted if _value_at(document.value, spec_file.written(edit.keys)) is _ABSENT]
     present = [edit for edit in wanted if edit not in absent]
-    splices = [_replacement(spec_file, edit) for edit in present]
+    splices = list(dict.fromkeys(_replacement(spec_file, edit) for edit in present))
     for section in known_keys(()):
         if section in additions:
-            splices.append(_insertion(document, (section,), additions[section]))
-    new = _spliced(text, splices)
+            entry = _entry_like(document, section, additions[section])
+            splices.append(_insertion(document, (section,), entry))
+    new = with_splices(text, splices)
     try:
         for edit in absent:  # one by one, as each may stand behind the one before
             value = _format(edit.value) if isinstance(edit.value, str) else format_flow(edit.value)
             entry = f"{format_key(str(edit.keys[-1]))}: {value}"
-            new = _spliced(new, [_insertion(parse_document(new, path), edit.keys, entry, edit.after)])
+            new = with_splices(new, [_insertion(parse_document(new, path), edit.keys, entry)])
+        if isinstance(document.value.get("layers"), dict):
+            new = with_columns_kept(document, new, ("layers",))
         edited = parse_document(new, path).value
-        new, moved = change_entries(new, path, [one for one in changes if isinstance(one, Rename | Removal)])
+        late = _late(changes)
+        new, moved = change_entries(
+            new, path, [one for one in changes if isinstance(one, Rename | Removal) and one not in late]
+        )
         new, added = _with_additions(new, path, [one for one in changes if isinstance(one, Addition)])
+        new, removed = change_entries(new, path, late)
         result = parse_spec(new, path).document.value
     except SpecError as error:
         raise UsageError(f"{path}: updating would break the file, nothing was written: {error}") from None
@@ -68,9 +83,54 @@ def apply_edits(text: str, path: str, edits: Iterable[Change], additions: Mappin
     meant = with_changed_entries(edited, moved)
     for one in added:
         _value_at(meant, one.added[:-1])[str(one.added[-1])] = one.entry
+    meant = with_changed_entries(meant, removed)
     if not is_as_meant or result != meant:
         raise UsageError(f"{path}: updating would change more than it should, nothing was written; edit it by hand")
     return new
+
+
+def _late(changes: Iterable[Change]) -> list[Removal]:
+    """Return what is removed only when entries have been added, as a map with nothing in it is none to add to.
+
+    A key that another entry gets has to be free before.
+    """
+    changes = list(changes)
+    wanted = {one.added for one in changes if isinstance(one, Addition)}
+    taken = wanted | {(*one.keys[:-1], one.new_key) for one in changes if isinstance(one, Rename)}
+    return [one for one in changes if isinstance(one, Removal) and wanted and one.removed not in taken]
+
+
+def _wanted(document: Document, changes: Iterable[Change]) -> list[Edit]:
+    values = [edit for edit in changes if isinstance(edit, Edit)]
+    return [one for edit in _unique(values) for one in _differing(document.value, edit)]
+
+
+def _with_values_apart(spec_file: SpecFile, changes: Sequence[Change]) -> str:
+    """Return a spec's text in which values that an anchor shares are written out, unless all of them change alike.
+
+    Raises:
+        UsageError: such a value takes several lines, so that there is no room for it in the place of an alias.
+    """
+    document = spec_file.document
+    text = document.text
+    edits = {spec_file.written(edit.keys): edit.value for edit in _wanted(document, changes)}
+    removed = [change.removed for change in changes if isinstance(change, Removal)]
+    splices: dict[Splice, None] = {}
+    for keys in [*edits, *removed]:
+        places = document.mentions(keys)
+        changed = [
+            {key[len(place) :]: str(new) for key, new in edits.items() if key[: len(place)] == place}
+            for place in places
+        ]
+        if not places or (keys not in removed and all(one == changed[0] for one in changed)):
+            continue
+        (start, end), *aliases = places.values()
+        anchor = _ANCHOR.match(text, start)
+        if "\n" in text[start:end] or anchor is None:
+            raise _shared(document, keys)
+        splices[start, anchor.end(), ""] = None
+        splices |= {(first, last, text[anchor.end() : end]): None for first, last in aliases}
+    return with_splices(text, splices)
 
 
 def _unique(edits: Iterable[Edit]) -> Iterable[Edit]:
@@ -118,22 +178,16 @@ def _expected(old: Any, new: Any, kept: Iterable[Keys], added: Iterable[Edit]) -
     return expected
 
 
-def _spliced(text: str, splices: Iterable[Splice]) -> str:
-    # Backwards, so that offsets stay true; what is added at one place is so added last first.
-    for start, end, new in sorted(splices, key=lambda splice: splice[0])[::-1]:
-        text = text[:start] + new + text[end:]
-    return text
-
-
 # ------------------------------------------------------------------------------------------- replacing
 
 
 def _replacement(spec_file: SpecFile, edit: Edit) -> Splice:
     document = spec_file.document
-    span = document.span(spec_file.written(edit.keys))
-    if span is None:
-        raise _shared(document, edit.keys)
+    span = document.span(spec_file.written(edit.keys), shared=True)
+    assert span is not None  # it is there
     start, end = span
+    anchor = _ANCHOR.match(document.text, start)
+    start = start if anchor is None else anchor.end()
     if (
         _is_record(edit.value)
         and is_table(edit.value)
@@ -195,24 +249,24 @@ def _format(value: Any, *, grouped: bool = True) -> str:
 # ------------------------------------------------------------------------------------------- adding
 
 
-def _insertion(document: Document, keys: Keys, entry: str, after: str | None = None) -> Splice:
+def _insertion(document: Document, keys: Keys, entry: str, behind: str | None = None) -> Splice:
     """Put an entry, such as `epochs: 3`, behind one, or the siblings which come before its key, or else behind all."""
     parent, key = keys[:-1], str(keys[-1])
     siblings = _value_at(document.value, parent)
     if not isinstance(siblings, dict):
         where = ".".join(map(str, parent))
         raise UsageError(f"{document.locate(parent)}: `{key_text(key)}` can't be added: {where} is no map to add it to")
-    if document.is_flow(parent) and not parent:
-        raise UsageError(f"{document.path}: `{key}` can't be added to a file written as one {{…}}; add it by hand")
     span = document.span(parent)
     if span is None:
         raise _shared(document, parent)
     if not siblings:
         return span[0] + 1, span[0] + 1, entry
-    behind = document.span((*parent, after)) if after is not None else None
-    sibling, end = (after, behind[1]) if after is not None and behind else _sibling_before(document, parent, key)
+    found = document.span((*parent, behind)) if behind is not None else None
+    sibling, end = (behind, found[1]) if behind is not None and found else _sibling_before(document, parent, key)
     if document.is_flow(parent):
-        return end, end, f", {entry}"
+        has_comment = "#" in LINE_BREAK.split(document.text[end:], 1)[0]  # which would go with the new entry
+        space = " " if has_comment else _space_before(document, (*parent, sibling))
+        return end, end, f",{space}{entry}"
     column = document.locate((*parent, sibling), key=True).column
     return _line_after(document.text, end, " " * (column - 1) + entry)
 
@@ -229,12 +283,14 @@ def _with_additions(text: str, path: str, additions: Iterable[Addition]) -> tupl
         siblings = _value_at(document.value, one.added[:-1])
         if not isinstance(siblings, dict) or str(one.added[-1]) in siblings:
             continue
-        entry = f"{format_line_key(str(one.added[-1]))}: {format_flow(one.entry)}"
+        beside = one.behind if one.behind in siblings else next(iter(siblings), None)
+        entry, text = format_entry(document, one.added[:-1], beside, str(one.added[-1]), one.entry)
+        document = parse_document(text, path)
         if one.behind is None and siblings:
             splice = _insertion_in_front(document, one.added[:-1], next(iter(siblings)), entry)
         else:
             splice = _insertion(document, one.added, entry, one.behind)
-        text = _spliced(text, [splice])
+        text = with_splices(text, [splice])
         done.append(one)
     return text, done
 
@@ -248,12 +304,25 @@ def _insertion_in_front(document: Document, parent: Keys, first: str, entry: str
     span = document.key_span((*parent, first))
     if span is None:
         raise _shared(document, parent)
-    separator = (
-        ", "
-        if document.is_flow(parent)
-        else _newline(document.text) + " " * (document.locate((*parent, first), key=True).column - 1)
-    )
-    return span[0], span[0], entry + separator
+    space = _space_before(document, (*parent, first))
+    return span[0], span[0], f"{entry},{space}" if document.is_flow(parent) else entry + space
+
+
+def _space_before(document: Document, keys: Keys) -> str:
+    """Return what stands before an entry that isn't the first of its line's: one that begins it brings a new line."""
+    start = document.locate(keys, key=True).column - 1
+    written = document.key_span(keys)
+    assert written is not None  # it isn't shared
+    before = document.text[written[0] - start : written[0]]
+    return _newline(document.text) + before if not before.strip(" \t") else " "
+
+
+def _entry_like(document: Document, key: str, text: str) -> str:
+    """Return the text of a section, such as a whole table, as it stands in a file that is one pair of braces."""
+    if not document.is_flow():
+        return text
+    value = parse_document(text, document.path).value[key]
+    return format_entry(document, (), next(iter(document.value)), key, value)[0]
 
 
 def _newline(text: str) -> str:

@@ -33,7 +33,7 @@ def change_entries(text: str, path: str, changes: Iterable[Rename | Removal]) ->
     for change in in_order_of_keys(changes):
         document = parse_document(text, path)
         keys = change.keys if isinstance(change, Rename) else change.removed
-        siblings = _map_at(document.value, keys[:-1])
+        siblings = map_at(document.value, keys[:-1])
         if siblings is None or keys[-1] not in siblings:
             continue
         if isinstance(change, Removal):
@@ -66,7 +66,7 @@ def with_changed_entries(value: dict[str, object], changes: Iterable[Rename | Re
     """Make the same changes to the plain value of a spec, in place, and return it."""
     for change in changes:
         keys = change.keys if isinstance(change, Rename) else change.removed
-        holder = _map_at(value, keys[:-1])
+        holder = map_at(value, keys[:-1])
         assert holder is not None
         entry = holder.pop(str(keys[-1]))
         if isinstance(change, Rename):
@@ -74,7 +74,8 @@ def with_changed_entries(value: dict[str, object], changes: Iterable[Rename | Re
     return value
 
 
-def _map_at(value: object, keys: Keys) -> dict[str, object] | None:
+def map_at(value: object, keys: Keys) -> dict[str, object] | None:
+    """Return the map at a place of a plain value; None where there is none."""
     for key in keys:
         value = value.get(str(key)) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else None
@@ -91,20 +92,25 @@ def _with_other_key(document: Document, keys: Keys, new_key: str) -> str:
     """Return the text with one key renamed; where the rows around it are aligned, they stay so."""
     text = document.text
     start, end = _key_span(document, keys)
-    key = _format_like(text[start:end], new_key, document.is_flow(keys[:-1]))
-    gaps = _aligned_gaps(document, keys)
+    key = format_key_like(text[start:end], new_key, document.is_flow(keys[:-1]))
+    gaps = aligned_gaps(document, keys)
     growth = len(key) - (end - start)
     more = max(0, growth + 1 - gaps.get(end, growth + 1))  # by which the column moves
     splices = [(start, end, key)]
     for place, gap in gaps.items():
         spaces = gap + more - (growth if place == end else 0)
         splices.append((place + 1, place + 1 + gap, " " * spaces))
-    for first, last, new in sorted(splices, reverse=True):
-        text = text[:first] + new + text[last:]
+    return with_splices(text, splices)
+
+
+def with_splices(text: str, splices: Iterable[tuple[int, int, str]]) -> str:
+    """Return a text with what stands from a start to an end replaced; of those at one place the last comes first."""
+    for start, end, new in sorted(splices, key=lambda splice: splice[0])[::-1]:
+        text = text[:start] + new + text[end:]
     return text
 
 
-def _aligned_gaps(document: Document, keys: Keys) -> dict[int, int]:
+def aligned_gaps(document: Document, keys: Keys) -> dict[int, int]:
     """Return the spaces before the values of the rows that are aligned with an entry's, by where each row's key ends.
 
     These are the rows next to each other whose values begin in one column. Unless that is so of all rows, one of them
@@ -112,13 +118,13 @@ def _aligned_gaps(document: Document, keys: Keys) -> dict[int, int]:
     """
     if document.is_flow(keys[:-1]):
         return {}
-    rows = [_gap(document, (*keys[:-1], sibling)) for sibling in _map_at(document.value, keys[:-1]) or ()]
+    rows = [_gap(document, (*keys[:-1], sibling)) for sibling in map_at(document.value, keys[:-1]) or ()]
     own = _gap(document, keys)
     if own is None:
         return {}
     runs = [list(run) for _, run in itertools.groupby(rows, key=lambda row: row and row[0])]
     run = {row[1]: row[2] for row in next(run for run in runs if own in run) if row is not None}
-    is_layout = len(run) > 1 and (len(run) == len(rows) or max(run.values()) > 1)
+    is_layout = max(run.values()) > 1 or 1 < len(run) == len(rows)
     return run if is_layout else {}
 
 
@@ -131,7 +137,7 @@ def _gap(document: Document, keys: Keys) -> tuple[int, int, int] | None:
     return None if gap is None else (document.locate(keys).column, key[1], len(gap[1]))
 
 
-def _format_like(old: str, key: str, in_flow: bool) -> str:
+def format_key_like(old: str, key: str, in_flow: bool) -> str:
     """Return a key in the quotes of the old one; without any where there were none, unless it needs them."""
     if old[:1] == "'" and "'" not in key:
         return f"'{key}'"

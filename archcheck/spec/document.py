@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,14 @@ class Document:
             key_start, node = child
         return self.at(key_start if key else start_of(node))
 
-    def span(self, keys: Sequence[Key] = ()) -> tuple[int, int] | None:
+    def span(self, keys: Sequence[Key] = (), *, shared: bool = False) -> tuple[int, int] | None:
         """Return the start and end in `text` of the value at `keys`, which may be replaced in place.
 
         Quotes and brackets are included, comments and blank lines after a block left out. A value that isn't written
         at all has an empty span right behind its `:` or `-`. None where there is no such value, and where an anchor or
-        alias shares it with another place.
+        alias shares it with another place, unless `shared` asks for it where its anchor is.
         """
-        node = self._find(keys, shared=False)
+        node = self._find(keys, shared=shared)
         return None if node is None else (node[0], node[1]) if isinstance(node, tuple) else (node.start, node.end)
 
     def key_span(self, keys: Sequence[Key]) -> tuple[int, int] | None:
@@ -67,6 +67,24 @@ class Document:
         node = self._find(keys[:-1], shared=False)
         found = node.parts.get(str(keys[-1])) if isinstance(node, MappingNode) else None
         return None if found is None else found[:2]
+
+    def mentions(self, keys: Sequence[Key]) -> dict[tuple[Key, ...], tuple[int, int]]:
+        """Return all places of the value at `keys`, or of one around it, that an anchor shares, in order.
+
+        With the start and end of what is written there, of which the first is the anchor and the value itself.
+        Nothing where none is shared.
+        """
+        node = self._root
+        for part in keys:
+            child = child_of(node, part)
+            if child is None:
+                return {}
+            node = child[1]
+            if isinstance(node, SharedNode):
+                same = [(at, one) for at, one in _shared_nodes(self._root, ()) if one.target is node.target]
+                same.sort(key=lambda item: item[1].start)
+                return {at: (one.start, one.end) for at, one in same}
+        return {}
 
     def is_flow(self, keys: Sequence[Key] = ()) -> bool:
         """Return whether the value at `keys` is a list or mapping in brackets."""
@@ -85,6 +103,18 @@ class Document:
                 return None
             node = child[1]
         return node.target if isinstance(node, SharedNode) else node
+
+
+def _shared_nodes(node: Node, place: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], SharedNode]]:
+    parts: dict[Key, Node] = {}
+    if isinstance(node, MappingNode):
+        parts = {key: part for key, (_, _, part) in node.parts.items()}
+    elif isinstance(node, SequenceNode):
+        parts = dict(enumerate(node.parts))
+    for key, part in parts.items():
+        if isinstance(part, SharedNode):
+            yield (*place, key), part
+        yield from _shared_nodes(part, (*place, key))
 
 
 def read_document(path: Path, shown: str) -> Document:

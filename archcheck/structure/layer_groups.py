@@ -9,7 +9,7 @@ are left out; so are norms, where there is no room for them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -65,12 +65,15 @@ def layer_rows(trace: StructureTrace) -> list[LayerRow]:
 def rows_of_level(trace: StructureTrace, depth: int) -> list[LayerRow]:
     """Return a row for every module that is called, down to `depth` levels, in the order of execution."""
     names = dict.fromkeys(call.name for call in trace.forwards[0].calls)
-    return rows_of(trace, [name for name in names if name and name.count(".") < depth])
+    return rows_of(trace, {format_layer_key(name): [name] for name in names if name and name.count(".") < depth})
 
 
-def rows_of(trace: StructureTrace, names: Sequence[str]) -> list[LayerRow]:
-    """Return the rows of some modules that are called, one each or one for each call, in the order of execution."""
-    return _Table(trace).in_order([_Group(format_layer_key(name), (name,), 1) for name in names]) if names else []
+def rows_of(trace: StructureTrace, names: Mapping[str, Sequence[str]]) -> list[LayerRow]:
+    """Return the rows of modules that are called, by keys that speak of them, in the order of execution.
+
+    A key of one module has a row for each call where these differ.
+    """
+    return _Table(trace).in_order([_Group(key, tuple(own), 1) for key, own in names.items()]) if names else []
 
 
 class _Table:

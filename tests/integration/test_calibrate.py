@@ -118,7 +118,7 @@ def test_what_stands_in_the_way_is_one_line(
 def test_a_spec_that_can_not_be_edited_is_told_before_anything_is_trained(
     here: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shared = "training: {dataset: fashion-mnist-mini, accuracy: &least 0.5, clip_grad_norm: *least}\n"
+    shared = "training:\n  dataset: fashion-mnist-mini\n  accuracy: &least\n    0.5\n  clip_grad_norm: *least\n"
     path = here.spec(text=HEAD + shared)
     monkeypatch.setattr("archcheck.training.calibration._train_seeds", None)
     assert main(["calibrate", str(path), "--device", "cpu", "--no-speed"]) == 2

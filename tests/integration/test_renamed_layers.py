@@ -229,9 +229,9 @@ def test_new_layers_are_listed_where_they_run(project: Project) -> None:
     text = rebuilt(path, "{added: {conv: extra, fc2: more}}")
     assert project.run("-k", "shapes").ret == 0  # what isn't listed is free
     assert project.run("-k", "shapes", "--archcheck-update=new").ret == 0
-    row = "{type: Linear, output: [B, 1, 8], parameters: 72}\n"
-    expected = text.replace("  'fc1': ", f"  extra: {row}  'fc1': ").replace(
-        "  blocks.*: ", f"  more: {row}  blocks.*: "
+    row = "{type: Linear,     output: [B, 1, 8], parameters: 72}\n"
+    expected = text.replace("  'fc1': ", f"  extra:    {row}  'fc1': ").replace(
+        "  blocks.*: ", f"  more:     {row}  blocks.*: "
     )
     assert path.read_text() == expected
     assert project.run("-k", "shapes").ret == 0
@@ -255,7 +255,7 @@ def test_a_layer_replaced_by_another_is_dropped_and_the_other_listed(project: Pr
     ]
     assert project.run("-k", "shapes", "--archcheck-update=all").ret == 0
     row = "  conv:     {type: Conv1d,     output: [B, 1, 8], parameters: 4}   # first\n"
-    added = "  new: {type: Linear, output: [B, 1, 8], parameters: 72}\n"
+    added = "  new:      {type: Linear,     output: [B, 1, 8], parameters: 72}\n"
     assert path.read_text() == text.replace(row, "").replace("  fc2:  ", f"{added}  fc2:  ")
     assert project.run("-k", "shapes").ret == 0
 

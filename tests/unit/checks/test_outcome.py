@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from archcheck.checks.outcome import CheckReport, NetworkCounts, Outcome, Unmeasured
-from archcheck.findings import Edit, Mismatch, Removal, Rename
+from archcheck.findings import Addition, Edit, Mismatch, Removal, Rename
 from archcheck.throughput.records import SpeedComparison, SpeedFigures, SpeedRecord
 from archcheck.training.records import EpochRecord, TrainingFault, TrainingRecord
 
@@ -64,7 +64,7 @@ def test_what_changes_the_spec_is_an_update() -> None:
 def test_changes_of_every_kind_come_back_as_they_were() -> None:
     changes = (
         Edit(("macs",), 3),
-        Edit(("layers", "a"), {"type": "X"}, "b"),
+        Addition(("layers", "a"), {"type": "X"}, "b"),
         Rename(("layers", "b"), "c"),
         Removal(("a",)),
     )

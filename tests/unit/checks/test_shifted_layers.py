@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archcheck.checks.shifted_layers import OTHER_LAYER, Shift, find_shifts
+from archcheck.checks.shifted_layers import OTHER_LAYER, Shift, find_shifts, with_shifts
 from archcheck.spec.layer_keys import parse_layer_key
 from archcheck.spec.models import Layer
 from archcheck.structure.records import CallRecord, ForwardRecord, ModuleRecord, StructureTrace
@@ -41,6 +41,7 @@ def numbered(kinds: str, parent: str = "") -> dict[str, str]:
         ("a n r b r c", "a r b d r c", {"2": "1", "3": "2"}, ("1",), ("3",)),  # one taken out, another put in behind
         ("a - b - c", "a r x b r c", {"2": "3", "4": "5"}, (), ("2",)),  # r isn't listed elsewhere either
         ("a - b - c", "a x r b x r c", {"2": "3", "4": "6"}, (), ()),  # which of the two is new?
+        ("- - b", "x y x b y b", {"2": "3"}, (), ()),  # the nearest one
     ],
 )
 def test_rows_are_aligned(before: str, now: str, moved: dict[str, str], gone: tuple[str, ...], new: tuple[str]) -> None:
@@ -69,3 +70,36 @@ def test_recorded_layers_tell_how_many_there_were() -> None:
     assert shifts(rows, now) == []  # none is known to be gone
     (shift,) = shifts(rows, now, ("0", "1", "2", "3"))
     assert (shift.moved, shift.gone) == ({"2": "1"}, ("1",))
+
+
+def test_calls_are_numbered_too() -> None:
+    modules = {name: ModuleRecord(name, "x", "x", 0, 0, 0) for name in ("", "act")}
+    now = ["new", "a", "b"]  # what comes out of the calls
+    calls = [CallRecord("", 0), *(CallRecord("act", index) for index in range(3))]
+
+    def misfit(key: str, layer: Layer) -> int:
+        call = parse_layer_key(key).call
+        return OTHER_LAYER if call is None or call >= 3 else int(now[call] != layer.type)
+
+    layers = {"act[0]": Layer(type="a"), "act[1]": Layer(type="b")}
+    trace = StructureTrace(modules, {}, [ForwardRecord({"B": 2}, calls)], 0)
+    (shift,) = find_shifts(layers, {key: key for key in layers}, (), trace, misfit)
+    assert (shift.moved, shift.gone) == ({"act[0]": "act[1]", "act[1]": "act[2]"}, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "moved"),
+    [
+        ("0.weight", "0.weight"),
+        ("1.weight", "2.weight"),
+        ("1.**", "2.**"),
+        ("2", "3"),  # listed by no row, between two that move alike
+        ("3.bias", "4.bias"),
+        ("9.bias", "10.bias"),
+        ("other.1.weight", "other.1.weight"),
+    ],
+)
+def test_names_elsewhere_move_as_the_rows_do(name: str, moved: str) -> None:
+    now = numbered("a x b r c d")
+    (shift,) = shifts(numbered("a b - c"), now)
+    assert with_shifts(name, [shift], trace_of(now)) == moved

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from archcheck.errors import UsageError
-from archcheck.findings import Edit
+from archcheck.findings import Addition, Change, Edit, Removal
 from archcheck.recording.edits import apply_edits
 from archcheck.spec.document import parse_document
 
@@ -196,11 +196,59 @@ def test_a_value_out_of_bounds_is_refused() -> None:
         edited(BLOCK, (("training", "accuracy"), 1.5))
 
 
-def test_a_whole_file_in_braces_takes_keys_in_its_sections_only() -> None:
-    text = "{build: m:f, input: [B, 2], training: {dataset: x}}\n"
-    assert edited(text, (("training", "accuracy"), 0.5)) == text.replace("x}", "x, accuracy: 0.5}")
-    with pytest.raises(UsageError, match="`macs` can't be added to a file written as one"):
-        apply_edits(text, "a.arch.yaml", [], {"macs": "macs: 1"})
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            '{"build": "m:f", "input": ["B", 4], "layers": {"fc": ["B", 2]}}\n',
+            '{"build": "m:f", "input": ["B", 4], "layers": {"fc": ["B", 2]}, "output": ["B", 2], "macs": 1000}\n',
+        ),
+        (
+            '{\n  "build": "m:f",\n  "input": ["B", 4]\n}\n',
+            '{\n  "build": "m:f",\n  "input": ["B", 4],\n  "output": ["B", 2],\n  "macs": 1000\n}\n',
+        ),
+        (
+            "{build: m:f, input: [B, 4], training: {dataset: x}}",
+            "{build: m:f, input: [B, 4], output: [B, 2], macs: 1000, training: {dataset: x}}",
+        ),
+    ],
+)
+def test_sections_are_added_to_a_file_in_one_pair_of_braces(text: str, expected: str) -> None:
+    sections = {"macs": "macs: 1_000", "output": "output: [B, 2]"}
+    assert apply_edits(text, "a.arch.yaml", [], sections) == expected
+
+
+ANCHORED = """\
+layers:
+  a: &conv {type: X, output: [B, 8], parameters: 5}  # the first
+  b: *conv
+  c: *conv  # the last
+"""
+
+
+def test_values_that_an_anchor_shares_stay_shared_where_all_change_alike() -> None:
+    edits = [Edit(("layers", key, "output", 1), 16) for key in "abc"]
+    assert apply_edits(HEAD + ANCHORED, "a.arch.yaml", edits, {}) == HEAD + ANCHORED.replace("8", "16")
+
+
+@pytest.mark.parametrize(
+    ("change", "row"),
+    [
+        (Edit(("layers", "b", "output", 1), 16), "  b: {type: X, output: [B, 16], parameters: 5}\n"),
+        (Removal(("layers", "b")), ""),
+    ],
+)
+def test_values_that_an_anchor_shares_are_written_out_where_one_changes(change: Change, row: str) -> None:
+    apart = ANCHORED.replace("&conv ", "").replace("  b: *conv\n", row)
+    apart = apart.replace("*conv", "{type: X, output: [B, 8], parameters: 5}")
+    assert apply_edits(HEAD + ANCHORED, "a.arch.yaml", [change], {}) == HEAD + apart
+
+
+def test_a_row_is_added_to_a_table_in_json() -> None:
+    text = '{"build": "m:f", "input": ["B", 4], "layers": {\n  "fc": {"type": "Linear"}\n}}\n'
+    added = Addition(("layers", "act"), {"type": "ReLU", "output": ["B", 2000]}, "fc")
+    expected = text.replace('"}\n', '"},\n  "act": {"type": "ReLU", "output": ["B", 2000]}\n')
+    assert apply_edits(text, "a.arch.yaml", [added], {}) == expected
 
 
 # ------------------------------------------------------------------------------------------- any file, any edit

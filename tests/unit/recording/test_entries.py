@@ -103,7 +103,7 @@ def test_values_are_replaced_added_and_moved_together() -> None:
     result = changed(
         text,
         Edit(("layers", "a", "output", 1), 3),
-        Edit(("layers", "new"), {"type": "Y", "output": ["B", 7]}, after="a"),
+        Addition(("layers", "new"), {"type": "Y", "output": ["B", 7]}, "a"),
         Rename(("layers", "b"), "z"),
         Rename(("layers", "b"), "z"),
         Removal(("layers", "c")),
@@ -121,9 +121,9 @@ def test_what_is_gone_or_there_already_is_left_out() -> None:
     ("text", "change", "message"),
     [
         (
-            "layers:\n  a: &x [B]\n  b: *x\n",
+            "layers:\n  a: &x\n    type: X\n  b: *x\n",
             Removal(("layers", "a")),
-            "a.arch.yaml:4: this value is shared by an alias",
+            r"a.arch.yaml:4: this value can't be updated in place \(it is shared by an alias\); edit it by hand",
         ),
     ],
 )
@@ -192,3 +192,82 @@ def test_entries_are_added_where_others_were(order: int) -> None:
     flow = HEAD + "layers: {0: {type: Linear}}\n"
     added = changed(flow, Addition(("layers", "1"), entry, None))
     assert added == HEAD + "layers: {1: {type: Dropout}, 0: {type: Linear}}\n"
+
+
+KEY = "key: {type: Sub, output: [B, 4096], parameters: 5_000}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "added"),
+    [
+        (["a: {type: X, output: [B, 2]}", "bcd: {type: Y, output: [B, 2]}"], KEY),
+        (["a:   {type: X, output: [B, 2]}", "bcd: {type: Y, output: [B, 2]}"], KEY),
+        (["'a': { type: Conv,  output: [B, 4_096], parameters: 1000 }"],
+         "'key': { type: Sub,   output: [B, 4_096], parameters: 5000 }"),
+        (["a:   {output: [B, 2],    type: Subway}", "bcd: {output: [B, 2, 2], type: Y, parameters: 9}"],
+         "key: {output: [B, 4096], type: Sub, parameters: 5_000}"),
+        (['"a": {"type": "X", "output": ["B", 4]}'],
+         '"key": {"type": "Sub", "output": ["B", 4096], "parameters": 5000}'),
+        (["a: [B, 2]"], KEY),
+        (["a:", "  type: X", "  output: [B, 2]"], "key:\n    type: Sub\n    output: [B, 4096]\n    parameters: 5_000"),
+    ],
+)  # fmt: skip
+def test_an_entry_is_added_as_those_beside_it_are_written(rows: list[str], added: str) -> None:
+    text = HEAD + "layers:\n" + "".join(f"  {row}\n" for row in rows)
+    entry = {"type": "Sub", "output": ["B", 4096], "parameters": 5000}
+    first = rows[0].partition(":")[0].strip("'\"")
+    written = f"  {rows[0]}\n" if rows[0].endswith(("}", "]")) else "".join(f"  {row}\n" for row in rows)
+    expected = text.replace(written, f"{written}  {added}\n")
+    assert changed(text, Addition(("layers", "key"), entry, first)) == expected
+
+
+def test_columns_move_for_an_entry_that_is_longer() -> None:
+    text = (
+        HEAD
+        + """\
+layers:
+  a:  {type: X,    output: [B, 2],     parameters: 1}  # first
+  bc: {type: Long, output: [B, 2, 2],  parameters: 2}
+  d:  {type: Y,                        parameters: 2}
+  ef: [B, 2]
+"""
+    )
+    expected = (
+        HEAD
+        + """\
+layers:
+  a:       {type: X,      output: [B, 2],     parameters: 1}  # first
+  bc:      {type: Long,   output: [B, 2, 2],  parameters: 2}
+  longest: {type: Longer, output: [B, 2],     parameters: 7}
+  d:       {type: Y,                          parameters: 2}
+  ef:      [B, 2]
+"""
+    )
+    entry = {"type": "Longer", "output": ["B", 2], "parameters": 7}
+    assert changed(text, Addition(("layers", "longest"), entry, "bc")) == expected
+
+
+def test_keys_are_quoted_as_those_that_need_it_as_much() -> None:
+    text = (
+        HEAD
+        + """\
+layers:
+  embed:     {type: X}
+  "blocks.*":  {type: Y}
+  "blocks.*.a": {type: Y}
+"""
+    )
+    plain = changed(text, Addition(("layers", "drop"), {"type": "Z"}, "embed"))
+    assert plain == text.replace("  embed:     {type: X}\n", "  embed:     {type: X}\n  drop:      {type: Z}\n")
+    glob = changed(text, Addition(("layers", "blocks.*.b"), {"type": "Z"}, "blocks.*.a"))
+    assert glob == text + '  "blocks.*.b": {type: Z}\n'
+
+
+def test_a_map_whose_entries_are_all_replaced_stays() -> None:
+    text = HEAD + "layers:\n  # the stem\n  a:   {type: X}\n  bcd: {type: Y}\noutput: [B, 2]\n"
+    changes: list[Change] = [
+        Removal(("layers", "a")),
+        Removal(("layers", "bcd")),
+        Addition(("layers", "e"), {"type": "Z"}, None),
+    ]
+    assert changed(text, *changes) == HEAD + "layers:\n  # the stem\n  e:   {type: Z}\noutput: [B, 2]\n"

@@ -19,7 +19,7 @@ from archcheck.discovery.doubts import degenerate_shapes, doubts_about
 from archcheck.discovery.hints import Hints, collect_hints
 from archcheck.discovery.last_words import how_to_say
 from archcheck.discovery.layers import Intake, intake_of, intakes
-from archcheck.discovery.mends import mended, num_named, without_image
+from archcheck.discovery.mends import alike_too, mended, num_named, without_image
 from archcheck.discovery.proposals import Proposal, Surroundings, proposals_for
 from archcheck.discovery.refusal import describe_refusal
 from archcheck.discovery.refused_sizes import is_asked_by_name, misses_argument
@@ -73,11 +73,11 @@ class Search:
         self.tried.add(said)
         attempt = self.trials.attempt(assumption.value, assumption.sizes, is_likely=is_likely)
         if attempt.crash is None:
-            self.mixes_steps |= attempt.takes_length_first
+            self.mixes_steps |= attempt.takes_length_first or attempt.goes_through_batch
             cost = MIXES * attempt.faults + (attempt.narrowest is not None and attempt.narrowest < WIDE_ENOUGH)
             cost += len(degenerate_shapes(assumption.value, self.trials.modules)) + attempt.goes_through_batch
             if self.best is None or cost < self.best[0]:
-                doubts = doubts_about(assumption.value, attempt, self.trials.modules)
+                doubts = dict.fromkeys(doubts_about(assumption.value, attempt, self.trials.modules))
                 self.best = cost, replace(assumption, doubts=(*assumption.doubts, *doubts))
                 self.trials.shorten()
         elif self.furthest is None or len(attempt.calls) > self.furthest[0]:
@@ -97,7 +97,8 @@ class Search:
 
     def _plan_mends(self, refused: Assumption, attempt: Attempt, around: Surroundings, depth: int) -> None:
         if attempt.crash is None:
-            values = [_with_length_first(refused.value)] if attempt.takes_length_first else []
+            is_of_steps = attempt.takes_length_first or attempt.goes_through_batch
+            values = [_with_length_first(refused.value)] if is_of_steps else []
             changed = "the length before the batch"
         else:
             module = self.trials.modules.get(attempt.crash.module)
@@ -113,6 +114,7 @@ class Search:
             ]
             changed = "changed where it was refused"
         source = refused.source if changed in refused.source else f"{refused.source}, {changed}"
+        values = [each for value in values for each in (alike_too(refused.value, value), value)]
         changes = [replace(refused, value=value) for value in values]
         if attempt.crash is not None:
             changes += _with_sizes_fixed(refused, attempt.crash)

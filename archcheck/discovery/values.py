@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from archcheck.discovery.assumption import Assumption
 from archcheck.discovery.trial import MAX_REAL_ELEMENTS
-from archcheck.discovery.value_tree import with_part
+from archcheck.discovery.value_tree import tensors_in, with_part
 from archcheck.function.domain_search import likely_domain
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.spec.dims import BATCH
@@ -40,5 +40,6 @@ def with_values_that_run(
     domain = likely_domain(make, FingerprintConfig(inputs), tree, error)
     if domain is None:
         return None
-    value = with_part(found.value, domain.keys, domain.value)
+    leaf = list(tensors_in(found.value))[domain.number - 1]  # a spec's value has words for tuples and lists on the way
+    value = with_part(found.value, leaf.keys, domain.value)
     return replace(found, value=value, source=f"{found.source}, and values with which it runs")

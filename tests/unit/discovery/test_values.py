@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from archcheck.discovery.assumption import Assumption
 from archcheck.discovery.values import with_values_that_run
@@ -20,6 +21,25 @@ class Logarithm(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         Logarithm.num_runs += 1
         return super().forward(torch.log(x))
+
+
+class Packed(nn.Module):
+    """Takes one tuple, whose lengths have to be in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(5, 3, batch_first=True)
+
+    def forward(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
+        last: Tensor = self.rnn(pack_padded_sequence(*inputs, batch_first=True))[1][-1]
+        return last
+
+
+def test_values_within_a_tuple_are_found_in_their_place() -> None:
+    lengths = {"shape": ["B"], "dtype": "int64", "between": [1, 7]}
+    found = with_values_that_run(Packed, Packed(), Assumption([{"tuple": [["B", 7, 5], lengths]}], "a layer"))
+    assert found is not None
+    assert found.value == [{"tuple": [["B", 7, 5], {**lengths, "sorted": "descending"}]}]
 
 
 def test_values_of_a_huge_input_that_was_refused_are_not_looked_for() -> None:

@@ -14,7 +14,7 @@ _IMAGE: Final = ("image_size", "img_size", "input_size", "input_resolution", "re
 _LENGTH: Final = (
     "max_position_embeddings", "n_positions", "max_seq_len", "max_seq_length", "max_len", "max_length", "seq_len",
     "seq_length", "sequence_length", "context_length", "context_len", "block_size", "window_size", "input_len",
-    "n_ctx", "max_target_positions", "num_timesteps",
+    "n_ctx", "max_target_positions", "sentence_size", "sentence_len", "num_timesteps",
 )  # fmt: skip
 _CHANNELS: Final = ("in_channels", "in_chans", "num_channels", "input_channels", "n_channels", "in_ch", "channels")
 _FEATURES: Final = (
@@ -23,7 +23,17 @@ _FEATURES: Final = (
 )  # fmt: skip
 _LATENT: Final = ("latent_dim", "z_dim", "latent_size", "noise_dim", "nz", "z_size", "zdim", "latent_channels", "dim_z")
 _OF_ANOTHER_TIME: Final = re.compile(r"^(prev|previous|last|next|init|initial)_")
-_CONFIGURATIONS: Final = ("config", "cfg", "conf", "hparams", "args", "opt")  # whose attributes are hints, too
+_CONFIGURATIONS: Final = (
+    "config",
+    "configs",
+    "cfg",
+    "conf",
+    "hparams",
+    "params",
+    "args",
+    "opt",
+    "settings",
+)  # whose attributes are hints, too
 _CLASSES: Final = (
     "num_classes",
     "n_classes",

@@ -97,8 +97,10 @@ def _of_parts(argument: Argument, around: Surroundings) -> list[Proposal]:
         return [Proposal({"literal": {}}, f"the annotation of {argument.name}")]
     choices = [proposals_for(part, replace(around, arguments=argument.parts)) for part in argument.parts]
     found = []
-    for i in range(min(max(map(len, choices)), _MAX_OF_PARTS)):
-        each = [own[min(i, len(own) - 1)] for own in choices]
+    most = min(max(map(len, choices)), _MAX_OF_PARTS)
+    one_by_one = ((i, 0) for i in range(1, min(len(choices[0]), _MAX_OF_PARTS)))  # the first of them, beside the rest
+    for i, of_others in [(0, 0), *one_by_one, *((i, i) for i in range(1, most))]:
+        each = [own[min(of_others if place else i, len(own) - 1)] for place, own in enumerate(choices)]
         each = [each[0] if one.value is None else one for one in each]
         sizes = {name: size for one in each for name, size in one.sizes.items()}
         values = [one.value for one in each]
@@ -244,6 +246,8 @@ def _latents(around: Surroundings) -> Iterator[Any]:
 
 
 def _masks(around: Surroundings) -> Iterator[Any]:
+    if any(one.kind == "time" for one in around.arguments):  # of a denoiser, whose conditions are left out now and then
+        yield ["B"]
     for length in _lengths(around.hints)[:6]:
         yield {"shape": ["B", length], "dtype": "bool"}
         yield {"shape": ["B", 1, length], "dtype": "bool"}

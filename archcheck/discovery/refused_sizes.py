@@ -40,6 +40,8 @@ _RANK_PAIRS: Final = (
     re.compile(r"Wrong shape: expected (?P<expected>\d) dims\. Received (?P<actual>\d)-dim"),
     re.compile(r"same number of dimensions: got (?P<actual>\d) and (?P<expected>\d)"),
     re.compile(r"same number of dimensions: got (?P<expected>\d) and (?P<actual>\d)"),
+    re.compile(r"sizes provided \((?P<expected>\d)\) must be greater or equal to the number .*? \((?P<actual>\d)\)"),
+    re.compile(r"sizes provided \((?P<actual>\d)\) must be greater or equal to the number .*? \((?P<expected>\d)\)"),
     re.compile(r"not enough values to unpack \(expected (?P<expected>\d), got (?P<actual>\d)\)"),
 )
 _TOO_SMALL: Final = re.compile(

@@ -31,6 +31,7 @@ from archcheck.structure.records import Crash
 WIDE_ENOUGH: Final = 4  # pixels of the smallest image inside a network; narrower ones hide what a layer does
 MIXES: Final = 10  # cost of an input whose examples aren't kept apart
 _MAX_RANK: Final = 60
+_RANK_OF_IMAGES: Final = 4
 _MAX_OF_NAME: Final = 12
 _MAX_DEPTH: Final = 8  # of changes, one after the other
 _MENDS_PER_PROPOSAL: Final = 3
@@ -311,15 +312,27 @@ def _at_every_size(search: Search) -> Iterator[Assumption]:
 
 
 def _resizing(search: Search) -> Callable[[int], Assumption] | None:
-    """Return what gives the input that got furthest another size: its sides, its length; None where it has none."""
-    if search.furthest is None or not isinstance(search.furthest[1].value, list):
+    """Return what gives the input that got furthest another size: its sides, its length; None where it has none.
+
+    Of several tensors it is the only image that is resized.
+    """
+    if search.furthest is None:
         return None
     furthest = search.furthest[1]
-    shape = furthest.value
-    if len(shape) < 2 or not all(isinstance(size, int) for size in shape[1:]):
+    leaves = list(tensors_in(furthest.value))
+    leaves = leaves if len(leaves) == 1 else [leaf for leaf in leaves if len(leaf.shape) == _RANK_OF_IMAGES]
+    if len(leaves) != 1 or len(leaves[0].shape) < 2 or leaves[0].rest:
+        return None
+    [leaf], shape = leaves, leaves[0].shape
+    if not all(isinstance(size, int) for size in shape[1:]):
         return None
     places = [i for i in range(2, len(shape)) if len(shape) > 3 or i == len(shape) - 1] or [1]
-    return lambda side: replace(furthest, value=[side if i in places else size for i, size in enumerate(shape)])
+
+    def resized(side: int) -> Assumption:
+        other = tuple(side if i in places else size for i, size in enumerate(shape))
+        return replace(furthest, value=with_tensor(furthest.value, replace(leaf, shape=other)))
+
+    return resized
 
 
 def _round_sides_near(side: int) -> list[int]:

@@ -20,6 +20,7 @@ from archcheck.structure.meta.module_tree import parameters_of
 
 _MAX_BYTES: Final = 2**28  # of parameters in double precision: a larger network runs only when it's recorded
 _BATCH_SIZE: Final = 4
+_BATCH_SIZE_OF_IDS: Final = 16  # of which one that is too large for a table is not in every example
 
 
 def with_values_that_run(
@@ -33,7 +34,9 @@ def with_values_that_run(
     if sum(8 * one.numel() for one in sized) > _MAX_BYTES:
         return None
     tree = parse_input(found.value)
-    sizes = {name: found.sizes.get(name, [_BATCH_SIZE if name == BATCH else 2])[0] for name in input_names(tree)}
+    is_of_ids = any(leaf.is_whole for leaf in tensors_in(found.value))
+    batch_size = _BATCH_SIZE_OF_IDS if is_of_ids else _BATCH_SIZE
+    sizes = {name: found.sizes.get(name, [batch_size if name == BATCH else 2])[0] for name in input_names(tree)}
     inputs = make_forward_input(tree, sizes)
     if error is not None and inputs.num_elements > MAX_REAL_ELEMENTS:
         return None

@@ -615,6 +615,34 @@ _OF_POINTS = {
 _OF_POINTS |= {name.replace("0", "1"): shape for name, shape in _OF_POINTS.items()}
 
 
+class Memories(Forward):
+    """Takes a story of several sentences, and a question of one, as MemN2N does."""
+
+    def __init__(self, settings: Any = None) -> None:
+        super().__init__(table=nn.Embedding(30, 8))
+        self.settings = {"sentence_size": 7}
+        self.register_buffer("encoding", torch.ones(7, 8))
+
+    def forward(self, story: Tensor, query: Tensor) -> Any:
+        asked = (self.table(query) * self.encoding.expand_as(self.table(query))).sum(1)
+        memory = self.table(story)
+        memory = (memory * self.encoding[None, None].expand_as(memory)).sum(2)
+        return asked + (memory @ asked.unsqueeze(2)).softmax(1).mT.matmul(memory).squeeze(1)
+
+
+class ConditionalDenoiser(Forward):
+    """Takes the number of a class, a time between 0 and 1, and which classes are left out."""
+
+    def __init__(self, n_classes: int = 10) -> None:
+        super().__init__(conv=nn.Conv2d(1, 4, 3, padding=1), of_time=nn.Linear(1, 4), of_class=nn.Linear(n_classes, 4))
+        self.n_classes = n_classes
+
+    def forward(self, x: Tensor, c: Tensor, t: Tensor, context_mask: Tensor) -> Any:
+        kept = 1 - context_mask[:, None].repeat(1, self.n_classes)
+        known = self.of_class(functional.one_hot(c, self.n_classes).float() * kept)
+        return self.conv(x) * known[..., None, None] + self.of_time(t.view(-1, 1))[..., None, None]
+
+
 class Matcher(Forward):
     """Takes a map of points in two images, as SuperGlue does."""
 
@@ -645,12 +673,14 @@ class Batch(Forward):
 
 
 class AtariPolicy(Forward):
+    """Takes an image of 21 pixels with its state in one tuple, as no list of usual sizes has them."""
+
     def __init__(self) -> None:
-        super().__init__(conv=nn.Conv2d(1, 4, 3, stride=2), lstm=nn.LSTMCell(4, 16), actor=nn.Linear(16, 6))
+        super().__init__(conv=nn.Conv2d(1, 4, 3, stride=2), lstm=nn.LSTMCell(400, 16), actor=nn.Linear(16, 6))
 
     def forward(self, inputs: Any) -> Any:
         inputs, (hx, cx) = inputs
-        hx, cx = self.lstm(self.conv(inputs).mean((2, 3)), (hx, cx))
+        hx, cx = self.lstm(self.conv(inputs).view(-1, 400), (hx, cx))
         return self.actor(hx), (hx, cx)
 
 
@@ -665,7 +695,9 @@ class AtariPolicy(Forward):
         (CellOverSteps, [16, "B", 12]),
         (Batch, [{"tuple": [ids("B", 16, below=40), {"shape": ["B"], "dtype": "int64", "between": [1, 16]}]}]),
         (Matcher, [_OF_POINTS]),
-        (AtariPolicy, [{"tuple": [["B", 1, 28, 28], [["B", 16], ["B", 16]]]}]),
+        (Memories, [ids("B", 16, 7, below=30), ids("B", 7, below=30)]),
+        (ConditionalDenoiser, [["B", 1, 28, 28], ids("B", below=10), ["B"], ["B"]]),
+        (AtariPolicy, [{"tuple": [["B", 1, 21, 21], [["B", 16], ["B", 16]]]}]),
         (GraphConvolution, [["N", 21], ["N", "N"]]),
         (PositionsFirst, ids(16, "B", below=30)),
         (StepByStep, ["B", 16]),

@@ -79,6 +79,8 @@ def required_arguments(model: nn.Module) -> list[Argument]:
         required = named[:1]  # forward(self, x=None)
     annotations = _annotations(model)
     found = [_argument(p, len(required), annotations.get(p.name)) for p in required]
+    if {"h", "c"} <= {one.name.lower() for one in found}:  # the state of an LSTM, and no class
+        found = [replace(one, kind="state") if one.name.lower() == "c" else one for one in found]
     return [_taken_apart(one, model) for one in found] or [Argument("x", "data")]
 
 

@@ -22,6 +22,7 @@ _FEATURES: Final = (
     "state_dim", "obs_dim"
 )  # fmt: skip
 _LATENT: Final = ("latent_dim", "z_dim", "latent_size", "noise_dim", "nz", "z_size", "zdim", "latent_channels", "dim_z")
+_SHORT: Final = {"action": "act", "observation": "obs"}
 _OF_ANOTHER_TIME: Final = re.compile(r"^(prev|previous|last|next|init|initial)_")
 _CONFIGURATIONS: Final = (
     "config",
@@ -85,7 +86,8 @@ class Hints:
     def of(self, argument: str) -> list[int]:
         """Return the sizes that are called after an argument: state_dim, n_state, num_actions."""
         name = _OF_ANOTHER_TIME.sub("", argument.lower().rstrip("0123456789"))
-        words = [word for word in dict.fromkeys([name, name.rstrip("s")]) if word]
+        word = name.rstrip("s")
+        words = [each for each in dict.fromkeys([name, word, _SHORT.get(word, "")]) if each]
         return self._numbers(each for word in words for each in (*_called_after(word), f"{word[0]}_dim"))
 
     def of_part(self, argument: str) -> list[int]:

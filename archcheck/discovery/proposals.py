@@ -33,6 +33,7 @@ _OF_ROWS: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
     "adjacency": [(["N", "N"], "N"), (["B", 8, 8], "")],
     "offsets": [({"shape": ["B"], "dtype": "int64", "below": "N", "sorted": True}, "N")],
 }
+_SIDES: Final = {"src": "enc", "source": "enc", "trg": "dec", "tgt": "dec", "target": "dec"}  # of a translator
 _OF_DATA: Final = ("data", "image", "score")
 _OF_CHOICES: Final = re.compile(r"(.*_)?(actions?|acts?)")  # by number, where they are no vectors
 _MAX_INTAKES: Final = 8
@@ -153,7 +154,8 @@ def _likely_layers(argument: Argument, around: Surroundings) -> list[Intake]:
 
 
 def _is_named_alike(argument: Argument, layer: str) -> bool:
-    words = [argument.kind, *argument.name.lower().rstrip("s").split("_")]
+    words = [word.rstrip("s") for word in (argument.kind, *argument.name.lower().split("_"))]
+    words += [_SIDES[word] for word in words if word in _SIDES]
     return any(len(word) > 2 and word in layer.lower() for word in words)
 
 
@@ -259,6 +261,9 @@ def _masks(around: Surroundings) -> Iterator[Any]:
 
 
 def _times(around: Surroundings) -> Iterator[Any]:
+    for layer in around.layers if around.is_sequential else ():
+        if "Embedding" in layer.layer and "time" in layer.name.lower():  # of each step, as of an episode
+            yield {"shape": ["B", _lengths(around.hints)[0]], "dtype": "int64", "below": layer.size}
     yield {"shape": ["B"], "dtype": "int64", "below": _steps(around.hints)}
     yield from (["B"], ["B", 1], [], 1)
 

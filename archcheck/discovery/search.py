@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, islice
 from typing import Any, Final, NamedTuple
 
 from torch import nn
@@ -32,6 +32,7 @@ WIDE_ENOUGH: Final = 4  # pixels of the smallest image inside a network; narrowe
 MIXES: Final = 10  # cost of an input whose examples aren't kept apart
 _MAX_RANK: Final = 60
 _RANK_OF_IMAGES: Final = 4
+_SEQUENCES: Final = {"data": 99, "tokens": 99, "features": 99, "time": 99, "state": 2}  # choices that may have steps
 _MAX_OF_NAME: Final = 12
 _MAX_DEPTH: Final = 8  # of changes, one after the other
 _MENDS_PER_PROPOSAL: Final = 3
@@ -269,7 +270,10 @@ def _by_layers(search: Search) -> Iterator[Assumption]:
     arguments = around.arguments
     around = replace(around, layers=_first_called_first(search, around))
     search.around = around
-    combined = _combined(arguments, [proposals_for(argument, around) for argument in arguments])
+    choices = [proposals_for(argument, around) for argument in arguments]
+    combined = _combined(arguments, choices)
+    yield from islice(combined, 1)
+    yield from _all_sequences(arguments, choices, around)
     for assumption in combined:
         yield assumption
         if len(arguments) > 1 or arguments[0].kind in ("map", "parts") or search.mixes_steps or _seems_a_map(search):
@@ -277,6 +281,26 @@ def _by_layers(search: Search) -> Iterator[Assumption]:
     yield from _between(search)
     yield from search.likeliest_mends()
     yield from _at_every_size(search)
+
+
+def _all_sequences(
+    arguments: Sequence[Argument], choices: Sequence[Sequence[Proposal]], around: Surroundings
+) -> Iterator[Assumption]:
+    """Yield an input of which all is a sequence that may be one, where a layer takes such; the length first, too."""
+    if not around.is_sequential or len(arguments) == 1:
+        return
+    numbers = [_SEQUENCES.get(argument.kind, 0) for argument in arguments]
+    found = [next(filter(_is_sequence, each[:number]), each[0]) for each, number in zip(choices, numbers, strict=True)]
+    assumption = _assumption(arguments, found)
+    yield assumption
+    yield replace(assumption, value=_with_length_first(assumption.value), source=f"{assumption.source}, length first")
+
+
+def _is_sequence(proposal: Proposal) -> bool:
+    leaves = list(tensors_in(proposal.value))
+    return (
+        len(leaves) == 1 and leaves[0].shape[:1] == ("B",) and len(leaves[0].shape) == (2 if leaves[0].is_whole else 3)
+    )
 
 
 def _seems_a_map(search: Search) -> bool:

@@ -643,6 +643,41 @@ class ConditionalDenoiser(Forward):
         return self.conv(x) * known[..., None, None] + self.of_time(t.view(-1, 1))[..., None, None]
 
 
+class Translator(Forward):
+    """Takes both texts with the length first, and the lengths of one."""
+
+    def __init__(self) -> None:
+        super().__init__(encoder=nn.Embedding(40, 8), decoder=nn.Embedding(30, 8), rnn=nn.GRU(8, 8))
+
+    def forward(self, src: Tensor, src_len: Tensor, trg: Tensor) -> Any:
+        packed = nn.utils.rnn.pack_padded_sequence(self.encoder(src), src_len, enforce_sorted=False)
+        state = self.rnn(packed)[1]
+        return self.rnn(self.decoder(trg), state)[0]
+
+
+class Episode(Forward):
+    """Takes what happened at each step of an episode, as the Decision Transformer does."""
+
+    def __init__(self, state_dim: int = 11, act_dim: int = 3, max_ep_len: int = 100) -> None:
+        super().__init__(
+            of_state=nn.Linear(state_dim, 8), of_action=nn.Linear(act_dim, 8), of_return=nn.Linear(1, 8),
+            of_timestep=nn.Embedding(max_ep_len, 8), attention=nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+        )  # fmt: skip
+
+    def forward(self, states: Tensor, actions: Tensor, returns_to_go: Tensor, timesteps: Tensor) -> Any:
+        steps = self.of_state(states) + self.of_action(actions) + self.of_return(returns_to_go)
+        _, _, _ = steps.shape
+        return self.attention(steps + self.of_timestep(timesteps))
+
+
+class TwoArgumentsOfState(Forward):
+    def __init__(self) -> None:
+        super().__init__(conv=nn.Conv1d(1, 8, 16, stride=8), lstm=nn.LSTM(8, 6, 2, batch_first=True))
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> Any:
+        return self.lstm(self.conv(x).mT, (h, c))
+
+
 class Matcher(Forward):
     """Takes a map of points in two images, as SuperGlue does."""
 
@@ -695,6 +730,16 @@ class AtariPolicy(Forward):
         (CellOverSteps, [16, "B", 12]),
         (Batch, [{"tuple": [ids("B", 16, below=40), {"shape": ["B"], "dtype": "int64", "between": [1, 16]}]}]),
         (Matcher, [_OF_POINTS]),
+        (
+            Translator,
+            [
+                ids(16, "B", below=40),
+                {"shape": ["B"], "dtype": "int64", "between": [1, 16]},
+                ids(16, "B", below=30),
+            ],
+        ),
+        (Episode, [["B", 16, 11], ["B", 16, 3], ["B", 16, 1], ids("B", 16, below=100)]),
+        (TwoArgumentsOfState, [["B", 1, 16], [2, "B", 6], [2, "B", 6]]),
         (Memories, [ids("B", 16, 7, below=30), ids("B", 7, below=30)]),
         (ConditionalDenoiser, [["B", 1, 28, 28], ids("B", below=10), ["B"], ["B"]]),
         (AtariPolicy, [{"tuple": [["B", 1, 21, 21], [["B", 16], ["B", 16]]]}]),

@@ -75,7 +75,7 @@ class Search:
         self.tried.add(said)
         attempt = self.trials.attempt(assumption.value, assumption.sizes, is_likely=is_likely)
         if attempt.crash is None:
-            self.mixes_steps |= attempt.takes_length_first or attempt.goes_through_batch
+            self.mixes_steps |= self._takes_examples_for_steps(attempt)
             cost = MIXES * attempt.faults + (attempt.narrowest is not None and attempt.narrowest < WIDE_ENOUGH)
             cost += len(degenerate_shapes(assumption.value, self.trials.modules)) + attempt.goes_through_batch
             if self.best is None or cost < self.best[0]:
@@ -88,6 +88,11 @@ class Search:
         if self.around is not None and depth < _MAX_DEPTH:
             self._plan_mends(assumption, attempt, self.around, depth + 1)
 
+    def _takes_examples_for_steps(self, attempt: Attempt) -> bool:
+        """Return whether a layer of sequences got the batch first, or a cell one example after the other."""
+        is_recurrent = any(isinstance(one, nn.RNNBase | nn.RNNCellBase) for one in self.trials.modules.values())
+        return attempt.takes_length_first or (attempt.goes_through_batch and is_recurrent)
+
     def likeliest_mends(self, most: int = MAX_TRIALS) -> Iterator[Assumption]:
         """Yield the likeliest changes of inputs that were refused, those of such changes among them."""
         for _ in range(most):
@@ -99,8 +104,7 @@ class Search:
 
     def _plan_mends(self, refused: Assumption, attempt: Attempt, around: Surroundings, depth: int) -> None:
         if attempt.crash is None:
-            is_of_steps = attempt.takes_length_first or attempt.goes_through_batch
-            values = [_with_length_first(refused.value)] if is_of_steps else []
+            values = [_with_length_first(refused.value)] if self._takes_examples_for_steps(attempt) else []
             changed = "the length before the batch"
         else:
             module = self.trials.modules.get(attempt.crash.module)

@@ -9,17 +9,18 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from torch import Tensor, nn
 
+from archcheck.discovery.unpacking import Names, keys_looked_up, unpacked_tuples
 from archcheck.network.annotations import annotations_of, is_typed_dict, options_of, plain_type
 
 Kind: TypeAlias = Literal[
     "data", "tokens", "entity", "latent", "mask", "lengths", "time", "label", "state", "edges", "adjacency", "group",
     "images", "whole", "number", "switch", "text", "numbers", "categories", "map", "parts", "object", "edge_type",
-    "edge_values", "positions", "features",
+    "edge_values", "positions", "features", "offsets", "marks", "image", "score",
 ]  # fmt: skip
 
 _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
@@ -30,6 +31,11 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
     (r"edge_(types?|relations?)|rel_types?", "edge_type"),
     (r"edge_(attrs?|features?|feats?|weights?|dist\w*|vec\w*|sh)", "edge_values"),
     (r"(x_)?(nums?|numer\w*|cont|contin\w*|dense)(_\w+)?", "features"),
+    (r"(.*_)?offsets?", "offsets"),
+    (r"(x_)?mark(_\w+)?|(x_)?(\w+_)?time_?(feats?|features|marks?)", "marks"),
+    (r"(key_?points?|kpts?|kps)\d?", "positions"),
+    (r"(image|img)s?\d?", "image"),
+    (r"(scores?|confidences?|confs?)\d?", "score"),
     (r"pos|positions?|coords?|coordinates|coors|xyz", "positions"),
     (r"node_type|atom_types?|atomic_numbers|numbers", "tokens"),
     (r"(x_)?(cats?|categ|categor\w*)(_\w+)?|x_cats?|.*_cat", "categories"),
@@ -41,7 +47,7 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
     (r"(.*_)?(input_ids|ids?|idx|indices|tokens?|token_ids|words|text|texts|captions?|sentences?|src|trg|tgt|prompt)|"
      r"source|targets?", "tokens"),
     (r"y|(class_)?labels?|class(es)?|cls|c|cond|condition", "label"),
-    (r"h|(\w+_)?hxs?|h_?0|c_?0|hidden|(prev_)?(hidden_)?states?|memory_state|hc|(.*_)?hidden", "state"),
+    (r"h|(\w+_)?hxs?|h_?0|c_?0|cxs?|hidden|(prev_)?(hidden_)?states?|memory_state|hc|(.*_)?hidden", "state"),
 )  # fmt: skip
 
 
@@ -72,7 +78,10 @@ def required_arguments(model: nn.Module) -> list[Argument]:
     if not required:
         required = named[:1]  # forward(self, x=None)
     annotations = _annotations(model)
-    return [_argument(p, len(required), annotations.get(p.name)) for p in required] or [Argument("x", "data")]
+    found = [_argument(p, len(required), annotations.get(p.name)) for p in required]
+    if {"h", "c"} <= {one.name.lower() for one in found}:  # the state of an LSTM, and no class
+        found = [replace(one, kind="state") if one.name.lower() == "c" else one for one in found]
+    return [_taken_apart(one, model) for one in found] or [Argument("x", "data")]
 
 
 def optional_arguments(model: nn.Module) -> list[Argument]:
@@ -107,6 +116,30 @@ def _argument(parameter: inspect.Parameter, number: int, annotation: Any = None)
     kind = kind_of_name(parameter.name)
     # h, c, t: the only argument is what everything is computed from.
     return Argument(parameter.name, kind if number > 1 or kind in ("tokens", "latent", "edges") else "data", by_name)
+
+
+def _taken_apart(argument: Argument, model: nn.Module) -> Argument:
+    """Return an argument with the parts that the forward's source takes it apart into, if nothing else tells them."""
+    if argument.parts or argument.kind not in ("data", "map", "images"):
+        return argument
+    tuples, keys = unpacked_tuples(model.forward), keys_looked_up(model.forward)
+    if argument.kind != "map" and argument.name in tuples:
+        return replace(argument, kind="parts", parts=_parts(tuples[argument.name]))
+    if argument.kind != "images" and argument.name in keys:
+        return replace(argument, kind="map", parts=_parts(keys[argument.name]))
+    return argument
+
+
+def _parts(names: Names) -> tuple[Argument, ...]:
+    """Return arguments of names; those of a tuple of states are one, as a layer returns them."""
+    found = []
+    for name in names:
+        inner = () if isinstance(name, str) else _parts(name)
+        if inner and all(one.kind == "state" for one in inner):
+            found.append(Argument("_".join(one.name for one in inner), "state"))
+        else:
+            found.append(Argument("", "parts", parts=inner) if inner else Argument(str(name), kind_of_name(str(name))))
+    return tuple(found)
 
 
 def kind_of_name(name: str) -> Kind:

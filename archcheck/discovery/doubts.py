@@ -31,8 +31,10 @@ def doubts_about(value: Any, attempt: Attempt, modules: Mapping[str, nn.Module])
     for shape in degenerate_shapes(value, modules):
         yield f"a size of 1 in {shape} may hide what the network does along it: give a larger one"
     tables = {one.num_embeddings for one in modules.values() if isinstance(one, nn.Embedding | nn.EmbeddingBag)}
-    for leaf in tensors_in(value):
-        is_of_smallest = len(tables) > 1 and leaf.rest.get("below") == min(tables) and len(leaf.shape) == 2
+    leaves = list(tensors_in(value))
+    is_one_of_several = bool(tables - {leaf.rest.get("below") for leaf in leaves})  # others have no input of their own
+    for leaf in leaves:
+        is_of_smallest = is_one_of_several and leaf.rest.get("below") == min(tables) and len(leaf.shape) == 2
         if is_of_smallest or (not leaf.is_whole and "one_of" in leaf.rest):
             shape = format_flow(list(leaf.shape))
             yield f"every column of {shape} is drawn as if it held ids: --inputs-from can give each its own values"
@@ -40,6 +42,7 @@ def doubts_about(value: Any, attempt: Attempt, modules: Mapping[str, nn.Module])
 
 def degenerate_shapes(value: Any, modules: Mapping[str, nn.Module]) -> list[str]:
     """Return the shapes of sequences and tables that have one step or column, where no layer takes one."""
-    leaves = [leaf for leaf in tensors_in(value) if BATCH in leaf.shape and 1 in leaf.shape[1:] and len(leaf.shape) < 4]
+    found = (leaf for leaf in tensors_in(value) if leaf.rest.get("dtype") != "bool")  # masks are spread over the rest
+    leaves = [leaf for leaf in found if BATCH in leaf.shape and 1 in leaf.shape[1:] and len(leaf.shape) < 4]
     sizes = {intake.size for intake in intakes(modules)} if leaves else set()
     return [format_flow(list(leaf.shape)) for leaf in leaves if 1 not in sizes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,7 +14,7 @@ _IMAGE: Final = ("image_size", "img_size", "input_size", "input_resolution", "re
 _LENGTH: Final = (
     "max_position_embeddings", "n_positions", "max_seq_len", "max_seq_length", "max_len", "max_length", "seq_len",
     "seq_length", "sequence_length", "context_length", "context_len", "block_size", "window_size", "input_len",
-    "n_ctx", "max_target_positions", "num_timesteps",
+    "n_ctx", "max_target_positions", "sentence_size", "sentence_len", "num_timesteps",
 )  # fmt: skip
 _CHANNELS: Final = ("in_channels", "in_chans", "num_channels", "input_channels", "n_channels", "in_ch", "channels")
 _FEATURES: Final = (
@@ -21,7 +22,19 @@ _FEATURES: Final = (
     "state_dim", "obs_dim"
 )  # fmt: skip
 _LATENT: Final = ("latent_dim", "z_dim", "latent_size", "noise_dim", "nz", "z_size", "zdim", "latent_channels", "dim_z")
-_CONFIGURATIONS: Final = ("config", "cfg", "conf", "hparams", "args", "opt")  # whose attributes are hints, too
+_SHORT: Final = {"action": "act", "observation": "obs"}
+_OF_ANOTHER_TIME: Final = re.compile(r"^(prev|previous|last|next|init|initial)_")
+_CONFIGURATIONS: Final = (
+    "config",
+    "configs",
+    "cfg",
+    "conf",
+    "hparams",
+    "params",
+    "args",
+    "opt",
+    "settings",
+)  # whose attributes are hints, too
 _CLASSES: Final = (
     "num_classes",
     "n_classes",
@@ -72,8 +85,10 @@ class Hints:
 
     def of(self, argument: str) -> list[int]:
         """Return the sizes that are called after an argument: state_dim, n_state, num_actions."""
-        word = argument.lower().rstrip("s")
-        return self._numbers([*_called_after(word), f"{word[0]}_dim"]) if word else []
+        name = _OF_ANOTHER_TIME.sub("", argument.lower().rstrip("0123456789"))
+        word = name.rstrip("s")
+        words = [each for each in dict.fromkeys([name, word, _SHORT.get(word, "")]) if each]
+        return self._numbers(each for word in words for each in (*_called_after(word), f"{word[0]}_dim"))
 
     def of_part(self, argument: str) -> list[int]:
         """Return the sizes that are called after a part of an argument's name: n_mels for mel_specgram."""
@@ -113,7 +128,8 @@ def collect_hints(model: nn.Module, arguments: Mapping[str, Any]) -> Hints:
     """Return what a network's constructor was given, or takes by default, and the plain attributes that it keeps."""
     attributes = {name: value for name, value in vars(model).items() if not name.startswith("_")}
     held = [{**arguments, **attributes}.get(name) for name in _CONFIGURATIONS]
-    configured = {name: value for one in held if hasattr(one, "__dict__") for name, value in vars(one).items()}
+    maps = [one if isinstance(one, Mapping) else getattr(one, "__dict__", {}) for one in held]
+    configured = {name: value for one in maps for name, value in one.items() if isinstance(name, str)}
     return Hints({**configured, **attributes, **arguments})
 
 

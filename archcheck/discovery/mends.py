@@ -54,6 +54,22 @@ def mended(
         yield from _with_size(value, leaves, actual, expected, hints)
 
 
+def alike_too(value: Any, changed: Any) -> Any:
+    """Return an input with a change made to all tensors whose names differ in a number only: `image0` and `image1`."""
+    before = {leaf.keys: leaf for leaf in tensors_in(value)}
+    for leaf in list(tensors_in(changed)):
+        old = before.get(leaf.keys)
+        if old is not None and replace(leaf, keys=()) != replace(old, keys=()):
+            for keys, other in before.items():
+                if _stem(keys) == _stem(leaf.keys) and replace(other, keys=()) == replace(old, keys=()):
+                    changed = with_tensor(changed, replace(leaf, keys=keys))
+    return changed
+
+
+def _stem(keys: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(key.rstrip("0123456789") if isinstance(key, str) else key for key in keys)
+
+
 def without_image(value: Any, num_features: int) -> Iterator[Any]:
     """Yield the input with features in the place of an image, where an argument behind it was only lent its shape."""
     first, *others = tensors_in(value)
@@ -122,12 +138,19 @@ def _of_other_kinds(value: Any, leaves: Sequence[Leaf], error: str, intake: Inta
     for kind in refused_kinds(error):
         for leaf in leaves:
             if kind == "whole" and not leaf.is_whole:
-                below = intake.size if intake is not None and "Embedding" in intake.layer else 2
-                yield with_tensor(value, replace(leaf, rest={"dtype": "int64", "below": below}))
+                yield from (with_tensor(value, each) for each in _as_whole_numbers(leaf, intake))
             elif kind == "real" and leaf.is_whole:
                 yield with_tensor(value, replace(leaf, rest={}))
             elif kind in _DTYPES and "dtype" not in leaf.rest:
                 yield with_tensor(value, replace(leaf, rest={"dtype": _DTYPES[kind]}))
+
+
+def _as_whole_numbers(leaf: Leaf, intake: Intake | None) -> Iterator[Leaf]:
+    """Yield indices of a table that refused real numbers; elsewhere the number of what a vector stood for, first."""
+    below = intake.size if intake is not None and "Embedding" in intake.layer else None
+    if below is None and len(leaf.shape) == 2 and isinstance(leaf.shape[1], int):
+        yield Leaf(leaf.keys, leaf.shape[:1], {"dtype": "int64", "below": leaf.shape[1]})
+    yield replace(leaf, rest={"dtype": "int64", "below": below or 2})
 
 
 # ---------------------------------------------------------------------------------------------- dimensions
@@ -137,7 +160,8 @@ def _with_ranks(value: Any, leaves: Sequence[Leaf], number: int, *, is_relative:
     """Yield the input with so many dimensions, or so many more, in one tensor after the other."""
     for leaf in leaves:
         rank = len(leaf.shape) + number if is_relative else number
-        if rank == len(leaf.shape) or not 0 < rank <= _MAX_RANK:
+        is_mask = leaf.rest.get("dtype") == "bool"  # which is tried at every rank anyway
+        if is_mask or rank == len(leaf.shape) or not 0 < rank <= _MAX_RANK:
             continue
         shapes: list[tuple[int | str, ...]] = [leaf.shape]
         while shapes and len(shapes[0]) != rank:
@@ -168,6 +192,8 @@ def _longer(shape: Sequence[int | str], is_whole: bool) -> Iterator[tuple[int | 
     yield (first, *others, _LENGTH) if not is_whole else (first, _LENGTH, *others)
     yield (first, 1, *others)
     yield (first, *others, 1)
+    if not is_whole:
+        yield (_LENGTH, first, *others)
 
 
 def _shorter(shape: tuple[int | str, ...]) -> Iterator[tuple[int | str, ...]]:

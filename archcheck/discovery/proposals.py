@@ -23,17 +23,22 @@ _FRAMES: Final = (84, 64, 96, 32, 128, 28)
 _LENGTHS: Final = (16, 32, 64, 128, 10, 8, 4, 20, 50, 100, 256, 512, 1000, 1024, 2048, 4096, 8000, 16000)
 _VOLUME: Final = (32, 64, 96, 128, 16)
 _DEPTHS: Final = (16, 8, 4, 32)
-_SIZES: Final[Mapping[str, list[int]]] = {"N": [6, 9], "E": [12, 20]}  # of a graph: nodes and edges
+_SIZES: Final[Mapping[str, list[int]]] = {"N": [6, 9], "E": [12, 20]}  # of a graph: nodes, or words, and edges
 _EDGES: Final = {"shape": [2, "E"], "dtype": "int64", "below": "N"}
-_OF_A_GRAPH: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
+_OF_ROWS: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
     "edges": [(_EDGES, "E")],
     "edge_type": [({"shape": ["E"], "dtype": "int64", "below": 2}, "E")],
     "edge_values": [(["E"], "E")],
     "group": [({"shape": ["N"], "dtype": "int64", "below": 2, "sorted": True}, "N")],
     "adjacency": [(["N", "N"], "N"), (["B", 8, 8], "")],
+    "offsets": [({"shape": ["B"], "dtype": "int64", "below": "N", "sorted": True}, "N")],
 }
+_SIDES: Final = {"src": "enc", "source": "enc", "trg": "dec", "tgt": "dec", "target": "dec"}  # of a translator
+_OF_DATA: Final = ("data", "image", "score")
+_OF_CHOICES: Final = re.compile(r"(.*_)?(actions?|acts?)")  # by number, where they are no vectors
 _MAX_INTAKES: Final = 8
 _MAX_OF_PARTS: Final = 30
+_MAX_MARKS: Final = 6  # of a time: from minute to month
 _MAX_ATTRIBUTE: Final = 4097
 _MAX_ATTRIBUTES: Final = 8
 
@@ -64,6 +69,11 @@ class Surroundings:
         return any(argument.kind in ("edges", "adjacency", "edge_type") for argument in self.arguments)
 
     @property
+    def is_in_bags(self) -> bool:
+        """Return whether the words of all examples come in one row, with the place where each example begins."""
+        return any(argument.kind == "offsets" for argument in self.arguments)
+
+    @property
     def is_sequential(self) -> bool:
         """Return whether a layer takes sequences."""
         return any(isinstance(module, SEQUENCES) for module in self.modules.values())
@@ -88,8 +98,10 @@ def _of_parts(argument: Argument, around: Surroundings) -> list[Proposal]:
         return [Proposal({"literal": {}}, f"the annotation of {argument.name}")]
     choices = [proposals_for(part, replace(around, arguments=argument.parts)) for part in argument.parts]
     found = []
-    for i in range(min(max(map(len, choices)), _MAX_OF_PARTS)):
-        each = [own[min(i, len(own) - 1)] for own in choices]
+    most = min(max(map(len, choices)), _MAX_OF_PARTS)
+    one_by_one = ((i, 0) for i in range(1, min(len(choices[0]), _MAX_OF_PARTS)))  # the first of them, beside the rest
+    for i, of_others in [(0, 0), *one_by_one, *((i, i) for i in range(1, most))]:
+        each = [own[min(of_others if place else i, len(own) - 1)] for place, own in enumerate(choices)]
         each = [each[0] if one.value is None else one for one in each]
         sizes = {name: size for one in each for name, size in one.sizes.items()}
         values = [one.value for one in each]
@@ -101,10 +113,11 @@ def _of_parts(argument: Argument, around: Surroundings) -> list[Proposal]:
 
 def _by_layers(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
     """Yield what the first layers take, those first that are called as the argument is."""
-    if argument.kind == "data" and around.arguments[0] is not argument:
+    if argument.kind in _OF_DATA and around.arguments[0] is not argument:
         yield Proposal(None, "")  # stands for what the first argument is
     for place, layer in enumerate(_likely_layers(argument, around)):
-        if around.is_graph and argument.kind in ("data", "tokens"):
+        is_in_bags = around.is_in_bags and "Embedding" in layer.layer
+        if (around.is_graph or is_in_bags) and argument.kind in ("data", "tokens"):
             yield Proposal(_of_nodes(layer), layer.source, {"N": _SIZES["N"]})
         if argument.kind == "edge_values":
             yield Proposal(["E", layer.size], layer.source, {"E": _SIZES["E"]})
@@ -132,7 +145,7 @@ def _likely_layers(argument: Argument, around: Surroundings) -> list[Intake]:
     others = [one for one in around.arguments if one is not argument]
     if argument.kind in ("tokens", "entity"):
         ordered.sort(key=lambda layer: "Embedding" not in layer.layer)
-    elif argument.kind == "data" and any(one.kind == "tokens" for one in others):  # which the embedding is for
+    elif argument.kind in _OF_DATA and any(one.kind == "tokens" for one in others):  # which the embedding is for
         ordered.sort(key=lambda layer: "Embedding" in layer.layer)
     ordered.sort(key=lambda layer: re.search("pos|type|segment|seg_", layer.name) is not None)
     ordered.sort(key=lambda layer: any(_is_named_alike(one, layer.name) for one in others))
@@ -141,7 +154,8 @@ def _likely_layers(argument: Argument, around: Surroundings) -> list[Intake]:
 
 
 def _is_named_alike(argument: Argument, layer: str) -> bool:
-    words = [argument.kind, *argument.name.lower().rstrip("s").split("_")]
+    words = [word.rstrip("s") for word in (argument.kind, *argument.name.lower().split("_"))]
+    words += [_SIDES[word] for word in words if word in _SIDES]
     return any(len(word) > 2 and word in layer.lower() for word in words)
 
 
@@ -202,8 +216,8 @@ def _special(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
         yield from (Proposal(shape, told) for shape in (["B", size], ["B", size, 16], ["B", 16, size]))
     if argument.kind == "positions" and around.is_graph:
         yield Proposal(["N", 3], told, {"N": _SIZES["N"]})
-    if argument.kind in _OF_A_GRAPH:
-        for value, sizes in _OF_A_GRAPH[argument.kind]:
+    if argument.kind in _OF_ROWS:
+        for value, sizes in _OF_ROWS[argument.kind]:
             yield Proposal(value, told, {name: _SIZES[name] for name in sizes})
     elif argument.kind == "entity":
         for layer in _likely_layers(argument, around):
@@ -213,12 +227,18 @@ def _special(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
         yield from (Proposal(value, told) for value in _BY_KIND[argument.kind](around))
 
 
-def _called_alike(argument: Argument, around: Surroundings) -> Iterator[list[int | str]]:
-    """Yield shapes of a size that is called after an argument; of sequences as well, where a layer takes them."""
-    for size in around.hints.of(argument.name):
+def _called_alike(argument: Argument, around: Surroundings) -> Iterator[Any]:
+    """Yield vectors of a size that is called after an argument, of sequences and points as well; numbers of choices."""
+    sizes = around.hints.of(argument.name)
+    for size in sizes:
+        if any(one.kind == "positions" for one in around.arguments):
+            yield ["B", size, 16]
         yield ["B", size]
         if around.is_sequential:
             yield ["B", _lengths(around.hints)[0], size]
+    if _OF_CHOICES.fullmatch(argument.name.lower()):
+        for shape, size in product((["B"], ["B", 1]), sizes):
+            yield {"shape": shape, "dtype": "int64", "below": size}
 
 
 def _latents(around: Surroundings) -> Iterator[Any]:
@@ -228,8 +248,12 @@ def _latents(around: Surroundings) -> Iterator[Any]:
 
 
 def _masks(around: Surroundings) -> Iterator[Any]:
+    if any(one.kind == "time" for one in around.arguments):  # of a denoiser, whose conditions are left out now and then
+        yield ["B"]
     for length in _lengths(around.hints)[:6]:
         yield {"shape": ["B", length], "dtype": "bool"}
+        yield {"shape": ["B", 1, length], "dtype": "bool"}
+        yield {"shape": ["B", length, length], "dtype": "bool"}
         yield [length, length]
         yield {"shape": [length, length], "dtype": "bool"}
         yield {"shape": ["B", 1, length, length], "dtype": "bool"}
@@ -237,6 +261,9 @@ def _masks(around: Surroundings) -> Iterator[Any]:
 
 
 def _times(around: Surroundings) -> Iterator[Any]:
+    for layer in around.layers if around.is_sequential else ():
+        if "Embedding" in layer.layer and "time" in layer.name.lower():  # of each step, as of an episode
+            yield {"shape": ["B", _lengths(around.hints)[0]], "dtype": "int64", "below": layer.size}
     yield {"shape": ["B"], "dtype": "int64", "below": _steps(around.hints)}
     yield from (["B"], ["B", 1], [], 1)
 
@@ -287,12 +314,26 @@ def _lists(around: Surroundings) -> Iterator[Any]:
                 yield from ([value] * number for number in (2, 1))
 
 
+def _takes_images(around: Surroundings) -> bool:
+    return any(layer.what == "channel" and "2d" in layer.layer for layer in around.layers)
+
+
 def _sizes_of_parameters(around: Surroundings) -> Iterator[int]:
     """Yield the first sizes of parameters that belong to no layer of torch's: one for each feature, as may be."""
     for module in around.modules.values():
         if not type(module).__module__.startswith("torch.nn"):
             params = module.parameters(recurse=False)
             yield from (param.shape[0] for param in params if not is_lazy(param) and param.ndim and param.shape[0] > 1)
+
+
+def _marks(around: Surroundings) -> Iterator[Any]:
+    """Yield the time of each step: month, day, weekday and hour as real numbers, or that as features between them."""
+    length = _lengths(around.hints)[0]
+    tables = [layer.size for layer in around.layers if "Embedding" in layer.layer]
+    for columns in (4, 5) if tables else ():
+        yield {"shape": ["B", length, columns], "one_of": [float(number) for number in range(min(tables))]}
+    told = [layer.size for layer in around.layers if layer.what == "feature" and layer.size <= _MAX_MARKS]
+    yield from (["B", length, columns] for columns in dict.fromkeys([*told, 4]))
 
 
 def _categories(around: Surroundings) -> Iterator[Any]:
@@ -314,9 +355,12 @@ _BY_KIND: Final[Mapping[str, Callable[[Surroundings], Iterable[Any]]]] = {
     "state": _states,
     "images": _lists,
     "categories": _categories,
+    "marks": _marks,
     "numbers": lambda _: [{"literal": [8, 8]}, {"literal": [1]}],
     "features": lambda around: (["B", size] for size in _sizes_of_parameters(around)),
-    "positions": lambda _: [["B", 16, 3], ["B", 3]],
+    "positions": lambda _: [["B", 16, 3], ["B", 16, 2], ["B", 3]],
+    "image": lambda around: [] if _takes_images(around) else [["B", 1, 32, 32], ["B", 3, 32, 32]],
+    "score": lambda _: [["B", 16]],
     "text": lambda _: ["text"],
     "lengths": lambda around: (
         {"shape": shape, "dtype": "int64", "between": [1, length]}

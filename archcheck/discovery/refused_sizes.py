@@ -40,6 +40,8 @@ _RANK_PAIRS: Final = (
     re.compile(r"Wrong shape: expected (?P<expected>\d) dims\. Received (?P<actual>\d)-dim"),
     re.compile(r"same number of dimensions: got (?P<actual>\d) and (?P<expected>\d)"),
     re.compile(r"same number of dimensions: got (?P<expected>\d) and (?P<actual>\d)"),
+    re.compile(r"sizes provided \((?P<expected>\d)\) must be greater or equal to the number .*? \((?P<actual>\d)\)"),
+    re.compile(r"sizes provided \((?P<actual>\d)\) must be greater or equal to the number .*? \((?P<expected>\d)\)"),
     re.compile(r"not enough values to unpack \(expected (?P<expected>\d), got (?P<actual>\d)\)"),
 )
 _TOO_SMALL: Final = re.compile(
@@ -51,7 +53,8 @@ _TOO_FEW: Final = re.compile(r"Dimension out of range \(expected to be in range 
 _TOO_MANY_INDICES: Final = re.compile(r"too many indices for tensor of dimension (\d)")
 _WHOLE: Final = re.compile(
     r"scalar types?: Long|[Tt]ensors used as indices must be|expected scalar type (Long|Int)\b|to be of type .*Long"
-    r"|only integer tensors|index\w*\(\): Expected dtype int|must be (an? )?(long|int\w*)\b|one_hot is only applicable"
+    r"|only integer tensors|(index\w*|gather|scatter\w*)\(\): Expected dtype int"
+    r"|must be (an? )?(long|int\w*)\b|one_hot is only applicable"
 )
 _REAL: Final = re.compile(
     r"expected (scalar type|m1 and m2|mat1 and mat2).*(Float|dtype)|same dtype, but got: ?(Long|Int|long|int)"
@@ -74,6 +77,7 @@ _BY_NAME: Final = re.compile(
 )
 _NOTHING: Final = re.compile(
     r"NoneType|must be Tensor, not|\bNone\b|(?i:must (be given|provide|pass|specify)|is required|not provided)"
+    r"|(?i:needs? to be (present|given|passed|set))"
 )
 _INDEX: Final = re.compile(r"index (?:out of range in self|-?\d+ is out of bounds.* with size (\d+))|out of bounds")
 

@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, islice
 from typing import Any, Final, NamedTuple
 
 from torch import nn
@@ -19,7 +19,7 @@ from archcheck.discovery.doubts import degenerate_shapes, doubts_about
 from archcheck.discovery.hints import Hints, collect_hints
 from archcheck.discovery.last_words import how_to_say
 from archcheck.discovery.layers import Intake, intake_of, intakes
-from archcheck.discovery.mends import mended, num_named, without_image
+from archcheck.discovery.mends import alike_too, mended, num_named, without_image
 from archcheck.discovery.proposals import Proposal, Surroundings, proposals_for
 from archcheck.discovery.refusal import describe_refusal
 from archcheck.discovery.refused_sizes import is_asked_by_name, misses_argument
@@ -31,6 +31,8 @@ from archcheck.structure.records import Crash
 WIDE_ENOUGH: Final = 4  # pixels of the smallest image inside a network; narrower ones hide what a layer does
 MIXES: Final = 10  # cost of an input whose examples aren't kept apart
 _MAX_RANK: Final = 60
+_RANK_OF_IMAGES: Final = 4
+_SEQUENCES: Final = {"data": 99, "tokens": 99, "features": 99, "time": 99, "state": 2}  # choices that may have steps
 _MAX_OF_NAME: Final = 12
 _MAX_DEPTH: Final = 8  # of changes, one after the other
 _MENDS_PER_PROPOSAL: Final = 3
@@ -73,11 +75,11 @@ class Search:
         self.tried.add(said)
         attempt = self.trials.attempt(assumption.value, assumption.sizes, is_likely=is_likely)
         if attempt.crash is None:
-            self.mixes_steps |= attempt.takes_length_first
+            self.mixes_steps |= self._takes_examples_for_steps(attempt)
             cost = MIXES * attempt.faults + (attempt.narrowest is not None and attempt.narrowest < WIDE_ENOUGH)
             cost += len(degenerate_shapes(assumption.value, self.trials.modules)) + attempt.goes_through_batch
             if self.best is None or cost < self.best[0]:
-                doubts = doubts_about(assumption.value, attempt, self.trials.modules)
+                doubts = dict.fromkeys(doubts_about(assumption.value, attempt, self.trials.modules))
                 self.best = cost, replace(assumption, doubts=(*assumption.doubts, *doubts))
                 self.trials.shorten()
         elif self.furthest is None or len(attempt.calls) > self.furthest[0]:
@@ -85,6 +87,11 @@ class Search:
         depth = self.depths.get(said, 0)
         if self.around is not None and depth < _MAX_DEPTH:
             self._plan_mends(assumption, attempt, self.around, depth + 1)
+
+    def _takes_examples_for_steps(self, attempt: Attempt) -> bool:
+        """Return whether a layer of sequences got the batch first, or a cell one example after the other."""
+        is_recurrent = any(isinstance(one, nn.RNNBase | nn.RNNCellBase) for one in self.trials.modules.values())
+        return attempt.takes_length_first or (attempt.goes_through_batch and is_recurrent)
 
     def likeliest_mends(self, most: int = MAX_TRIALS) -> Iterator[Assumption]:
         """Yield the likeliest changes of inputs that were refused, those of such changes among them."""
@@ -97,7 +104,7 @@ class Search:
 
     def _plan_mends(self, refused: Assumption, attempt: Attempt, around: Surroundings, depth: int) -> None:
         if attempt.crash is None:
-            values = [_with_length_first(refused.value)] if attempt.takes_length_first else []
+            values = [_with_length_first(refused.value)] if self._takes_examples_for_steps(attempt) else []
             changed = "the length before the batch"
         else:
             module = self.trials.modules.get(attempt.crash.module)
@@ -113,6 +120,7 @@ class Search:
             ]
             changed = "changed where it was refused"
         source = refused.source if changed in refused.source else f"{refused.source}, {changed}"
+        values = [each for value in values for each in (alike_too(refused.value, value), value)]
         changes = [replace(refused, value=value) for value in values]
         if attempt.crash is not None:
             changes += _with_sizes_fixed(refused, attempt.crash)
@@ -266,7 +274,10 @@ def _by_layers(search: Search) -> Iterator[Assumption]:
     arguments = around.arguments
     around = replace(around, layers=_first_called_first(search, around))
     search.around = around
-    combined = _combined(arguments, [proposals_for(argument, around) for argument in arguments])
+    choices = [proposals_for(argument, around) for argument in arguments]
+    combined = _combined(arguments, choices)
+    yield from islice(combined, 1)
+    yield from _all_sequences(arguments, choices, around)
     for assumption in combined:
         yield assumption
         if len(arguments) > 1 or arguments[0].kind in ("map", "parts") or search.mixes_steps or _seems_a_map(search):
@@ -274,6 +285,26 @@ def _by_layers(search: Search) -> Iterator[Assumption]:
     yield from _between(search)
     yield from search.likeliest_mends()
     yield from _at_every_size(search)
+
+
+def _all_sequences(
+    arguments: Sequence[Argument], choices: Sequence[Sequence[Proposal]], around: Surroundings
+) -> Iterator[Assumption]:
+    """Yield an input of which all is a sequence that may be one, where a layer takes such; the length first, too."""
+    if not around.is_sequential or len(arguments) == 1:
+        return
+    numbers = [_SEQUENCES.get(argument.kind, 0) for argument in arguments]
+    found = [next(filter(_is_sequence, each[:number]), each[0]) for each, number in zip(choices, numbers, strict=True)]
+    assumption = _assumption(arguments, found)
+    yield assumption
+    yield replace(assumption, value=_with_length_first(assumption.value), source=f"{assumption.source}, length first")
+
+
+def _is_sequence(proposal: Proposal) -> bool:
+    leaves = list(tensors_in(proposal.value))
+    return (
+        len(leaves) == 1 and leaves[0].shape[:1] == ("B",) and len(leaves[0].shape) == (2 if leaves[0].is_whole else 3)
+    )
 
 
 def _seems_a_map(search: Search) -> bool:
@@ -309,15 +340,27 @@ def _at_every_size(search: Search) -> Iterator[Assumption]:
 
 
 def _resizing(search: Search) -> Callable[[int], Assumption] | None:
-    """Return what gives the input that got furthest another size: its sides, its length; None where it has none."""
-    if search.furthest is None or not isinstance(search.furthest[1].value, list):
+    """Return what gives the input that got furthest another size: its sides, its length; None where it has none.
+
+    Of several tensors it is the only image that is resized.
+    """
+    if search.furthest is None:
         return None
     furthest = search.furthest[1]
-    shape = furthest.value
-    if len(shape) < 2 or not all(isinstance(size, int) for size in shape[1:]):
+    leaves = list(tensors_in(furthest.value))
+    leaves = leaves if len(leaves) == 1 else [leaf for leaf in leaves if len(leaf.shape) == _RANK_OF_IMAGES]
+    if len(leaves) != 1 or len(leaves[0].shape) < 2 or leaves[0].rest:
+        return None
+    [leaf], shape = leaves, leaves[0].shape
+    if not all(isinstance(size, int) for size in shape[1:]):
         return None
     places = [i for i in range(2, len(shape)) if len(shape) > 3 or i == len(shape) - 1] or [1]
-    return lambda side: replace(furthest, value=[side if i in places else size for i, size in enumerate(shape)])
+
+    def resized(side: int) -> Assumption:
+        other = tuple(side if i in places else size for i, size in enumerate(shape))
+        return replace(furthest, value=with_tensor(furthest.value, replace(leaf, shape=other)))
+
+    return resized
 
 
 def _round_sides_near(side: int) -> list[int]:

@@ -108,21 +108,25 @@ def _row_counts(build: NetworkFactory) -> list[int]:
 
 
 def _lengths(leaves: Sequence[tuple[Keys, InputPattern]], keys: Keys) -> list[int | str]:
-    """Return the sizes of other inputs behind the batch: the most that a length may be."""
-    others = [dim for path, pattern in leaves if path != keys for dim in pattern.dims if dim.text != BATCH]
-    return list(dict.fromkeys(int(dim.text) if dim.text.isdecimal() else dim.text for dim in others))[:3]
+    """Return the sizes of other inputs behind the batch: the most that a length may be; features last."""
+    others = [pattern for path, pattern in leaves if path != keys]
+    steps = [dim for one in others for dim in (one.dims if one.dtype in INTEGER_DTYPES else one.dims[:-1])]
+    sizes = [dim.text for dim in [*steps, *(dim for one in others for dim in one.dims)] if dim.text != BATCH]
+    return list(dict.fromkeys(int(size) if size.isdecimal() else size for size in sizes))[:3]
 
 
 def _candidates(pattern: InputPattern, counts: Sequence[int], lengths: Sequence[int | str]) -> Iterator[dict[str, Any]]:
     """Yield what an input may have to be, as a spec writes it, the likeliest first."""
     shape: Mapping[str, Any] = {"shape": [int(dim.text) if dim.text.isdecimal() else dim.text for dim in pattern.dims]}
     if pattern.dtype in INTEGER_DTYPES:
-        typed = {**shape, **({} if pattern.dtype == "int64" else {"dtype": pattern.dtype})}
-        yield from ({**typed, "below": count} for count in counts)
+        typed = {**shape, "dtype": pattern.dtype}
+        named = shape if pattern.dtype == "int64" else typed  # whole numbers by their bound
+        yield from ({**named, "below": count} for count in counts)
         for order in ({}, {"sorted": "descending"}, {"sorted": True}):
-            yield from ({**typed, "between": [1, length], **order} for length in lengths)
-            yield {**typed, "dtype": pattern.dtype, "at_least": 1, **order}
-        yield from ({**typed, "below": length, "sorted": True} for length in lengths)
+            for length in lengths:
+                yield {**(named if isinstance(length, str) else typed), "between": [1, length], **order}
+            yield {**typed, "at_least": 1, **order}
+        yield from ({**named, "below": length, "sorted": True} for length in lengths)
     elif pattern.domain == ANYTHING and pattern.dtype.startswith(("float", "bfloat")):
         typed = {**shape, **({} if pattern.dtype == "float32" else {"dtype": pattern.dtype})}
         yield from ({**typed, **domain} for domain in ({"above": 0}, {"between": [0, 1]}, {"sums_to": 1}))

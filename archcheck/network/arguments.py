@@ -73,7 +73,8 @@ def _whole_numbers(value: TensorInput, unit: Tensor) -> Tensor:
     if value.domain.unique:
         return low + (_distinct(unit) * (high - low + 1)).floor().clamp_(max=high - low)
     numbers = (low + (unit * (high - low + 1)).floor()).clamp_(max=high)
-    return _with_edge_values(numbers, low, high, always_has_high=low > 0 or value.dtype == "bool")
+    has_high, has_low = low > 0 or value.dtype == "bool", value.domain.order == "ascending"
+    return _with_edge_values(numbers, low, high, always_has_high=has_high, always_has_low=has_low)
 
 
 def _summed(unit: Tensor, total: float) -> Tensor:
@@ -92,16 +93,17 @@ def _distinct(unit: Tensor) -> Tensor:
     return spread.gather(-1, unit.argsort(-1))
 
 
-def _with_edge_values(numbers: Tensor, low: int, high: int, *, always_has_high: bool) -> Tensor:
+def _with_edge_values(numbers: Tensor, low: int, high: int, *, always_has_high: bool, always_has_low: bool) -> Tensor:
     """Put in integers that often have a meaning: the smallest at the ends of rows, as padding is, 1, and the largest.
 
     No row is constant, unless it's very short: a mask that leaves nothing gives no number. Rows of the first kind begin
-    with the largest: sequences as long as they may be, examples that a mask leaves.
+    with the largest: sequences as long as they may be, examples that a mask leaves. In ascending order the smallest is
+    always there: the offset of the first of several bags, the number of the first group.
     """
     rows = numbers.view(-1, numbers.shape[-1]) if numbers.ndim and numbers.numel() else numbers.view(-1, 1)
     if rows.shape[1] < _MIN_ROW_LENGTH:
-        if always_has_high:
-            rows[:, 0] = high
+        if always_has_high or always_has_low:
+            rows[:, 0] = high if always_has_high else low
         return numbers
     rows[::2, -max(1, rows.shape[1] // 4) :] = low
     rows[::2, 0] = rows[1::2, -1] = high

@@ -19,6 +19,7 @@ LIBRARIES = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", 
 MAX_MESSAGE = 300  # characters of what an exception says
 
 _TORCHSCRIPT = "the TorchScript interpreter"
+_FAILED = f"The following operation failed in {_TORCHSCRIPT}"
 _SITE_PACKAGES = "site-packages"
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib") + os.sep
 CRASH: Final = "Fatal Python error: "  # of faulthandler
@@ -158,10 +159,15 @@ def type_and_first_line(error: BaseException) -> str:
     return _raised_in_worker(error) or _with_type(error, first_line(error))
 
 
+def is_reason_lost(error: BaseException) -> bool:
+    """Return whether TorchScript says where it failed and not why, as it does of what torch's modes raise."""
+    return first_line(error).startswith(_FAILED)
+
+
 def first_line(error: BaseException) -> str:
     """Return the message's first line, behind TorchScript's own account of where; empty where there is no message."""
     lines = str(error).strip().splitlines()
-    if lines and lines[0].startswith(f"The following operation failed in {_TORCHSCRIPT}"):
+    if lines and lines[0].startswith(_FAILED):
         told = [line.removeprefix("RuntimeError: ") for line in lines if line.startswith("RuntimeError: ")]
         lines = [f"{told[-1]} (in {_TORCHSCRIPT})", *lines] if told else lines
     return lines[0] if lines else ""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archcheck.network.exceptions import raised_outside_torch, type_and_first_line
+from archcheck.network.exceptions import is_reason_lost, raised_outside_torch, type_and_first_line
 from archcheck.network.isolation import raised_recursion_limit
 from archcheck.network.named_devices import AcceleratorsOnCpu
 from archcheck.spec.dims import BATCH
@@ -160,12 +160,22 @@ class TraceRun:
             forward.output = recorder.record(out)
             if isinstance(out, Iterator | Coroutine):  # what it would compute hasn't been
                 self.uncounted.add(type(out).__name__)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as raised:
+            error = self._told_without_modes(item, raised) if is_reason_lost(raised) else raised
             self.error = self.error or error
             where = raised_outside_torch(error)
             forward.crash = Crash(recorder.failing_module(error), type_and_first_line(error), where)
         forward.macs = int(recorder.macs)
         return forward
+
+    def _told_without_modes(self, item: ForwardInput, raised: BaseException) -> BaseException:
+        """Return what a scripted network raises by itself: under torch's modes TorchScript loses what was said."""
+        try:
+            args, kwargs = make_inputs(item, self.device)
+            self.model(*args, **kwargs)
+        except (Exception, SystemExit) as error:
+            return error
+        return raised
 
     def _forward_mode(self, recorder: Recorder) -> AbstractContextManager[Any]:
         return meta_forward(recorder) if self.device == "meta" and not self.gradients else real_forward(recorder)

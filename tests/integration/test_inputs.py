@@ -265,11 +265,15 @@ def test_whether_examples_are_mixed_is_said_to_be_unknown_where_they_belong_toge
         ("Log", ["--input", "mel=B,6"], "mel is {shape: [B, 6], above: 0}"),
         ("Entropy", ["--input", "B,6"], "input 1 is {shape: [B, 6], between: [0, 1]}"),
         ("Words", ["--input", "B,7:int64<90", "--input", "B:int64[1..7]"], "input 1 is {shape: [B, 7], below: 30}"),
-        ("Words", ["--input", "B,7:int64<30", "--input", "B:int64"], "input 2 is {shape: [B], between: [1, 7]}"),
+        (
+            "Words",
+            ["--input", "B,7:int64<30", "--input", "B:int64"],
+            "input 2 is {shape: [B], dtype: int64, between: [1, 7]}",
+        ),
         (
             "Sorted",
             ["--input", "B,7:int64<30", "--input", "B:int64[1..7]"],
-            "input 2 is {shape: [B], between: [1, 7], sorted: descending}",
+            "input 2 is {shape: [B], dtype: int64, between: [1, 7], sorted: descending}",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from torch import nn
 
 from archcheck.discovery.hints import Hints
 from archcheck.discovery.layers import intake_of
-from archcheck.discovery.mends import mended
+from archcheck.discovery.mends import alike_too, mended
 from archcheck.structure.records import Crash
 
 
@@ -25,6 +25,20 @@ def test_what_a_layer_takes_is_divided_among_what_was_put_side_by_side() -> None
     found = changes([["B", 7], ["B", 7]], PRODUCT, context=3)
     assert found[0] == [["B", 3], ["B", 4]]  # a number that the network speaks of comes first
     assert found[1] == [["B", 4], ["B", 3]]
+
+
+def test_a_vector_that_has_to_be_whole_may_be_the_number_of_a_choice() -> None:
+    error = "RuntimeError: gather(): Expected dtype int32/int64 for index"
+    assert changes([["B", 8], ["B", 4]], error)[2:] == [
+        [["B", 8], {"shape": ["B"], "dtype": "int64", "below": 4}],
+        [["B", 8], {"shape": ["B", 4], "dtype": "int64", "below": 2}],
+    ]
+
+
+def test_what_is_named_alike_is_changed_too() -> None:
+    pair = [{"image0": ["B", 4], "image1": ["B", 4], "scale0": ["B", 4]}]
+    changed = [{"image0": ["B", 4, 9], "image1": ["B", 4], "scale0": ["B", 4]}]
+    assert alike_too(pair, changed) == [{"image0": ["B", 4, 9], "image1": ["B", 4, 9], "scale0": ["B", 4]}]
 
 
 def test_the_size_that_was_refused_is_replaced() -> None:

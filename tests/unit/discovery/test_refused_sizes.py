@@ -51,6 +51,7 @@ def test_numbers_of_dimensions_are_read(call: Callable[[], Any], rank: int) -> N
     [
         (lambda: nn.Embedding(4, 2)(torch.zeros(2)), "whole"),
         (lambda: torch.zeros(4)[torch.zeros(2)], "whole"),
+        (lambda: torch.zeros(2, 4).gather(1, torch.zeros(2, 1)), "whole"),
         (lambda: nn.Linear(3, 2)(torch.zeros(2, 3, dtype=torch.int64)), "real"),
         (lambda: torch.view_as_real(torch.zeros(2)), "complex"),
         (lambda: nn.Linear(4, 3).double()(torch.zeros(2, 4)), "double"),

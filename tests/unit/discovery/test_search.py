@@ -537,9 +537,212 @@ class Scripted(Forward):
         return scripted(self.fc(x))
 
 
+class InBags(Forward):
+    """Takes all words in one row, and where each text begins, as torchtext's tutorial does."""
+
+    def __init__(self) -> None:
+        super().__init__(embedding=nn.EmbeddingBag(200, 16), fc=nn.Linear(16, 4))
+
+    def forward(self, text: Tensor, offsets: Tensor) -> Any:
+        return self.fc(self.embedding(text, offsets))
+
+
+class ValueOfAction(Forward):
+    def __init__(self, obs_dim: int = 8, n_actions: int = 4) -> None:
+        super().__init__(q=nn.Linear(obs_dim, n_actions))
+
+    def forward(self, obs: Tensor, action: Tensor) -> Any:
+        return self.q(obs).gather(1, action.unsqueeze(1)).squeeze(1)
+
+
+class OneHotAction(Forward):
+    def __init__(self, state_dim: int = 17, num_actions: int = 6) -> None:
+        super().__init__(net=nn.Linear(state_dim + num_actions, state_dim))
+        self.num_actions = num_actions
+
+    def forward(self, state: Tensor, action: Tensor) -> Any:
+        return self.net(torch.cat([state, functional.one_hot(action, self.num_actions).float()], -1))
+
+
+class Masked(Forward):
+    """Attends under masks that are spread over heads by itself, as the Annotated Transformer does."""
+
+    def __init__(self) -> None:
+        super().__init__(src_embed=nn.Embedding(40, 8), tgt_embed=nn.Embedding(50, 8))
+
+    def forward(self, src: Tensor, tgt: Tensor, src_mask: Tensor, tgt_mask: Tensor) -> Any:
+        memory, out = self.in_heads(self.src_embed(src)), self.in_heads(self.tgt_embed(tgt))
+        return self.attend(self.attend(out, out, tgt_mask), memory, src_mask).transpose(1, 2).flatten(2)
+
+    def in_heads(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:2], 4, 2).transpose(1, 2)
+
+    def attend(self, query: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
+        return (query @ memory.mT).masked_fill(mask.unsqueeze(1) == 0, -1e9).softmax(-1) @ memory
+
+
+class Stamped(Forward):
+    """Takes a series and the time of each step in columns, as Informer does."""
+
+    def __init__(self) -> None:
+        super().__init__(value=nn.Conv1d(7, 8, 3, padding=1), hour=nn.Embedding(24, 8), weekday=nn.Embedding(7, 8))
+
+    def forward(self, x_enc: Tensor, x_mark_enc: Tensor) -> Any:
+        times = x_mark_enc.long()
+        return self.value(x_enc.mT).mT + self.hour(times[:, :, 3]) + self.weekday(times[:, :, 2])
+
+
+class CellOverSteps(Forward):
+    """Goes through its first dimension, which is the length."""
+
+    def __init__(self) -> None:
+        super().__init__(cell=nn.GRUCell(12, 20))
+
+    def forward(self, x: Tensor) -> Any:
+        h, out = x.new_zeros(x.shape[1], 20), []
+        for step in x:
+            h = self.cell(step, h)
+            out.append(h)
+        return torch.stack(out)
+
+
+_OF_POINTS = {
+    "descriptors0": ["B", 32, 16],
+    "keypoints0": ["B", 16, 2],
+    "scores0": ["B", 16],
+    "image0": ["B", 1, 32, 32],
+}
+_OF_POINTS |= {name.replace("0", "1"): shape for name, shape in _OF_POINTS.items()}
+
+
+class Memories(Forward):
+    """Takes a story of several sentences, and a question of one, as MemN2N does."""
+
+    def __init__(self, settings: Any = None) -> None:
+        super().__init__(table=nn.Embedding(30, 8))
+        self.settings = {"sentence_size": 7}
+        self.register_buffer("encoding", torch.ones(7, 8))
+
+    def forward(self, story: Tensor, query: Tensor) -> Any:
+        asked = (self.table(query) * self.encoding.expand_as(self.table(query))).sum(1)
+        memory = self.table(story)
+        memory = (memory * self.encoding[None, None].expand_as(memory)).sum(2)
+        return asked + (memory @ asked.unsqueeze(2)).softmax(1).mT.matmul(memory).squeeze(1)
+
+
+class ConditionalDenoiser(Forward):
+    """Takes the number of a class, a time between 0 and 1, and which classes are left out."""
+
+    def __init__(self, n_classes: int = 10) -> None:
+        super().__init__(conv=nn.Conv2d(1, 4, 3, padding=1), of_time=nn.Linear(1, 4), of_class=nn.Linear(n_classes, 4))
+        self.n_classes = n_classes
+
+    def forward(self, x: Tensor, c: Tensor, t: Tensor, context_mask: Tensor) -> Any:
+        kept = 1 - context_mask[:, None].repeat(1, self.n_classes)
+        known = self.of_class(functional.one_hot(c, self.n_classes).float() * kept)
+        return self.conv(x) * known[..., None, None] + self.of_time(t.view(-1, 1))[..., None, None]
+
+
+class Translator(Forward):
+    """Takes both texts with the length first, and the lengths of one."""
+
+    def __init__(self) -> None:
+        super().__init__(encoder=nn.Embedding(40, 8), decoder=nn.Embedding(30, 8), rnn=nn.GRU(8, 8))
+
+    def forward(self, src: Tensor, src_len: Tensor, trg: Tensor) -> Any:
+        packed = nn.utils.rnn.pack_padded_sequence(self.encoder(src), src_len, enforce_sorted=False)
+        state = self.rnn(packed)[1]
+        return self.rnn(self.decoder(trg), state)[0]
+
+
+class Episode(Forward):
+    """Takes what happened at each step of an episode, as the Decision Transformer does."""
+
+    def __init__(self, state_dim: int = 11, act_dim: int = 3, max_ep_len: int = 100) -> None:
+        super().__init__(
+            of_state=nn.Linear(state_dim, 8), of_action=nn.Linear(act_dim, 8), of_return=nn.Linear(1, 8),
+            of_timestep=nn.Embedding(max_ep_len, 8), attention=nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+        )  # fmt: skip
+
+    def forward(self, states: Tensor, actions: Tensor, returns_to_go: Tensor, timesteps: Tensor) -> Any:
+        steps = self.of_state(states) + self.of_action(actions) + self.of_return(returns_to_go)
+        _, _, _ = steps.shape
+        return self.attention(steps + self.of_timestep(timesteps))
+
+
+class TwoArgumentsOfState(Forward):
+    def __init__(self) -> None:
+        super().__init__(conv=nn.Conv1d(1, 8, 16, stride=8), lstm=nn.LSTM(8, 6, 2, batch_first=True))
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> Any:
+        return self.lstm(self.conv(x).mT, (h, c))
+
+
+class Matcher(Forward):
+    """Takes a map of points in two images, as SuperGlue does."""
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = {"descriptor_dim": 32, **(config or {})}
+        super().__init__(encoder=nn.Conv1d(3, self.config["descriptor_dim"], 1))
+
+    def forward(self, data: Any) -> Any:
+        first = data["descriptors0"] + self.encoded(data["keypoints0"], data["scores0"], data["image0"].shape)
+        second = data["descriptors1"] + self.encoded(data["keypoints1"], data["scores1"], data["image1"].shape)
+        return torch.einsum("bdn,bdm->bnm", first, second)
+
+    def encoded(self, points: Tensor, scores: Tensor, image_shape: Any) -> Any:
+        _, _, height, width = image_shape
+        return self.encoder(torch.cat([points.mT / max(height, width), scores.unsqueeze(1)], 1))
+
+
+class Batch(Forward):
+    """Takes one argument apart, into a batch as its loader makes it."""
+
+    def __init__(self) -> None:
+        super().__init__(embed=nn.Embedding(40, 6), rnn=nn.GRU(6, 8, batch_first=True))
+
+    def forward(self, inputs: Any) -> Any:
+        text, lengths = inputs
+        packed = nn.utils.rnn.pack_padded_sequence(self.embed(text), lengths, batch_first=True, enforce_sorted=False)
+        return self.rnn(packed)[1][-1]
+
+
+class AtariPolicy(Forward):
+    """Takes an image of 21 pixels with its state in one tuple, as no list of usual sizes has them."""
+
+    def __init__(self) -> None:
+        super().__init__(conv=nn.Conv2d(1, 4, 3, stride=2), lstm=nn.LSTMCell(400, 16), actor=nn.Linear(16, 6))
+
+    def forward(self, inputs: Any) -> Any:
+        inputs, (hx, cx) = inputs
+        hx, cx = self.lstm(self.conv(inputs).view(-1, 400), (hx, cx))
+        return self.actor(hx), (hx, cx)
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
+        (InBags, [ids("N", below=200), {**ids("B", below="N"), "sorted": True}]),
+        (ValueOfAction, [["B", 8], ids("B", below=4)]),
+        (OneHotAction, [["B", 17], ids("B", below=6)]),
+        (Masked, [ids("B", 16, below=40), ids("B", 16, below=50), *[{"shape": ["B", 1, 16], "dtype": "bool"}] * 2]),
+        (Stamped, [["B", 16, 7], {"shape": ["B", 16, 4], "one_of": [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]}]),
+        (CellOverSteps, [16, "B", 12]),
+        (Batch, [{"tuple": [ids("B", 16, below=40), {"shape": ["B"], "dtype": "int64", "between": [1, 16]}]}]),
+        (Matcher, [_OF_POINTS]),
+        (
+            Translator,
+            [
+                ids(16, "B", below=40),
+                {"shape": ["B"], "dtype": "int64", "between": [1, 16]},
+                ids(16, "B", below=30),
+            ],
+        ),
+        (Episode, [["B", 16, 11], ["B", 16, 3], ["B", 16, 1], ids("B", 16, below=100)]),
+        (TwoArgumentsOfState, [["B", 1, 16], [2, "B", 6], [2, "B", 6]]),
+        (Memories, [ids("B", 16, 7, below=30), ids("B", 7, below=30)]),
+        (ConditionalDenoiser, [["B", 1, 28, 28], ids("B", below=10), ["B"], ["B"]]),
+        (AtariPolicy, [{"tuple": [["B", 1, 21, 21], [["B", 16], ["B", 16]]]}]),
         (GraphConvolution, [["N", 21], ["N", "N"]]),
         (PositionsFirst, ids(16, "B", below=30)),
         (StepByStep, ["B", 16]),

@@ -35,6 +35,12 @@ def test_real_numbers_fill_their_interval() -> None:
     assert drawn((1000,), below=-1).max() < -1
 
 
+def test_in_ascending_order_the_smallest_is_there_in_short_rows_too() -> None:
+    """The first of the offsets of an EmbeddingBag is 0, for however many bags."""
+    for length in (1, 2, 3, 4, 9):
+        assert drawn((length,), "int64", below=40, order="ascending")[0] == 0
+
+
 def test_whole_numbers_take_every_value_and_rows_begin_with_the_largest() -> None:
     values = drawn((50, 8), "int64", at_least=1, at_most=4)
     assert set(values.view(-1).tolist()) == {1, 2, 3, 4}

@@ -364,6 +364,18 @@ def test_torchscript_runs_on_the_cpu() -> None:
     assert (trace.root.num_params, trace.modules["0"].type_name, trace.macs) == (20, "Linear", 16)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:.*torch.jit:FutureWarning")
+def test_torchscript_s_reason_is_told() -> None:
+    class Scripted(torch.jit.ScriptModule):
+        @torch.jit.script_method  # type: ignore[attr-defined, untyped-decorator]
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([x, x[0]], dim=1)
+
+    crash = trace_structure(Scripted, TWO).forwards[0].crash
+    assert crash is not None
+    assert "must have same number of dimensions" in crash.error
+
+
 def test_compiled_networks_run_as_written() -> None:
     compiled: Any = torch.compile
     whole = trace_structure(lambda: compiled(nn.Sequential(linear(), nn.ReLU())), TWO)

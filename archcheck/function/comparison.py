@@ -228,6 +228,10 @@ class Comparison:
         else:
             keys = (LOCK, "function", "layers", label, kind)
             subject, module, expected, actual = layer.label, layer.name, self.expected[label], layer.numbers
+        if kind == "inputs" and not expected.get(kind):
+            notes.append(("cause", "nothing came back to it when it was recorded: it was detached, or under no_grad"))
+        if kind == "inputs" and not actual.get(kind):
+            notes.append(("cause", "nothing comes back to it: detached, or under no_grad"))
         if kind == "gradient" and kind not in actual:
             notes.append(("cause", "nothing comes back to it: detached, under no_grad, frozen or not used"))
         if label is not None and label != subject:

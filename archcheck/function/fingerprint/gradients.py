@@ -24,11 +24,15 @@ from archcheck.structure.records import Crash
 
 @dataclass(frozen=True, slots=True)
 class GradientStep:
-    """A forward and a backward pass, with the digests of the gradients of parameters (by name) and of inputs."""
+    """A forward and a backward pass, with the digests of the gradients of parameters (by name) and of inputs.
+
+    tracks_inputs: whether there are inputs that wanted a gradient; those that got none have no digest.
+    """
 
     forward: PassResult
     params: Mapping[str, Digest]
     inputs: Mapping[str, Digest]
+    tracks_inputs: bool = False
 
 
 def run_gradient_step(
@@ -82,7 +86,8 @@ def _run_step(
                 runner, result, outputs, None if wanted is None else [runner.network.params[name] for name in wanted]
             )
     gradients = {f"input {i}": digest(leaf.grad) for i, leaf in enumerate(leaves) if leaf.grad is not None}
-    return GradientStep(result, params, {key: one for key, one in gradients.items() if one is not None})
+    known = {key: one for key, one in gradients.items() if one is not None}
+    return GradientStep(result, params, known, tracks_inputs=bool(leaves))
 
 
 def _kept(runner: PassRunner) -> list[Any]:

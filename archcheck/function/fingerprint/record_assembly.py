@@ -52,7 +52,7 @@ def assemble_record(runner: PassRunner, results: RunResults) -> FunctionRecord:
         if index == 0:
             numbers |= within.of_module(name)
     step = results.step
-    if ("", 0) in calls and step is not None and step.inputs:
+    if ("", 0) in calls and step is not None and step.tracks_inputs:
         parts = {key + salt: one for salt, step in results.steps().items() for key, one in step.inputs.items()}
         calls["", 0]["inputs"] = combine(parts, 0.0)
     modules = runner.network.modules

@@ -35,6 +35,7 @@ LARGE = "the output at large values differs"
 BUFFERS = "its buffers after a step in train mode differ"
 INITIAL = "its parameters start from other constants"
 GRADIENT = "the gradients of its parameters differ"
+OF_THE_INPUT = "the gradient of the input differs"
 
 
 def base() -> nn.Module:
@@ -154,6 +155,16 @@ def detaching(detached: bool) -> nn.Module:
     return Computed(forward, a=nn.Linear(8, 4), b=nn.Linear(8, 4))
 
 
+def starting_anew(detached: bool) -> nn.Module:
+    """Makes a leaf of its input, as networks do that differentiate by their coordinates."""
+
+    def forward(net: Any, x: Tensor) -> Any:
+        x = x.clone().detach().requires_grad_() if detached else x.clone()
+        return net.a(x).sin()
+
+    return Computed(forward, a=nn.Linear(8, 4))
+
+
 def attending(causal: bool, scale: float | None = None) -> nn.Module:
     def forward(net: Any, x: Tensor) -> Any:
         q, k, v = net.q(x), net.k(x), net.v(x)
@@ -195,6 +206,8 @@ DEFECTS: dict[str, tuple[NetworkFactory, NetworkFactory, list[int], tuple[str, s
     "Hardswish": (between(nn.Hardswish), between(nn.SiLU), ROWS, ("1", OUTPUT)),
     "initial slope": (between(nn.PReLU), between(lambda: nn.PReLU(init=0.1)), ROWS, ("1", INITIAL)),
     "detached branch": (lambda: detaching(False), lambda: detaching(True), ROWS, ("b", GRADIENT)),
+    "detached input": (lambda: starting_anew(False), lambda: starting_anew(True), ROWS, ("output", OF_THE_INPUT)),
+    "input not detached": (lambda: starting_anew(True), lambda: starting_anew(False), ROWS, ("output", OF_THE_INPUT)),
     "gamma no longer zero": (lambda: zero_gamma(True), lambda: zero_gamma(False), ROWS, ("1", INITIAL)),
     "gamma zero": (lambda: zero_gamma(False), lambda: zero_gamma(True), ROWS, ("1", INITIAL)),
     "frozen": (base, frozen, ROWS, ("0", GRADIENT)),

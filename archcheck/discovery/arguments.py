@@ -23,6 +23,8 @@ Kind: TypeAlias = Literal[
     "edge_values", "positions", "features", "offsets", "marks", "image", "score",
 ]  # fmt: skip
 
+# How often a decoder is given the word that was to come, by chance: always, so that none is left.
+_FORCING: Final = r"teacher_forc\w*|(\w+_)?forcing(_\w+)?|tfr?_(ratio|prob|rate)|sampling_prob\w*"
 _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
     (r"(users?|items?|movies?|products?|customers?|entity|(negative_)?(heads?|tails?)|relations?)"
      r"(_?(ids?|indices|idx))?", "entity"),
@@ -47,6 +49,7 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
     (r"(.*_)?(input_ids|ids?|idx|indices|tokens?|token_ids|words|text|texts|captions?|sentences?|src|trg|tgt|prompt)|"
      r"source|targets?", "tokens"),
     (r"y|(class_)?labels?|class(es)?|cls|c|cond|condition", "label"),
+    (_FORCING, "number"),
     (r"h|(\w+_)?hxs?|h_?0|c_?0|cxs?|hidden|(prev_)?(hidden_)?states?|memory_state|hc|(.*_)?hidden", "state"),
 )  # fmt: skip
 
@@ -72,16 +75,22 @@ class Argument:
 
 
 def required_arguments(model: nn.Module) -> list[Argument]:
-    """Return the arguments that a network's forward has no default for; one where it tells nothing."""
+    """Return the arguments that a network's forward has no default for; one where it tells nothing.
+
+    How often a decoder is forced is one of them: by default chance decides, and no function could be recorded.
+    """
     named = _parameters(model)
     required = [p for p in named if p.default is p.empty]
-    if not required:
-        required = named[:1]  # forward(self, x=None)
+    required = [*required, *filter(_is_forcing, named)] if required else named[:1]  # forward(self, x=None)
     annotations = _annotations(model)
     found = [_argument(p, len(required), annotations.get(p.name)) for p in required]
     if {"h", "c"} <= {one.name.lower() for one in found}:  # the state of an LSTM, and no class
         found = [replace(one, kind="state") if one.name.lower() == "c" else one for one in found]
     return [_taken_apart(one, model) for one in found] or [Argument("x", "data")]
+
+
+def _is_forcing(parameter: inspect.Parameter) -> bool:
+    return isinstance(parameter.default, float) and re.fullmatch(_FORCING, parameter.name.lower()) is not None
 
 
 def optional_arguments(model: nn.Module) -> list[Argument]:

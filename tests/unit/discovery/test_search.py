@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
@@ -359,6 +360,21 @@ class Captions(Forward):
         lengths = caption_lengths.squeeze(1)
         words = torch.cat((features.unsqueeze(1), self.embed(captions)), 1)
         return self.rnn(words)[0].mean(1) * lengths[:, None]
+
+
+class Forced(Forward):
+    """Decodes word by word, and lets chance decide whether the next one is the word that was to come."""
+
+    def __init__(self) -> None:
+        super().__init__(embed=nn.Embedding(40, 8), cell=nn.GRUCell(8, 8), out=nn.Linear(8, 40))
+
+    def forward(self, src: Tensor, trg: Tensor, teacher_forcing_ratio: float = 0.5) -> Any:
+        state, word, found = self.embed(src).mean(1), trg[:, 0], []
+        for step in range(1, trg.shape[1]):
+            state = self.cell(self.embed(word), state)
+            found.append(self.out(state))
+            word = trg[:, step] if random.random() < teacher_forcing_ratio else found[-1].argmax(1)
+        return torch.stack(found, 1)
 
 
 class LengthFirstEncoder(Forward):
@@ -897,6 +913,13 @@ def test_a_forward_of_torchscript_is_not_asked_for_itself() -> None:
     found = search(ScriptMethod).assumption
     assert found is not None
     assert found.value == ["B", 9]
+
+
+def test_a_decoder_is_always_forced_so_that_nothing_is_left_to_chance() -> None:
+    found = search(Forced).assumption
+    assert found is not None
+    words = ids("B", 16, below=40)
+    assert found.value == {"src": words, "trg": words, "teacher_forcing_ratio": 1.0}
 
 
 def test_what_words_go_into_is_not_for_other_arguments() -> None:

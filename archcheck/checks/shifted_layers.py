@@ -104,7 +104,7 @@ def _key_parts(key: str) -> Iterator[_KeyPart]:
 class _Numbered:
     """Rows of one place, by the number that they have, and the numbers that there are now.
 
-    before: how many modules there were at least.
+    A module that was recorded and has no row is there without any. before: how many modules there were at least.
     """
 
     place: NumberedPlace
@@ -243,6 +243,8 @@ class _ShiftSearch:
             if group.numbers:  # else a glob's row can't have one number in one place and another in another
                 known = {part.number for part in self._recorded if self._is_in(part, group.place)} | set(group.rows)
                 group.before = max(known) + 1 - min(*known, group.numbers[0])
+                if not of_calls:
+                    group.rows = {number: group.rows.get(number, {}) for number in sorted(known)}
                 return group
             done.add(group.place)
         return None
@@ -299,12 +301,12 @@ class _ShiftSearch:
         def cost(old: int, new: int) -> int:
             return sum(with_order for _, with_order in misfits(old, new))
 
-        stay = sum(cost(old, old) if old in group.numbers else _GONE * len(rows) for old, rows in group.rows.items())
+        stay = sum(cost(old, old) if old in group.numbers else _cost_gone(rows) for old, rows in group.rows.items())
         best = _cheapest(group, cost) if stay else None
         if best is None:
             return None
         (price, misfit, _), placed = best
-        ends_there = max(placed.values(), default=None) == group.numbers[-1]
+        ends_there = max((new for old, new in placed.items() if group.rows[old]), default=None) == group.numbers[-1]
         if price > stay or (price == stay and not (misfit < stay and ends_there)):
             return None
         pairs = [
@@ -368,7 +370,8 @@ class _ShiftSearch:
         for inserted, names in gaps:
             added = [name for name in names if self._trace.modules[name].type_name not in unlisted]
             found += added if len(added) <= inserted else []
-        rests = [{part.rest for part in group.rows[old].values() if not part.call} for old in placed]
+        listed_there = [group.rows[old].values() for old in placed if group.rows[old]]
+        rests = [{part.rest for part in parts if not part.call} for parts in listed_there]
         listed = set.intersection(*rests) or {()}
         rows = [".".join([name, *rest]) for name in found for rest in sorted(listed)]
         return tuple(name for name in rows if name in self._called)
@@ -402,8 +405,8 @@ def _cheapest(group: _Numbered, cost: Callable[[int, int], int]) -> tuple[_Price
         for (last, offset, gone), (price, chain) in ways.items():
             steps: list[tuple[_State, _Price, _Chain]] = []
             if gone < spare + _MOST_REPLACED:
-                fits = old in group.numbers and not cost(old, old)  # why should it be another, then?
-                each = (_GONE if gone < spare else _REPLACED) * len(rows) * (2 if fits else 1)
+                fits = bool(rows) and old in group.numbers and not cost(old, old)  # why should it be another, then?
+                each = _cost_gone(rows, _GONE if gone < spare else _REPLACED) * (2 if fits else 1)
                 steps.append(((last, offset, gone + 1), (each, each, 0), chain))
             for new in (one for one in group.numbers if one > last and abs(one - old) <= _FARTHEST):
                 turn, misfit = _TURN if new - old != offset else 0, cost(old, new)
@@ -415,6 +418,11 @@ def _cheapest(group: _Numbered, cost: Callable[[int, int], int]) -> tuple[_Price
         ways = longer
     best = min(ways.values(), key=lambda way: way[0], default=None)
     return None if best is None else (best[0], _as_placed(best[1]))
+
+
+def _cost_gone(rows: Collection[str], each: int = _GONE) -> int:
+    """Return what it costs that a module is gone, with all of its rows."""
+    return each * max(len(rows), 1)
 
 
 def _as_placed(chain: _Chain) -> _Placed:

@@ -72,6 +72,13 @@ def test_recorded_layers_tell_how_many_there_were() -> None:
     assert (shift.moved, shift.gone) == ({"2": "1"}, ("1",))
 
 
+def test_a_row_does_not_take_the_place_of_a_recorded_layer_that_is_still_there() -> None:
+    rows, now = {"bn1": "norm", "conv2": "conv"}, {"bn2": "norm", "conv2": "conv"}
+    (shift,) = shifts(rows, now)  # for all that is known
+    assert shift.moved == {"bn1": "bn2"}
+    assert shifts(rows, now, ("bn1", "bn2", "conv1", "conv2")) == []
+
+
 def test_calls_are_numbered_too() -> None:
     modules = {name: ModuleRecord(name, "x", "x", 0, 0, 0) for name in ("", "act")}
     now = ["new", "a", "b"]  # what comes out of the calls

@@ -55,7 +55,9 @@ def compare_function(
     if function.inputs_from is not None and not _is_same(function.inputs_from, record.made_inputs):
         mismatch = _other_inputs(function.inputs_from, record.made_inputs)
         return FunctionDifference(replace(mismatch, edits=section_update(spec_file, record, trace)))
-    comparison = _comparison_with(function, record, is_live)
+    rows = spec_file.spec.layers.items()
+    types = {label: row.type.rpartition(".")[2] for label, row in rows if row.type is not None}
+    comparison = replace(_comparison_with(function, record, is_live), expected_types=types)
     kinds = comparison.differing_kinds(comparison.expected_output, record.root.numbers)
     if not kinds:
         return None

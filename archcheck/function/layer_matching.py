@@ -21,12 +21,17 @@ def pair_layers(
 ) -> list[LayerPair]:
     """Return the recorded labels with the layers of now, in the order in which these return.
 
-    Layers are paired by name as long as enough of the names are known, else by what they compute. `is_same` says
-    whether a layer computes what was recorded under a label, `types` has the names of the recorded layers' types.
+    Layers are paired by name as long as enough of the names are known, and none of a layer that was taken out is
+    another's now; else by what they compute. `is_same` says whether a layer computes what was recorded under a label,
+    `types` has the names of the recorded layers' types, as far as they're known.
     """
     keys = [parse_layer_key(label) for label in labels]
-    names = {layer.name for layer in layers}
-    if not have_same_names(sum(key.name in names for key in keys), len(keys)):
+    names = {layer.name: layer.type_name for layer in layers}
+    is_shorter = names.keys() < {key.name for key in keys}
+    is_renumbered = is_shorter and any(
+        types.get(label, now) != now for label, key in zip(labels, keys, strict=True) if (now := names.get(key.name))
+    )
+    if is_renumbered or not have_same_names(sum(key.name in names for key in keys), len(keys)):
         return _pairs_by_execution(labels, layers, is_same, types)
     by_call = {(key.name, key.call or 0): label for label, key in zip(labels, keys, strict=True)}
     if _are_called_as_often(keys, layers):

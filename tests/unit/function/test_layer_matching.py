@@ -60,3 +60,11 @@ def test_a_new_layer_is_held_against_the_one_whose_place_it_takes() -> None:
 
 def test_rows_in_another_order_are_paired_by_name() -> None:
     assert sorted(paired(["b", "a", "gone"], "a", "b")) == ["a = a[0]", "b = b[0]"]
+
+
+def test_behind_a_numbered_layer_that_is_gone_another_one_is_held_against_its_own_record() -> None:
+    """Of Linear, ReLU, Linear the ReLU is gone: what is 1 now was recorded as 2."""
+    now = [DigestedLayer(name, name, 0, "Linear", {}) for name in ("0", "1")]
+    types = {"0": "Linear", "1": "ReLU", "2": "Linear"}
+    pairs = pair_layers(list(types), now, lambda label, layer: label == layer.label == "0", types)
+    assert [(label, layer.label) for label, layer in pairs] == [("0", "0"), ("2", "1")]

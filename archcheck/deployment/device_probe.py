@@ -5,11 +5,13 @@ Weights, buffers and inputs are on meta, and everything else where the network's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
+from torch.autograd.graph import Node
 
 from archcheck.deployment.device_modes import CallStack, MixingWatch
 from archcheck.deployment.placed_network import build_with_values, is_on_cpu, place, placed_inputs
@@ -41,10 +43,25 @@ def probe_device(make: Callable[[], nn.Module], spec: Spec, *, needs_values: boo
     inputs, train_inputs = spec.forward_inputs()[0], spec.train_inputs(spec.bindings()[0])
     with isolated_build([inputs]), gc_paused(), warnings_where_caused():
         if not needs_values:
-            record, error = _probe(make, inputs, train_inputs or inputs, None)
-            if error is None:
+            with _freed_in_order() as nodes:
+                record, is_stopped = _probe(make, inputs, train_inputs or inputs, None, nodes)
+            if not is_stopped:
                 return record
-        return _probe(make, inputs, train_inputs or inputs, ShadowValues())[0]
+        with _freed_in_order() as nodes:
+            return _probe(make, inputs, train_inputs or inputs, ShadowValues(), nodes)[0]
+
+
+@contextmanager
+def _freed_in_order() -> Iterator[list[Node]]:
+    """Give a list for the nodes of autograd that Python looks at, and free them behind all that holds them.
+
+    Torch frees those one inside the other from then on, and a graph of some ten thousand steps overflows the stack.
+    """
+    nodes: list[Node] = []
+    yield nodes
+    nodes.sort(key=lambda node: node._sequence_nr())
+    while nodes:
+        nodes.pop()  # the last that was made, on which no other depends
 
 
 def _probe(
@@ -52,30 +69,31 @@ def _probe(
     inputs: ForwardInput,
     train_inputs: ForwardInput,
     values: ShadowValues | None,
-) -> tuple[DeviceRecord, BaseException | None]:
-    """Run both modes once. Returns what was found, and the error that stopped either."""
+    nodes: list[Node],
+) -> tuple[DeviceRecord, bool]:
+    """Run both modes once. Returns what was found, and whether an error stopped either."""
     calls = CallStack()
     watch = MixingWatch(calls, values)
     try:
         network = _own_network(make, watch)
     except UsageError as refused:
-        return DeviceRecord(unseen=(f"not known on another device: {refused}",)), None
+        return DeviceRecord(unseen=(f"not known on another device: {refused}",)), False
     watch.note_imports(network)
     if is_scripted(all_modules(network)):
-        return DeviceRecord(unseen=("not known on another device: TorchScript runs where it is",)), None
+        return DeviceRecord(unseen=("not known on another device: TorchScript runs where it is",)), False
     if not is_on_cpu(network):
         built = "the network is not built on the CPU"
-        return DeviceRecord(unseen=(f"not known on another device: {built}", *_named(watch))), None
+        return DeviceRecord(unseen=(f"not known on another device: {built}", *_named(watch))), False
     errors: dict[str, BaseException] = {}
     try:
         place(network, values)
     except Exception as raised:
-        return DeviceRecord(unseen=(f"not known on another device: .to(device) raised {one_line(raised)}",)), raised
+        return DeviceRecord(unseen=(f"not known on another device: .to(device) raised {one_line(raised)}",)), True
     watch.origins.note_attributes(network)
     with calls.watching(named_network(network).modules):
         for mode, item in (("eval", inputs), ("train", train_inputs)):
             try:
-                _run(network, item, watch, training=mode == "train")
+                _run(network, item, watch, nodes, training=mode == "train")
             except (Exception, SystemExit) as raised:
                 if not _note_refusal(watch, raised):
                     errors[mode] = raised
@@ -84,7 +102,7 @@ def _probe(
         f"{text}, where a variable says so: taken to be the network's device elsewhere" for text in watch.assumed
     ]
     unseen += _named(watch)
-    return DeviceRecord(tuple(watch.mixes.values()), tuple(unseen)), next(iter(errors.values()), None)
+    return DeviceRecord(tuple(watch.mixes.values()), tuple(unseen)), bool(errors)
 
 
 def _named(watch: MixingWatch) -> list[str]:
@@ -111,20 +129,20 @@ def _reason(error: BaseException) -> str:
     return fallback_reason(error) if needs_values(error) else one_line_with_place(error)
 
 
-def _run(network: nn.Module, item: ForwardInput, watch: MixingWatch, *, training: bool) -> None:
+def _run(network: nn.Module, item: ForwardInput, watch: MixingWatch, nodes: list[Node], *, training: bool) -> None:
     args, kwargs = placed_inputs(item, watch.values)
     with torch.set_grad_enabled(training), watch.watching():
         set_training(network, training)
         out = network(*args, **kwargs)
         outputs = [one for one in tensors_in(out) if one.requires_grad and one.is_meta] if training else []
-        if outputs and (watch.runs_backward or _runs_python_backward(network, outputs)):
+        if outputs and (watch.runs_backward or _runs_python_backward(network, outputs, nodes)):
             torch.autograd.backward(outputs, [torch.ones_like(one) for one in outputs])
 
 
-def _runs_python_backward(network: nn.Module, outputs: Sequence[Tensor]) -> bool:
+def _runs_python_backward(network: nn.Module, outputs: Sequence[Tensor], nodes: list[Node]) -> bool:
     """Return whether code of the network's runs in the backward pass: in hooks, or in functions of its own.
 
-    Torch's own code puts nothing together there that the forward didn't.
+    Torch's own code puts nothing together there that the forward didn't. nodes: gets those that were looked at.
     """
     if any(module._backward_hooks or module._backward_pre_hooks for module in all_modules(network)):
         return True
@@ -134,6 +152,7 @@ def _runs_python_backward(network: nn.Module, outputs: Sequence[Tensor]) -> bool
         if node is None or node in seen:
             continue
         seen.add(node)
+        nodes.append(node)
         if isinstance(node, BackwardCFunction):
             return True
         waiting += [one for one, _ in node.next_functions]

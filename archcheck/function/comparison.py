@@ -10,6 +10,7 @@ from typing import Final
 from archcheck.findings import Keys, Mismatch
 from archcheck.function.digested_layers import DIGEST_KINDS, OUTPUT, SHORT_KINDS, DigestedLayer, calls_inside, layers_of
 from archcheck.function.layer_matching import LayerPair, pair_layers
+from archcheck.function.origin import first_origin
 from archcheck.function.records import DifferingCall, FunctionRecord
 from archcheck.function.section import recorded_numbers, rounded, section_update
 from archcheck.function.tolerances import TOLERANCE, inside_tolerance
@@ -17,7 +18,7 @@ from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.lock import LOCK, RecordedFunction
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
-from archcheck.structure.records import Crash, ModuleRecord, StructureTrace
+from archcheck.structure.records import Crash, FlowRecord, ForwardRecord, ModuleRecord, StructureTrace
 from archcheck.text.words import listed
 
 _NOISE: Final = {"float64": 1e-12, "float32": 1e-6}  # smaller differences don't count: inputs and weights are about 1
@@ -25,6 +26,7 @@ _COMBINED: Final = ("buffers", "initial", "gradient", "inputs")  # sums of parts
 _SAME_INPUTS: Final = 1e-5  # numbers that two machines draw and compute differ less
 _PART: Final = 20.0  # about the size of each part
 _CLEAR: Final = 1e-4  # less comes of other layers: how much a small gradient counts depends on the network's largest
+SeenFlow = tuple[ForwardRecord, FlowRecord]
 _OF_PARAMETERS: Final = ("buffers", "initial", "gradient")  # absent where there are none
 
 
@@ -42,11 +44,17 @@ class FunctionDifference:
 
 
 def compare_function(
-    spec_file: SpecFile, record: FunctionRecord, trace: StructureTrace, *, is_live: bool = False
+    spec_file: SpecFile,
+    record: FunctionRecord,
+    trace: StructureTrace,
+    *,
+    is_live: bool = False,
+    flow: Callable[[], FlowRecord | None] = lambda: None,
 ) -> FunctionDifference | None:
     """Return the first layer that differs, if the network as a whole does.
 
-    What the parameters start from is not compared for a live network, which may be trained.
+    What the parameters start from is not compared for a live network, which may be trained. flow: follows what each
+    call of the trace takes, where that's needed to find a difference that passes by layers that agree.
     """
     function = spec_file.recorded
     assert function is not None
@@ -63,7 +71,7 @@ def compare_function(
         return None
     if record.untrainable is not None and set(kinds) <= {"gradient", "inputs"}:
         return FunctionDifference(_crash_mismatch(record.untrainable, "backward"))
-    found = comparison.first_difference(kinds)
+    found = comparison.first_difference(kinds, lambda: _seen_flow(trace, flow))
     mismatch = replace(found.mismatch, edits=section_update(spec_file, record, trace))
     if found.label is None and found.kind in _OF_PARAMETERS:
         mismatch = _named_outside(mismatch, found.kind, function.layers, trace)
@@ -71,6 +79,11 @@ def compare_function(
     call = ("", 0) if found.layer is None else (found.layer.name, found.layer.index)
     inner = None if found.inner is None else (found.inner.name, found.inner.index)
     return FunctionDifference(mismatch, DifferingCall(*call, found.kind, numbers, inner, comparison.expected_output))
+
+
+def _seen_flow(trace: StructureTrace, flow: Callable[[], FlowRecord | None]) -> SeenFlow | None:
+    found = flow()
+    return None if found is None else (trace.forwards[0], found)
 
 
 def _named_outside(mismatch: Mismatch, kind: str, labels: Iterable[str], trace: StructureTrace) -> Mismatch:
@@ -155,6 +168,21 @@ def _crash_mismatch(crash: Crash, stage: str) -> Mismatch:
 
 
 @dataclass(frozen=True, slots=True)
+class InnerDifference:
+    """A call that differs and has no label of its own.
+
+    Attributes:
+        row: the label that its number is recorded under: of the layer that returns next.
+        expected: its number.
+        layer: the call.
+    """
+
+    row: str
+    expected: float
+    layer: DigestedLayer
+
+
+@dataclass(frozen=True, slots=True)
 class LayerDifference:
     """The first difference.
 
@@ -207,17 +235,42 @@ class Comparison:
         # A NaN compares false, and is a difference.
         return abs(a - b) <= max(max(TOLERANCE[self.precision], tolerance) * scale, _NOISE[self.precision])
 
-    def first_difference(self, kinds: Sequence[str]) -> LayerDifference:
-        """Return the first layer that differs in the first of the kinds in which the network as a whole does."""
+    def first_difference(
+        self, kinds: Sequence[str], flow: Callable[[], SeenFlow | None] = lambda: None
+    ) -> LayerDifference:
+        """Return the first layer that differs in the first of the kinds in which the network as a whole does.
+
+        flow: a forward pass, and where what its calls take comes from.
+        """
         kind = kinds[0]
         pair = self.first_layer(kind)
         label, layer = (None, None) if pair is None else pair
         mismatch = self._mismatch(label, layer, kinds)
-        found = self._difference_inside(OUTPUT if label is None else label)
+        row = OUTPUT if label is None else label
+        found = self._difference_inside(row)
+        earlier = None if kind in _COMBINED else self._origin(row, layer, flow)
+        if earlier is not None:
+            behind = () if layer is None else (layer.label, *mismatch.behind)
+            keys: Keys = (LOCK, "function", "layers", earlier.row, kind)
+            mismatch = replace(mismatch, keys=keys, behind=behind)
+            found = earlier
         if found is None:
             return LayerDifference(label, layer, None, kind, mismatch)
-        expected, inner = found
-        return LayerDifference(label, layer, inner, kind, _named_inside(mismatch, expected, inner))
+        return LayerDifference(label, layer, found.layer, kind, _named_inside(mismatch, found))
+
+    def _origin(
+        self, row: str, layer: DigestedLayer | None, flow: Callable[[], SeenFlow | None]
+    ) -> InnerDifference | None:
+        """Return the first call that the difference of a layer comes from, where it lies before layers that agree."""
+        rows = [*(label for label, _ in self.pairs()), OUTPUT]
+        known = [one for label in rows[: rows.index(row)] for one in self._differences_inside(label)]
+        seen = flow() if known else None
+        if seen is None:
+            return None
+        known += self._differences_inside(row)
+        differing = {(one.layer.name, one.layer.index): one.layer for one in known}
+        found = first_origin(layer, differing, *seen)
+        return next((one for one in known if one.layer is found and one.row != row), None)
 
     def _mismatch(self, label: str | None, layer: DigestedLayer | None, kinds: Sequence[str]) -> Mismatch:
         """Make the mismatch for a layer, or for the network itself."""
@@ -250,13 +303,21 @@ class Comparison:
         differing = [layer.label for label, layer in self.pairs() if self._differs(label, layer, kind)]
         return tuple(differing[1:])
 
-    def _difference_inside(self, label: str) -> tuple[float, DigestedLayer] | None:
-        """Return the first call inside a layer that differs, with its recorded number; None where none does."""
+    def _difference_inside(self, label: str) -> InnerDifference | None:
+        """Return the first call inside a layer that differs; None where none does."""
+        return next(self._compared_inside(label), None)
+
+    def _differences_inside(self, label: str) -> list[InnerDifference]:
+        """Return the calls inside a layer that differ; none where others are called than were."""
+        calls = calls_inside(self.record, self.expected).get(label, [])
+        is_known = len(calls) == len(self.expected_inside.get(label, []))
+        return list(self._compared_inside(label)) if is_known else []
+
+    def _compared_inside(self, label: str) -> Iterator[InnerDifference]:
         calls = calls_inside(self.record, self.expected).get(label, [])
         for expected, layer in zip(self.expected_inside.get(label, []), calls, strict=False):
             if abs(expected - layer.summary) > self.inside_tolerance * abs(expected):
-                return expected, layer
-        return None
+                yield InnerDifference(label, expected, layer)
 
     # ----------------------------------------------------------------------------------------- which layer
 
@@ -288,15 +349,15 @@ class Comparison:
         return pair_layers(list(self.expected), layers_of(self.record), is_same, self.expected_types)
 
 
-def _named_inside(mismatch: Mismatch, expected: float, inner: DigestedLayer) -> Mismatch:
+def _named_inside(mismatch: Mismatch, found: InnerDifference) -> Mismatch:
     """Name a call inside a layer, which has no label of its own, instead of the layer."""
     return replace(
         mismatch,
-        subject=inner.label,
-        expected=f"check {expected:.7g}",
-        actual=f"check {inner.summary:.7g}",
-        module=inner.name,
-        notes=(*mismatch.notes, ("recorded", f"inside {mismatch.subject}")),
+        subject=found.layer.label,
+        expected=f"check {found.expected:.7g}",
+        actual=f"check {found.layer.summary:.7g}",
+        module=found.layer.name,
+        notes=(*mismatch.notes, ("recorded", f"inside {found.row}")),
     )
 
 

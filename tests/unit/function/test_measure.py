@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -17,6 +18,7 @@ from archcheck.function.fingerprint.preparation import NetworkFactory
 from archcheck.function.measure import measure_function, record_section
 from archcheck.spec.spec_file import SpecFile, parse_spec
 from archcheck.structure import work
+from archcheck.structure.flow import trace_flow
 from archcheck.structure.trace import trace_structure
 from tests.unit.function.running import Applied, clipped, locked
 
@@ -38,9 +40,10 @@ def recorded(make: NetworkFactory, text: str = HEAD) -> SpecFile:
 
 
 def problems(spec_file: SpecFile, make: NetworkFactory) -> list[str]:
-    trace = trace_structure(make, spec_file.spec.forward_inputs())
+    inputs = spec_file.spec.forward_inputs()
+    trace = trace_structure(make, inputs)
     _, record = measure_function(spec_file, make, trace)
-    found = compare_function(spec_file, record, trace)
+    found = compare_function(spec_file, record, trace, flow=lambda: trace_flow(make, inputs, trace))
     return [] if found is None else [f"{found.mismatch.subject}: {found.mismatch.problem}"]
 
 
@@ -77,6 +80,34 @@ def test_a_network_that_can_not_be_trained_is_recorded_without_train_mode() -> N
     assert section["train"] is False
     assert not section["output"].keys() & {"train", "large", "buffers"}
     assert problems(recorded(make), make) == []
+
+
+class Timed(nn.Module):
+    """Blocks that take a step in time, as in a U-Net: the last one's `time` has a line, and takes nothing of theirs."""
+
+    def __init__(self, act: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(8, 8), act()), nn.Sequential(nn.Linear(8, 8), nn.ReLU())])
+        self.time, self.last = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = x + block(x)
+        out: Tensor = self.last(self.time(t) + x)
+        return out
+
+
+def test_a_difference_is_found_before_a_layer_that_takes_nothing_of_it() -> None:
+    text = "build: nets:net\ninput: [[B, 8], [B, 8]]\n"
+    section = record_section(
+        spec := parse_spec(text, "s.yaml"),
+        partial(Timed, nn.ReLU),
+        trace_structure(partial(Timed, nn.ReLU), spec.spec.forward_inputs()),
+        depth=1,
+    ).section
+    assert list(section["layers"]) == ["time", "last"]
+    assert problems(locked(text, section), partial(Timed, nn.ReLU)) == []
+    assert problems(locked(text, section), partial(Timed, nn.Tanh)) == ["blocks.0.1: the output differs"]
 
 
 class Nested(nn.Module):

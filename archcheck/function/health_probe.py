@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from archcheck.function.fingerprint.call_digests import CallOutput
 from archcheck.function.fingerprint.config import OTHER_SEED
+from archcheck.function.fingerprint.deterministic_random import DrawSequence
 from archcheck.function.fingerprint.digests import Digest, digest, parts_of, tensors_in
 from archcheck.function.fingerprint.fingerprint import EvalTraces, HealthProbe
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs
@@ -34,6 +35,7 @@ from archcheck.text.words import listed
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
 _CERTAIN: Final = 1e-4  # relative, of outputs that rounding alone doesn't explain
 _MAX_COPIED: Final = 2**26  # weights: larger networks are not copied
+_TWIN_SEED: Final = 2_718_281  # of what builds draw without seeding anything, which nobody's own seed is
 _SAVING_METHODS: Final = (
     "state_dict",
     "_save_to_state_dict",
@@ -387,7 +389,9 @@ class _Examination:
     def _make_twin(self, *, copied: bool) -> PassRunner:
         """Build the network anew with this one's state_dict: copies of its values, or the very same tensors."""
         config = self._runner.config
-        network = prepare_for_filling(self._build, replace(config, seed=OTHER_SEED), "twin")
+        # What a build draws after it has seeded a generator itself is no chance: it is in the twin what it was.
+        draws = partial(DrawSequence, "twin", self._runner.network.seeds - {_TWIN_SEED})
+        network = prepare_for_filling(self._build, replace(config, seed=_TWIN_SEED), draws)
         load, state = network.model.load_state_dict, self._runner.network.model.state_dict()
         if copied or "assign" not in signature(load).parameters:  # as of who overrides it
             load(state)

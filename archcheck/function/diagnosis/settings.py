@@ -14,6 +14,7 @@ from archcheck.function.diagnosis.activations import DROPOUT_RATES
 from archcheck.function.diagnosis.op_calls import EPSILONS, REDUCTIONS, OpCall
 from archcheck.function.diagnosis.substitutions import Substitution, article
 
+_TINY_EPSILON: Final = 1e-8  # what is smaller beside a variance of about 1 changes no digest
 _OF_A_MODE: Final = frozenset({"training", "use_input_stats", "dropout_p"})  # which eval mode sets otherwise
 
 Changes = Callable[[OpCall], Iterable[Mapping[str, Any]]]
@@ -187,9 +188,17 @@ def _changed_text(call: OpCall, change: Mapping[str, Any]) -> str:
         return f"{call.name} is {'off' if change['training'] else 'on'} in {call.mode}"
     now = ", ".join(f"{name}={_shown(call.setting(name))}" for name in change)
     recorded = ", ".join(
-        (f"{name}={_shown(value)}" if len(change) > 1 else _shown(value)) for name, value in change.items()
+        (f"{name}={_shown(value)}" if len(change) > 1 else _recorded(call, name, value))
+        for name, value in change.items()
     )
     return f"{call.name} {now} now, {recorded} was recorded"
+
+
+def _recorded(call: OpCall, name: str, value: Any) -> str:
+    """Return a setting as it was recorded; of an epsilon only that it was tiny, as any that is gives the same."""
+    before = call.setting(name)
+    is_tiny = name == "eps" and value is not None and value <= _TINY_EPSILON and (before or 0.0) > _TINY_EPSILON
+    return f"at most {_shown(_TINY_EPSILON)}" if is_tiny else _shown(value)
 
 
 def _shown(value: Any) -> str:

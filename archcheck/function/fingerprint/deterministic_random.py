@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -32,18 +32,36 @@ class DrawSequence:
     nearly 1 and one that is nearly 0, so that every dropout drops something; a draw of a few numbers, such as one for
     each example, always has them, so that each block that examples skip at random is skipped by one and not by
     another. The first single number is 0.5.
+
+    Args:
+        salt: another one gives other numbers.
+        fixed_seeds: what a generator draws that was given one of these is the same under any salt.
+
+    Attributes:
+        seeds: those of the generators that have drawn.
     """
 
-    def __init__(self, salt: str = "") -> None:
+    def __init__(self, salt: str = "", fixed_seeds: Set[int] = frozenset()) -> None:
         self.salt = salt
+        self.seeds: set[int] = set()
+        self._fixed_seeds = fixed_seeds
+        self._is_fixed = False
         self._ranks: dict[tuple[int, int], int] = {}  # by the generator's state and the number of numbers
         self._next: dict[int, int] = {}
+
+    def drawn_by(self, generator: torch.Generator | None) -> DrawSequence:
+        """Return the sequence itself, for a draw of a generator; torch's own if it's None."""
+        seed = (generator or torch.default_generator).initial_seed()
+        self.seeds.add(seed)
+        self._is_fixed = seed in self._fixed_seeds
+        return self
 
     def unit(self, shape: Any, device: Any) -> Tensor:
         """Draw a float64 tensor of numbers between 0 and 1."""
         count = math.prod(shape)
         rank = self._rank(count)
-        made: Tensor = (uniform(shape, f"draw{self.salt} {count} {rank}", torch.device(device or "cpu")) + 1) / 2
+        salt = "" if self._is_fixed else self.salt
+        made: Tensor = (uniform(shape, f"draw{salt} {count} {rank}", torch.device(device or "cpu")) + 1) / 2
         if rank == 0 and count == 1:
             return torch.full_like(made, 0.5)
         for position, extreme in enumerate(_EXTREMES[:count] if rank == 0 or 1 < count <= _MAX_FEW else ()):
@@ -312,6 +330,11 @@ class DeterministicRandom(TorchDispatchMode):
             self._trace(func, args, out)
         return out
 
+    @property
+    def seeds(self) -> frozenset[int]:
+        """The seeds of the generators that have drawn."""
+        return frozenset(self._draws.seeds)
+
     def is_drawn(self, tensor: Tensor) -> bool:
         """Return whether a tensor's values come from draws."""
         return tensor in self._undrawn or tensor in self._random
@@ -366,7 +389,7 @@ class DeterministicRandom(TorchDispatchMode):
             self._undrawn.add(args[0])
             return self._with_fixed_values(args[0])
         self._report(func, args)
-        out = rule(self._draws, *args, **kwargs)
+        out = rule(self._draws.drawn_by(kwargs.get("generator")), *args, **kwargs)
         if func in _UNIFORM or (func is aten.uniform_.default and args[1:] in ((), (0,), (0, 1))):
             self._fresh.add(out)
             self._num_fresh += 1

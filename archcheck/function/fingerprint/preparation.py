@@ -56,6 +56,7 @@ class PreparedNetwork:
         placeholders: the names of buffers that wait for other values: those of zeros or ones that are saved.
         may_be_state: the names of what is constant and is state only if train mode writes to it.
         written: those of them that it does write to.
+        seeds: of the generators that drew in the build.
     """
 
     model: nn.Module
@@ -69,6 +70,7 @@ class PreparedNetwork:
     placeholders: tuple[str, ...] = ()
     may_be_state: frozenset[str] = frozenset()
     written: frozenset[str] = frozenset()
+    seeds: frozenset[int] = frozenset()
 
     def make_filler(self, gains: Mapping[str, int] | None, given: GivenWeights | None = None) -> WeightFiller:
         """Make the filler of all parameters that get fixed values, and of the buffers that can be filled."""
@@ -125,15 +127,17 @@ def _saved_constants(modules: Mapping[str, nn.Module]) -> dict[str, float]:
     return found
 
 
-def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: str = "") -> PreparedNetwork:
+def prepare_for_filling(
+    build: NetworkFactory, config: FingerprintConfig, make_draws: Callable[[], DrawSequence] = DrawSequence
+) -> PreparedNetwork:
     """Build a network without drawing its weights, in the precision that it's run in.
 
-    Draws of a network with another `salt` differ.
+    make_draws: gives the numbers that are drawn in a build.
 
     Raises:
         NotMeasured: it has weights that can't be filled.
     """
-    model, random = _built(build, config, salt)
+    model, random = _built(build, config, make_draws)
     model_drew = has_drawn_since(config.seed)
     is_known = config.knows_initial_values
     if not _is_new(model, random):  # shared with somebody: an attribute of a module, a cached one
@@ -151,7 +155,7 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
             )
     params = named_params(modules)
     undrawn = {name: one for name, one in params.items() if not _is_drawn(one, random)}
-    by_others = _drawn_by_others(undrawn, modules, model_drew, build, config, salt) if is_known else []
+    by_others = _drawn_by_others(undrawn, modules, model_drew, build, config, make_draws) if is_known else []
     undrawn = {name: one for name, one in undrawn.items() if name not in by_others}
     constant = {id(one) for one in undrawn.values() if (is_known or GIVEN in vars(one)) and not one.requires_grad}
     initial_values = {  # of what is to be trained: a frozen constant is what it is in every pass, as a buffer is
@@ -186,26 +190,32 @@ def prepare_for_filling(build: NetworkFactory, config: FingerprintConfig, salt: 
         initial_values,
         placeholders,
         frozenset(may_be_state),
+        seeds=random.seeds,
     )
 
 
-def _built(build: NetworkFactory, config: FingerprintConfig, salt: str) -> tuple[nn.Module, DeterministicRandom]:
+def _built(
+    build: NetworkFactory, config: FingerprintConfig, make_draws: Callable[[], DrawSequence]
+) -> tuple[nn.Module, DeterministicRandom]:
     """Build in the precision of the run; as it is where the constructor doesn't bear that."""
     try:
-        built = _built_with(config.dtype, build, config, salt)
+        built = _built_with(config.dtype, build, config, make_draws)
         empty_function_caches(all_modules(built[0]))
         return built
     except Exception as error:
         empty_function_caches(error=error)
-        return _built_with(None, build, config, salt)
+        return _built_with(None, build, config, make_draws)
 
 
 def _built_with(
-    dtype: torch.dtype | None, build: NetworkFactory, config: FingerprintConfig, salt: str
+    dtype: torch.dtype | None,
+    build: NetworkFactory,
+    config: FingerprintConfig,
+    make_draws: Callable[[], DrawSequence],
 ) -> tuple[nn.Module, DeterministicRandom]:
     precision = nullcontext() if dtype is None else built_in(dtype)
     with (
-        DeterministicRandom(DrawSequence(salt), traces_draws=True) as random,
+        DeterministicRandom(make_draws(), traces_draws=True) as random,
         precision,
         ValuesBeforeExposing(random.late),
     ):
@@ -218,7 +228,7 @@ def _drawn_by_others(
     others_drew: bool,
     build: NetworkFactory,
     config: FingerprintConfig,
-    salt: str,
+    make_draws: Callable[[], DrawSequence],
 ) -> list[str]:
     """Return the parameters and buffers that NumPy or Python has drawn: those that differ under another seed.
 
@@ -230,7 +240,7 @@ def _drawn_by_others(
     unsure = {name: one for name, one in unsure.items() if _has_several_values(one)}
     if not unsure:
         return []
-    again, _ = _built(build, replace(config, seed=config.seed + 1), salt)
+    again, _ = _built(build, replace(config, seed=config.seed + 1), make_draws)
     there = named_network(again).modules
     others = {**named_params(there), **named_buffers(there)}
     return [name for name, one in unsure.items() if name in others and not _are_equal(one, others[name])]

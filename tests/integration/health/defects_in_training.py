@@ -123,6 +123,19 @@ UNSAVED = {
         "center comes out otherwise without center.mean, which isn't saved",
         allow="health: {allow_unsaved: [center.mean]}",
     ),
+    "an-order-drawn-by-a-generator-that-is-seeded-by-chance": Defect(
+        """
+        class Net(Base):
+            def more(self):
+                chance = torch.Generator()
+                chance.seed()
+                self.order = torch.randperm(16, generator=chance)
+            def forward(self, x):
+                return self.head(self.stem(x)[:, self.order].relu())
+        """,
+        "state_dict: doesn't bring the network back", BACK,
+        "head computes with something that is no parameter and no buffer",
+    ),
     "an-order-in-a-buffer-that-isnt-saved": Defect(
         """
         class Net(Base):

@@ -245,4 +245,26 @@ SOUND = {
                 return self.head(self.act(self.stem(x).add_(1)))
         """,
     ),
+    "a-constant-drawn-by-a-generator-that-is-seeded-here": Network(  # as e3nn measures its activations
+        """
+        class Net(Base):
+            def more(self):
+                drawn = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+                self.scale = drawn.relu().pow(2).mean().rsqrt().item()
+                self.register_buffer("twos", torch.full((16,), 2.0), persistent=False)
+            def forward(self, x):
+                return self.head(self.stem(x).relu() * self.scale * self.twos)
+        """,
+    ),
+    "random-features-of-a-seed-of-their-own": Network(
+        """
+        class Net(Base):
+            def more(self):
+                with torch.random.fork_rng():
+                    torch.manual_seed(0)
+                    self.features = torch.randn(16, 16)
+            def forward(self, x):
+                return self.head(self.stem(x) @ self.features.to(x))
+        """,
+    ),
 }  # fmt: skip

@@ -214,6 +214,11 @@ CASES = {
         lambda net, x: F.layer_norm(net.a(x), (16,)),
         "layer_norm eps=1e-05 now, 0.001 was recorded",
     ),
+    "tiny epsilon": Case(  # 1e-12 and 0 would do as well
+        lambda net, x: F.group_norm(net.a(x), 1, eps=1e-8),
+        lambda net, x: F.group_norm(net.a(x), 1),
+        "group_norm eps=1e-05 now, at most 1e-08 was recorded",
+    ),
     "epsilon by default": Case(  # that of the dtype
         lambda net, x: F.rms_norm(net.a(x), (16,)),
         lambda net, x: F.rms_norm(net.a(x), (16,), eps=1e-6),

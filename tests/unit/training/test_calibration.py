@@ -78,8 +78,8 @@ def test_what_can_not_be_done_is_told_before_anything_is_trained(tmp_path: Path)
     trainer = FakeTrainer(FIVE)
     with pytest.raises(UsageError, match="the spread of 2 runs at least"):
         run(spec_of(tmp_path), trainer, num_seeds=1)
-    shared = HEAD + "training: {dataset: cifar10, accuracy: &least 0.5, clip_grad_norm: *least}\n"
-    with pytest.raises(UsageError, match=r"small.arch.yaml:3: .* shared by an alias\); edit it by hand"):
+    shared = HEAD + "training:\n  dataset: cifar10\n  accuracy: &least\n    0.5\n  clip_grad_norm: *least\n"
+    with pytest.raises(UsageError, match=r"small.arch.yaml:\d+: .* shared by an alias\); edit it by hand"):
         run(spec_of(tmp_path, shared), trainer)
     assert not trainer.trained
 

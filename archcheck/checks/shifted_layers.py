@@ -118,6 +118,7 @@ class _Numbered:
 
     @property
     def depth(self) -> int:
+        """Return how deep the modules lie that have the outermost of these parts."""
         return min(name.count(".") + bool(name) for name in self.place.parents)
 
 
@@ -236,12 +237,10 @@ class _ShiftSearch:
                 if (part.stem == _CALLS) == of_calls and place not in done and place.parents:
                     rows = groups.setdefault(place, _Numbered(place)).rows
                     rows.setdefault(part.number, {})[text] = part
-        for group in sorted(
-            groups.values(), key=lambda one: min(name.count(".") + bool(name) for name in one.place.parents)
-        ):
+        for group in sorted(groups.values(), key=lambda one: one.depth):
             group.numbers = self._finder.numbers(group.place)
             if group.numbers:  # else a glob's row can't have one number in one place and another in another
-                known = {part.number for part in self._recorded if self._is_in(part, group.place)} | set(group.rows)
+                known = self._recorded_numbers(group.place) | set(group.rows)
                 group.before = max(known) + 1 - min(*known, group.numbers[0])
                 if not of_calls:
                     group.rows = {number: group.rows.get(number, {}) for number in sorted(known)}
@@ -249,8 +248,9 @@ class _ShiftSearch:
             done.add(group.place)
         return None
 
-    def _is_in(self, label: _KeyPart, place: NumberedPlace) -> bool:
-        return label.stem == place.stem and label.parent in place.parents
+    def _recorded_numbers(self, place: NumberedPlace) -> set[int]:
+        """Return the numbers that the recorded layers of a place have."""
+        return {part.number for part in self._recorded if part.stem == place.stem and part.parent in place.parents}
 
     # ------------------------------------------------------------------------------------------ the order of rows
 
@@ -323,7 +323,7 @@ class _ShiftSearch:
         """Return whether modules beside these have other numbers, or there were more calls or fewer."""
         if not group.is_of_calls:
             return any(shift.place.parents == group.place.parents for shift in self._found)
-        recorded = {part.number for part in self._recorded if self._is_in(part, group.place)}
+        recorded = self._recorded_numbers(group.place)
         around = {one.rpartition(".")[0] for one in group.place.parents}
         is_beside = any(shift.place.parents == around for shift in self._found)
         return is_beside or (bool(recorded) and len(recorded) != len(group.numbers))

@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TypeAlias
 
 from archcheck.dependencies.distributions import Distributions
@@ -165,8 +164,3 @@ def real_path(path: object) -> str | None:
         return os.path.abspath(os.fsdecode("." if path is None else path))  # type: ignore[arg-type]
     except (TypeError, ValueError, OSError):
         return None
-
-
-def folder_of(path: str) -> str:
-    """Return the folder that a file lies in."""
-    return str(Path(path).parent)

@@ -67,11 +67,6 @@ class Attempt:
     takes_length_first: bool = False
     goes_through_batch: bool = False
 
-    @property
-    def is_sound(self) -> bool:
-        """Return whether it got through, with the examples of the batch kept apart."""
-        return self.crash is None and self.faults == 0
-
 
 class Trials:
     """Runs one network on inputs, within a budget of time."""

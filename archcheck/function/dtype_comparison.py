@@ -19,7 +19,6 @@ from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.records import StructureTrace
 from archcheck.text.words import listed
 
-Dtypes = Mapping[str, Mapping[str, int]]  # by module, how often it names what
 _HELD: Final = "holds "
 _NAMED: Final = 8
 

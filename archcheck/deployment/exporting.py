@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from archcheck.deployment.own_networks import own_pair
 from archcheck.deployment.records import ExportRecord
 from archcheck.errors import NotMeasured
 from archcheck.network.exceptions import one_line_with_place
+from archcheck.network.signatures import signature_of
 from archcheck.network.torch_state import default_torch_settings, seed_generators
 from archcheck.spec.models import Spec
 from archcheck.structure.meta.module_tree import set_training
@@ -91,7 +91,7 @@ class _Case:
             found = axes.get(id(leaf)) if isinstance(leaf, Tensor) else None
             return dict.fromkeys(found, torch.export.Dim.DYNAMIC) if found else None
 
-        bound = inspect.signature(self._network.forward).bind(*args, **kwargs).arguments
+        bound = signature_of(self._network.forward).bind(*args, **kwargs).arguments
         return {name: tree_map(of, value) for name, value in bound.items()}
 
     def exported(self) -> ExportRecord:

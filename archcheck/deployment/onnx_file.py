@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import inspect
 import io
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,8 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, OutputKind
 from torch.utils._pytree import tree_leaves, tree_unflatten
+
+from archcheck.network.signatures import signature_of
 
 PACKAGES: Final = ("onnx", "onnxscript", "onnxruntime")
 
@@ -54,7 +55,7 @@ class OnnxFile:
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Run the file on what the network takes, and return what it makes in the form of the network's output."""
-        bound = inspect.signature(self._network.forward).bind(*args, **kwargs).arguments
+        bound = signature_of(self._network.forward).bind(*args, **kwargs).arguments
         tensors = [one for one in tree_leaves(list(bound.values())) if isinstance(one, Tensor)]
         names = [one.name for one in self._session.get_inputs()]
         if len(names) == len(tensors):

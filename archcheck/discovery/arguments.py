@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
 
 from torch import Tensor, nn
 
 from archcheck.discovery.unpacking import Names, keys_looked_up, unpacked_tuples
 from archcheck.network.annotations import annotations_of, is_typed_dict, options_of, plain_type
+from archcheck.network.signatures import signature_of
 
 Kind: TypeAlias = Literal[
     "data", "tokens", "entity", "latent", "mask", "lengths", "time", "label", "state", "edges", "adjacency", "group",
@@ -103,7 +104,7 @@ def optional_arguments(model: nn.Module) -> list[Argument]:
 
 def _parameters(model: nn.Module) -> list[inspect.Parameter]:
     try:
-        parameters = list(inspect.signature(model.forward).parameters.values())
+        parameters = list(signature_of(model.forward).parameters.values())
     except (ValueError, TypeError):
         return []
     if parameters and parameters[0].name == "self":  # of a `jit.script_method`
@@ -181,7 +182,7 @@ def _several(name: str, annotation: Any) -> Argument | None:
     """Return an argument that is a map, list or tuple; None for anything else."""
     origin, inside = get_origin(annotation) or annotation, get_args(annotation)
     if is_typed_dict(annotation):
-        fields = get_type_hints(annotation)
+        fields = annotations_of(annotation)
         return Argument(name, "map", parts=tuple(_part(key, each) for key, each in fields.items()))
     if origin in _MAPS:
         return Argument(name, "map")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from archcheck.discovery.assumption import Assumption
+from archcheck.network.signatures import signature_of
 from archcheck.spec.input_option import format_input_options
 
 _TOKENS: Final = 16  # of a text
@@ -119,7 +119,7 @@ def _from_transformers(model: nn.Module) -> Iterator[Assumption]:
     config, main = getattr(model, "config", None), getattr(model, "main_input_name", None)
     if not isinstance(main, str) or not hasattr(config, "to_dict"):
         return
-    accepted = list(inspect.signature(model.forward).parameters)
+    accepted = list(signature_of(model.forward).parameters)
     numbers = _Configuration(config)
     decoder = ["decoder_input_ids"] if getattr(config, "is_encoder_decoder", False) else []
     modalities = [name for name in _MODALITIES if name in accepted and main not in _MODALITIES]
@@ -258,7 +258,7 @@ def _from_diffusers(model: nn.Module) -> Iterator[Assumption]:
     config = getattr(model, "config", None)
     if not isinstance(config, Mapping) or "_class_name" not in {*config, *dir(type(config))} | _marks(model):
         return
-    parameters = inspect.signature(model.forward).parameters
+    parameters = signature_of(model.forward).parameters
     required = [p.name for p in parameters.values() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     numbers = _Configuration(config)
     for latents in _latents(numbers):

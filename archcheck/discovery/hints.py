@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from torch import nn
+
+from archcheck.network.signatures import signature_of
 
 _IMAGE: Final = ("image_size", "img_size", "input_size", "input_resolution", "resolution", "sample_size", "im_size")
 _LENGTH: Final = (
@@ -136,7 +137,7 @@ def collect_hints(model: nn.Module, arguments: Mapping[str, Any]) -> Hints:
 def constructor_arguments(function: Callable[..., Any], args: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that a target is built with: those given, and the defaults of the others."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature_of(function).parameters.values()
     except (ValueError, TypeError):
         return dict(args)
     return {p.name: p.default for p in parameters if p.default is not p.empty} | dict(args)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from torch import Tensor, nn
 
 from archcheck.network.isolation import isolated_user_code
+from archcheck.network.signatures import signature_of
 
 _METHODS: Final = (
     "init_hidden", "initHidden", "init_hidden_state", "initialize_hidden", "initialize_hidden_state", "init_state",
@@ -36,7 +36,7 @@ def own_states(model: nn.Module) -> Iterator[Any]:
 def _num_needed(method: Callable[..., Any]) -> int:
     """Return how many arguments a method can't do without: one is taken for the batch, and none for a batch of 1."""
     try:
-        parameters = inspect.signature(method).parameters.values()
+        parameters = signature_of(method).parameters.values()
     except (ValueError, TypeError):
         return -1
     return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from inspect import signature
 from typing import Any, Final
 
 import torch
@@ -25,6 +24,7 @@ from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.function.object_equality import are_surely_equal
 from archcheck.function.records import HealthRecord, Unsaved
 from archcheck.network.exceptions import one_line
+from archcheck.network.signatures import signature_of
 from archcheck.spec.dims import BATCH
 from archcheck.spec.inputs import ForwardInput
 from archcheck.spec.tree import map_leaves
@@ -393,7 +393,7 @@ class _Examination:
         draws = partial(DrawSequence, "twin", self._runner.network.seeds - {_TWIN_SEED})
         network = prepare_for_filling(self._build, replace(config, seed=_TWIN_SEED), draws)
         load, state = network.model.load_state_dict, self._runner.network.model.state_dict()
-        if copied or "assign" not in signature(load).parameters:  # as of who overrides it
+        if copied or "assign" not in signature_of(load).parameters:  # as of who overrides it
             load(state)
         else:
             load(state, assign=True)

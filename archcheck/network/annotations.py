@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
+from archcheck.network.signatures import written_annotations
+
 
 def annotations_of(call: Any) -> dict[str, Any]:
     """Return the types of what a function or class takes, by name.
@@ -50,7 +52,7 @@ def _evaluated(annotated: Any, names: Mapping[str, Any], owner: Mapping[str, Any
     found: dict[str, Any] = {}
     annotations: dict[str, Any] = {}
     with suppress(TypeError):  # builtins have none
-        annotations = inspect.get_annotations(annotated)
+        annotations = written_annotations(annotated)
     known = {**owner, **vars(builtins), **names}  # as type checkers look them up, a class's own names at last
     for name, annotation in annotations.items():
         one = types.SimpleNamespace(__annotations__={name: annotation})

@@ -6,7 +6,6 @@ Whatever goes wrong on the way, in the user's code above all, becomes a `BuildEr
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,7 @@ from archcheck.network.config_files import DiffusersFactory, TransformersFactory
 from archcheck.network.exceptions import raised_at
 from archcheck.network.imports import AbsentModuleError, build_error, import_named, importing, keep_importing
 from archcheck.network.schemes import resolve_scheme
+from archcheck.network.signatures import signature_of
 from archcheck.spec.schemes import no_such_scheme
 from archcheck.spec.target import Target, parse_target
 from archcheck.system.audit import building
@@ -164,7 +164,7 @@ def _raise_unexpected(target: Target, args: Mapping[str, Any], error: TypeError)
     refused: Any = _innermost_globals(error.__traceback__).get(match[1].split(".")[0])
     accepted: list[str] = []
     if callable(refused):
-        parameters = inspect.signature(refused).parameters.values()
+        parameters = signature_of(refused).parameters.values()
         accepted = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     if accepted:
         raise unknown_argument(target.text, match[2], accepted) from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from archcheck.errors import BuildError
+from archcheck.network.signatures import signature_of
 from archcheck.text.words import did_you_mean, listed
 
 PRETRAINED: Final = ("weights", "weights_backbone", "pretrained")  # a registered model is built without
@@ -22,7 +22,7 @@ def check_arguments(function: Callable[..., Any], args: Mapping[str, Any], name:
         if arg in PRETRAINED and arg in args and args[arg] is not fixed:
             raise BuildError(f"{name} is built without pretrained weights: `{arg}` can't be set", arg=arg)
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature_of(function).parameters.values()
     except (ValueError, TypeError):  # builtins may have none
         return
     accepted = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import nn
 from archcheck.errors import BuildError
 from archcheck.network.exceptions import one_line, raised_at
 from archcheck.network.imports import import_library
+from archcheck.network.signatures import signature_of
 from archcheck.spec.target import Target
 from archcheck.text.paths import key_path
 from archcheck.text.words import did_you_mean, kind_of, listed
@@ -41,7 +41,7 @@ class TransformersFactory:
         self._name, self._values = target.text, values
         self._make = self._class(target, library)
         self._config_class = self._class_of_config(target, library)
-        given = inspect.signature(self._make).parameters if not hasattr(self._make, "from_config") else {}
+        given = signature_of(self._make).parameters if not hasattr(self._make, "from_config") else {}
         self._own = [name for name in given if name != "config" and not name.startswith("_")]
 
     def __call__(self, **args: Any) -> nn.Module:
@@ -112,7 +112,7 @@ class DiffusersFactory:
         Raises:
             BuildError: an argument is unknown; `keys` says which.
         """
-        known = [name for name in inspect.signature(self._make.__init__).parameters if name not in ("self", "kwargs")]
+        known = [name for name in signature_of(self._make.__init__).parameters if name not in ("self", "kwargs")]
         for name in args:
             if name not in known:
                 raise _unknown_key((name,), self._name, known)
@@ -140,7 +140,7 @@ def build_config(
             merged[key] = {**of_file, **value}
     config = _made(config_class, values, merged, name, keys)
     about = f"{key_path(keys)}: {config_class.__name__}" if keys else name
-    fields = {*inspect.signature(config_class).parameters, *config_class.attribute_map, "model_type"}
+    fields = {*signature_of(config_class).parameters, *config_class.attribute_map, "model_type"}
     known = {*vars(plain), *fields, *values, *also}
     for key in args:
         if key in vars(config) and key not in known:

@@ -7,7 +7,6 @@ seeded generators, and returns a tuple of positional arguments, a dict of keywor
 from __future__ import annotations
 
 import copy
-import inspect
 import logging
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from torch.nn.utils.rnn import PackedSequence
 from archcheck.errors import BuildError
 from archcheck.network.build import resolve_target
 from archcheck.network.imports import build_error, importing
+from archcheck.network.signatures import signature_of
 from archcheck.network.torch_state import isolated_random_state
 from archcheck.spec.inputs import InputSource
 from archcheck.spec.target import parse_target
@@ -95,7 +95,7 @@ def _taken_arguments(function: Callable[..., Any], name: str, known: Sequence[st
     if isinstance(function, nn.Module):
         raise BuildError(f"{name} is a network, expected {_EXPECTED}")
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature_of(function).parameters.values()
     except (ValueError, TypeError):  # builtins may have none
         return []
     for one in parameters:

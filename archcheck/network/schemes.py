@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from archcheck.errors import BuildError, UsageError
 from archcheck.network.call_arguments import PRETRAINED
 from archcheck.network.config_files import read_config_factory
 from archcheck.network.imports import build_error, import_library
+from archcheck.network.signatures import signature_of
 from archcheck.spec.schemes import CONFIG_FILES, installed_schemes, no_such_scheme
 from archcheck.spec.target import Target
 from archcheck.text.words import did_you_mean, kind_of
@@ -97,7 +97,7 @@ def _torchvision_builder(name: str) -> Callable[..., nn.Module]:
         raise BuildError(f"torchvision has no model {name!r}{did_you_mean(name.lower(), known)}")
     builder = models.get_model_builder(name)
     # Left to themselves, detection and segmentation models download their backbone's weights.
-    weights = [key for key in inspect.signature(builder).parameters if key in PRETRAINED]
+    weights = [key for key in signature_of(builder).parameters if key in PRETRAINED]
     return functools.partial(builder, **dict.fromkeys(weights))
 
 

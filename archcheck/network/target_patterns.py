@@ -17,6 +17,7 @@ from archcheck.errors import BuildError
 from archcheck.network.absent_accelerators import importing_without_accelerators
 from archcheck.network.imports import import_file, import_module, importing
 from archcheck.network.schemes import list_targets
+from archcheck.network.signatures import signature_of, written_annotations
 from archcheck.spec.target import Target, parse_target
 from archcheck.text.words import close_names, listed
 
@@ -81,7 +82,8 @@ def makes_network(value: Any) -> bool:
         return False
     if isinstance(value, type):
         return issubclass(value, nn.Module) and not inspect.isabstract(value) and value.forward is not _NO_FORWARD
-    annotation = inspect.get_annotations(value).get("return")
+    annotation = written_annotations(value).get("return")
+    annotation = getattr(annotation, "__forward_arg__", annotation)  # of a name that isn't there
     if isinstance(annotation, str):
         annotation = value.__globals__.get(annotation, annotation.endswith("Module"))
     if annotation is not None:
@@ -94,7 +96,7 @@ _NO_FORWARD = nn.Module.forward
 
 def _needs_nothing(value: Any) -> bool:
     try:
-        parameters = inspect.signature(value).parameters.values()
+        parameters = signature_of(value).parameters.values()
     except (ValueError, TypeError):
         return False
     return all(p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)

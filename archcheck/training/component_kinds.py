@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn.modules.loss import _Loss
 
 from archcheck.errors import BuildError
 from archcheck.findings import Keys, Mismatch
+from archcheck.network.annotations import annotations_of
 from archcheck.network.call_arguments import check_arguments
 from archcheck.spec.models import Named
 from archcheck.text.words import clip, did_you_mean
@@ -99,5 +100,5 @@ def tensor_arguments(make: Callable[..., Any], given: Mapping[str, Any]) -> list
     """Return which of the given arguments a loss takes as tensors, by its annotations: class weights and the like."""
     if not (isinstance(make, type) and issubclass(make, nn.Module)):
         return []
-    hints = get_type_hints(make.__init__)
+    hints = annotations_of(make)
     return [arg for arg in given if Tensor in (hints.get(arg), *get_args(hints.get(arg)))]

@@ -21,6 +21,7 @@ from archcheck.network.build import resolve_target
 from archcheck.network.call_arguments import check_arguments
 from archcheck.network.exceptions import one_line, raised_at
 from archcheck.network.imports import importing
+from archcheck.network.signatures import signature_of
 from archcheck.spec.target import parse_target
 from archcheck.spec.values import LIGHTNING
 from archcheck.training.callbacks import TrainingCallbacks
@@ -111,7 +112,7 @@ def _given_names(recipe: Recipe) -> tuple[str, ...]:
 def _accepted(function: Callable[..., Any]) -> frozenset[str] | None:
     """Return the names of the arguments that a function takes; None where it takes any."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature_of(function).parameters.values()
     except (ValueError, TypeError):  # builtins may have none
         return None
     if any(p.kind is p.VAR_KEYWORD for p in parameters):

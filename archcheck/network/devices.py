@@ -7,14 +7,17 @@ asked for as such: by the function of torch's module for that kind (`torch.cuda`
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Final
 
 import torch
 
 from archcheck.errors import NotMeasured, UsageError
 from archcheck.system.memory import available_bytes
+from archcheck.text.paths import path_below
 from archcheck.text.words import counted
 
 CPU: Final = torch.device("cpu")
@@ -195,6 +198,10 @@ def computes_by_autocast() -> bool:
 # ---------------------------------------------------------------------------------------------- graphs
 
 
+_WAITS: Final = "called a synchronizing"  # operation of CUDA; torch's words
+_OF_THE_MODE: Final = "Synchronization debug mode is a prototype"
+
+
 class GraphTools:
     """What a device needs to have operations captured, and run again as a graph; of CUDA, ROCm and XPU."""
 
@@ -205,15 +212,44 @@ class GraphTools:
         """Return a graph with nothing in it; once something is captured, `replay()` runs it."""
         return self._graph_class()
 
-    def capture(self, graph: Any) -> AbstractContextManager[Any]:
-        """Return a context whose operations are kept in a graph, and not run."""
+    @contextmanager
+    def capture(self, graph: Any) -> Iterator[None]:
+        """Keep the operations of the block in a graph, without running them."""
         capturing = self._module.graph
         # What threads that prepare batches do meanwhile is no part of it, and allowed.
         accepts = "capture_error_mode" in inspect.signature(capturing).parameters
-        captured: AbstractContextManager[Any] = (
-            capturing(graph, capture_error_mode="thread_local") if accepts else capturing(graph)
-        )
-        return captured
+        current = self._module.current_stream(self._device)
+        try:
+            with capturing(graph, capture_error_mode="thread_local") if accepts else capturing(graph):
+                yield
+        except BaseException:
+            self._module.set_stream(current)  # torch leaves its own stream where the end of a capture fails
+            raise
+
+    @contextmanager
+    def noted_waits(self) -> Iterator[list[str]]:
+        """Note the lines of code of the block that wait for the device, as `file.py:3`; none where no one tells (XPU).
+
+        A capture with one of them fails, and leaves torch's allocator and generators as if it were still going on.
+        """
+        lines: list[str] = []
+        set_mode = getattr(self._module, "set_sync_debug_mode", None)
+        if set_mode is None:
+            yield lines
+            return
+        before = self._module.get_sync_debug_mode()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            set_mode("warn")
+            try:
+                yield lines
+            finally:
+                set_mode(before)
+        for one in caught:
+            if _WAITS in str(one.message):
+                lines.append(f"{path_below(Path(one.filename))}:{one.lineno}")
+            elif _OF_THE_MODE not in str(one.message):
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno, source=one.source)
 
     @contextmanager
     def beside(self) -> Iterator[None]:
@@ -229,7 +265,7 @@ def graph_tools(device: torch.device) -> GraphTools | None:
     """Return what a device has for graphs; None where torch has no graphs for it."""
     module = _module(device)
     graph_class = getattr(module, f"{device.type.upper()}Graph", None)
-    is_complete = all(hasattr(module, name) for name in ("graph", "stream", "Stream", "current_stream"))
+    is_complete = all(hasattr(module, name) for name in ("graph", "stream", "Stream", "current_stream", "set_stream"))
     return None if graph_class is None or not is_complete else GraphTools(module, graph_class, device)
 
 

@@ -47,8 +47,11 @@ class GraphedPass:
             return self._run_eagerly(inputs, targets)
         if self._num_passes <= EAGER_STEPS:
             # What autograd keeps of a stream must not be of the one that a graph can't be captured on.
-            with self._tools.beside():
-                return self._run_eagerly(inputs, targets)
+            with self._tools.beside(), self._tools.noted_waits() as waits:
+                results = self._run_eagerly(inputs, targets)
+            if waits and self._num_passes == EAGER_STEPS:  # before that, what loads libraries may wait
+                self.problem = f"{waits[0]} waits for the device, which a graph can't"
+            return results
         if self._graph is None and not self._capture(inputs, targets):
             return self._run_eagerly(inputs, targets)
         assert self._batch is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -260,7 +262,7 @@ def test_autocast_where_torch_has_it() -> None:
 
 
 def test_a_device_has_graphs_where_its_module_has_all_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts: dict[str, Any] = dict.fromkeys(("XPUGraph", "graph", "stream", "Stream", "current_stream"))
+    parts: dict[str, Any] = dict.fromkeys(("XPUGraph", "graph", "stream", "Stream", "current_stream", "set_stream"))
     pretend(monkeypatch, "xpu", **parts)
     assert graph_tools(XPU) is not None
     assert graph_tools(torch.device("cpu")) is None
@@ -270,14 +272,26 @@ def test_a_device_has_graphs_where_its_module_has_all_that_they_take(monkeypatch
 
 
 def test_a_capture_leaves_other_threads_alone_where_that_can_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = pretend(monkeypatch, "xpu", XPUGraph="a graph", stream=None, Stream=None, current_stream=None)
-    for graph, expected in (
-        (lambda graph, pool=None: ("captured", graph), ("captured", "a graph")),
-        (lambda graph, capture_error_mode="global": (graph, capture_error_mode), ("a graph", "thread_local")),
-    ):
-        vars(module)["graph"] = graph
+    captured: list[Any] = []
+
+    @contextmanager
+    def plain(graph: Any, pool: Any = None) -> Iterator[None]:
+        captured.append(graph)
+        yield
+
+    @contextmanager
+    def with_mode(graph: Any, capture_error_mode: str = "global") -> Iterator[None]:
+        captured.append((graph, capture_error_mode))
+        yield
+
+    parts = {"XPUGraph": "a graph", "current_stream": lambda device: "current", "set_stream": None}
+    module = pretend(monkeypatch, "xpu", **parts, stream=None, Stream=None)
+    for capturing in (plain, with_mode):
+        vars(module)["graph"] = capturing
         tools: Any = graph_tools(XPU)
-        assert tools.capture(tools.make_graph()) == expected
+        with tools.capture(tools.make_graph()):
+            pass
+    assert captured == ["a graph", ("a graph", "thread_local")]
 
 
 # ---------------------------------------------------------------------------------------------- random numbers

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import warnings
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from archcheck.network.devices import GraphTools, graph_tools
+from archcheck.text.paths import path_below
 from archcheck.training.failures import RunFailed
 from archcheck.training.graphed_pass import EAGER_STEPS, GraphedPass
 from archcheck.training.step import TrainingStep
 from tests.unit.training.conftest import make_recipe
-from tests.unit.training.graphs import CPUModule, cpu_tools
+from tests.unit.training.graphs import CPUModule, CUDALikeModule, cpu_tools
 
 CPU = torch.device("cpu")
 
@@ -116,6 +120,43 @@ def test_what_can_not_be_captured_goes_on_without_and_says_why(module: CPUModule
     assert step.graph_problem is not None
     assert "RuntimeError: operation not permitted when stream is capturing" in step.graph_problem
     assert len(module.graphs) == 1
+    assert module.current.name == "current"
+
+
+def test_what_waits_for_the_device_is_told_and_never_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools, module = cpu_tools(CUDALikeModule)
+    monkeypatch.setattr("archcheck.training.step.graph_tools", lambda device: tools)
+    torch.manual_seed(3)
+    expected, _ = trained(Reading(), "graph: false", batches(5))
+    torch.manual_seed(3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        losses, step = trained(Reading(), "graph: true", batches(5))
+    assert losses == expected
+    line = inspect.getsourcelines(Reading.forward)[1] + 1
+    assert step.graph_problem == f"{path_below(Path(__file__))}:{line} waits for the device, which a graph can't"
+    assert module.graphs == []
+
+
+def test_what_a_network_warns_of_is_still_told_where_waits_are_noted() -> None:
+    tools, module = cpu_tools(CUDALikeModule)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with tools.noted_waits() as waits:
+            warnings.warn("of the network", stacklevel=1)
+            assert float(torch.ones(1)) == 1
+    assert [(str(one.message), Path(one.filename)) for one in told] == [("of the network", Path(__file__))]
+    assert len(waits) == 1
+    assert isinstance(module, CUDALikeModule)
+    assert module.mode == "default"
+
+
+def test_a_network_that_waits_for_nothing_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools, module = cpu_tools(CUDALikeModule)
+    monkeypatch.setattr("archcheck.training.step.graph_tools", lambda device: tools)
+    _, step = trained(network(), "graph: true", batches(5))
+    assert step.graph_problem is None
+    assert [one.num_replays for one in module.graphs] == [5 - EAGER_STEPS]
 
 
 def test_calibration_is_told_that_there_is_no_graph(module: CPUModule) -> None:
@@ -171,6 +212,8 @@ def test_a_gpu_goes_on_where_it_can_capture_nothing() -> None:
     losses = [float(step(inputs.to(device), targets.to(device))[0]) for inputs, targets in data]
     assert step.graph_problem is not None
     assert all(0 < loss < 10 for loss in losses)
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    torch.cuda.empty_cache()  # an allocator for which a capture is still going on raises
 
 
 @pytest.mark.accelerator

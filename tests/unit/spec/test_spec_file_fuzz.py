@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archcheck.errors import SpecError
@@ -100,7 +100,7 @@ PLACES = _places(BASE)
 
 
 @given(place=st.sampled_from(PLACES), value=anything)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_value_anywhere(place: tuple[Any, ...], value: Any) -> None:
     data = yaml.safe_load(yaml.safe_dump(BASE))
     parent = data
@@ -111,7 +111,7 @@ def test_any_value_anywhere(place: tuple[Any, ...], value: Any) -> None:
 
 
 @given(place=st.sampled_from(PLACES), key=st.text(max_size=10), value=anything)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_further_key_anywhere(place: tuple[Any, ...], key: str, value: Any) -> None:
     data = yaml.safe_load(yaml.safe_dump(BASE))
     parent = data
@@ -123,7 +123,7 @@ def test_any_further_key_anywhere(place: tuple[Any, ...], key: str, value: Any) 
 
 
 @given(data=st.data())
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 def test_mutated_specs(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from([*TEXTS, FULL]))
     for _ in range(data.draw(st.integers(1, 4))):

@@ -15,7 +15,9 @@ from pathlib import Path
 def only_what_is_printed() -> Iterator[None]:
     """Send what is written to file descriptor 1 to standard error; what is printed goes where it went.
 
-    Where `sys.stdout` isn't of that descriptor, as under a test, nothing is done.
+    A file, as after `> FILE`, gets UTF-8, as all files that are read back have it; a terminal or a pipe has its own
+    encoding, in which what it lacks is escaped. Where `sys.stdout` isn't of that descriptor, as under a test, nothing
+    is done.
     """
     printed = sys.stdout
     if not _is_of_descriptor(printed):
@@ -23,7 +25,8 @@ def only_what_is_printed() -> Iterator[None]:
         return
     printed.flush()
     kept = os.dup(1)
-    ours = open(kept, "w", encoding=printed.encoding, errors=printed.errors, buffering=1)  # noqa: SIM115 - closed below
+    encoding = "utf-8" if stat.S_ISREG(os.fstat(kept).st_mode) else printed.encoding
+    ours = open(kept, "w", encoding=encoding, errors="backslashreplace", buffering=1)  # noqa: SIM115 - closed below
     sys.stdout = ours
     os.dup2(2, 1)
     try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -492,6 +494,35 @@ def test_what_a_network_prints_while_its_input_is_guessed_is_not_shown(
     told = capfd.readouterr().err
     assert "never enough" in told
     assert "takes" not in told
+
+
+def test_names_that_the_terminal_has_no_letters_for(project: Project) -> None:
+    project.write(
+        "letters.py",
+        """
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.größe = nn.Linear(3, 2)
+
+            def forward(self, x):
+                return self.größe(x)
+        """,
+    )
+
+    def told(command: str, **where: Any) -> bytes:
+        arguments = [sys.executable, "-m", "archcheck", command, "letters.py:Net", "--input", "B,3"]
+        ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+        done = subprocess.run(arguments, env=ascii_only, stderr=subprocess.PIPE, check=False, **where)
+        assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+        return done.stdout or b""
+
+    assert rb"gr\xf6\xdfe" in told("show", stdout=subprocess.PIPE)
+    with open("letters.arch.yaml", "wb") as out:  # which is read back
+        told("new", stdout=out)
+    assert "größe" in Path("letters.arch.yaml").read_text(encoding="utf-8")
 
 
 def test_what_a_network_writes_to_the_descriptor_is_no_part_of_a_spec(project: Project) -> None:

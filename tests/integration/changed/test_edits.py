@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _bisect
+import _lsprof
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +57,7 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "one that another imports, too": (editing("zoo/parts/first.py"), {"first", "second"}),
     "a file that is executed": (editing("zoo/loose_file.py"), {"file"}),
     "a library's version": (upgrade, {"library", "a-registered", "by-registry"}),
-    "a C extension": (editing(f"zoo/{Path(_bisect.__file__).name}"), {"extension"}),
+    "a C extension": (editing(f"zoo/{Path(_lsprof.__file__).name}"), {"extension"}),
     "a linked file": (editing("zoo/version_1.py"), {"link"}),
     "where a link leads": (relink, {"link"}),
     "a module in front of another": (writing("tool.py", "WIDTH = 4\n"), {"tool"}),

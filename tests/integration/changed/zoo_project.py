@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _bisect
+import _lsprof
 import re
 import shutil
 from pathlib import Path
@@ -106,7 +106,7 @@ FILES = {
     "site/widelib.py": "WIDTH = 4\nREGISTRY = {}\n",
     "site/widelib-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: widelib\nVersion: 1.0\n",
     "site/widelib-1.0.dist-info/RECORD": "widelib.py,,\nwidelib-1.0.dist-info/METADATA,,\n",
-    "zoo/by_extension.py": "from torch import nn\nfrom zoo import _bisect\ndef make(): return nn.Linear(4, 4)\n",
+    "zoo/by_extension.py": "from torch import nn\nfrom zoo import _lsprof\ndef make(): return nn.Linear(4, 4)\n",
     "zoo/version_1.py": "WIDTH = 4\n",
     "zoo/version_2.py": "WIDTH = 4\n",
     "zoo/by_link.py": "from torch import nn\nfrom zoo import version\ndef make(): return nn.Linear(4, version.WIDTH)\n",
@@ -282,7 +282,7 @@ def write_zoo(project: Project) -> None:
     for name, text in FILES.items():
         project.write(name, text)
     (project.path / "zoo" / "version.py").symlink_to("version_1.py")
-    shutil.copy(_bisect.__file__, project.path / "zoo")
+    shutil.copy(_lsprof.__file__, project.path / "zoo")  # a file of its own in Debian's Python, too
     for name, build in {**SPECS, **UNKNOWN}.items():
         project.spec(name, SPEC.format(build))
 

@@ -72,6 +72,8 @@ def permuted(order: list[int], scale: float = 2.0) -> Any:
 def test_an_order_of_channels_that_is_a_parameter_is_kept_as_it_is() -> None:
     record = recorded(permuted([2, 0, 3, 1]))
     assert held_against(record, permuted([2, 0, 3, 1])) is None
+    there_already = permuted([2, 0, 3, 1])()
+    assert held_against(record, lambda: there_already) is None
     assert held_against(record, permuted([2, 0, 1, 3])) is not None
     assert held_against(record, permuted([2, 0, 3, 1], scale=2.5)) is not None
 

@@ -60,7 +60,7 @@ def check_health(
         *_updated(record, allowed, keys),
         *_unused(record, allowed, keys),
         *_not_finite(record, keys),
-        *_unsaved(unsaved, held, keys),
+        *_unsaved(unsaved, held, record.tensors, keys),
         *mixed,
         *_idle_exceptions(allowed, {*modules, *record.tensors}),
     ]
@@ -149,7 +149,7 @@ def _updated(record: HealthRecord, allowed: Health, keys: Keys) -> Iterator[Mism
             keys, updated[0], "is written to in eval mode", "the values that train mode or a checkpoint gave it",
             f"other values after a run in eval mode: {listed(updated, _SHOWN)}", updated[0].rpartition(".")[0] or None,
             (("note", "update it under `if self.training:`"),
-             _relax("allow_updates", [format_layer_key(name) for name in updated])),
+             _relax("allow_updates", _tensor_patterns(updated, record.tensors))),
         )  # fmt: skip
 
 
@@ -209,7 +209,9 @@ def _not_excused(unsaved: Unsaved | None, allowed: Health) -> Unsaved | None:
     return replace(unsaved, buffers=buffers) if buffers else None
 
 
-def _unsaved(unsaved: Unsaved | None, held: Sequence[DeviceMix], keys: Keys) -> Iterator[Mismatch]:
+def _unsaved(
+    unsaved: Unsaved | None, held: Sequence[DeviceMix], tensors: frozenset[str], keys: Keys
+) -> Iterator[Mismatch]:
     if unsaved is not None:
         actual, advice = unsaved.text, "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"
         excuse: list[tuple[str, str]] = []
@@ -217,7 +219,7 @@ def _unsaved(unsaved: Unsaved | None, held: Sequence[DeviceMix], keys: Keys) -> 
             verb = "isn't" if len(unsaved.buffers) == 1 else "aren't"
             actual += f" without {listed(unsaved.buffers, 3)}, which {verb} saved"
             advice = "register_buffer with persistent=True, the default, saves a buffer"
-            excuse = [_relax("allow_unsaved", [format_layer_key(name) for name in unsaved.buffers])]
+            excuse = [_relax("allow_unsaved", _tensor_patterns(unsaved.buffers, tensors))]
         told = [("moved", f".to(device) leaves {mix.culprit}, on the CPU: {mix.where}") for mix in held[:_SHOWN]]
         yield Mismatch(
             keys, "state_dict", "doesn't bring the network back",
@@ -259,8 +261,15 @@ def _relax(key: str, patterns: Sequence[str]) -> tuple[str, str]:
     return "allow", f"health: {{{key}: {format_flow(list(patterns))}}}"
 
 
-def _exact_patterns(names: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Return patterns that excuse these parameters and none of the others: whole modules, or names."""
+def _tensor_patterns(names: Sequence[str], tensors: frozenset[str]) -> list[str]:
+    """Return the names of a few parameters and buffers, or patterns that excuse many and no others of `tensors`."""
+    if len(names) <= _SHOWN:
+        return [format_layer_key(name) for name in names]
+    return _exact_patterns(names, tensors.difference(names))
+
+
+def _exact_patterns(names: Sequence[str], others: Collection[str]) -> list[str]:
+    """Return patterns that excuse these parameters and buffers and none of the others: whole modules, or names."""
     patterns: list[str] = []
     for name in names:
         parts = name.split(".")
@@ -270,7 +279,7 @@ def _exact_patterns(names: Sequence[str], others: Sequence[str]) -> list[str]:
         pattern = f"{format_layer_key(free)}.**" if free is not None and many else format_layer_key(name)
         if pattern not in patterns:
             patterns.append(pattern)
-    return _with_globs(patterns, others)
+    return _with_endings(_with_globs(patterns, others), others)
 
 
 def _module_patterns(modules: Sequence[str]) -> list[str]:
@@ -279,11 +288,26 @@ def _module_patterns(modules: Sequence[str]) -> list[str]:
     return _with_globs(patterns, ())
 
 
-def _with_globs(patterns: Sequence[str], others: Sequence[str]) -> list[str]:
+def _with_globs(patterns: Sequence[str], others: Collection[str]) -> list[str]:
     """Return patterns with one in the place of those that only differ in a number, where it excuses no other name."""
     alike: dict[str, list[str]] = {}
     for pattern in patterns:
         alike.setdefault(_NUMBER.sub("*", pattern), []).append(pattern)
+    return [
+        one
+        for glob, same in alike.items()
+        for one in ([glob] if len(same) > 1 and not any(_is_allowed(other, [glob]) for other in others) else same)
+    ]
+
+
+def _with_endings(patterns: Sequence[str], others: Collection[str]) -> list[str]:
+    """Return patterns that are many with `**.NAME` in the place of those that end alike, where it excuses no other."""
+    if len(patterns) <= _SHOWN:
+        return list(patterns)
+    alike: dict[str, list[str]] = {}
+    for pattern in patterns:
+        last = pattern.removesuffix(".**").rpartition(".")[2]
+        alike.setdefault(f"**.{last}{'.**' if pattern.endswith('.**') else ''}", []).append(pattern)
     return [
         one
         for glob, same in alike.items()
@@ -305,12 +329,13 @@ def _excuses_of(record: HealthRecord) -> dict[str, list[str]]:
     mixing = [] if record.mixing is None else [record.mixing]
     told = [f"{name}.**" if name else "**" for name in mixing]
     updated = [name for name in record.updated if not _is_allowed(name, told)]
+    unsaved = () if record.unsaved is None else record.unsaved.buffers
     return {
         "allow_unused": _exact_patterns(record.no_gradient, record.gradients),
         "allow_random": [format_layer_key(module) or "**" for module in record.draws],
         "allow_batch_dependent": [format_layer_key(module) or "**" for module in mixing],
-        "allow_updates": [format_layer_key(name) for name in updated],
-        "allow_unsaved": [] if record.unsaved is None else [format_layer_key(name) for name in record.unsaved.buffers],
+        "allow_updates": _tensor_patterns(updated, record.tensors),
+        "allow_unsaved": _tensor_patterns(unsaved, record.tensors),
     }
 
 

@@ -42,7 +42,7 @@ _RANK_PAIRS: Final = (
     re.compile(r"same number of dimensions: got (?P<expected>\d) and (?P<actual>\d)"),
     re.compile(r"sizes provided \((?P<expected>\d)\) must be greater or equal to the number .*? \((?P<actual>\d)\)"),
     re.compile(r"sizes provided \((?P<actual>\d)\) must be greater or equal to the number .*? \((?P<expected>\d)\)"),
-    re.compile(r"not enough values to unpack \(expected (?P<expected>\d), got (?P<actual>\d)\)"),
+    re.compile(r"not enough values to unpack \(expected (?:at least )?(?P<expected>\d), got (?P<actual>\d)\)"),
 )
 _TOO_SMALL: Final = re.compile(
     r"(?i)kernel size can't be greater|padding size should be less|output size is too small|too (short|small)"

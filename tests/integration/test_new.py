@@ -382,6 +382,62 @@ def test_what_health_finds_is_excused_exactly_and_told(
     assert models.run().ret == 0
 
 
+MERGED = """
+import torch
+from torch import nn
+
+class Merged(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.train_conv, self.eval_conv = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+        self.eval_conv.requires_grad_(False)
+
+    def forward(self, x):
+        if self.training:
+            return self.train_conv(x)
+        self.eval_conv.weight.data = self.train_conv.weight.data
+        self.eval_conv.bias.data = self.train_conv.bias.data
+        return self.eval_conv(x)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.third = Merged(), Merged(), Merged()
+        self.fourth, self.fifth = nn.Sequential(Merged(), nn.ReLU()), Merged()
+
+    def forward(self, x):
+        return self.fifth(self.fourth(self.third(self.second(self.first(x)))))
+
+class OneKept(Net):
+    def __init__(self):
+        super().__init__()
+        self.sixth = nn.Module()
+        self.sixth.eval_conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x):
+        return self.sixth.eval_conv(super().forward(x))
+"""
+NAMES = ("first", "second", "third", "fourth.0", "fifth")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Net", '["**.eval_conv.**"]'),
+        (
+            "OneKept",
+            "[first.eval_conv.**, second.eval_conv.**, third.eval_conv.**, fourth.0.eval_conv.**, fifth.eval_conv.**]",
+        ),
+    ],
+)
+def test_many_excuses_that_end_alike_are_one_unless_another_name_does(models: Project, name: str, written: str) -> None:
+    models.write("merged.py", MERGED)
+    assert main(["new", f"merged.py:{name}", "--output", "specs"]) == 0
+    lines = Path(f"specs/{name}.arch.yaml").read_text().splitlines()
+    assert f"health: {{allow_updates: {written}}}  # written to in eval mode" in lines
+    assert models.run().ret == 0
+
+
 def test_an_excuse_covers_nothing_that_comes_later(models: Project) -> None:
     models.write("unsound.py", UNSOUND)
     assert main(["new", "unsound.py:Unused", "--output", "specs"]) == 0

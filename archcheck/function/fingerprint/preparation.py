@@ -158,6 +158,9 @@ def prepare_for_filling(
     by_others = _drawn_by_others(undrawn, modules, model_drew, build, config, make_draws) if is_known else []
     undrawn = {name: one for name, one in undrawn.items() if name not in by_others}
     constant = {id(one) for one in undrawn.values() if (is_known or GIVEN in vars(one)) and not one.requires_grad}
+    constant |= {
+        id(one) for one in params.values() if _is_whole(one)
+    }  # as an order of channels, which buffers hold, too
     initial_values = {  # of what is to be trained: a frozen constant is what it is in every pass, as a buffer is
         name: _initial_value(param, is_known and not random.is_foreign(param))
         for name, param in undrawn.items()
@@ -283,6 +286,10 @@ def _copied(model: nn.Module) -> nn.Module:
     return copied
 
 
+def _is_whole(tensor: Tensor) -> bool:
+    return not (tensor.is_floating_point() or tensor.is_complex())
+
+
 def _refuse_unfillable(modules: Mapping[str, nn.Module]) -> None:
     for name, module in modules.items():
         packed = [key for key, value in vars(module).items() if isinstance(value, torch.ScriptObject)]
@@ -294,8 +301,8 @@ def _refuse_unfillable(modules: Mapping[str, nn.Module]) -> None:
         is_param = isinstance(tensor, nn.Parameter)
         plain = type(tensor.data) is Tensor and not tensor.is_quantized
         plain = plain and (tensor.layout is torch.strided or not is_param)  # a sparse buffer keeps its values
-        integer_weight = is_param and not (tensor.is_floating_point() or tensor.is_complex())
-        if not is_lazy(tensor) and (not plain or integer_weight):
+        quantized_weight = is_param and tensor.dtype in (torch.int8, torch.uint8)
+        if not is_lazy(tensor) and (not plain or quantized_weight):
             kind = type(tensor.data).__name__ if type(tensor.data) is not Tensor else str(tensor.dtype)
             raise NotMeasured(f"{name} is a {kind.removeprefix('torch.')}, which can't be filled with fixed weights")
 
@@ -343,7 +350,7 @@ def _constant_of(param: Tensor) -> float | None:
 def _convert(modules: Mapping[str, nn.Module], dtype: torch.dtype, device: torch.device, constant: set[int]) -> None:
     """Replace weights by empty memory to be filled, and convert all other floating-point tensors to `dtype`."""
     for param in named_params(modules).values():
-        wanted = torch.complex128 if param.is_complex() else dtype
+        wanted = param.dtype if _is_whole(param) else torch.complex128 if param.is_complex() else dtype
         made = (
             param.data.to(device, wanted)
             if id(param) in constant

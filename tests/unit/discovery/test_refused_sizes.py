@@ -46,6 +46,17 @@ def test_numbers_of_dimensions_are_read(call: Callable[[], Any], rank: int) -> N
     assert refused_sizes.refused_ranks(error_of(call)) == [rank]
 
 
+def unpack_an_image_and_its_device(image: torch.Tensor) -> tuple[Any, Any]:
+    b, c, h, w, *_, device = *image.shape, image.device
+    return (b, c, h, w), device
+
+
+def test_how_many_dimensions_are_missing_is_read_where_more_than_sizes_is_unpacked() -> None:
+    assert refused_sizes.refused_rank_changes(error_of(lambda: unpack_an_image_and_its_device(torch.zeros(2, 9)))) == [
+        2
+    ]
+
+
 @pytest.mark.parametrize(
     ("call", "kind"),
     [

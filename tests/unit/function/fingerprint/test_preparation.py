@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -55,3 +56,38 @@ def test_a_table_that_networks_share_stays_as_it_was() -> None:
 
     recorded(lambda: Computed(forward, fc=nn.Linear(8, 4), table=table))
     assert table.tolist() == list(range(8))
+
+
+def permuted(order: list[int], scale: float = 2.0) -> Any:
+    def make() -> nn.Module:
+        return Computed(
+            lambda net, x: net.fc(x)[:, net.order] * scale,
+            fc=nn.Linear(8, 4),
+            order=nn.Parameter(torch.tensor(order), requires_grad=False),
+        )
+
+    return make
+
+
+def test_an_order_of_channels_that_is_a_parameter_is_kept_as_it_is() -> None:
+    record = recorded(permuted([2, 0, 3, 1]))
+    assert held_against(record, permuted([2, 0, 3, 1])) is None
+    there_already = permuted([2, 0, 3, 1])()
+    assert held_against(record, lambda: there_already) is None
+    assert held_against(record, permuted([2, 0, 1, 3])) is not None
+    assert held_against(record, permuted([2, 0, 3, 1], scale=2.5)) is not None
+
+
+def test_an_order_that_is_drawn_is_the_same_in_every_build() -> None:
+    make = lambda: Computed(  # noqa: E731
+        lambda net, x: net.fc(x)[:, net.order], fc=nn.Linear(8, 4), order=nn.Parameter(torch.randperm(4), False)
+    )
+    assert held_against(recorded(make), make) is None
+
+
+def test_an_order_that_numpy_draws_is_the_same_in_every_build() -> None:
+    def make() -> nn.Module:
+        order = torch.from_numpy(np.random.permutation(4))
+        return Computed(lambda net, x: net.fc(x)[:, net.order], fc=nn.Linear(8, 4), order=nn.Parameter(order, False))
+
+    assert held_against(recorded(make), make) is None

@@ -70,7 +70,10 @@ class FunctionCheck(Check):
                 section = record_function(spec_file, network).section
                 return Outcome((replace(mismatch, edits=(Edit((LOCK, "function"), section),)),))
             _, record = network.function_of(spec_file)
-            difference = compare_function(spec_file, record, network.trace, is_live=network.is_live, flow=network.flow)
+            difference = compare_function(
+                spec_file, record, network.trace, is_live=network.is_live, flow=network.flow,
+                moved=lambda: find_moved(context).labels,
+            )  # fmt: skip
             found = [] if difference is None else [_with_cause(difference, context)]
             dtypes = compare_dtypes(spec_file, record, network.trace, is_live=network.is_live)
             found += [] if dtypes is None else [dtypes]

@@ -575,3 +575,64 @@ function: off
     new = "  net.0: {type: Identity, output: [B, 8]}\n"
     expected = rows.replace("net.2", "net.3").replace("net.0", "net.1").replace("layers:\n", f"layers:\n{new}")
     assert found == expected.replace("net.py", "edited.py")
+
+
+FEED_FORWARD = """
+from torch import nn
+
+class Mlp(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(8, 16)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(16, 8)
+
+    def forward(self, x):
+        return self.fc2(self.act(self.fc1(x)))
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mlp = Mlp()
+
+    def forward(self, x):
+        return x + self.mlp(x)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block() for _ in range(2))
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return x
+"""
+WRAPPED = {
+    "        self.fc1 = nn.Linear(8, 16)\n        self.act = nn.GELU()\n        self.fc2 = nn.Linear(16, 8)\n": (
+        "        self.net = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8))\n"
+    ),
+    "self.fc2(self.act(self.fc1(x)))": "self.net(x)",
+}
+FEED_FORWARD_ROWS = """\
+layers:
+  blocks.*:         {type: Block, output: [B, 8], parameters: 280}
+  blocks.*.mlp.fc1: {type: Linear, output: [B, 16], parameters: 144}  # wide
+  blocks.*.mlp.fc2: {type: Linear, output: [B, 8], parameters: 136}
+function: off
+"""
+SEQUENTIAL_ROWS = FEED_FORWARD_ROWS.replace("fc1:", "net.0:").replace("fc2:", "net.2:").replace("*:   ", "*:     ")
+
+
+def test_layers_of_all_blocks_that_are_put_into_a_sequential_keep_their_rows(project: Project) -> None:
+    assert updated(project, "[B, 8]", FEED_FORWARD_ROWS, FEED_FORWARD, WRAPPED) == SEQUENTIAL_ROWS
+
+
+def test_layers_of_all_blocks_that_are_taken_out_of_a_sequential_keep_their_rows(project: Project) -> None:
+    wrapped = FEED_FORWARD
+    for old, new in WRAPPED.items():
+        wrapped = wrapped.replace(old, new)
+    back = {new: old for old, new in WRAPPED.items()}
+    assert updated(project, "[B, 8]", SEQUENTIAL_ROWS, wrapped, back) == FEED_FORWARD_ROWS.replace(
+        "*:         {", "*:           {"
+    ).replace("fc1: {", "fc1:   {").replace("fc2: {", "fc2:   {")

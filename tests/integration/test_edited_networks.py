@@ -636,3 +636,53 @@ def test_layers_of_all_blocks_that_are_taken_out_of_a_sequential_keep_their_rows
     assert updated(project, "[B, 8]", SEQUENTIAL_ROWS, wrapped, back) == FEED_FORWARD_ROWS.replace(
         "*:         {", "*:           {"
     ).replace("fc1: {", "fc1:   {").replace("fc2: {", "fc2:   {")
+
+
+STAGES = """
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, before, width):
+        super().__init__()
+        self.conv = nn.Conv2d(before, width, 3, padding=1)
+        self.skip = nn.Conv2d(before, width, 1) if before != width else nn.Identity()
+
+    def forward(self, x):
+        return self.skip(x) + self.conv(x).relu()
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer1 = nn.Sequential(Block(3, 4), Block(4, 4))
+        self.layer2 = nn.Sequential(Block(4, 8), Block(8, 8))
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, x):
+        x = self.layer2(self.layer1(x))
+        return self.fc(x.mean((2, 3)))
+"""
+STAGE_ROWS = """\
+layers:
+  layer1:        {type: Sequential, output: [B, 4, 8, 8], parameters: 276}
+  layer1.*:      {type: Block,      output: [B, 4, 8, 8]}
+  layer1.*.conv: {type: Conv2d,     output: [B, 4, 8, 8]}
+  layer2:        {type: Sequential, output: [B, 8, 8, 8], parameters: 920}
+  layer2.*:      {type: Block,      output: [B, 8, 8, 8]}
+  layer2.*.conv: {type: Conv2d,     output: [B, 8, 8, 8]}
+  fc:            {type: Linear,     output: [B, 2],       parameters: 18}
+output: [B, 2]
+"""
+
+
+def test_a_new_stage_has_the_rows_that_the_others_have(project: Project) -> None:
+    edits = {
+        "        self.fc": "        self.layer3 = nn.Sequential(Block(8, 8), Block(8, 8))\n        self.fc",
+        "self.layer2(self.layer1(x))": "self.layer3(self.layer2(self.layer1(x)))",
+    }
+    rows = """\
+  layer3:        {type: Sequential, output: [B, 8, 8, 8], parameters: 1_168}
+  layer3.*:      {type: Block,      output: [B, 8, 8, 8]}
+  layer3.*.conv: {type: Conv2d,     output: [B, 8, 8, 8]}
+"""
+    found = updated(project, "[B, 3, 8, 8]", STAGE_ROWS, STAGES, edits, "--archcheck-update=all")
+    assert found == STAGE_ROWS.replace("  fc:  ", f"{rows}  fc:  ")

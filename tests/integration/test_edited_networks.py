@@ -686,3 +686,60 @@ def test_a_new_stage_has_the_rows_that_the_others_have(project: Project) -> None
 """
     found = updated(project, "[B, 3, 8, 8]", STAGE_ROWS, STAGES, edits, "--archcheck-update=all")
     assert found == STAGE_ROWS.replace("  fc:  ", f"{rows}  fc:  ")
+
+
+GLOB_ROWS = """\
+layers:
+  layer1:   [B, 4, 8, 8]
+  layer1.0: {output: [B, 4, 8, 8]}
+  layer1.*: {type: Block, output: [B, 4, 8, 8], parameters: 148}  # as in the paper
+  layer2:   [B, 8, 8, 8]
+output: [B, 2]
+function: off
+"""
+
+
+@pytest.mark.parametrize(
+    ("edits", "expected"),
+    [
+        (
+            {"Block(4, 4))": "Block(4, 6))", "Block(4, 8)": "Block(6, 8)"},
+            GLOB_ROWS.replace("layer1:   [B, 4", "layer1:   [B, 6").replace(
+                ", output: [B, 4, 8, 8], parameters: 148", ""
+            ),
+        ),
+        (
+            {"Block(4, 4))": "nn.Identity())"},
+            GLOB_ROWS.replace("type: Block, ", "").replace(", parameters: 148", ""),
+        ),
+        (
+            {
+                "Block(4, 4))": "Block(4, 4), Block(4, 4, 5))",
+                "width):": "width, size=3):",
+                "3, padding=1": "size, padding=size // 2",
+            },
+            GLOB_ROWS.replace(", parameters: 148", ""),
+        ),
+    ],
+    ids=["outputs and counts", "types and counts", "counts"],
+)
+def test_what_is_not_the_same_in_all_layers_of_a_glob_any_more_is_left_out(
+    project: Project, edits: dict[str, str], expected: str
+) -> None:
+    net = STAGES.replace("Block(3, 4), Block", "Block(4, 4), Block").replace(
+        "layer1(x)", "layer1(x.repeat(1, 4, 1, 1))"
+    )
+    assert updated(project, "[B, 1, 8, 8]", GLOB_ROWS, net, edits, "--archcheck-update", "--archcheck-update=all") == (
+        expected
+    )
+
+
+@pytest.mark.parametrize("row", ["  layer1.*: {parameters: 148}\n", "  layer1.*: [B, 4, 8, 8]\n"])
+def test_a_row_of_which_nothing_is_left_goes(project: Project, row: str) -> None:
+    net = STAGES.replace("Block(3, 4), Block", "Block(4, 4), Block").replace(
+        "layer1(x)", "layer1(x.repeat(1, 4, 1, 1))"
+    )
+    rest = "  layer2: [B, 8, 8, 8]\noutput: [B, 2]\nfunction: off\n"
+    edits = {"Block(4, 4))": "Block(4, 6))", "Block(4, 8)": "Block(6, 8)"}
+    found = updated(project, "[B, 1, 8, 8]", f"layers:\n{row}{rest}", net, edits, "--archcheck-update=all")
+    assert found == f"layers:\n{rest}"

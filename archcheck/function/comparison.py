@@ -18,6 +18,7 @@ from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.lock import LOCK, RecordedFunction
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
+from archcheck.structure.layer_pairing import have_same_names
 from archcheck.structure.records import Crash, FlowRecord, ForwardRecord, ModuleRecord, StructureTrace
 from archcheck.text.words import listed
 
@@ -38,10 +39,12 @@ class FunctionDifference:
     Attributes:
         mismatch: with the edits of an update.
         call: the first call of a module that differs, and what was recorded of it; None where the run died.
+        is_behind_new: layers that weren't recorded run right before it.
     """
 
     mismatch: Mismatch
     call: DifferingCall | None = None
+    is_behind_new: bool = False
 
 
 def compare_function(
@@ -86,7 +89,8 @@ def compare_function(
     numbers = comparison.expected_output if found.label is None else comparison.expected[found.label]
     call = ("", 0) if found.layer is None else (found.layer.name, found.layer.index)
     inner = None if found.inner is None else (found.inner.name, found.inner.index)
-    return FunctionDifference(mismatch, DifferingCall(*call, found.kind, numbers, inner, comparison.expected_output))
+    differing = DifferingCall(*call, found.kind, numbers, inner, comparison.expected_output)
+    return FunctionDifference(mismatch, differing, found.is_behind_new)
 
 
 def _labels_now(labels: Iterable[str], moved: Mapping[str, str | None]) -> dict[str, str]:
@@ -206,6 +210,7 @@ class LayerDifference:
         layer: what it's held against.
         inner: the first call before it or inside it that differs, which has no label of its own.
         kind: of the numbers that differ.
+        is_behind_new: layers that weren't recorded run right before it.
     """
 
     label: str | None
@@ -213,6 +218,7 @@ class LayerDifference:
     inner: DigestedLayer | None
     kind: str
     mismatch: Mismatch
+    is_behind_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +270,10 @@ class Comparison:
         label, layer = (None, None) if pair is None else pair
         mismatch = self._mismatch(label, layer, kinds)
         row = OUTPUT if label is None else label
+        new, gone = (self._new_before(row), self._gone_before(row)) if self._have_same_names() else ([], [])
+        told = [("new", new), ("gone", gone)]
+        notes = tuple(("note", f"{how} before it: {listed(names, 4)}") for how, names in told if names)
+        mismatch = replace(mismatch, notes=(*mismatch.notes, *notes))
         found = self._difference_inside(row)
         earlier = None if kind in _COMBINED else self._origin(row, layer, flow)
         if earlier is not None:
@@ -272,9 +282,9 @@ class Comparison:
             mismatch = replace(mismatch, keys=keys, behind=behind)
             found = earlier
         if found is None:
-            return LayerDifference(label, layer, None, kind, mismatch)
+            return LayerDifference(label, layer, None, kind, mismatch, bool(new))
         mismatch = _named_inside(mismatch, found, self._recorded(found.row))
-        return LayerDifference(label, layer, found.layer, kind, mismatch)
+        return LayerDifference(label, layer, found.layer, kind, mismatch, bool(new))
 
     def _recorded(self, label: str) -> str:
         return self.recorded_as.get(label, label)
@@ -337,6 +347,29 @@ class Comparison:
         for expected, layer in zip(self.expected_inside.get(label, []), self._calls_inside(label), strict=False):
             if abs(expected - layer.summary) > self.inside_tolerance * abs(expected):
                 yield InnerDifference(label, expected, layer)
+
+    def _have_same_names(self) -> bool:
+        """Return whether layers are held against their own records, so that those in no pair are new or gone."""
+        own = [label for label, layer in self.pairs() if label == layer.label]
+        return bool(self.recorded_as) and have_same_names(len(own), len(self.expected))
+
+    def _new_before(self, row: str) -> list[str]:
+        """Return the layers that run between a recorded one and the one before it, where none ran; outer ones alone."""
+        if self.expected_inside.get(row) != []:
+            return []  # which of them are new isn't known
+        calls = self._calls_inside(row)
+        inside = tuple(f"{layer.name}." for layer in calls)
+        return [f"{layer.label} ({layer.type_name})" for layer in calls if not layer.name.startswith(inside)]
+
+    def _gone_before(self, row: str) -> list[str]:
+        """Return what was recorded between a layer and the last one before it that is still there; outer ones alone."""
+        held = {label for label, _ in self.pairs()}
+        labels = list(self.expected)
+        before = labels[: labels.index(row)] if row in self.expected else labels
+        last = max((i for i, label in enumerate(before) if label in held), default=-1)
+        gone = before[last + 1 :]
+        inside = tuple(f"{parse_layer_key(label).name}." for label in gone)
+        return [label for label in gone if not label.startswith(inside)]
 
     def _calls_inside(self, label: str) -> list[DigestedLayer]:
         """Return the calls that have no label of their own and return before that of a label."""

@@ -107,3 +107,34 @@ def test_the_mistake_is_named(
     assert message[0].endswith(f": {subject}: the output differs")
     told = [line.strip() for line in message if line.startswith(("  recorded", "  cause"))]
     assert told == notes
+
+
+BLOCK_MORE = {"range(2)": "range(3)"}
+BLOCK_LESS = {"range(2)": "range(1)"}
+NORM = {
+    "self.head = ": "self.norm = nn.LayerNorm(8)\n        self.head = ",
+    "self.head(x[:, 0])": "self.head(self.norm(x)[:, 0])",
+}
+
+
+@pytest.mark.parametrize(
+    ("edit", "note"),
+    [
+        (BLOCK_MORE, "note      new before it: blocks.2 (Block)"),
+        (BLOCK_LESS, "note      gone before it: blocks.1"),
+        (NORM, "note      new before it: norm (LayerNorm)"),
+    ],
+    ids=["a block more", "a block less", "a layer"],
+)
+def test_what_was_put_in_or_taken_out_before_the_first_difference_is_told(
+    project: Project, edit: dict[str, str], note: str
+) -> None:
+    """And no operation is named as the cause without which the new layers play no part: the sum around a block."""
+    project.write("net.py", NET)
+    path = project.spec("net", SPEC)
+    assert project.run("-k", "function", "--archcheck-update=new").ret == 0
+    project.write("edited.py", edited(edit))
+    path.write_text(SPEC.replace("net.py", "edited.py"))
+    (message,) = messages(project.run("-k", "function"), "specs/net.arch.yaml")
+    assert message[0].endswith(": head: the output differs")
+    assert [line.strip() for line in message if line.startswith(("  note", "  cause"))] == [note]

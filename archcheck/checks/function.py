@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,6 +28,7 @@ from archcheck.structure.crashes import describe_crash
 if TYPE_CHECKING:
     from archcheck.function.measure import RecordedSection
 
+_GOES_BY = re.compile(r" too many\b| took the output of ")
 CAUSE_SEC = 3.0  # that may be spent on why a function differs
 
 
@@ -70,7 +72,10 @@ class FunctionCheck(Check):
                 section = record_function(spec_file, network).section
                 return Outcome((replace(mismatch, edits=(Edit((LOCK, "function"), section),)),))
             _, record = network.function_of(spec_file)
-            difference = compare_function(spec_file, record, network.trace, is_live=network.is_live, flow=network.flow)
+            difference = compare_function(
+                spec_file, record, network.trace, is_live=network.is_live, flow=network.flow,
+                moved=lambda: find_moved(context).labels,
+            )  # fmt: skip
             found = [] if difference is None else [_with_cause(difference, context)]
             dtypes = compare_dtypes(spec_file, record, network.trace, is_live=network.is_live)
             found += [] if dtypes is None else [dtypes]
@@ -209,6 +214,8 @@ def _with_cause(difference: FunctionDifference, context: CheckContext) -> Mismat
     health = context.spec.health
     if cause == DRAWS and isinstance(health, Health) and health.allow_random:
         cause = None  # it drew when it was recorded, too
+    if cause is not None and difference.is_behind_new and _GOES_BY.search(cause):
+        cause = None  # what goes by the new layers brings back what was recorded, and isn't what was done
     return mismatch if cause is None else replace(mismatch, notes=(*mismatch.notes, ("cause", cause)))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from archcheck.checks.added_rows import AddedRows
 from archcheck.checks.named_elsewhere import moved_names, names_elsewhere
 from archcheck.checks.renamed_layers import AreSame, RenamedLayers, RenameSearch
-from archcheck.checks.shifted_layers import Misfit, Shift, find_shifts, with_shifts
+from archcheck.checks.shifted_layers import Misfit, Shift, find_shifts, labels_now, with_shifts
 from archcheck.findings import Addition, Change, Edit, Removal, Rename
 from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.spec_file import SpecFile
@@ -26,7 +26,8 @@ class MovedLayers:
     keys: those that they have now; a row that was taken out has none. changes: what writes that. by_function: the rows
     that are known by what they compute. ambiguous: the keys that each of the others may have. shifted: the rows that
     other numbers moved, each with what happened, of which only the first one of a place says it. settled: all modules
-    of such a place. elsewhere: what writes their names in other sections.
+    of such a place. elsewhere: what writes their names in other sections. labels: of the recorded layers, those that
+    they have now, by those that they had; None where a layer is gone.
     """
 
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class MovedLayers:
     shifted: Mapping[str, str] = field(default_factory=dict)
     settled: frozenset[str] = frozenset()
     elsewhere: tuple[Edit, ...] = ()
+    labels: Mapping[str, str | None] = field(default_factory=dict)
 
     def key(self, text: str) -> str:
         """Return the key that a row has now; its own where it wasn't moved."""
@@ -61,13 +63,17 @@ def find_moved_layers(
     shifts = find_shifts(spec.layers, keys, labels, trace, misfit)
     keys = _after(keys, shifts)
     names, renamed = {name: with_shifts(name, shifts, trace) for name in names_elsewhere(spec)}, RenamedLayers()
+    recorded = labels_now(labels, shifts, trace)
     if not all(matching_modules(parse_layer_key(key), trace) for key in keys.values()):
-        renamed = RenameSearch(spec, keys, labels, list(names.values()), trace, misfit, function()[0]).run()
+        others = [*names.values(), *(label for label in recorded.values() if label is not None)]
+        renamed = RenameSearch(spec, keys, labels, others, trace, misfit, function()[0]).run()
         keys |= {text: new.key for text, new in renamed.found.items()}
         if renamed.found:
             inside = find_shifts(spec.layers, keys, labels, trace, misfit)
             keys, shifts = _after(keys, inside), [*shifts, *inside]
             names = {name: with_shifts(renamed.names[now], inside, trace) for name, now in names.items()}
+            moved = labels_now(renamed.names.values(), inside, trace)
+            recorded = {old: now and moved[renamed.names[now]] for old, now in recorded.items()}
     elsewhere = moved_names(spec, names.__getitem__)
     changes: dict[str, tuple[Change, ...]] = {text: (*new.changes, *elsewhere) for text, new in renamed.found.items()}
     shifted: dict[str, str] = {}
@@ -84,6 +90,7 @@ def find_moved_layers(
         shifted,
         frozenset(name for shift in shifts for name in shift.modules),
         tuple(elsewhere),
+        recorded,
     )
 
 

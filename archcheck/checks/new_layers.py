@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from archcheck.checks.added_rows import AddedRows
 from archcheck.checks.moved_layers import MovedLayers
@@ -25,7 +25,8 @@ def new_layer_rows(spec_file: SpecFile, trace: StructureTrace, moved: MovedLayer
     if keys and not is_known and not moved.ambiguous:
         rows = layer_rows(trace)
     else:
-        rows = rows_of(trace, _by_glob(new_layers(spec_file, trace, moved), keys, trace))
+        found = _by_glob(new_layers(spec_file, trace, moved), keys, trace)
+        rows = rows_of(trace, found | _listed_inside_others(found, keys, trace))
     return AddedRows(spec_file.document.value.get("layers", {}), keys, trace).add(rows)
 
 
@@ -79,6 +80,29 @@ def _by_glob(names: list[str], keys: Mapping[str, str], trace: StructureTrace) -
         else:
             found[format_layer_key(name)] = [name]
     return found
+
+
+def _listed_inside_others(
+    found: Mapping[str, Sequence[str]], keys: Mapping[str, str], trace: StructureTrace
+) -> dict[str, list[str]]:
+    """Return what is in new layers, by keys, where the spec lists it of one of the same type beside them."""
+    listed = [parse_layer_key(key) for key in keys.values()]
+    called = {call.name for call in trace.forwards[0].calls}
+    inside: dict[str, list[str]] = {}
+    for text, (name, *others) in found.items():
+        alike = [
+            one
+            for key in listed
+            if not others and not key.is_glob
+            for one in matching_modules(key, trace)
+            if _parent(one) == _parent(name) and trace.modules[one].type_name == trace.modules[name].type_name
+        ]
+        start = f"{alike[-1]}." if alike else ""
+        for key in (key for key in listed if start and key.call is None and key.pattern.startswith(start)):
+            new = f"{text}.{key.pattern.removeprefix(start)}"
+            names = [one for one in matching_modules(parse_layer_key(new), trace) if one in called]
+            inside |= {new: names} if names else {}
+    return inside
 
 
 def _parent(name: str) -> str:

@@ -11,7 +11,7 @@ from archcheck.checks.moved_layers import MovedLayers
 from archcheck.checks.outcome import Outcome
 from archcheck.checks.recording import record_structure
 from archcheck.checks.shapes import find_moved, rows_may_have_moved
-from archcheck.findings import Edit, Keys, Mismatch
+from archcheck.findings import Change, Edit, Keys, Mismatch, Removal
 from archcheck.spec.layer_keys import parse_layer_key
 from archcheck.spec.models import Spec
 from archcheck.spec.spec_file import SpecFile
@@ -85,7 +85,8 @@ def _check_layer_parameters(text: str, now: str, expected: int, trace: Structure
     names = matching_modules(key, trace)
     keys = ("layers", text, "parameters")
     counts = {trace.modules[name].num_params for name in names}
-    edits = (Edit(keys, counts.pop()),) if len(counts) == 1 else ()
+    # What isn't one count any more can only be left out.
+    edits = (Edit(keys, counts.pop()) if len(counts) == 1 else Removal(keys),)
     positions = {name: position for position, name in enumerate(reversed(trace.modules))}
     found = [
         _count_mismatch(keys, name, "parameters differ", expected, trace.modules[name].num_params, edits, name)
@@ -141,7 +142,7 @@ def _is_covered(name: str, listed: set[str], around: set[str]) -> bool:
 
 
 def _count_mismatch(
-    keys: Keys, subject: str, problem: str, expected: int, actual: int, edits: tuple[Edit, ...], module: str | None
+    keys: Keys, subject: str, problem: str, expected: int, actual: int, edits: tuple[Change, ...], module: str | None
 ) -> Mismatch:
     difference = f"{actual - expected:+_}"
     return Mismatch(keys, subject, problem, f"{expected:_}", f"{actual:_} ({difference})", module, (), edits)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import pairwise
 
 from archcheck.checks.shifted_layers import OTHER_LAYER, Misfit, find_shifts
@@ -93,6 +94,7 @@ class RenameSearch:
         self._name_now = dict(zip(names, names, strict=True))
         self._by_function: dict[str, bool] = {}
         self._recorded = {parse_layer_key(label).name for label in self._labels}  # names that are none of these are new
+        self._taken_apart: set[str] = set()  # parts of names that are gone, and that nothing has the place of
         self._spoken_of: set[str] = set()  # modules that the spec lists by names that they still have
         self._entered: dict[str, int] = {}
         for position, call in enumerate(trace.forwards[0].calls):
@@ -107,6 +109,7 @@ class RenameSearch:
             named = [key for key in map(parse_layer_key, self._now.values()) if not key.is_glob]
             self._spoken_of = {name for key in named for name in matching_modules(key, self._trace)}
             candidates = {gone: self._candidates(gone, keys) for gone, keys in groups.items()}
+            self._taken_apart |= {gone for gone, several in candidates.items() if not several}
             for gone, chosen in self._chosen(candidates).items():
                 self._rename(gone, groups[gone], chosen)
             for gone, several in candidates.items():
@@ -128,13 +131,17 @@ class RenameSearch:
         return exact if is_misread and not self._misfit(exact, self._spec.layers[text]) else key
 
     def _gone(self) -> dict[str, list[str]]:
-        """Return the outermost parts of names that are gone, with the keys of the spec that have them."""
+        """Return the outermost parts of names that are gone, with the keys of the spec that have them.
+
+        Where nothing has the place of such a part, what was inside of it is looked for by itself.
+        """
         gone: dict[str, list[str]] = {}
         for text, now in self._now.items():
             key = parse_layer_key(now)
             if not matching_modules(key, self._trace):
                 prefixes = format_prefixes(key)
-                first = next(one for one in prefixes if not matching_modules(parse_layer_key(one), self._trace))
+                missing = [one for one in prefixes if not matching_modules(parse_layer_key(one), self._trace)]
+                first = next((one for one in missing if one not in self._taken_apart), missing[-1])
                 gone.setdefault(first, []).append(text)
         return gone
 
@@ -158,19 +165,27 @@ class RenameSearch:
         return sorted(near, key=lambda one: self._position(one.module))
 
     def _other_names(self, gone: str) -> Iterator[_Candidate]:
-        parent, _, last = gone.rpartition(".")
-        if "**" in gone or parse_layer_key(last).is_glob:
+        if "**" in gone or parse_layer_key(gone.rpartition(".")[2]).is_glob:
             return
-        if parent and parse_layer_key(parent).is_glob:
-            around = matching_modules(parse_layer_key(parent), self._trace)
-            inside = [name for name in self._trace.modules if name.rpartition(".")[0] in set(around)]
-            for part in dict.fromkeys(name.rpartition(".")[2] for name in inside):
-                first = next(name for name in inside if name.rpartition(".")[2] == part)
-                yield _Candidate(format_inner_key(parent, part), first, gone.count("."), (part,))
+        around = format_prefixes(parse_layer_key(gone))[:-1]
+        parents = (one for one in reversed(around) if matching_modules(parse_layer_key(one), self._trace))
+        parent = next(parents, "")
+        if parse_layer_key(parent).is_glob:
+            for path, first in self._paths_inside(matching_modules(parse_layer_key(parent), self._trace)).items():
+                parts = tuple(path.split("."))
+                yield _Candidate(reduce(format_inner_key, parts, parent), first, parent.count(".") + 1, parts)
         else:
             for name in self._trace.modules:
                 if name != ROOT:
                     yield _Candidate(format_layer_key(name), name, 0, tuple(name.split(".")))
+
+    def _paths_inside(self, around: Sequence[str]) -> dict[str, str]:
+        """Return what lies inside of some modules, by the path from there, each with the first that has it."""
+        found: dict[str, str] = {}
+        for name in self._trace.modules:
+            for outer in (one for one in around if name.startswith(f"{one}.")):
+                found.setdefault(name.removeprefix(f"{outer}."), name)
+        return found
 
     def _score(self, gone: str, keys: Sequence[str], one: _Candidate) -> int:
         """Return how much of what the spec says fits another name; 0 where it can't be meant."""

@@ -209,8 +209,8 @@ def _calls_by_name(forward: ForwardRecord) -> dict[str, list[CallRecord]]:
 def _check_type(text: str, expected: str, names: Sequence[str], trace: StructureTrace, calls: _Calls) -> list[Mismatch]:
     keys = ("layers", text, "type")
     actual = {name: _type_like(expected, trace.modules[name]) for name in names}
-    # A glob's type can only be rewritten to one that all of its modules have.
-    edits = (Edit(keys, actual[names[0]]),) if len(set(actual.values())) == 1 else ()
+    # A glob's type can only be rewritten to one that all of its modules have, or else be left out.
+    edits = (Edit(keys, actual[names[0]]) if len(set(actual.values())) == 1 else Removal(keys),) if names else ()
     return [
         Mismatch(keys, name, "type differs", expected, actual[name], name, (), edits, _first_returned(name, calls))
         for name in names
@@ -425,12 +425,16 @@ def _inside(value: ValueRecord, path: Keys) -> ValueRecord:
     return value
 
 
-def _edits(keys: Keys, pattern: ValuePattern, seen: Sequence[_Observation], names: Sequence[str]) -> tuple[Edit, ...]:
-    """Return the edits that accept the output: dimension by dimension where the rank stays, so that bytes are kept."""
+def _edits(keys: Keys, pattern: ValuePattern, seen: Sequence[_Observation], names: Sequence[str]) -> tuple[Change, ...]:
+    """Return the edits that accept the output: dimension by dimension where the rank stays, so that bytes are kept.
+
+    What isn't one output of all of a glob's layers any more can only be left out.
+    """
     try:
         inferred = infer_value([one.value for one in seen], [one.sizes for one in seen], names)
     except ValueError:
-        return ()
+        is_of_glob = keys[:1] == ("layers",) and parse_layer_key(str(keys[1])).is_glob
+        return (Removal(keys),) if is_of_glob else ()
     return tuple(_edits_inside(keys, pattern, inferred, [one.sizes for one in seen]))
 
 

@@ -50,6 +50,10 @@ class Shift:
     place: NumberedPlace
     numbers: Mapping[int, int | None]
 
+    def is_gone(self, number: int) -> bool:
+        """Return whether a module that had a number isn't there any more."""
+        return number in self.numbers and self.numbers[number] is None
+
     def renumbered(self, number: int) -> int:
         """Return the number that a module has now; one that no row has moves as those around it do, or stays."""
         before = max((old for old in self.numbers if old <= number), default=None)
@@ -145,13 +149,26 @@ def find_shifts(
 
 def with_shifts(text: str, shifts: Sequence[Shift], trace: StructureTrace) -> str:
     """Return a name or glob, of a module or of what is in one, with the numbers that there are now."""
+    return _moved(text, shifts, _PlaceFinder(trace))[0]
+
+
+def labels_now(labels: Iterable[str], shifts: Sequence[Shift], trace: StructureTrace) -> dict[str, str | None]:
+    """Return the labels that calls of modules have now, by those they had; None where these are gone."""
     finder = _PlaceFinder(trace)
+    found = {label: _moved(label, shifts, finder) for label in labels}
+    return {label: None if is_gone else now for label, (now, is_gone) in found.items()}
+
+
+def _moved(text: str, shifts: Sequence[Shift], finder: _PlaceFinder) -> tuple[str, bool]:
+    """Return a name, glob or label with the numbers that there are now, and whether one in it is gone."""
+    is_gone = False
     for shift in shifts:
         parts = (part for part in _key_parts(text) if finder.place(part) == shift.place)
         part = next(parts, None)
         if part is not None:
+            is_gone = is_gone or shift.is_gone(part.number)
             text = part.with_number(shift.renumbered(part.number))
-    return text
+    return text, is_gone
 
 
 class _PlaceFinder:

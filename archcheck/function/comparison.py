@@ -10,7 +10,7 @@ from typing import Final
 from archcheck.findings import Keys, Mismatch
 from archcheck.function.digested_layers import DIGEST_KINDS, OUTPUT, SHORT_KINDS, DigestedLayer, calls_inside, layers_of
 from archcheck.function.layer_matching import LayerPair, pair_layers
-from archcheck.function.origin import first_origin
+from archcheck.function.origin import first_origin, taken_by, taken_on_the_way_out
 from archcheck.function.records import DifferingCall, FunctionRecord
 from archcheck.function.section import recorded_numbers, rounded, section_update
 from archcheck.function.tolerances import TOLERANCE, inside_tolerance
@@ -18,6 +18,7 @@ from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
 from archcheck.spec.lock import LOCK, RecordedFunction
 from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
+from archcheck.structure.layer_pairing import have_same_names
 from archcheck.structure.records import Crash, FlowRecord, ForwardRecord, ModuleRecord, StructureTrace
 from archcheck.text.words import listed
 
@@ -25,6 +26,7 @@ _NOISE: Final = {"float64": 1e-12, "float32": 1e-6}  # smaller differences don't
 _COMBINED: Final = ("buffers", "initial", "gradient", "inputs")  # sums of parts of either sign, which may cancel out
 _SAME_INPUTS: Final = 1e-5  # numbers that two machines draw and compute differ less
 _PART: Final = 20.0  # about the size of each part
+_SAME_VALUES: Final = 1e-3  # of a mean and an rms, which are recorded with four digits
 _CLEAR: Final = 1e-4  # less comes of other layers: how much a small gradient counts depends on the network's largest
 SeenFlow = tuple[ForwardRecord, FlowRecord]
 _OF_PARAMETERS: Final = ("buffers", "initial", "gradient")  # absent where there are none
@@ -37,10 +39,12 @@ class FunctionDifference:
     Attributes:
         mismatch: with the edits of an update.
         call: the first call of a module that differs, and what was recorded of it; None where the run died.
+        is_behind_new: layers that weren't recorded run right before it.
     """
 
     mismatch: Mismatch
     call: DifferingCall | None = None
+    is_behind_new: bool = False
 
 
 def compare_function(
@@ -50,11 +54,13 @@ def compare_function(
     *,
     is_live: bool = False,
     flow: Callable[[], FlowRecord | None] = lambda: None,
+    moved: Callable[[], Mapping[str, str | None]] = dict,
 ) -> FunctionDifference | None:
     """Return the first layer that differs, if the network as a whole does.
 
     What the parameters start from is not compared for a live network, which may be trained. flow: follows what each
-    call of the trace takes, where that's needed to find a difference that passes by layers that agree.
+    call of the trace takes, where that's needed to find a difference that passes by layers that agree. moved: finds the
+    labels that recorded layers have now, by those that they had; None where a layer is gone.
     """
     function = spec_file.recorded
     assert function is not None
@@ -63,14 +69,19 @@ def compare_function(
     if function.inputs_from is not None and not _is_same(function.inputs_from, record.made_inputs):
         mismatch = _other_inputs(function.inputs_from, record.made_inputs)
         return FunctionDifference(replace(mismatch, edits=section_update(spec_file, record, trace)))
-    rows = spec_file.spec.layers.items()
-    types = {label: row.type.rpartition(".")[2] for label, row in rows if row.type is not None}
-    comparison = replace(_comparison_with(function, record, is_live), expected_types=types)
-    kinds = comparison.differing_kinds(comparison.expected_output, record.root.numbers)
+    kinds = _comparison_with(function, record, is_live).differing_kinds(
+        recorded_numbers(function.output), record.root.numbers
+    )
     if not kinds:
         return None
     if record.untrainable is not None and set(kinds) <= {"gradient", "inputs"}:
         return FunctionDifference(_crash_mismatch(record.untrainable, "backward"))
+    labels = _labels_now(function.layers, moved())
+    function = function.model_copy(update={"layers": {now: function.layers[old] for now, old in labels.items()}})
+    rows = spec_file.spec.layers
+    written = {now: rows[old].type for now, old in labels.items() if old in rows}
+    types = {now: kind.rpartition(".")[2] for now, kind in written.items() if kind is not None}
+    comparison = replace(_comparison_with(function, record, is_live), expected_types=types, recorded_as=labels)
     found = comparison.first_difference(kinds, lambda: _seen_flow(trace, flow))
     mismatch = replace(found.mismatch, edits=section_update(spec_file, record, trace))
     if found.label is None and found.kind in _OF_PARAMETERS:
@@ -78,7 +89,15 @@ def compare_function(
     numbers = comparison.expected_output if found.label is None else comparison.expected[found.label]
     call = ("", 0) if found.layer is None else (found.layer.name, found.layer.index)
     inner = None if found.inner is None else (found.inner.name, found.inner.index)
-    return FunctionDifference(mismatch, DifferingCall(*call, found.kind, numbers, inner, comparison.expected_output))
+    differing = DifferingCall(*call, found.kind, numbers, inner, comparison.expected_output)
+    return FunctionDifference(mismatch, differing, found.is_behind_new)
+
+
+def _labels_now(labels: Iterable[str], moved: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the labels of recorded layers by those that they have now; a layer whose label is another's has none."""
+    taken = {now for old, now in moved.items() if now != old}
+    now_by_old = ((old, moved.get(old, old)) for old in labels)
+    return {now: old for old, now in now_by_old if now is not None and (now != old or now not in taken)}
 
 
 def _seen_flow(trace: StructureTrace, flow: Callable[[], FlowRecord | None]) -> SeenFlow | None:
@@ -191,6 +210,7 @@ class LayerDifference:
         layer: what it's held against.
         inner: the first call before it or inside it that differs, which has no label of its own.
         kind: of the numbers that differ.
+        is_behind_new: layers that weren't recorded run right before it.
     """
 
     label: str | None
@@ -198,6 +218,7 @@ class LayerDifference:
     inner: DigestedLayer | None
     kind: str
     mismatch: Mismatch
+    is_behind_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +233,7 @@ class Comparison:
         notes: for the message.
         expected_inside: by label, a number for each call before that one which has no label of its own.
         expected_types: by label, the name of the layer's type, where it's known.
+        recorded_as: by label, the one under which a layer was recorded that has another name now.
     """
 
     expected: Mapping[str, Mapping[str, float]]
@@ -223,6 +245,7 @@ class Comparison:
     expected_inside: Mapping[str, Sequence[float]] = field(default_factory=dict)
     inside_tolerance: float = TOLERANCE["float64"]
     expected_types: Mapping[str, str] = field(default_factory=dict)
+    recorded_as: Mapping[str, str] = field(default_factory=dict)
 
     def differing_kinds(self, expected: Mapping[str, float], actual: Mapping[str, float]) -> list[str]:
         """Return the kinds of numbers in which a layer differs."""
@@ -243,20 +266,28 @@ class Comparison:
         flow: a forward pass, and where what its calls take comes from.
         """
         kind = kinds[0]
-        pair = self.first_layer(kind)
+        pair = self.first_layer(kind, flow)
         label, layer = (None, None) if pair is None else pair
         mismatch = self._mismatch(label, layer, kinds)
         row = OUTPUT if label is None else label
+        new, gone = (self._new_before(row), self._gone_before(row)) if self._have_same_names() else ([], [])
+        told = [("new", new), ("gone", gone)]
+        notes = tuple(("note", f"{how} before it: {listed(names, 4)}") for how, names in told if names)
+        mismatch = replace(mismatch, notes=(*mismatch.notes, *notes))
         found = self._difference_inside(row)
         earlier = None if kind in _COMBINED else self._origin(row, layer, flow)
         if earlier is not None:
             behind = () if layer is None else (layer.label, *mismatch.behind)
-            keys: Keys = (LOCK, "function", "layers", earlier.row, kind)
+            keys: Keys = (LOCK, "function", "layers", self._recorded(earlier.row), kind)
             mismatch = replace(mismatch, keys=keys, behind=behind)
             found = earlier
         if found is None:
-            return LayerDifference(label, layer, None, kind, mismatch)
-        return LayerDifference(label, layer, found.layer, kind, _named_inside(mismatch, found))
+            return LayerDifference(label, layer, None, kind, mismatch, bool(new))
+        mismatch = _named_inside(mismatch, found, self._recorded(found.row))
+        return LayerDifference(label, layer, found.layer, kind, mismatch, bool(new))
+
+    def _recorded(self, label: str) -> str:
+        return self.recorded_as.get(label, label)
 
     def _origin(
         self, row: str, layer: DigestedLayer | None, flow: Callable[[], SeenFlow | None]
@@ -281,7 +312,7 @@ class Comparison:
             keys: Keys = (LOCK, "function", OUTPUT, kind)
             subject, module, expected, actual = OUTPUT, None, self.expected_output, self.record.root.numbers
         else:
-            keys = (LOCK, "function", "layers", label, kind)
+            keys = (LOCK, "function", "layers", self._recorded(label), kind)
             subject, module, expected, actual = layer.label, layer.name, self.expected[label], layer.numbers
         if kind == "inputs" and not expected.get(kind):
             notes.append(("cause", "nothing came back to it when it was recorded: it was detached, or under no_grad"))
@@ -289,19 +320,19 @@ class Comparison:
             notes.append(("cause", "nothing comes back to it: detached, or under no_grad"))
         if kind == "gradient" and kind not in actual:
             notes.append(("cause", "nothing comes back to it: detached, under no_grad, frozen or not used"))
-        if label is not None and label != subject:
-            notes.append(("recorded", f"as {label}"))
+        if label is not None and self._recorded(label) != subject:
+            notes.append(("recorded", f"as {self._recorded(label)}"))
         return Mismatch(
             keys, subject, DIGEST_KINDS[kind], _shown(expected, kind), _shown(actual, kind), module, tuple(notes),
-            behind=self._behind(kind) if module is not None else (),
+            behind=() if layer is None else self._behind(layer, kind),
         )  # fmt: skip
 
-    def _behind(self, kind: str) -> tuple[str, ...]:
-        """Return the layers that differ behind the first one, in the order in which they return."""
+    def _behind(self, first: DigestedLayer, kind: str) -> tuple[str, ...]:
+        """Return the layers that differ behind one, in the order in which they return."""
         if kind in _OF_PARAMETERS:  # which every layer has for itself
             return ()
-        differing = [layer.label for label, layer in self.pairs() if self._differs(label, layer, kind)]
-        return tuple(differing[1:])
+        differing = [layer for label, layer in self.pairs() if self._differs(label, layer, kind)]
+        return tuple(layer.label for layer in differing[differing.index(first) + 1 :])
 
     def _difference_inside(self, label: str) -> InnerDifference | None:
         """Return the first call inside a layer that differs; None where none does."""
@@ -309,33 +340,87 @@ class Comparison:
 
     def _differences_inside(self, label: str) -> list[InnerDifference]:
         """Return the calls inside a layer that differ; none where others are called than were."""
-        calls = calls_inside(self.record, self.expected).get(label, [])
-        is_known = len(calls) == len(self.expected_inside.get(label, []))
+        is_known = len(self._calls_inside(label)) == len(self.expected_inside.get(label, []))
         return list(self._compared_inside(label)) if is_known else []
 
     def _compared_inside(self, label: str) -> Iterator[InnerDifference]:
-        calls = calls_inside(self.record, self.expected).get(label, [])
-        for expected, layer in zip(self.expected_inside.get(label, []), calls, strict=False):
+        for expected, layer in zip(self.expected_inside.get(label, []), self._calls_inside(label), strict=False):
             if abs(expected - layer.summary) > self.inside_tolerance * abs(expected):
                 yield InnerDifference(label, expected, layer)
 
+    def _have_same_names(self) -> bool:
+        """Return whether layers are held against their own records, so that those in no pair are new or gone."""
+        own = [label for label, layer in self.pairs() if label == layer.label]
+        return bool(self.recorded_as) and have_same_names(len(own), len(self.expected))
+
+    def _new_before(self, row: str) -> list[str]:
+        """Return the layers that run between a recorded one and the one before it, where none ran; outer ones alone."""
+        if self.expected_inside.get(row) != []:
+            return []  # which of them are new isn't known
+        calls = self._calls_inside(row)
+        inside = tuple(f"{layer.name}." for layer in calls)
+        return [f"{layer.label} ({layer.type_name})" for layer in calls if not layer.name.startswith(inside)]
+
+    def _gone_before(self, row: str) -> list[str]:
+        """Return what was recorded between a layer and the last one before it that is still there; outer ones alone."""
+        held = {label for label, _ in self.pairs()}
+        labels = list(self.expected)
+        before = labels[: labels.index(row)] if row in self.expected else labels
+        last = max((i for i, label in enumerate(before) if label in held), default=-1)
+        gone = before[last + 1 :]
+        inside = tuple(f"{parse_layer_key(label).name}." for label in gone)
+        return [label for label in gone if not label.startswith(inside)]
+
+    def _calls_inside(self, label: str) -> list[DigestedLayer]:
+        """Return the calls that have no label of their own and return before that of a label."""
+        now = {label: layer.label for label, layer in self.pairs()}
+        return calls_inside(self.record, now.values()).get(now.get(label, label), [])
+
     # ----------------------------------------------------------------------------------------- which layer
 
-    def first_layer(self, kind: str) -> LayerPair | None:
+    def first_layer(self, kind: str, flow: Callable[[], SeenFlow | None] = lambda: None) -> LayerPair | None:
         """Return the first layer that differs in `kind`, by its label in `expected` and as it is now.
 
-        None where only the network as a whole differs. Gradients are computed backwards: the last that is missing is
+        None where only the network as a whole differs. A layer that differs, and of which layers that agree are all
+        that takes anything, was only written otherwise. Gradients are computed backwards: the last that is missing is
         the first that went wrong.
         """
         pairs = [(label, layer) for label, layer in self.pairs() if self._differs(label, layer, kind)]
         if kind not in _OF_PARAMETERS:
-            return pairs[0] if pairs else None
+            return self._first_that_matters(pairs, kind, flow) if pairs else None
         outer = {name for _, layer in pairs for name in _modules_around(layer.name)}
         innermost = [pair for pair in pairs if pair[1].name not in outer and pair[1].index == 0]
         if kind == "gradient":
             clear = [(label, layer) for label, layer in innermost if self._differs(label, layer, kind, _CLEAR)]
             return (clear or innermost)[-1] if innermost else None
         return innermost[0] if innermost else None
+
+    def _first_that_matters(
+        self, differing: Sequence[LayerPair], kind: str, flow: Callable[[], SeenFlow | None]
+    ) -> LayerPair:
+        """Return the first of the layers that differ whose difference reaches the network's output."""
+        pairs = self.pairs()
+        agreeing = [pair for pair in pairs if not self._differs(*pair, kind)]
+        seen = flow() if any(pair in agreeing for pair in pairs[pairs.index(differing[0]) :]) else None
+        if seen is None:
+            return differing[0]
+        agree = {(layer.name, layer.index) for _, layer in agreeing}
+        taken = taken_on_the_way_out(agree, *seen)
+        if kind == "eval":
+            by_agreeing = taken_by(agree, *seen)
+            alike = [layer for label, layer in differing if self._has_the_same_values(label, layer)]
+            taken -= {(layer.name, layer.index) for layer in alike} & by_agreeing
+
+        def is_taken(layer: DigestedLayer) -> bool:
+            inside = f"{layer.name}."
+            return (layer.name, layer.index) in taken or any(name.startswith(inside) for name, _ in taken)
+
+        return next((pair for pair in differing if is_taken(pair[1])), differing[0])
+
+    def _has_the_same_values(self, label: str, layer: DigestedLayer) -> bool:
+        """Return whether a layer puts out what it did in another order: such as with its axes exchanged."""
+        pairs = [(self.expected[label].get(key), layer.numbers.get(key)) for key in ("mean", "rms")]
+        return all(a is not None and b is not None and abs(a - b) <= _SAME_VALUES * abs(a) for a, b in pairs)
 
     def _differs(self, label: str, layer: DigestedLayer, kind: str, tolerance: float = 0.0) -> bool:
         return not self._alike(kind, self.expected[label].get(kind), layer.numbers.get(kind), tolerance)
@@ -349,15 +434,15 @@ class Comparison:
         return pair_layers(list(self.expected), layers_of(self.record), is_same, self.expected_types)
 
 
-def _named_inside(mismatch: Mismatch, found: InnerDifference) -> Mismatch:
-    """Name a call inside a layer, which has no label of its own, instead of the layer."""
+def _named_inside(mismatch: Mismatch, found: InnerDifference, row: str) -> Mismatch:
+    """Name a call inside a layer, which has no label of its own, instead of the layer, which was called `row`."""
     return replace(
         mismatch,
         subject=found.layer.label,
         expected=f"check {found.expected:.7g}",
         actual=f"check {found.layer.summary:.7g}",
         module=found.layer.name,
-        notes=(*mismatch.notes, ("recorded", f"inside {found.row}")),
+        notes=(*mismatch.notes, ("recorded", f"inside {row}")),
     )
 
 

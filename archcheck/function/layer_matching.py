@@ -82,7 +82,12 @@ def _blocks(ours: Sequence[str], theirs: Sequence[str]) -> Iterator[tuple[int, i
 
 
 def _in_its_place(labels: Sequence[str], layers: Sequence[DigestedLayer], positions: range) -> dict[int, str]:
-    """Pair labels whose layers are gone with layers that now run there: by the last part of the name, or in order."""
+    """Pair labels whose layers are gone with layers that now run there: by the last part of the name, or in order.
+
+    Where as many run there as did, each is in the place of one, however deep it lies.
+    """
+    if len(labels) == len(positions):
+        return dict(zip(positions, labels, strict=True))
     found: dict[int, str] = {}
     for label in labels:
         name = parse_layer_key(label).name

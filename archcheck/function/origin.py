@@ -1,7 +1,8 @@
 """Where a layer's difference comes from: followed backwards, through calls that differ, along what they take. Pure.
 
 A layer may agree and have others before it that don't, as it takes nothing of theirs: the projection of a time step
-between two blocks. Which others those are only the flow of data tells.
+between two blocks. Or these were only written otherwise, and what it takes of them is the same. Which it is only the
+flow of data tells.
 """
 
 from __future__ import annotations
@@ -30,12 +31,26 @@ def first_origin(
         own = (layer.name, layer.index)
         inside = [call for call in differing if call[0].startswith(f"{layer.name}.")]
         starts, known = [places[call] for call in (own, *inside) if call in places], {own, *differing}
-    reached = _reached(starts, known, calls, flow)
+    reached = {calls[place] for place in _seen(starts, known, calls, flow) if place < len(calls)} & known
     return next((one for call, one in differing.items() if call in reached), None)
 
 
-def _reached(starts: Sequence[int], differing: Set[Call], calls: Sequence[Call], flow: FlowRecord) -> set[Call]:
-    """Return the calls that differ of which some take something, each through others that differ."""
+def taken_on_the_way_out(agreeing: Set[Call], forward: ForwardRecord, flow: FlowRecord) -> set[Call]:
+    """Return the calls of which the network's output takes something that no call that agrees has taken before."""
+    calls = [(call.name, call.index) for call in forward.calls]
+    seen = _seen(list(flow.output), set(calls) - agreeing, calls, flow)
+    return {calls[place] for place in seen if place < len(calls)}
+
+
+def taken_by(takers: Set[Call], forward: ForwardRecord, flow: FlowRecord) -> set[Call]:
+    """Return the calls of which some take something, with no call between them."""
+    calls = [(call.name, call.index) for call in forward.calls]
+    starts = [source for place, call in enumerate(calls) if call in takers for source in flow.sources.get(place, ())]
+    return {calls[place] for place in _seen(starts, set(), calls, flow) if place < len(calls)}
+
+
+def _seen(starts: Sequence[int], differing: Set[Call], calls: Sequence[Call], flow: FlowRecord) -> set[int]:
+    """Return the places of calls and joins of which some take something, each through calls that differ."""
     waiting, seen = list(starts), set[int]()
     while waiting:
         place = waiting.pop()
@@ -46,4 +61,4 @@ def _reached(starts: Sequence[int], differing: Set[Call], calls: Sequence[Call],
             waiting += flow.joins[place - len(calls)].sources
         elif calls[place] in differing:
             waiting += flow.sources.get(place, ())
-    return {calls[place] for place in seen if place < len(calls) and calls[place] in differing}
+    return seen

@@ -50,6 +50,7 @@ def apply_edits(text: str, path: str, edits: Iterable[Change], additions: Mappin
     except SpecError as error:
         raise UsageError(f"{path}: its anchors can't be written out, nothing was written: {error}") from None
     document = spec_file.document
+    changes = [Removal(spec_file.written(one.removed)) if isinstance(one, Removal) else one for one in changes]
     if document.value != shared.document.value:
         raise UsageError(f"{path}: its anchors can't be written out, nothing was written; edit it by hand")
     wanted = _wanted(document, changes)

@@ -575,3 +575,171 @@ function: off
     new = "  net.0: {type: Identity, output: [B, 8]}\n"
     expected = rows.replace("net.2", "net.3").replace("net.0", "net.1").replace("layers:\n", f"layers:\n{new}")
     assert found == expected.replace("net.py", "edited.py")
+
+
+FEED_FORWARD = """
+from torch import nn
+
+class Mlp(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(8, 16)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(16, 8)
+
+    def forward(self, x):
+        return self.fc2(self.act(self.fc1(x)))
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mlp = Mlp()
+
+    def forward(self, x):
+        return x + self.mlp(x)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block() for _ in range(2))
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return x
+"""
+WRAPPED = {
+    "        self.fc1 = nn.Linear(8, 16)\n        self.act = nn.GELU()\n        self.fc2 = nn.Linear(16, 8)\n": (
+        "        self.net = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8))\n"
+    ),
+    "self.fc2(self.act(self.fc1(x)))": "self.net(x)",
+}
+FEED_FORWARD_ROWS = """\
+layers:
+  blocks.*:         {type: Block, output: [B, 8], parameters: 280}
+  blocks.*.mlp.fc1: {type: Linear, output: [B, 16], parameters: 144}  # wide
+  blocks.*.mlp.fc2: {type: Linear, output: [B, 8], parameters: 136}
+function: off
+"""
+SEQUENTIAL_ROWS = FEED_FORWARD_ROWS.replace("fc1:", "net.0:").replace("fc2:", "net.2:").replace("*:   ", "*:     ")
+
+
+def test_layers_of_all_blocks_that_are_put_into_a_sequential_keep_their_rows(project: Project) -> None:
+    assert updated(project, "[B, 8]", FEED_FORWARD_ROWS, FEED_FORWARD, WRAPPED) == SEQUENTIAL_ROWS
+
+
+def test_layers_of_all_blocks_that_are_taken_out_of_a_sequential_keep_their_rows(project: Project) -> None:
+    wrapped = FEED_FORWARD
+    for old, new in WRAPPED.items():
+        wrapped = wrapped.replace(old, new)
+    back = {new: old for old, new in WRAPPED.items()}
+    assert updated(project, "[B, 8]", SEQUENTIAL_ROWS, wrapped, back) == FEED_FORWARD_ROWS.replace(
+        "*:         {", "*:           {"
+    ).replace("fc1: {", "fc1:   {").replace("fc2: {", "fc2:   {")
+
+
+STAGES = """
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, before, width):
+        super().__init__()
+        self.conv = nn.Conv2d(before, width, 3, padding=1)
+        self.skip = nn.Conv2d(before, width, 1) if before != width else nn.Identity()
+
+    def forward(self, x):
+        return self.skip(x) + self.conv(x).relu()
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer1 = nn.Sequential(Block(3, 4), Block(4, 4))
+        self.layer2 = nn.Sequential(Block(4, 8), Block(8, 8))
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, x):
+        x = self.layer2(self.layer1(x))
+        return self.fc(x.mean((2, 3)))
+"""
+STAGE_ROWS = """\
+layers:
+  layer1:        {type: Sequential, output: [B, 4, 8, 8], parameters: 276}
+  layer1.*:      {type: Block,      output: [B, 4, 8, 8]}
+  layer1.*.conv: {type: Conv2d,     output: [B, 4, 8, 8]}
+  layer2:        {type: Sequential, output: [B, 8, 8, 8], parameters: 920}
+  layer2.*:      {type: Block,      output: [B, 8, 8, 8]}
+  layer2.*.conv: {type: Conv2d,     output: [B, 8, 8, 8]}
+  fc:            {type: Linear,     output: [B, 2],       parameters: 18}
+output: [B, 2]
+"""
+
+
+def test_a_new_stage_has_the_rows_that_the_others_have(project: Project) -> None:
+    edits = {
+        "        self.fc": "        self.layer3 = nn.Sequential(Block(8, 8), Block(8, 8))\n        self.fc",
+        "self.layer2(self.layer1(x))": "self.layer3(self.layer2(self.layer1(x)))",
+    }
+    rows = """\
+  layer3:        {type: Sequential, output: [B, 8, 8, 8], parameters: 1_168}
+  layer3.*:      {type: Block,      output: [B, 8, 8, 8]}
+  layer3.*.conv: {type: Conv2d,     output: [B, 8, 8, 8]}
+"""
+    found = updated(project, "[B, 3, 8, 8]", STAGE_ROWS, STAGES, edits, "--archcheck-update=all")
+    assert found == STAGE_ROWS.replace("  fc:  ", f"{rows}  fc:  ")
+
+
+GLOB_ROWS = """\
+layers:
+  layer1:   [B, 4, 8, 8]
+  layer1.0: {output: [B, 4, 8, 8]}
+  layer1.*: {type: Block, output: [B, 4, 8, 8], parameters: 148}  # as in the paper
+  layer2:   [B, 8, 8, 8]
+output: [B, 2]
+function: off
+"""
+
+
+@pytest.mark.parametrize(
+    ("edits", "expected"),
+    [
+        (
+            {"Block(4, 4))": "Block(4, 6))", "Block(4, 8)": "Block(6, 8)"},
+            GLOB_ROWS.replace("layer1:   [B, 4", "layer1:   [B, 6").replace(
+                ", output: [B, 4, 8, 8], parameters: 148", ""
+            ),
+        ),
+        (
+            {"Block(4, 4))": "nn.Identity())"},
+            GLOB_ROWS.replace("type: Block, ", "").replace(", parameters: 148", ""),
+        ),
+        (
+            {
+                "Block(4, 4))": "Block(4, 4), Block(4, 4, 5))",
+                "width):": "width, size=3):",
+                "3, padding=1": "size, padding=size // 2",
+            },
+            GLOB_ROWS.replace(", parameters: 148", ""),
+        ),
+    ],
+    ids=["outputs and counts", "types and counts", "counts"],
+)
+def test_what_is_not_the_same_in_all_layers_of_a_glob_any_more_is_left_out(
+    project: Project, edits: dict[str, str], expected: str
+) -> None:
+    net = STAGES.replace("Block(3, 4), Block", "Block(4, 4), Block").replace(
+        "layer1(x)", "layer1(x.repeat(1, 4, 1, 1))"
+    )
+    assert updated(project, "[B, 1, 8, 8]", GLOB_ROWS, net, edits, "--archcheck-update", "--archcheck-update=all") == (
+        expected
+    )
+
+
+@pytest.mark.parametrize("row", ["  layer1.*: {parameters: 148}\n", "  layer1.*: [B, 4, 8, 8]\n"])
+def test_a_row_of_which_nothing_is_left_goes(project: Project, row: str) -> None:
+    net = STAGES.replace("Block(3, 4), Block", "Block(4, 4), Block").replace(
+        "layer1(x)", "layer1(x.repeat(1, 4, 1, 1))"
+    )
+    rest = "  layer2: [B, 8, 8, 8]\noutput: [B, 2]\nfunction: off\n"
+    edits = {"Block(4, 4))": "Block(4, 6))", "Block(4, 8)": "Block(6, 8)"}
+    found = updated(project, "[B, 1, 8, 8]", f"layers:\n{row}{rest}", net, edits, "--archcheck-update=all")
+    assert found == f"layers:\n{rest}"

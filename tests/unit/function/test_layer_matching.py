@@ -68,3 +68,9 @@ def test_behind_a_numbered_layer_that_is_gone_another_one_is_held_against_its_ow
     types = {"0": "Linear", "1": "ReLU", "2": "Linear"}
     pairs = pair_layers(list(types), now, lambda label, layer: label == layer.label == "0", types)
     assert [(label, layer.label) for label, layer in pairs] == [("0", "0"), ("2", "1")]
+
+
+def test_where_as_many_run_as_did_each_is_held_against_the_one_whose_place_it_takes_however_deep_it_lies() -> None:
+    pairs = paired(["a", "act", "b"], "a", "net.1", "b")
+    assert pairs[1] == "act = net.1[0]"
+    assert paired(["a", "act", "b"], "a", "net.1", "net", "b")[1] == "act = net[0]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from archcheck.function.digested_layers import DigestedLayer
-from archcheck.function.origin import first_origin
+from archcheck.function.origin import first_origin, taken_on_the_way_out
 from archcheck.structure.records import INPUT, CallRecord, FlowRecord, ForwardRecord, JoinRecord
 
 NAMES = ["", "stem", "block", "block.fc", "time", "last"]  # by their places in the forward pass
@@ -48,3 +48,9 @@ def test_that_of_the_network_itself_is_followed_from_its_output() -> None:
 
 def test_a_layer_that_is_called_nowhere_now_has_none() -> None:
     assert origin("gone", ["stem"]) is None
+
+
+def test_what_only_a_call_that_agrees_takes_is_not_taken_on_the_way_out() -> None:
+    assert taken_on_the_way_out({("block.fc", 0)}, FORWARD, FLOW) == {("last", 0), ("block.fc", 0), ("time", 0)}
+    assert taken_on_the_way_out(set(), FORWARD, FLOW) == {("last", 0), ("block.fc", 0), ("time", 0), ("stem", 0)}
+    assert taken_on_the_way_out({("last", 0)}, FORWARD, FLOW) == {("last", 0)}

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from torch import nn
@@ -26,6 +27,8 @@ from archcheck.function.diagnosis.candidates import (
     plan_of,
     proposals,
     repeated,
+    residuals,
+    residuals_like,
     tiers_of,
 )
 from archcheck.function.diagnosis.confirmation import KINDS, Confirmation, is_single_number, shaken, transferred
@@ -76,6 +79,9 @@ def _silence() -> Iterator[None]:
         yield
 
 
+Everywhere = Callable[[PassNotes], dict[int, Substitution]]
+
+
 class _Search:
     """Tries one substitution after another."""
 
@@ -113,8 +119,10 @@ class _Search:
             rules = SUBSTITUTION_RULES[:1] if is_drawn else SUBSTITUTION_RULES
             with suppress(PassStopped):
                 tiers = tiers_of(notes, self._call.inner) if now.is_finite else [origin_of_nan(notes)]
-                found = self._built_otherwise(given_up) or next(
-                    (text for tier in tiers for text in self._fitting(tier, rules)), None
+                found = (
+                    self._built_otherwise(given_up)
+                    or self._residual()
+                    or next((text for tier in tiers for text in self._fitting(tier, rules)), None)
                 )
         if found is None and not is_drawn:
             self._budget.extend(_CONFIRMING_SHARE * self._deadline_sec)
@@ -142,7 +150,7 @@ class _Search:
                 yield from (text for text, plan in exchanges(tier) if self._fits(plan))
             for op in tier:
                 for one in self._proposals(rule, op):
-                    if self._fits(plan_of({op.position: one}), rule, one.text):
+                    if self._fits(plan_of({op.position: one}), partial(self._same_everywhere, rule, one.mistake)):
                         yield one.text
             for text, plan in repeated(rule, tier, self._proposals):
                 if self._fits(plan):
@@ -152,20 +160,27 @@ class _Search:
         self._budget.check()
         return proposals(rule, self._contexts.call_of(op))
 
-    def _fits(self, plan: SubstitutionPlan, rule: SubstitutionRule | None = None, text: str = "") -> bool:
+    def _residual(self) -> str | None:
+        """Return the module around which a skip connection is missing, where that fits."""
+        for text, plan, op in residuals(self._rerun.notes, self._call.inner):
+            if self._fits(plan, partial(residuals_like, op)):
+                return text
+        return None
+
+    def _fits(self, plan: SubstitutionPlan, everywhere: Everywhere | None = None) -> bool:
         """Return whether a plan gives the recorded numbers, in this pass and in the others.
 
-        `rule` made it, and `text` says what it undoes; None where it has no such.
+        everywhere: returns what undoes the same at all places of a pass; None where nothing else does.
         """
         if not _restores(plan, self._rerun, self._now):
             return False
         self._budget.extend(_CONFIRMING_SHARE * self._deadline_sec)
         try:
-            return self._confirmation.confirms(plan) and (plan.mode_only or self._mends_the_whole(plan, rule, text))
+            return self._confirmation.confirms(plan) and (plan.mode_only or self._mends_the_whole(plan, everywhere))
         finally:
             self._budget.extend(-_CONFIRMING_SHARE * self._deadline_sec)
 
-    def _mends_the_whole(self, plan: SubstitutionPlan, rule: SubstitutionRule | None, text: str) -> bool:
+    def _mends_the_whole(self, plan: SubstitutionPlan, everywhere: Everywhere | None) -> bool:
         """Return whether a plan brings back the network's own numbers, too, where it should.
 
         It should unless the same code runs elsewhere, where it's as wrong and isn't mended. The same mistake may also
@@ -183,8 +198,8 @@ class _Search:
                 return True
             if whole.target.fits(whole.attempt(there)):
                 return True
-            everywhere = {} if rule is None else self._same_everywhere(rule, text, whole.notes)
-            return len(everywhere) > 1 and whole.target.fits(whole.attempt(plan_of(everywhere)))
+            same = {} if everywhere is None else everywhere(whole.notes)
+            return len(same) > 1 and whole.target.fits(whole.attempt(plan_of(same)))
 
     def _exchanged(self) -> str | None:
         """Return an operation of the layer and one behind it that are in the other order, where that fits the whole."""
@@ -236,15 +251,15 @@ class _Search:
     def _rerun_of_whole(self, kind: str) -> Rerun:
         return self._rerun_of(kind, DifferingCall("", 0, kind, self._call.whole))
 
-    def _same_everywhere(self, rule: SubstitutionRule, text: str, notes: PassNotes) -> dict[int, Substitution]:
+    def _same_everywhere(self, rule: SubstitutionRule, mistake: str, notes: PassNotes) -> dict[int, Substitution]:
         """Return the substitutions of a rule, by position, that undo the same at all places of a pass."""
         contexts = OpContexts(notes, None, None)
         found: dict[int, Substitution] = {}
         for op in notes.ops:
             self._budget.check()
             for one in proposals(rule, contexts.call_of(op)):
-                if one.text == text:
-                    found[op.position] = one
+                if one.mistake == mistake:
+                    found.setdefault(op.position, one)
         return found
 
 

@@ -15,6 +15,7 @@ from archcheck.function.diagnosis.call_probe import RETURN_POSITION
 from archcheck.function.diagnosis.op_calls import Key, OpCall, Slot, Source
 from archcheck.function.diagnosis.operands import joined
 from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, SubstitutionPlan, has_tensor
+from archcheck.function.diagnosis.roles import seen_from
 from archcheck.function.diagnosis.substitutions import Substitution, SubstitutionRule, is_data, operand_at
 
 _MAX_SOURCES: Final = 24
@@ -67,6 +68,9 @@ class OpContexts:
             if source.is_input:
                 self._inputs.setdefault(source.key[1:3], []).append(source)
         self._known: dict[int, OpCall] = {}
+        self._made = {id(one.call.out): one.position for one in notes.ops}
+        self._last = notes.ops[-1].call.out if notes.ops else None  # which the layer returns
+        self._taken = {id(tensor) for one in notes.ops for _, tensor in one.call.operands}
 
     def call_of(self, op: NotedOp) -> OpCall:
         """Return an operation with its context."""
@@ -86,20 +90,26 @@ class OpContexts:
         if has_tensor(op.call.out):
             shapes.add(op.call.result.shape)
         found: dict[int, Source] = {}
-        for one in self._earlier(op):
-            if one.tensor.shape in shapes:
-                found.setdefault(id(one.tensor), replace(one, role=_role_of(one, op)))
+        for position, one in self._earlier(op):
+            if one.tensor.shape in shapes and id(one.tensor) not in found:
+                found[id(one.tensor)] = self._seen_by(op, one, position)
                 if len(found) == _MAX_SOURCES:
                     break
         return list(found.values())
 
-    def _earlier(self, op: NotedOp) -> Iterator[Source]:
+    def _seen_by(self, op: NotedOp, source: Source, position: int) -> Source:
+        """Return a tensor with what it is to an operation that may take it."""
+        later = (slot for slot, one in op.call.operands if self._made.get(id(one), -1) < position)
+        is_unused = source.key[0] == "op" and id(source.tensor) not in self._taken and source.tensor is not self._last
+        return replace(source, role=_role_of(source, op), is_unused=is_unused, later_than=frozenset(later))
+
+    def _earlier(self, op: NotedOp) -> Iterator[tuple[int, Source]]:
         for key in reversed(op.running):
-            yield from reversed(self._inputs.get(key, []))
+            yield from ((-1, one) for one in reversed(self._inputs.get(key, [])))
         for i in range(bisect_right(self._positions, op.position) - 1, -1, -1):
             source = self._sources[i][1]
             if not source.is_input and source.key[:2] != ("op", op.position):
-                yield source
+                yield self._positions[i], source
 
 
 def _role_of(source: Source, op: NotedOp) -> str:
@@ -109,17 +119,7 @@ def _role_of(source: Source, op: NotedOp) -> str:
         return source.text
     if source.is_input and source.key[1:3] in op.running:
         return f"the input, {len(op.running) - op.running.index(source.key[1:3])} levels up, {rest[1:]}"
-    return f"{kind} of {_seen_from(op.module, name)}, {rest[1:]}"
-
-
-def _seen_from(name: str, other: str) -> str:
-    """Return a module's name as seen from another: `^.0.norm` is `layers.3.0.norm` from `layers.3.1`."""
-    ours, theirs = name.split("."), other.split(".")
-    same = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs)))
-    ours, theirs = ours[same:], theirs[same:]
-    if ours and theirs and ours[0].isdigit() and theirs[0].isdigit():
-        theirs[0] = f"{int(theirs[0]) - int(ours[0]):+d}"
-    return ".".join(["^" * len(ours), *theirs])
+    return f"{kind} of {seen_from(op.module, name)}, {rest[1:]}"
 
 
 def _insertion_slots_of(ops: Sequence[NotedOp]) -> dict[int, frozenset[Slot]]:

@@ -35,8 +35,9 @@ from archcheck.function.diagnosis.confirmation import KINDS, Confirmation, is_si
 from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, PassStopped, SubstitutionPlan
 from archcheck.function.diagnosis.rebuilds import Modules, Rebuild, given_up, missing
 from archcheck.function.diagnosis.rerun import Rerun, is_same
-from archcheck.function.diagnosis.rules import SUBSTITUTION_RULES
+from archcheck.function.diagnosis.rules import FIRST_RULES, SUBSTITUTION_RULES
 from archcheck.function.diagnosis.substitutions import Substitution, SubstitutionRule
+from archcheck.function.diagnosis.unused import put_back
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.exact_computation import exact_computation
@@ -118,10 +119,13 @@ class _Search:
             # Draws can hardly be made to give the same numbers by other rules than the first, which turns them off.
             rules = SUBSTITUTION_RULES[:1] if is_drawn else SUBSTITUTION_RULES
             with suppress(PassStopped):
-                tiers = tiers_of(notes, self._call.inner) if now.is_finite else [origin_of_nan(notes)]
+                tiers = list(tiers_of(notes, self._call.inner)) if now.is_finite else [origin_of_nan(notes)]
+                every = [op for tier in tiers for op in tier] if rules is SUBSTITUTION_RULES else []
                 found = (
                     self._built_otherwise(given_up)
                     or self._residual()
+                    or self._put_back()
+                    or next(self._fitting(every, FIRST_RULES), None)
                     or next((text for tier in tiers for text in self._fitting(tier, rules)), None)
                 )
         if found is None and not is_drawn:
@@ -217,6 +221,15 @@ class _Search:
                 if _restores(plan, whole, now) and confirmation.confirms(plan):
                     return text
         return None
+
+    def _put_back(self) -> str | None:
+        """Return what isn't used any more, where the network with it gives what was recorded."""
+        if not self._call.whole:
+            return None
+        whole = self._rerun_of_whole("eval")
+        with whole.watched():
+            whole.begin()
+        return self._built_otherwise(lambda _, name: put_back(whole.network.modules, whole.notes, name))
 
     def _built_otherwise(self, rebuilds: Callable[[Modules, str], Iterator[Rebuild]]) -> str | None:
         """Return what was built otherwise in the first layer that differs, where that fits it and the whole."""

@@ -24,12 +24,16 @@ class Source:
     Attributes:
         key: finds it again in another pass.
         role: what it is to the operation, whichever of a network's layers that runs in.
+        is_unused: whether an operation gave it, and none takes it.
+        later_than: the arguments of the operation that were made before it.
     """
 
     key: Key
     text: str
     tensor: Tensor
     role: str = ""
+    is_unused: bool = False
+    later_than: frozenset[Slot] = frozenset()
 
     @property
     def is_input(self) -> bool:

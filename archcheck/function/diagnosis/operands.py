@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +101,29 @@ def missing_operand(call: OpCall) -> Iterator[Substitution]:
     others = [one for one in call.sources if not one.is_input]
     yield from _missing_operand(call, others, "a skip connection", torch.add)
     yield from _missing_operand(call, call.sources, "a product", torch.mul)
+
+
+def unused_operand(call: OpCall) -> Iterator[Substitution]:
+    """Join what was computed and isn't used."""
+    for source in call.sources:
+        for noun, word, join in _JOINS if source.is_unused else ():
+            begin = f"{noun} is missing: {source.text}, which is not used now, {word}"
+            role = f"{noun}: {source.role}"
+            if source.tensor.shape == call.result.shape and is_data(call.result):
+                yield joined(f"{begin} what {call.name} gives", source.key, join, f"{role}, after {call.name}")
+            for slot, tensor in call.operands:
+                is_place = slot in call.insertion_slots or slot in source.later_than
+                if is_place and tensor.shape == source.tensor.shape and is_data(tensor):
+                    text = f"{begin} what goes into {call.name}"
+                    yield _joined_before(text, source.key, join, slot, f"{role}, into {call.name} at {slot}")
+
+
+_JOINS: Final[Sequence[tuple[str, str, _Join]]] = (
+    ("a sum", "added to", torch.add),
+    ("a product", "times", torch.mul),
+    ("a difference", "subtracted from", torch.sub),
+    ("a quotient", "that divides", torch.div),
+)
 
 
 def _missing_operand(call: OpCall, sources: Iterable[Source], noun: str, join: _Join) -> Iterator[Substitution]:

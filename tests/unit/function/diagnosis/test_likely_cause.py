@@ -65,7 +65,42 @@ def heads(net: Any, x: Tensor, *, transposed: bool) -> Tensor:
     return out
 
 
+class Decays(nn.Module):
+    """A scale that a network computes with itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log = nn.Parameter(torch.zeros(8))
+
+
+def decayed(net: Any, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    out: Tensor = net.b(net.a(x) * -function(net.decays.log.float()))
+    return out
+
+
+def crossed(net: Any, x: Tensor, *, has_difference: bool) -> Tensor:
+    """Products of pairs, as the square of a sum less the sum of squares."""
+    y = net.a(x)
+    squared = y.sum(1, keepdim=True) ** 2
+    squares = (y * y).sum(1, keepdim=True)
+    terms = squared - squares if has_difference else squared
+    return net.b(terms.sum(1))  # type: ignore[no-any-return]
+
+
 CASES = {
+    "lost exp of a parameter": Case(
+        partial(decayed, function=torch.exp),
+        partial(decayed, function=lambda x: x),
+        "an exp is missing on the parameter that goes into neg",
+        {**SQUARE, "decays": Decays},
+    ),
+    "difference from what is still computed": Case(
+        partial(crossed, has_difference=True),
+        partial(crossed, has_difference=False),
+        "a difference is missing: what sum gave, which is not used now, subtracted from what goes into sum",
+        SQUARE,
+        WORDS,
+    ),
     "further sum": Case(
         lambda net, x: net.b(net.a(x)),
         lambda net, x: net.b(net.a(x) + 1),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from typing import Final
 
 from torch import nn
@@ -47,6 +48,7 @@ from archcheck.function.records import DifferingCall
 from archcheck.function.tolerances import TOLERANCE
 
 _CONFIRMING_SHARE: Final = 2 / 3  # of the time to search, granted on top to confirm what was found
+_UNUSED_SHARE: Final = 1 / 4  # of the time to search, for what isn't used any more
 _LAYERS: Final = "torch/nn/modules/"
 DRAWS: Final = "it draws random numbers in eval mode: dropout that stays on?"
 
@@ -223,13 +225,22 @@ class _Search:
         return None
 
     def _put_back(self) -> str | None:
-        """Return what isn't used any more, where the network with it gives what was recorded."""
+        """Return what isn't used any more, where the network with it gives what was recorded.
+
+        Many a network has something that it never used: no more than a share of the time goes into that.
+        """
         if not self._call.whole:
             return None
+        end_sec = time.process_time() + _UNUSED_SHARE * self._deadline_sec
         whole = self._rerun_of_whole("eval")
         with whole.watched():
             whole.begin()
-        return self._built_otherwise(lambda _, name: put_back(whole.network.modules, whole.notes, name))
+
+        def in_time(_: Modules, name: str) -> Iterator[Rebuild]:
+            found = put_back(whole.network.modules, whole.notes, name)
+            return takewhile(lambda _: time.process_time() < end_sec, found)
+
+        return self._built_otherwise(in_time)
 
     def _built_otherwise(self, rebuilds: Callable[[Modules, str], Iterator[Rebuild]]) -> str | None:
         """Return what was built otherwise in the first layer that differs, where that fits it and the whole."""

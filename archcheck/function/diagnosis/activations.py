@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from archcheck.function.diagnosis.op_calls import OpCall, Unary
-from archcheck.function.diagnosis.substitutions import Substitution, article, instead, is_data, missing_around
+from archcheck.function.diagnosis.substitutions import (
+    Substitution,
+    article,
+    done_before,
+    instead,
+    is_data,
+    missing_around,
+)
 
 
 def _leaky(slope: float) -> Unary:
@@ -107,6 +116,30 @@ def missing_activation(call: OpCall) -> Iterator[Substitution]:
         yield from missing_around(call, article(text), ACTIVATIONS[text], is_data)
     for text, function in _dropouts() if call.mode == "train mode" else ():
         yield from missing_around(call, article(text), function, is_data, mode_only=True)
+
+
+_OF_WEIGHTS: Final = (
+    "exp",
+    "softplus",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "abs",
+    "square",
+    "softmax",
+    "normalize over the last axis",
+)
+_TAKEN_AS_IT_IS: Final = re.compile(r"linear|bilinear|conv.*|.*_norm|embedding.*|prelu|lstm|gru|rnn.*|multi_head.*")
+
+
+def missing_function_of_a_weight(call: OpCall) -> Iterator[Substitution]:
+    """Insert a function that keeps a parameter above 0 or within bounds, where the network computes with it itself."""
+    functions = {**ACTIVATIONS, **_FUNCTIONS, **_NORMALISATIONS}
+    for slot, tensor in () if _TAKEN_AS_IT_IS.fullmatch(call.name) else call.operands:
+        for text in _OF_WEIGHTS if isinstance(tensor, nn.Parameter) and tensor.ndim else ():
+            yield done_before(
+                f"{article(text)} is missing on the parameter that goes into {call.name}", slot, functions[text]
+            )
 
 
 def missing_function(call: OpCall) -> Iterator[Substitution]:

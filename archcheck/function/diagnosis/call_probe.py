@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from torch import nn
 
+from archcheck.function.diagnosis import op_watcher
 from archcheck.function.diagnosis.op_calls import Key, OpCall, the_output
-from archcheck.function.diagnosis.op_watcher import OpWatcher, run_replaced
+from archcheck.function.diagnosis.op_watcher import OpWatcher, calling_code, run_replaced
 from archcheck.function.diagnosis.pass_notes import (
     NotedOp,
     PassNotes,
@@ -23,10 +24,12 @@ from archcheck.function.diagnosis.pass_notes import (
 from archcheck.function.fingerprint.call_digests import DigestingWatcher
 from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.records import DifferingCall
+from archcheck.network import forward_watcher
 from archcheck.network.forward_watcher import uncompiled_forward
 
 READABLE_TOLERANCE: Final = 1e-3  # relative: of numbers that are recorded for people to read
 _MIN_GAIN: Final = 30.0  # by how much nearer a number comes where its cause is undone
+_CALLING_MODULES: Final = (__file__, op_watcher.__file__, forward_watcher.__file__, nn.modules.module.__file__)
 RETURN_POSITION: Final = sys.maxsize  # of what a layer returns, behind all operations
 
 
@@ -130,42 +133,63 @@ class CallProbe(DigestingWatcher):
                 out = finished.lend()
                 self._ops.plan.fetch(("out", name, index), out)
                 return out
-            return self._run(name, index, lambda: run(*args, **kwargs), (args, kwargs), bool(module._forward_hooks))
+            return self._run(name, index, module, lambda: run(*args, **kwargs), (args, kwargs))
 
         return forward
 
-    def _run(self, name: str, index: int, run: Callable[[], Any], inputs: Any, is_hooked: bool) -> Any:
+    def _run(self, name: str, index: int, module: nn.Module, run: Callable[[], Any], inputs: Any) -> Any:
         ops, notes = self._ops, self._ops.notes
         is_target = (name, index) == self._target.key
         before, num_running = ops.depth, len(ops.running)
-        num_noted = (len(notes.ops), len(notes.sources)) if notes else (0, 0)
+        if notes is not None:
+            notes.add_sources(ops.position, ("in", name, index), inputs, f"the input of {name or 'the network'}")
+        num_noted = (len(notes.ops), len(notes.sources), len(notes.returns)) if notes else (0, 0, 0)
         call = RunningCall(name, index, ops.position, *num_noted)
         ops.running.append(call)
         ops.depth += bool(before or is_target)
         self._running.append(name)
-        if notes is not None:
-            notes.add_sources(ops.position, ("in", name, index), inputs, f"the input of {name or 'the network'}")
         try:
             out = run()
         except Exception:  # which the network may catch, and go on
             ops.depth = before
             del ops.running[num_running:], self._running[num_running:]
             raise
+        end, out = ops.return_from_module(out)
+        returned = self._noted_return(end, out, module)
         if is_target:
-            return out if is_hooked else self._finish(out)
+            if notes is not None:
+                notes.returns += returned
+            return out if module._forward_hooks else self._finish(out)
         ops.plan.fetch(("out", name, index), out)
         ops.depth = before
         del ops.running[num_running:], self._running[num_running:]
         if notes is not None:
             self._note_finished(notes, call, out)
+            notes.returns += returned
         return out
 
+    def _noted_return(self, position: int, out: Any, module: nn.Module) -> list[NotedOp]:
+        """Return what a module that is about to return gives, as an operation; nothing where that is no tensor."""
+        ops = self._ops
+        if ops.notes is None or not has_tensor(out):
+            return []
+        call = OpCall(the_output, (out,), {}, out=out, mode=ops.mode)
+        site = (*calling_code(_CALLING_MODULES), type(module))
+        return [NotedOp(position, call, ops.running[-1].name, ops.depth > 1, ops.running_keys(), site)]
+
     def _note_finished(self, notes: PassNotes, call: RunningCall, out: Any) -> None:
-        """Note a finished call of a module; of what ends before the layer begins, only the output can matter."""
-        position, key = self._ops.position, (call.name, call.index)
-        if not self._ops.depth:
+        """Note a finished call of a module; of what ends before the layer begins, only the output can matter.
+
+        The first call that differs may end before the layer does begin, which returns next and has numbers: what ran
+        in that call matters.
+        """
+        position, key, inner = self._ops.position, (call.name, call.index), self._target.call.inner
+        has_inner = key == inner or (inner in notes.replayable and notes.replayable[inner].start >= call.start)
+        if not self._ops.depth and not has_inner:
             del notes.ops[call.num_ops :], notes.sources[call.num_sources :]
+            del notes.returns[call.num_returns :]
             _forget_since(notes, call.start)
+        if not self._ops.depth:
             notes.window_start = position
         notes.add_sources(position, ("out", *key), out, f"the output of {call.name or 'the network'}")
         notes.replayable[key] = ReplayableCall(call.start, position, copied(out))

@@ -8,13 +8,18 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
+import torch
 from torch import Tensor, nn
 
+from archcheck.function.diagnosis.call_probe import RETURN_POSITION
 from archcheck.function.diagnosis.op_calls import Key, OpCall, Slot, Source
+from archcheck.function.diagnosis.operands import joined
 from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, SubstitutionPlan, has_tensor
-from archcheck.function.diagnosis.substitutions import Substitution, SubstitutionRule, operand_at
+from archcheck.function.diagnosis.roles import seen_from
+from archcheck.function.diagnosis.substitutions import Substitution, SubstitutionRule, is_data, operand_at
 
 _MAX_SOURCES: Final = 24
+_MAX_RETURNS: Final = 30  # of modules that a skip connection may be missing around
 
 Propose = Callable[[SubstitutionRule, NotedOp], Iterable[Substitution]]
 
@@ -63,6 +68,9 @@ class OpContexts:
             if source.is_input:
                 self._inputs.setdefault(source.key[1:3], []).append(source)
         self._known: dict[int, OpCall] = {}
+        self._made = {id(one.call.out): one.position for one in notes.ops}
+        self._last = notes.ops[-1].call.out if notes.ops else None  # which the layer returns
+        self._taken = {id(tensor) for one in notes.ops for _, tensor in one.call.operands}
 
     def call_of(self, op: NotedOp) -> OpCall:
         """Return an operation with its context."""
@@ -82,20 +90,36 @@ class OpContexts:
         if has_tensor(op.call.out):
             shapes.add(op.call.result.shape)
         found: dict[int, Source] = {}
-        for one in self._earlier(op):
-            if one.tensor.shape in shapes:
-                found.setdefault(id(one.tensor), one)
+        for position, one in self._earlier(op):
+            if one.tensor.shape in shapes and id(one.tensor) not in found:
+                found[id(one.tensor)] = self._seen_by(op, one, position)
                 if len(found) == _MAX_SOURCES:
                     break
         return list(found.values())
 
-    def _earlier(self, op: NotedOp) -> Iterator[Source]:
+    def _seen_by(self, op: NotedOp, source: Source, position: int) -> Source:
+        """Return a tensor with what it is to an operation that may take it."""
+        later = (slot for slot, one in op.call.operands if self._made.get(id(one), -1) < position)
+        is_unused = source.key[0] == "op" and id(source.tensor) not in self._taken and source.tensor is not self._last
+        return replace(source, role=_role_of(source, op), is_unused=is_unused, later_than=frozenset(later))
+
+    def _earlier(self, op: NotedOp) -> Iterator[tuple[int, Source]]:
         for key in reversed(op.running):
-            yield from reversed(self._inputs.get(key, []))
+            yield from ((-1, one) for one in reversed(self._inputs.get(key, [])))
         for i in range(bisect_right(self._positions, op.position) - 1, -1, -1):
             source = self._sources[i][1]
             if not source.is_input and source.key[:2] != ("op", op.position):
-                yield source
+                yield self._positions[i], source
+
+
+def _role_of(source: Source, op: NotedOp) -> str:
+    """Say what a tensor is to an operation, such that it's the same in all layers that run the same code."""
+    kind, name, *rest = source.key
+    if kind == "op":
+        return source.text
+    if source.is_input and source.key[1:3] in op.running:
+        return f"the input, {len(op.running) - op.running.index(source.key[1:3])} levels up, {rest[1:]}"
+    return f"{kind} of {seen_from(op.module, name)}, {rest[1:]}"
 
 
 def _insertion_slots_of(ops: Sequence[NotedOp]) -> dict[int, frozenset[Slot]]:
@@ -119,6 +143,41 @@ def proposals(rule: SubstitutionRule, call: OpCall) -> Iterator[Substitution]:
     """Yield the substitutions of a rule; none where an operation was called in a way that it doesn't know."""
     with suppress(Exception):
         yield from rule(call)
+
+
+def residuals(notes: PassNotes, inner: Key | None) -> Iterator[tuple[str, SubstitutionPlan, NotedOp]]:
+    """Yield the input of a module added to what it gives, those nearest to `inner` first; then at all such calls.
+
+    inner: the first call inside the layer that differs, or before it.
+    """
+    end = notes.replayable[inner].end if inner in notes.replayable else RETURN_POSITION
+    for one in sorted(notes.returns, key=lambda it: abs(it.position - end))[:_MAX_RETURNS]:
+        for substitution in _residual_at(one, notes):
+            yield substitution.text, plan_of({one.position: substitution}), one
+            everywhere = residuals_like(one, notes)
+            if len(everywhere) > 1:
+                yield substitution.text, plan_of(everywhere), one
+
+
+def residuals_like(op: NotedOp, notes: PassNotes) -> dict[int, Substitution]:
+    """Return by position the input of a module added to what it gives, wherever the same code calls one."""
+    alike = (one for one in notes.returns if one.site == op.site)
+    return {one.position: found for one in alike for found in _residual_at(one, notes)[:1]}
+
+
+def _residual_at(op: NotedOp, notes: PassNotes) -> list[Substitution]:
+    """Return the inputs of a module, each added to what it gives, where these are other numbers of the same shape."""
+    name, key, given = op.module, op.running[-1], op.call.result
+    return [
+        joined(f"a skip connection is missing around {name}", source.key, torch.add, "around")
+        for _, source in notes.sources
+        if source.is_input and source.key[1:3] == key and name and _may_be_added(source.tensor, given)
+    ]
+
+
+def _may_be_added(one: Tensor, other: Tensor) -> bool:
+    """Return whether a sum makes sense, and isn't a factor of two."""
+    return one.shape == other.shape and is_data(one) and is_data(other) and not torch.equal(one, other)
 
 
 def exchanges(tier: Sequence[NotedOp]) -> Iterator[tuple[str, SubstitutionPlan]]:
@@ -170,13 +229,13 @@ def repeated(
     for one in tier:
         by_place.setdefault((one.call.name, one.site), []).append(one)
     for ops in (ops for ops in by_place.values() if len(ops) > 1):
-        by_text: dict[str, dict[int, Substitution]] = {}
+        by_mistake: dict[str, dict[int, Substitution]] = {}
         for one in ops:
             for substitution in propose(rule, one):
-                by_text.setdefault(substitution.text, {})[one.position] = substitution
-        for text, at in by_text.items():
+                by_mistake.setdefault(substitution.mistake, {}).setdefault(one.position, substitution)
+        for at in by_mistake.values():
             if len(at) > 1:
-                yield f"{text} ({len(at)} times)", plan_of(at)
+                yield f"{next(iter(at.values())).text} ({len(at)} times)", plan_of(at)
 
 
 def plan_of(substitutions: Mapping[int, Substitution]) -> SubstitutionPlan:

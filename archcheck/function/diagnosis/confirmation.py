@@ -10,7 +10,7 @@ from torch import Tensor
 
 from archcheck.function.diagnosis.call_probe import READABLE_TOLERANCE
 from archcheck.function.diagnosis.op_calls import Compute, Key, OpCall
-from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, SubstitutionPlan, has_tensor
+from archcheck.function.diagnosis.pass_notes import PassNotes, SubstitutionPlan, has_tensor
 from archcheck.function.diagnosis.rerun import Rerun
 from archcheck.function.diagnosis.substitutions import rebuilt
 from archcheck.function.fingerprint.digests import Digest
@@ -115,7 +115,7 @@ def is_single_number(numbers: Mapping[str, float]) -> bool:
 
 def transferred(plan: SubstitutionPlan, notes: PassNotes, other: PassNotes) -> SubstitutionPlan | None:
     """Return the same plan for another pass of the same network; None where that has no such operations."""
-    places, there = _places(notes.ops), {place: position for position, place in _places(other.ops).items()}
+    places, there = _places(notes), {place: position for position, place in _places(other).items()}
     needed = [key[1] for key in plan.needed if key[0] == "op"]
     moved: dict[int, int] = {}
     for position in (*plan.computes, *needed):
@@ -132,11 +132,11 @@ def transferred(plan: SubstitutionPlan, notes: PassNotes, other: PassNotes) -> S
     )
 
 
-def _places(ops: list[NotedOp]) -> dict[int, Key]:
+def _places(notes: PassNotes) -> dict[int, Key]:
     """Return by position where an operation stands: in which calls, at which place in the code, the how manieth."""
     found: dict[int, Key] = {}
     counts: dict[Key, int] = {}
-    for one in ops:
+    for one in (*notes.ops, *notes.returns):
         key = (one.running, one.site, one.call.name)
         counts[key] = counts.get(key, -1) + 1
         found[one.position] = (*key, counts[key])

@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
+from functools import partial
+from itertools import takewhile
 from typing import Final
 
 from torch import nn
@@ -26,14 +28,17 @@ from archcheck.function.diagnosis.candidates import (
     plan_of,
     proposals,
     repeated,
+    residuals,
+    residuals_like,
     tiers_of,
 )
 from archcheck.function.diagnosis.confirmation import KINDS, Confirmation, is_single_number, shaken, transferred
 from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, PassStopped, SubstitutionPlan
 from archcheck.function.diagnosis.rebuilds import Modules, Rebuild, given_up, missing
 from archcheck.function.diagnosis.rerun import Rerun, is_same
-from archcheck.function.diagnosis.rules import SUBSTITUTION_RULES
+from archcheck.function.diagnosis.rules import FIRST_RULES, SUBSTITUTION_RULES
 from archcheck.function.diagnosis.substitutions import Substitution, SubstitutionRule
+from archcheck.function.diagnosis.unused import put_back
 from archcheck.function.fingerprint.config import FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.exact_computation import exact_computation
@@ -43,6 +48,7 @@ from archcheck.function.records import DifferingCall
 from archcheck.function.tolerances import TOLERANCE
 
 _CONFIRMING_SHARE: Final = 2 / 3  # of the time to search, granted on top to confirm what was found
+_UNUSED_SHARE: Final = 1 / 4  # of the time to search, for what isn't used any more
 _LAYERS: Final = "torch/nn/modules/"
 DRAWS: Final = "it draws random numbers in eval mode: dropout that stays on?"
 
@@ -74,6 +80,9 @@ def _silence() -> Iterator[None]:
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
+
+
+Everywhere = Callable[[PassNotes], dict[int, Substitution]]
 
 
 class _Search:
@@ -112,9 +121,14 @@ class _Search:
             # Draws can hardly be made to give the same numbers by other rules than the first, which turns them off.
             rules = SUBSTITUTION_RULES[:1] if is_drawn else SUBSTITUTION_RULES
             with suppress(PassStopped):
-                tiers = tiers_of(notes, self._call.inner) if now.is_finite else [origin_of_nan(notes)]
-                found = self._built_otherwise(given_up) or next(
-                    (text for tier in tiers for text in self._fitting(tier, rules)), None
+                tiers = list(tiers_of(notes, self._call.inner)) if now.is_finite else [origin_of_nan(notes)]
+                every = [op for tier in tiers for op in tier] if rules is SUBSTITUTION_RULES else []
+                found = (
+                    self._built_otherwise(given_up)
+                    or self._residual()
+                    or self._put_back()
+                    or next(self._fitting(every, FIRST_RULES), None)
+                    or next((text for tier in tiers for text in self._fitting(tier, rules)), None)
                 )
         if found is None and not is_drawn:
             self._budget.extend(_CONFIRMING_SHARE * self._deadline_sec)
@@ -142,7 +156,7 @@ class _Search:
                 yield from (text for text, plan in exchanges(tier) if self._fits(plan))
             for op in tier:
                 for one in self._proposals(rule, op):
-                    if self._fits(plan_of({op.position: one}), rule, one.text):
+                    if self._fits(plan_of({op.position: one}), partial(self._same_everywhere, rule, one.mistake)):
                         yield one.text
             for text, plan in repeated(rule, tier, self._proposals):
                 if self._fits(plan):
@@ -152,20 +166,27 @@ class _Search:
         self._budget.check()
         return proposals(rule, self._contexts.call_of(op))
 
-    def _fits(self, plan: SubstitutionPlan, rule: SubstitutionRule | None = None, text: str = "") -> bool:
+    def _residual(self) -> str | None:
+        """Return the module around which a skip connection is missing, where that fits."""
+        for text, plan, op in residuals(self._rerun.notes, self._call.inner):
+            if self._fits(plan, partial(residuals_like, op)):
+                return text
+        return None
+
+    def _fits(self, plan: SubstitutionPlan, everywhere: Everywhere | None = None) -> bool:
         """Return whether a plan gives the recorded numbers, in this pass and in the others.
 
-        `rule` made it, and `text` says what it undoes; None where it has no such.
+        everywhere: returns what undoes the same at all places of a pass; None where nothing else does.
         """
         if not _restores(plan, self._rerun, self._now):
             return False
         self._budget.extend(_CONFIRMING_SHARE * self._deadline_sec)
         try:
-            return self._confirmation.confirms(plan) and (plan.mode_only or self._mends_the_whole(plan, rule, text))
+            return self._confirmation.confirms(plan) and (plan.mode_only or self._mends_the_whole(plan, everywhere))
         finally:
             self._budget.extend(-_CONFIRMING_SHARE * self._deadline_sec)
 
-    def _mends_the_whole(self, plan: SubstitutionPlan, rule: SubstitutionRule | None, text: str) -> bool:
+    def _mends_the_whole(self, plan: SubstitutionPlan, everywhere: Everywhere | None) -> bool:
         """Return whether a plan brings back the network's own numbers, too, where it should.
 
         It should unless the same code runs elsewhere, where it's as wrong and isn't mended. The same mistake may also
@@ -183,8 +204,8 @@ class _Search:
                 return True
             if whole.target.fits(whole.attempt(there)):
                 return True
-            everywhere = {} if rule is None else self._same_everywhere(rule, text, whole.notes)
-            return len(everywhere) > 1 and whole.target.fits(whole.attempt(plan_of(everywhere)))
+            same = {} if everywhere is None else everywhere(whole.notes)
+            return len(same) > 1 and whole.target.fits(whole.attempt(plan_of(same)))
 
     def _exchanged(self) -> str | None:
         """Return an operation of the layer and one behind it that are in the other order, where that fits the whole."""
@@ -202,6 +223,24 @@ class _Search:
                 if _restores(plan, whole, now) and confirmation.confirms(plan):
                     return text
         return None
+
+    def _put_back(self) -> str | None:
+        """Return what isn't used any more, where the network with it gives what was recorded.
+
+        Many a network has something that it never used: no more than a share of the time goes into that.
+        """
+        if not self._call.whole:
+            return None
+        end_sec = time.process_time() + _UNUSED_SHARE * self._deadline_sec
+        whole = self._rerun_of_whole("eval")
+        with whole.watched():
+            whole.begin()
+
+        def in_time(_: Modules, name: str) -> Iterator[Rebuild]:
+            found = put_back(whole.network.modules, whole.notes, name)
+            return takewhile(lambda _: time.process_time() < end_sec, found)
+
+        return self._built_otherwise(in_time)
 
     def _built_otherwise(self, rebuilds: Callable[[Modules, str], Iterator[Rebuild]]) -> str | None:
         """Return what was built otherwise in the first layer that differs, where that fits it and the whole."""
@@ -236,15 +275,15 @@ class _Search:
     def _rerun_of_whole(self, kind: str) -> Rerun:
         return self._rerun_of(kind, DifferingCall("", 0, kind, self._call.whole))
 
-    def _same_everywhere(self, rule: SubstitutionRule, text: str, notes: PassNotes) -> dict[int, Substitution]:
+    def _same_everywhere(self, rule: SubstitutionRule, mistake: str, notes: PassNotes) -> dict[int, Substitution]:
         """Return the substitutions of a rule, by position, that undo the same at all places of a pass."""
         contexts = OpContexts(notes, None, None)
         found: dict[int, Substitution] = {}
         for op in notes.ops:
             self._budget.check()
             for one in proposals(rule, contexts.call_of(op)):
-                if one.text == text:
-                    found[op.position] = one
+                if one.mistake == mistake:
+                    found.setdefault(op.position, one)
         return found
 
 

@@ -19,11 +19,21 @@ EPSILONS: Final = (1e-5, 1e-6, 1e-3, 1e-12, 1e-8, 1e-2, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A tensor that existed when an operation was called; `key` finds it again in another pass."""
+    """A tensor that existed when an operation was called.
+
+    Attributes:
+        key: finds it again in another pass.
+        role: what it is to the operation, whichever of a network's layers that runs in.
+        is_unused: whether an operation gave it, and none takes it.
+        later_than: the arguments of the operation that were made before it.
+    """
 
     key: Key
     text: str
     tensor: Tensor
+    role: str = ""
+    is_unused: bool = False
+    later_than: frozenset[Slot] = frozenset()
 
     @property
     def is_input(self) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from archcheck.function.diagnosis.budget import Budget
-from archcheck.function.diagnosis.op_calls import Compute, Key, OpCall, Source
+from archcheck.function.diagnosis.op_calls import Compute, Key, OpCall, Source, the_output
 from archcheck.function.diagnosis.pass_notes import (
     NotedOp,
     PassNotes,
@@ -68,9 +68,21 @@ class OpWatcher(TorchFunctionMode):
 
     def _note(self, notes: PassNotes, position: int, call: OpCall) -> None:
         module = self.running[-1].name if self.running else ""
-        notes.ops.append(NotedOp(position, call, module, self.depth > 1, self.running_keys(), _calling_code()))
+        notes.ops.append(
+            NotedOp(position, call, module, self.depth > 1, self.running_keys(), calling_code(_INTERNAL_FILES))
+        )
         if isinstance(call.out, Tensor):
             notes.sources.append((position, Source(("op", position, 0), f"what {call.name} gave", call.out)))
+
+    def return_from_module(self, out: Any) -> tuple[int, Any]:
+        """Count the return of a module as an operation. Returns its position, and what comes back instead of `out`."""
+        position = self.position
+        compute = self.plan.computes.get(position)
+        if compute is not None:
+            self.position = -1
+            out = run_replaced(OpCall(the_output, (out,), {}, fetched=self.plan.fetched, mode=self.mode), compute)
+        self.position = position + 1  # whatever was computed instead
+        return position, out
 
     def running_keys(self) -> tuple[Key, ...]:
         """Return the running calls of modules by name and index."""
@@ -95,9 +107,9 @@ def run_replaced(call: OpCall, compute: Compute) -> Any:
         raise PassStopped from error
 
 
-def _calling_code() -> Key:
-    """Return the place in the code that an operation was called from."""
+def calling_code(internal_files: tuple[str, ...]) -> Key:
+    """Return the place in the code that called, behind files whose names end so."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.endswith(_INTERNAL_FILES):
+    while frame.f_back is not None and frame.f_code.co_filename.endswith(internal_files):
         frame = frame.f_back
     return (frame.f_code, frame.f_lasti)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from archcheck.function.diagnosis.op_calls import OUTPUT, Key, OpCall, Slot, Source
-from archcheck.function.diagnosis.substitutions import Substitution, done_before, is_data, operand_at
+from archcheck.function.diagnosis.substitutions import Substitution, done_before, is_data, operand_at, rebuilt
 
 _Join = Callable[[Tensor, Tensor], Tensor]
 
@@ -103,25 +103,56 @@ def missing_operand(call: OpCall) -> Iterator[Substitution]:
     yield from _missing_operand(call, call.sources, "a product", torch.mul)
 
 
+def unused_operand(call: OpCall) -> Iterator[Substitution]:
+    """Join what was computed and isn't used."""
+    for source in call.sources:
+        for noun, word, join in _JOINS if source.is_unused else ():
+            begin = f"{noun} is missing: {source.text}, which is not used now, {word}"
+            role = f"{noun}: {source.role}"
+            if source.tensor.shape == call.result.shape and is_data(call.result):
+                yield joined(f"{begin} what {call.name} gives", source.key, join, f"{role}, after {call.name}")
+            for slot, tensor in call.operands:
+                is_place = slot in call.insertion_slots or slot in source.later_than
+                if is_place and tensor.shape == source.tensor.shape and is_data(tensor):
+                    text = f"{begin} what goes into {call.name}"
+                    yield _joined_before(text, source.key, join, slot, f"{role}, into {call.name} at {slot}")
+
+
+_JOINS: Final[Sequence[tuple[str, str, _Join]]] = (
+    ("a sum", "added to", torch.add),
+    ("a product", "times", torch.mul),
+    ("a difference", "subtracted from", torch.sub),
+    ("a quotient", "that divides", torch.div),
+)
+
+
 def _missing_operand(call: OpCall, sources: Iterable[Source], noun: str, join: _Join) -> Iterator[Substitution]:
     for source in sources:
         begin = f"{noun} is missing: {source.text} {'added to' if join is torch.add else 'times'}"
+        role = f"{noun}: {source.role}"
         if is_data(call.result) and source.tensor.shape == call.result.shape:
-            yield _joined(f"{begin} {call.name}", source.key, join)
+            yield joined(f"{begin} {call.name}", source.key, join, f"{role}, after {call.name}")
         for slot, tensor in call.operands:
             if slot in call.insertion_slots and tensor.shape == source.tensor.shape and is_data(tensor):
-                yield _joined_before(f"{begin} what goes into {call.name}", source.key, join, slot)
+                text = f"{begin} what goes into {call.name}"
+                yield _joined_before(text, source.key, join, slot, f"{role}, into {call.name} at {slot}")
 
 
-def _joined(text: str, key: Key, join: _Join) -> Substitution:
-    return Substitution(text, lambda call: join(call.run(), call.fetched[key]), (key,))
+def joined(text: str, key: Key, join: _Join, role: str) -> Substitution:
+    """Join an earlier tensor to an operation's output, or the first of several."""
+
+    def compute(call: OpCall) -> Any:
+        out, other = call.run(), call.fetched[key]
+        return join(out, other) if isinstance(out, Tensor) else rebuilt(out, join(out[0], other))
+
+    return Substitution(text, compute, (key,), role=role)
 
 
-def _joined_before(text: str, key: Key, join: _Join, slot: Slot) -> Substitution:
+def _joined_before(text: str, key: Key, join: _Join, slot: Slot, role: str) -> Substitution:
     def compute(call: OpCall) -> Any:
         return call.with_operand(slot, join(operand_at(call, slot), call.fetched[key])).run()
 
-    return Substitution(text, compute, (key,))
+    return Substitution(text, compute, (key,), role=role)
 
 
 def other_tensor(call: OpCall) -> Iterator[Substitution]:
@@ -129,11 +160,13 @@ def other_tensor(call: OpCall) -> Iterator[Substitution]:
     for slot, tensor in call.operands:
         for source in call.sources:
             if source.tensor is not tensor and source.tensor.shape == tensor.shape and _alike(source.tensor, tensor):
-                yield _taking(f"{call.name} took {source.text}{_nth(call, slot)}", slot, source.key)
+                nth = _nth(call, slot)
+                role = f"{call.name} took {source.role}{nth}"
+                yield _taking(f"{call.name} took {source.text}{nth}", slot, source.key, role)
 
 
-def _taking(text: str, slot: Slot, key: Key) -> Substitution:
-    return Substitution(text, lambda call: call.with_operand(slot, call.fetched[key]).run(), (key,))
+def _taking(text: str, slot: Slot, key: Key, role: str) -> Substitution:
+    return Substitution(text, lambda call: call.with_operand(slot, call.fetched[key]).run(), (key,), role=role)
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

@@ -57,13 +57,14 @@ class ReplayableCall:
 
 @dataclass(slots=True)
 class RunningCall:
-    """A running call of a module; `num_ops` and `num_sources` had been noted when it began."""
+    """A running call of a module; so many operations, sources and returns had been noted when it began."""
 
     name: str
     index: int
     start: int
     num_ops: int
     num_sources: int
+    num_returns: int
 
 
 @dataclass(slots=True)
@@ -73,12 +74,14 @@ class PassNotes:
     Attributes:
         replayable: by module and number of the call.
         sources: tensors that existed from a position on.
+        returns: what modules gave, each as an operation that gives its argument.
         window_start: the position at which the last of the modules before the layer had returned.
     """
 
     ops: list[NotedOp] = field(default_factory=list)
     replayable: dict[Key, ReplayableCall] = field(default_factory=dict)
     sources: list[tuple[int, Source]] = field(default_factory=list)
+    returns: list[NotedOp] = field(default_factory=list)
     window_start: int = 0
 
     def forget_calls_with(self, positions: Iterable[int]) -> None:

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from archcheck.function.diagnosis.activations import missing_activation, missing_function, other_activation
+from archcheck.function.diagnosis.activations import (
+    missing_activation,
+    missing_function,
+    missing_function_of_a_weight,
+    other_activation,
+)
 from archcheck.function.diagnosis.axes import other_axes, other_index, other_layout
 from archcheck.function.diagnosis.constants import common_factor, missing_factor, other_number
 from archcheck.function.diagnosis.operands import (
@@ -17,6 +22,7 @@ from archcheck.function.diagnosis.operands import (
     missing_skip,
     other_order,
     other_tensor,
+    unused_operand,
 )
 from archcheck.function.diagnosis.operators import (
     one_too_many,
@@ -30,6 +36,9 @@ from archcheck.function.diagnosis.operators import (
 )
 from archcheck.function.diagnosis.settings import other_convolution, other_settings
 from archcheck.function.diagnosis.substitutions import SubstitutionRule
+
+# Tried at all operations before the others are at any: they propose little, and nothing that would fit by chance.
+FIRST_RULES: Final[tuple[SubstitutionRule, ...]] = (unused_operand, missing_function_of_a_weight)
 
 # In the order in which they are tried: the simplest first, as many an operation does nothing to the values at hand and
 # would fit as well; then mistakes that are often made and cost few runs to undo.

@@ -19,12 +19,19 @@ class Substitution:
         text: what is wrong with the network if this gives the recorded numbers.
         needed: the keys of other tensors that it takes.
         mode_only: whether it concerns train mode or eval mode alone.
+        role: the same as `text` at all places where the same is wrong, where that names a place.
     """
 
     text: str
     compute: Compute
     needed: tuple[Key, ...] = ()
     mode_only: bool = False
+    role: str = ""
+
+    @property
+    def mistake(self) -> str:
+        """What is undone, wherever that is."""
+        return self.role or self.text
 
 
 SubstitutionRule = Callable[[OpCall], Iterator[Substitution]]

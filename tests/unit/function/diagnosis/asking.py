@@ -53,11 +53,12 @@ def asked(
     layer: str,
     index: int = 0,
     kind: str = "eval",
+    inner: tuple[str, int] | None = None,
     **options: Any,
 ) -> str | None:
-    """The cause for a layer that a test names, whatever others differ."""
+    """The cause for a layer that a test names, whatever others differ; `inner` is what differs first of its calls."""
     config = FingerprintConfig(inputs_of(ROWS))
     record = fingerprint(original, config)
     numbers = next(call.numbers for call in record.calls if (call.name, call.index) == (layer, index))
     config = replace(config, gains=record.gains)
-    return likely_cause(changed, config, DifferingCall(layer, index, kind, numbers), **options)
+    return likely_cause(changed, config, DifferingCall(layer, index, kind, numbers, inner), **options)

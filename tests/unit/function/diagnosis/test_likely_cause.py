@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import pytest
@@ -64,7 +65,42 @@ def heads(net: Any, x: Tensor, *, transposed: bool) -> Tensor:
     return out
 
 
+class Decays(nn.Module):
+    """A scale that a network computes with itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log = nn.Parameter(torch.zeros(8))
+
+
+def decayed(net: Any, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    out: Tensor = net.b(net.a(x) * -function(net.decays.log.float()))
+    return out
+
+
+def crossed(net: Any, x: Tensor, *, has_difference: bool) -> Tensor:
+    """Products of pairs, as the square of a sum less the sum of squares."""
+    y = net.a(x)
+    squared = y.sum(1, keepdim=True) ** 2
+    squares = (y * y).sum(1, keepdim=True)
+    terms = squared - squares if has_difference else squared
+    return net.b(terms.sum(1))  # type: ignore[no-any-return]
+
+
 CASES = {
+    "lost exp of a parameter": Case(
+        partial(decayed, function=torch.exp),
+        partial(decayed, function=lambda x: x),
+        "an exp is missing on the parameter that goes into neg",
+        {**SQUARE, "decays": Decays},
+    ),
+    "difference from what is still computed": Case(
+        partial(crossed, has_difference=True),
+        partial(crossed, has_difference=False),
+        "a difference is missing: what sum gave, which is not used now, subtracted from what goes into sum",
+        SQUARE,
+        WORDS,
+    ),
     "further sum": Case(
         lambda net, x: net.b(net.a(x)),
         lambda net, x: net.b(net.a(x) + 1),
@@ -431,6 +467,74 @@ def test_the_second_call_of_a_layer_is_another() -> None:
         return computing(lambda net, x: net.a(activation(net.a(x))), SQUARE)
 
     assert asked(twice(torch.relu), twice(torch.tanh), "a", 1) == "an activation: tanh now, relu was recorded"
+
+
+def test_the_first_call_that_differs_may_end_before_the_layer_that_has_the_numbers() -> None:
+    def net(approximate: str) -> NetworkFactory:
+        return lambda: nn.Sequential(nn.Linear(8, 8), nn.GELU(approximate), nn.Linear(8, 8))
+
+    message = "an activation: gelu(tanh) now, gelu was recorded"
+    assert asked(net("none"), net("tanh"), "2", inner=("1", 0)) == message
+
+
+class Stack(nn.Module):
+    """Layers that each add to what they take, as `join` says, given what they take and return."""
+
+    def __init__(self, join: Callable[[Tensor, Any], Tensor], layer: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.join, self.layers, self.head = join, nn.ModuleList(layer() for _ in range(3)), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = self.join(x, layer(x))
+        out: Tensor = self.head(x)
+        return out
+
+
+class Pair(nn.Linear):
+    """A layer that returns two things."""
+
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x), x
+
+
+class Inner(nn.Module):
+    """A block, whose second layer may take what its first gave, beside what is computed of that."""
+
+    def __init__(self, *, is_joined: bool) -> None:
+        super().__init__()
+        self.a, self.mid, self.b, self.is_joined = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8), is_joined
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.a(x)
+        out: Tensor = self.mid(first).tanh()
+        return self.b(out + first if self.is_joined else out)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("layer", "part"), [(partial(nn.Linear, 8, 8), lambda y: y), (partial(Pair, 8, 8), itemgetter(0))]
+)
+def test_a_skip_connection_around_each_layer_of_a_loop(
+    layer: Callable[[], nn.Module], part: Callable[[Any], Tensor]
+) -> None:
+    original = partial(Stack, lambda x, y: x + part(y), layer)
+    changed = partial(Stack, lambda _, y: part(y), layer)
+    assert cause(original, changed) == "a skip connection is missing around layers.0"
+
+
+def test_a_skip_connection_that_each_block_lost_inside() -> None:
+    original, changed = (partial(Stack, lambda _, y: y, partial(Inner, is_joined=one)) for one in (True, False))
+    message = "a skip connection is missing: the output of layers.0.a added to tanh"
+    assert cause(original, changed) == message
+
+
+def test_twice_a_number_is_no_skip_connection() -> None:
+    layers: Layers = {**SQUARE, "off": nn.Identity}
+    original = computing(lambda net, x: net.b(2 * net.off(net.a(x))), layers)
+    assert (
+        cause(original, computing(lambda net, x: net.b(net.off(net.a(x))), layers))
+        == "a factor of 2 is missing before linear"
+    )
 
 
 def test_several_outputs_in_another_order() -> None:

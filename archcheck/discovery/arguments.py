@@ -20,7 +20,7 @@ from archcheck.network.annotations import annotations_of, is_typed_dict, options
 Kind: TypeAlias = Literal[
     "data", "tokens", "entity", "latent", "mask", "lengths", "time", "label", "state", "edges", "adjacency", "group",
     "images", "whole", "number", "switch", "text", "numbers", "categories", "map", "parts", "object", "edge_type",
-    "edge_values", "positions", "features", "offsets", "marks", "image", "score",
+    "edge_values", "positions", "features", "offsets", "marks", "image", "score", "context", "video",
 ]  # fmt: skip
 
 # How often a decoder is given the word that was to come, by chance: always, so that none is left.
@@ -37,6 +37,8 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
     (r"(x_)?mark(_\w+)?|(x_)?(\w+_)?time_?(feats?|features|marks?)", "marks"),
     (r"(key_?points?|kpts?|kps)\d?", "positions"),
     (r"(image|img)s?\d?", "image"),
+    (r"(.*_)?(videos?|clips?)", "video"),
+    (r"(.*_)?(contexts?|memory|media|encoder_(hidden_states|outputs?)|enc_outs?|enc_outputs?)", "context"),
     (r"(scores?|confidences?|confs?)\d?", "score"),
     (r"pos|positions?|coords?|coordinates|coors|xyz", "positions"),
     (r"node_type|atom_types?|atomic_numbers|numbers", "tokens"),
@@ -54,6 +56,7 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
 )  # fmt: skip
 
 
+_OF_ONE: Final = ("tokens", "latent", "edges", "video")  # kinds that the only argument may have
 _PLAIN: Final[Mapping[type, Kind]] = {int: "whole", float: "number", bool: "switch", str: "text"}
 _MAPS: Final = (dict, Mapping, MutableMapping)
 _WITHOUT_CLASSES: Final = ("builtins", "typing", "torch", "collections.abc")  # of inputs
@@ -124,7 +127,7 @@ def _argument(parameter: inspect.Parameter, number: int, annotation: Any = None)
         return Argument(parameter.name, told.kind, by_name, told.parts, told.class_name)
     kind = kind_of_name(parameter.name)
     # h, c, t: the only argument is what everything is computed from.
-    return Argument(parameter.name, kind if number > 1 or kind in ("tokens", "latent", "edges") else "data", by_name)
+    return Argument(parameter.name, kind if number > 1 or kind in _OF_ONE else "data", by_name)
 
 
 def _taken_apart(argument: Argument, model: nn.Module) -> Argument:

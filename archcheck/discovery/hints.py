@@ -10,7 +10,11 @@ from typing import Any, Final
 
 from torch import nn
 
-_IMAGE: Final = ("image_size", "img_size", "input_size", "input_resolution", "resolution", "sample_size", "im_size")
+_IMAGE: Final = (
+    "image_size", "img_size", "in_size", "input_size", "input_resolution", "resolution", "sample_size", "im_size",
+    "visual_image_size", "vision_image_size",
+)  # fmt: skip
+_FRAMES: Final = ("num_frames", "frames", "n_frames", "clip_len", "clip_length", "num_segments", "temporal_size")
 _LENGTH: Final = (
     "max_position_embeddings", "n_positions", "max_seq_len", "max_seq_length", "max_len", "max_length", "seq_len",
     "seq_length", "sequence_length", "context_length", "context_len", "block_size", "window_size", "input_len",
@@ -61,6 +65,10 @@ class Hints:
     def lengths(self) -> list[int]:
         """Return the lengths of sequences that names speak of; some are the longest, and some the only one."""
         return self._numbers(_LENGTH)
+
+    def frames(self) -> list[int]:
+        """Return the numbers of frames of a video."""
+        return self._numbers(_FRAMES)
 
     def channels(self) -> list[int]:
         """Return the channels of images."""

@@ -44,6 +44,8 @@ MAX_REAL_TRIALS: Final = 12  # with weights, where these aren't small
 BUDGET_SEC: Final = 12.0  # of processor time: what is found doesn't depend on what else the machine does
 LONGER_SEC: Final = 2.0
 LONGER_TRIALS: Final = 300  # so that a faster machine doesn't find something else
+FURTHER_SEC: Final = 3.0
+FURTHER_TRIALS: Final = 150
 MAX_WALL_SEC: Final = 60.0  # for networks that wait
 _MAX_REAL_BYTES: Final = 2**30
 MAX_REAL_ELEMENTS: Final = 2**20  # of the inputs: what is larger takes memory by the gigabyte inside
@@ -102,6 +104,11 @@ class Trials:
         """Leave a shorter time and fewer trials from now on: something was found, and it could only be better."""
         self._max_trials = min(self._max_trials, self.count + LONGER_TRIALS)
         self._deadline = min(self._deadline, time.process_time() + LONGER_SEC)
+
+    def extend(self) -> None:
+        """Leave a short time and few trials from now on, however much was used up: what was found lacks something."""
+        self._max_trials = self.count + FURTHER_TRIALS
+        self._deadline = time.process_time() + FURTHER_SEC
 
     def attempt(
         self, value: Any, sizes: Mapping[str, Sequence[int]] | None = None, *, is_likely: bool = False

@@ -927,3 +927,108 @@ def test_what_words_go_into_is_not_for_other_arguments() -> None:
     assert found is not None
     assert found.value[:2] == [["B", 12], ids("B", 16, below=50)]
     assert found.value[2]["shape"] == ["B", 1]
+
+
+class Towers(Forward):
+    """Computes what there is something for, as CLIP does."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            visual=nn.Conv2d(3, 4, 3), token_embedding=nn.Embedding(60, 4), text_projection=nn.Linear(4, 4)
+        )
+        self.positions = nn.Parameter(torch.zeros(12, 4))
+
+    def forward(self, image: Tensor | None = None, text: Tensor | None = None) -> Any:
+        of_image = self.visual(image).mean((2, 3)) if image is not None else None
+        if text is None:
+            return of_image
+        of_text = self.text_projection(self.token_embedding(text) + self.positions).mean(1)
+        return of_text if of_image is None else (of_image, of_text)
+
+
+class Attending(Forward):
+    """Attends to a context if there is one; its mask is for nothing that has weights."""
+
+    def __init__(self, context_dim: int = 9) -> None:
+        super().__init__(inside=nn.Linear(6, 6), kv=nn.Linear(context_dim, 6), out=nn.Linear(6, 2))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, context: Tensor | None = None) -> Any:
+        x = self.inside(x.transpose(1, 2).transpose(1, 2))
+        if context is not None:
+            keys = self.kv(context)
+            x = x + (x @ keys.transpose(1, 2)).softmax(-1) @ keys
+        return self.out(x if mask is None else x * mask[..., None])
+
+
+class Conditioned(Forward):
+    """A denoiser for which a class and a text may be given."""
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            conv=nn.Conv2d(3, 4, 3, padding=1), of_class=nn.Embedding(num_classes, 4), of_text=nn.Linear(7, 4)
+        )
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None, context: Tensor | None = None) -> Any:
+        x = self.conv(x) + t.view(-1, 1, 1, 1)
+        if y is not None:
+            x = x + self.of_class(y)[:, :, None, None]
+        return x if context is None else x * self.of_text(context).mean(1)[:, :, None, None]
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (Towers, {"image": ["B", 3, 32, 32], "text": ids("B", 12, below=60)}),
+        (Attending, {"x": ["B", 16, 6], "context": ["B", 16, 9]}),
+        (
+            Conditioned,
+            {
+                "x": ["B", 3, 32, 32],
+                "t": ids("B", below=1000),
+                "y": ids("B", below=10),
+                "context": ["B", 16, 7],
+            },
+        ),
+    ],
+)
+def test_what_may_be_left_out_is_given_where_layers_need_it(make: Callable[[], nn.Module], expected: Any) -> None:
+    found = search(make).assumption
+    assert found is not None
+    assert found.value == expected
+    assert not found.doubts
+
+
+class Spare(Forward):
+    """Runs all of its layers without what may be left out."""
+
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(5, 4))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Any:
+        return self.fc(x) if context is None else self.fc(x) + context
+
+
+def test_an_input_with_which_all_layers_run_stays_as_it_is() -> None:
+    found = search(Spare).assumption
+    assert found is not None
+    assert found.value == ["B", 5]
+
+
+class Particular(Forward):
+    """Asks more of its context than anybody can guess."""
+
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(5, 4), gate=nn.Linear(3, 4))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Any:
+        return self.fc(x) if context is None else self.fc(x) * self.gate(context.reshape(x.shape[0], 77, 31, 3))
+
+
+def test_layers_that_nothing_goes_through_are_told_with_what_to_write() -> None:
+    found = search(Particular).assumption
+    assert found is not None
+    assert found.value == ["B", 5]
+    assert found.doubts == (
+        "gate is not called, and so not verified; an argument that may be left out may be for that (context): "
+        'give all inputs by name, with one more such as --input "context=B,16,3"',
+    )

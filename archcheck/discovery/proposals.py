@@ -34,7 +34,7 @@ _OF_ROWS: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
     "offsets": [({"shape": ["B"], "dtype": "int64", "below": "N", "sorted": True}, "N")],
 }
 _SIDES: Final = {"src": "enc", "source": "enc", "trg": "dec", "tgt": "dec", "target": "dec"}  # of a translator
-_OF_DATA: Final = ("data", "image", "score", "context", "video")
+_OF_DATA: Final = ("data", "image", "score", "context", "video", "sound")
 _UNLIKE: Final = (("image", "tokens"), ("video", "tokens"))  # kinds that have no shape in common
 _OF_CHOICES: Final = re.compile(r"(.*_)?(actions?|acts?)")  # by number, where they are no vectors
 _RANK_OF_IMAGES: Final = 4
@@ -142,7 +142,9 @@ def _of_nodes(layer: Intake) -> Any:
 def _likely_layers(argument: Argument, around: Surroundings) -> list[Intake]:
     """Return the first layers that differ in what they take, those likelier to take an argument first."""
     distinct = {(layer.layer, layer.size): layer for layer in reversed(around.layers)}
-    ordered = [layer for layer in around.layers if distinct[layer.layer, layer.size] is layer][:_MAX_INTAKES]
+    different = [layer for layer in around.layers if distinct[layer.layer, layer.size] is layer]
+    tables = [layer for layer in different[_MAX_INTAKES:] if "Embedding" in layer.layer]  # behind an encoder, say
+    ordered = [*different[:_MAX_INTAKES], *tables[:_MAX_INTAKES]]
     if argument.kind == "latent":
         ordered = [layer for layer in ordered if "Embedding" not in layer.layer]
     others = [one for one in around.arguments if one is not argument]
@@ -218,7 +220,7 @@ def _special(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
     """Yield what an argument's name or annotation says."""
     told = f"the name {argument.name}"
     called_alike = _contexts if argument.kind == "context" else _called_alike
-    yield from (Proposal(shape, told) for shape in called_alike(argument, around))
+    yield from (Proposal(shape, told) for shape in called_alike(argument, around) if argument.kind != "entity")
     for size in around.hints.of_part(argument.name) if argument.kind == "data" else ():
         yield from (Proposal(shape, told) for shape in (["B", size], ["B", size, 16], ["B", 16, size]))
     if argument.kind == "positions" and around.is_graph:
@@ -338,6 +340,12 @@ def _videos(around: Surroundings) -> Iterator[Any]:
             yield ["B", channels, frames, *side]
 
 
+def _sounds(around: Surroundings) -> Iterator[Any]:
+    """Yield a second of sound in as many channels as the network says."""
+    for channels in around.hints.sound_channels():
+        yield ["B", channels, 16000]
+
+
 def _contexts(argument: Argument, around: Surroundings) -> Iterator[Any]:
     """Yield sequences that another one attends to, as wide as is said, or as a layer takes features."""
     length = _lengths(around.hints)[0]
@@ -384,6 +392,7 @@ _BY_KIND: Final[Mapping[str, Callable[[Surroundings], Iterable[Any]]]] = {
     "state": _states,
     "images": _lists,
     "video": _videos,
+    "sound": _sounds,
     "categories": _categories,
     "marks": _marks,
     "numbers": lambda _: [{"literal": [8, 8]}, {"literal": [1]}],
@@ -415,7 +424,8 @@ def _of_attributes(hints: Hints) -> Iterator[Any]:
 def _guesses(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
     """Yield what is tried where no layer says anything."""
     hints = around.hints
-    for features in hints.features() if around.is_graph and argument.kind == "data" else ():
+    of_nodes = [*hints.features(), *_sizes_of_parameters(around)] if around.is_graph else []
+    for features in of_nodes if argument.kind == "data" else ():
         yield Proposal(["N", features], "the network's attributes", {"N": _SIZES["N"]})
     for channels in hints.channels():
         for sides in [*hints.images(), (224, 224), (32, 32), (64, 64)]:

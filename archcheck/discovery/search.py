@@ -22,7 +22,7 @@ from archcheck.discovery.layers import Intake, intake_of, intakes
 from archcheck.discovery.mends import alike_too, mended, num_named, without_image
 from archcheck.discovery.proposals import Proposal, Surroundings, is_named_alike, proposals_for
 from archcheck.discovery.refusal import describe_refusal
-from archcheck.discovery.refused_sizes import is_asked_by_name, misses_argument
+from archcheck.discovery.refused_sizes import is_asked_by_name, misses_argument, refused_sizes
 from archcheck.discovery.trial import MAX_TRIALS, Attempt, Trials
 from archcheck.discovery.value_tree import tensors_in, with_tensor
 from archcheck.spec.input_option import format_input_options
@@ -128,6 +128,7 @@ class Search:
         changes = [replace(refused, value=value) for value in values]
         if attempt.crash is not None:
             changes += _with_sizes_fixed(refused, attempt.crash)
+            changes += _with_missing_part(refused, attempt.crash, around)
             if misses_argument(attempt.crash.error):
                 changes += (each for one in around.optional for each in _with_optional(refused, one, around))
         for change in changes:
@@ -180,7 +181,7 @@ def _found_in(trials: Trials, arguments: Mapping[str, Any]) -> Found:
     search = Search(trials, collect_hints(trials.model, arguments))
     for steps in (_by_configuration, _by_layers):
         for assumption in steps(search):
-            if search.is_settled or trials.is_over:
+            if search.is_settled or (trials.is_over and search.tried):
                 break
             search.offer(assumption, is_likely=steps is _by_configuration)
         if search.best is not None and search.best[0] < MIXES:
@@ -277,12 +278,31 @@ def _surroundings(search: Search) -> Surroundings:
 
 
 def _with_sizes_fixed(refused: Assumption, crash: Crash) -> Iterator[Assumption]:
-    """Yield an input with the only size that a free dimension can have, where one of several was refused."""
+    """Yield an input with the only size that a free dimension can have, where another was refused."""
     told = {int(number) for number in re.findall(r"\d+", crash.error)}
+    for actual, expected in refused_sizes(crash.error, None):
+        for name, sizes in refused.sizes.items():
+            others = {other: each for other, each in refused.sizes.items() if other != name}
+            if actual in sizes:
+                yield replace(refused, value=_with_number(refused.value, name, expected), sizes=others)
     for name, sizes in refused.sizes.items():
         others = {other: each for other, each in refused.sizes.items() if other != name}
         for size in sizes if told & {*sizes} else ():
             yield replace(refused, value=_with_number(refused.value, name, size), sizes=others)
+
+
+def _with_missing_part(refused: Assumption, crash: Crash, around: Surroundings) -> Iterator[Assumption]:
+    """Yield an input with what may be left out, where as many features are missing as that has: of edges, say."""
+    told = find_size_mismatch(crash.error)
+    leaves = [leaf for leaf in tensors_in(refused.value) if not leaf.is_whole and len(leaf.shape) > 1]
+    if told is None or not leaves:
+        return
+    outer, missing = list(leaves[0].shape[:-1]), told.expected - told.actual
+    for argument in around.optional if missing > 0 else ():
+        if missing in around.hints.of(argument.name):
+            values = _by_name(refused.value, around)
+            for shape in ([*outer, missing], [*outer, outer[-1], missing]):
+                yield replace(refused, value={**values, argument.name: shape})
 
 
 def _with_number(value: Any, name: str, size: int) -> Any:
@@ -305,10 +325,7 @@ def _values_of(name: str, around: Surroundings) -> list[Any]:
 
 def _with_optional(found: Assumption, argument: Argument, around: Surroundings) -> Iterator[Assumption]:
     """Yield an input with one more of the arguments that may be left out, by name."""
-    names, value = [one.name for one in around.arguments], found.value
-    if not isinstance(value, dict) or "shape" in value or {*value} & {*CONTAINERS}:
-        values = value if len(names) > 1 or _is_list_of_arguments(value) else [value]
-        value = dict(zip(names, values, strict=False))
+    value = _by_name(found.value, around)
     if argument.name in value:
         return
     proposals = proposals_for(argument, replace(around, arguments=[*around.arguments, argument]))
@@ -321,6 +338,15 @@ def _with_optional(found: Assumption, argument: Argument, around: Surroundings) 
         yield replace(
             found, value={**value, argument.name: other}, source=source, sizes={**found.sizes, **proposal.sizes}
         )
+
+
+def _by_name(value: Any, around: Surroundings) -> dict[str, Any]:
+    """Return an input as a map of the arguments."""
+    if isinstance(value, dict) and "shape" not in value and not {*value} & {*CONTAINERS}:
+        return value
+    names = [one.name for one in around.arguments]
+    values = value if len(names) > 1 or _is_list_of_arguments(value) else [value]
+    return dict(zip(names, values, strict=False))
 
 
 def _is_vector(proposal: Proposal) -> bool:

@@ -21,13 +21,13 @@ from archcheck.network.signatures import signature_of
 Kind: TypeAlias = Literal[
     "data", "tokens", "entity", "latent", "mask", "lengths", "time", "label", "state", "edges", "adjacency", "group",
     "images", "whole", "number", "switch", "text", "numbers", "categories", "map", "parts", "object", "edge_type",
-    "edge_values", "positions", "features", "offsets", "marks", "image", "score",
+    "edge_values", "positions", "features", "offsets", "marks", "image", "score", "context", "video", "sound",
 ]  # fmt: skip
 
 # How often a decoder is given the word that was to come, by chance: always, so that none is left.
 _FORCING: Final = r"teacher_forc\w*|(\w+_)?forcing(_\w+)?|tfr?_(ratio|prob|rate)|sampling_prob\w*"
 _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
-    (r"(users?|items?|movies?|products?|customers?|entity|(negative_)?(heads?|tails?)|relations?)"
+    (r"(users?|items?|movies?|products?|customers?|speakers?|spks?|entity|(negative_)?(heads?|tails?)|relations?)"
      r"(_?(ids?|indices|idx))?", "entity"),
     (r"z|noise|latents?", "latent"),
     (r"edge_index|edges|edge_indices|adj_t|edge_label_index", "edges"),
@@ -38,6 +38,9 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
     (r"(x_)?mark(_\w+)?|(x_)?(\w+_)?time_?(feats?|features|marks?)", "marks"),
     (r"(key_?points?|kpts?|kps)\d?", "positions"),
     (r"(image|img)s?\d?", "image"),
+    (r"mix(ture)?s?|wav(e|eform)?s?|audios?|speech|signals?|(raw_)?(audio|wave)\w*", "sound"),
+    (r"(.*_)?(videos?|clips?)", "video"),
+    (r"(.*_)?(contexts?|memory|media|encoder_(hidden_states|outputs?)|enc_outs?|enc_outputs?)", "context"),
     (r"(scores?|confidences?|confs?)\d?", "score"),
     (r"pos|positions?|coords?|coordinates|coors|xyz", "positions"),
     (r"node_type|atom_types?|atomic_numbers|numbers", "tokens"),
@@ -55,6 +58,7 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
 )  # fmt: skip
 
 
+_OF_ONE: Final = ("tokens", "latent", "edges", "video", "sound")  # kinds that the only argument may have
 _PLAIN: Final[Mapping[type, Kind]] = {int: "whole", float: "number", bool: "switch", str: "text"}
 _MAPS: Final = (dict, Mapping, MutableMapping)
 _WITHOUT_CLASSES: Final = ("builtins", "typing", "torch", "collections.abc")  # of inputs
@@ -109,6 +113,8 @@ def _parameters(model: nn.Module) -> list[inspect.Parameter]:
         return []
     if parameters and parameters[0].name == "self":  # of a `jit.script_method`
         parameters = parameters[1:]
+    if parameters and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:  # forward(self, *args, context=None)
+        parameters[0] = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 
@@ -125,7 +131,7 @@ def _argument(parameter: inspect.Parameter, number: int, annotation: Any = None)
         return Argument(parameter.name, told.kind, by_name, told.parts, told.class_name)
     kind = kind_of_name(parameter.name)
     # h, c, t: the only argument is what everything is computed from.
-    return Argument(parameter.name, kind if number > 1 or kind in ("tokens", "latent", "edges") else "data", by_name)
+    return Argument(parameter.name, kind if number > 1 or kind in _OF_ONE else "data", by_name)
 
 
 def _taken_apart(argument: Argument, model: nn.Module) -> Argument:

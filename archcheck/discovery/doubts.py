@@ -42,7 +42,10 @@ def doubts_about(value: Any, attempt: Attempt, modules: Mapping[str, nn.Module])
 
 def degenerate_shapes(value: Any, modules: Mapping[str, nn.Module]) -> list[str]:
     """Return the shapes of sequences and tables that have one step or column, where no layer takes one."""
-    found = (leaf for leaf in tensors_in(value) if leaf.rest.get("dtype") != "bool")  # masks are spread over the rest
+    found = [leaf for leaf in tensors_in(value) if leaf.rest.get("dtype") != "bool"]  # masks are spread over the rest
     leaves = [leaf for leaf in found if BATCH in leaf.shape and 1 in leaf.shape[1:] and len(leaf.shape) < 4]
     sizes = {intake.size for intake in intakes(modules)} if leaves else set()
+    columns = [leaf.shape[1] for leaf in found if len(leaf.shape) == 2 and not leaf.is_whole]
+    if len(columns) > 1 and sum(size for size in columns if type(size) is int) in sizes:  # a place and a time, as one
+        leaves = [leaf for leaf in leaves if len(leaf.shape) > 2]
     return [format_flow(list(leaf.shape)) for leaf in leaves if 1 not in sizes]

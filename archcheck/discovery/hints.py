@@ -11,7 +11,13 @@ from torch import nn
 
 from archcheck.network.signatures import signature_of
 
-_IMAGE: Final = ("image_size", "img_size", "input_size", "input_resolution", "resolution", "sample_size", "im_size")
+_IMAGE: Final = (
+    "image_size", "img_size", "in_size", "input_size", "input_resolution", "resolution", "sample_size", "im_size",
+    "visual_image_size", "vision_image_size",
+)  # fmt: skip
+_SMALLEST_SIDE: Final = 4
+_SOUND: Final = ("audio_channels", "nb_channels", "num_audio_channels")
+_FRAMES: Final = ("num_frames", "frames", "n_frames", "clip_len", "clip_length", "num_segments", "temporal_size")
 _LENGTH: Final = (
     "max_position_embeddings", "n_positions", "max_seq_len", "max_seq_length", "max_len", "max_length", "seq_len",
     "seq_length", "sequence_length", "context_length", "context_len", "block_size", "window_size", "input_len",
@@ -62,6 +68,14 @@ class Hints:
     def lengths(self) -> list[int]:
         """Return the lengths of sequences that names speak of; some are the longest, and some the only one."""
         return self._numbers(_LENGTH)
+
+    def frames(self) -> list[int]:
+        """Return the numbers of frames of a video."""
+        return self._numbers(_FRAMES)
+
+    def sound_channels(self) -> list[int]:
+        """Return the numbers of channels of sound: 1 for mono, 2 for stereo."""
+        return self._numbers(_SOUND)
 
     def channels(self) -> list[int]:
         """Return the channels of images."""
@@ -119,10 +133,10 @@ def _called_after(word: str) -> list[str]:
 def _sides(value: Any) -> tuple[int, ...]:
     """Return height and width of an image by a number, a pair, or channels and a pair; nothing for anything else."""
     if type(value) is int:
-        return (value, value) if 4 <= value <= 2048 else ()
+        return (value, value) if _SMALLEST_SIDE <= value <= 2048 else ()
     if not isinstance(value, (list, tuple)) or not all(type(side) is int and 0 < side <= 2048 for side in value):
         return ()
-    return tuple(value[-2:]) if len(value) in (2, 3) else ()
+    return tuple(value[-2:]) if len(value) in (2, 3) and min(value[-2:]) >= _SMALLEST_SIDE else ()  # or two strides
 
 
 def collect_hints(model: nn.Module, arguments: Mapping[str, Any]) -> Hints:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from archcheck.discovery.patches import cut_inputs, cut_of
 from archcheck.text.words import counted
 
 SIDE, LENGTH, DEPTH = "S", "T", "D"
@@ -49,11 +50,24 @@ def intakes(modules: Mapping[str, nn.Module]) -> list[Intake]:
     for name, module in modules.items():
         if any(name.startswith(f"{outer}.") for outer in inside):
             continue
-        intake = intake_of(name, module, is_sequential)
+        intake = intake_of(name, module, is_sequential) or _cutting(name, module, modules)
         if intake is not None:
             found.append(intake)
             inside.append(name) if name else None
     return found
+
+
+def _cutting(name: str, module: nn.Module, modules: Mapping[str, nn.Module]) -> Intake | None:
+    """Return what a layer takes that cuts an input into patches for the one behind it; None for any other."""
+    cut = cut_of(module)
+    if cut is None:
+        return None
+    names = list(modules)
+    behind = (intake_of(other, modules[other]) for other in names[names.index(name) + 1 :])
+    num_features = next((one.size for one in behind if one is not None and one.what == "feature"), None)
+    channels = cut.num_channels(num_features)
+    templates = tuple(cut_inputs(name, cut, channels, modules))
+    return Intake(name, type(module).__name__, "channel", channels, templates)
 
 
 def intake_of(name: str, module: nn.Module, is_sequential: bool = False) -> Intake | None:

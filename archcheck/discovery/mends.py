@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from archcheck.discovery.hints import Hints
 from archcheck.discovery.layers import Intake
+from archcheck.discovery.proposals import at_sizes
 from archcheck.discovery.refused_sizes import (
     index_bound,
     is_asked_by_name,
@@ -44,6 +45,7 @@ def mended(
     error = crash.error
     yield from _named(value, error, values_of)
     yield from _of_other_kinds(value, leaves, error, intake)
+    yield from _added_up(value, leaves, index_bound(error, intake), hints)
     for rank in refused_ranks(error):
         yield from _with_ranks(value, leaves, rank)
     for change in refused_rank_changes(error):
@@ -52,6 +54,7 @@ def mended(
         yield from _enlarged(value, leaves)
     for actual, expected in refused_sizes(error, intake):
         yield from _with_size(value, leaves, actual, expected, hints)
+    yield from _as_taken(value, leaves, intake, hints)
 
 
 def alike_too(value: Any, changed: Any) -> Any:
@@ -145,6 +148,29 @@ def _of_other_kinds(value: Any, leaves: Sequence[Leaf], error: str, intake: Inta
                 yield with_tensor(value, replace(leaf, rest={"dtype": _DTYPES[kind]}))
 
 
+def _added_up(value: Any, leaves: Sequence[Leaf], bound: int | None, hints: Hints) -> Iterator[Any]:
+    """Yield indices that stay below a bound where one is made of two: an exercise, and whether it was solved."""
+    whole = [leaf for leaf in leaves if leaf.is_whole]
+    if bound is None or len(whole) < 2 or any(leaf.rest.get("below") not in range(bound + 1) for leaf in whole):
+        return
+    for below in dict.fromkeys([bound // 2, *sorted(hints.smaller_than(bound), reverse=True)[:_FEW_IDS]]):
+        for either in whole:
+            changed = value
+            for leaf in whole:
+                most = min(leaf.rest["below"], 2 if leaf is either else below)
+                changed = with_tensor(changed, replace(leaf, rest={**leaf.rest, "below": most}))
+            yield changed
+
+
+def _as_taken(value: Any, leaves: Sequence[Leaf], intake: Intake | None, hints: Hints) -> Iterator[Any]:
+    """Yield an input with what the layer takes that refused it in the place of what is of another kind."""
+    for template in intake.templates[:2] if intake is not None else ():
+        taken = next(tensors_in(next(at_sizes(template, None, hints))))
+        for leaf in leaves:
+            if len(leaf.shape) != len(taken.shape) or leaf.is_whole != taken.is_whole:
+                yield with_tensor(value, replace(taken, keys=leaf.keys))
+
+
 def _as_whole_numbers(leaf: Leaf, intake: Intake | None) -> Iterator[Leaf]:
     """Yield indices of a table that refused real numbers; elsewhere the number of what a vector stood for, first."""
     below = intake.size if intake is not None and "Embedding" in intake.layer else None
@@ -216,6 +242,8 @@ def _with_size(value: Any, leaves: Sequence[Leaf], actual: int | None, expected:
         yield from _split(value, leaves, actual, expected, hints)
         yield from _scaled(value, leaves, actual, expected)
         yield from _shifted(value, leaves, expected - actual)
+        if (expected - actual) % 2 == 0:  # of pairs, of which each has it once
+            yield from _shifted(value, leaves, (expected - actual) // 2)
     for leaf in leaves:
         for place in _places(leaf):
             if leaf.shape[place] == expected and place != len(leaf.shape) - 1:

@@ -34,8 +34,10 @@ _OF_ROWS: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
     "offsets": [({"shape": ["B"], "dtype": "int64", "below": "N", "sorted": True}, "N")],
 }
 _SIDES: Final = {"src": "enc", "source": "enc", "trg": "dec", "tgt": "dec", "target": "dec"}  # of a translator
-_OF_DATA: Final = ("data", "image", "score")
+_OF_DATA: Final = ("data", "image", "score", "context", "video", "sound")
+_UNLIKE: Final = (("image", "tokens"), ("video", "tokens"))  # kinds that have no shape in common
 _OF_CHOICES: Final = re.compile(r"(.*_)?(actions?|acts?)")  # by number, where they are no vectors
+_RANK_OF_IMAGES: Final = 4
 _MAX_INTAKES: Final = 8
 _MAX_OF_PARTS: Final = 30
 _MAX_MARKS: Final = 6  # of a time: from minute to month
@@ -113,7 +115,8 @@ def _of_parts(argument: Argument, around: Surroundings) -> list[Proposal]:
 
 def _by_layers(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
     """Yield what the first layers take, those first that are called as the argument is."""
-    if argument.kind in _OF_DATA and around.arguments[0] is not argument:
+    first = around.arguments[0]
+    if argument.kind in _OF_DATA and first is not argument and (argument.kind, first.kind) not in _UNLIKE:
         yield Proposal(None, "")  # stands for what the first argument is
     for place, layer in enumerate(_likely_layers(argument, around)):
         is_in_bags = around.is_in_bags and "Embedding" in layer.layer
@@ -139,7 +142,9 @@ def _of_nodes(layer: Intake) -> Any:
 def _likely_layers(argument: Argument, around: Surroundings) -> list[Intake]:
     """Return the first layers that differ in what they take, those likelier to take an argument first."""
     distinct = {(layer.layer, layer.size): layer for layer in reversed(around.layers)}
-    ordered = [layer for layer in around.layers if distinct[layer.layer, layer.size] is layer][:_MAX_INTAKES]
+    different = [layer for layer in around.layers if distinct[layer.layer, layer.size] is layer]
+    tables = [layer for layer in different[_MAX_INTAKES:] if "Embedding" in layer.layer]  # behind an encoder, say
+    ordered = [*different[:_MAX_INTAKES], *tables[:_MAX_INTAKES]]
     if argument.kind == "latent":
         ordered = [layer for layer in ordered if "Embedding" not in layer.layer]
     others = [one for one in around.arguments if one is not argument]
@@ -147,13 +152,16 @@ def _likely_layers(argument: Argument, around: Surroundings) -> list[Intake]:
         ordered.sort(key=lambda layer: "Embedding" not in layer.layer)
     elif argument.kind in _OF_DATA and any(one.kind == "tokens" for one in others):  # which the embedding is for
         ordered.sort(key=lambda layer: "Embedding" in layer.layer)
+    if argument.kind == "image":
+        ordered.sort(key=lambda layer: not _is_of_images(layer))
     ordered.sort(key=lambda layer: re.search("pos|type|segment|seg_", layer.name) is not None)
-    ordered.sort(key=lambda layer: any(_is_named_alike(one, layer.name) for one in others))
-    ordered.sort(key=lambda layer: not _is_named_alike(argument, layer.name))
+    ordered.sort(key=lambda layer: any(is_named_alike(one, layer.name) for one in others))
+    ordered.sort(key=lambda layer: not is_named_alike(argument, layer.name))
     return ordered
 
 
-def _is_named_alike(argument: Argument, layer: str) -> bool:
+def is_named_alike(argument: Argument, layer: str) -> bool:
+    """Return whether a layer is called after an argument."""
     words = [word.rstrip("s") for word in (argument.kind, *argument.name.lower().split("_"))]
     words += [_SIDES[word] for word in words if word in _SIDES]
     return any(len(word) > 2 and word in layer.lower() for word in words)
@@ -211,7 +219,8 @@ def _lengths(hints: Hints) -> list[int]:
 def _special(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
     """Yield what an argument's name or annotation says."""
     told = f"the name {argument.name}"
-    yield from (Proposal(shape, told) for shape in _called_alike(argument, around))
+    called_alike = _contexts if argument.kind == "context" else _called_alike
+    yield from (Proposal(shape, told) for shape in called_alike(argument, around) if argument.kind != "entity")
     for size in around.hints.of_part(argument.name) if argument.kind == "data" else ():
         yield from (Proposal(shape, told) for shape in (["B", size], ["B", size, 16], ["B", 16, size]))
     if argument.kind == "positions" and around.is_graph:
@@ -315,7 +324,35 @@ def _lists(around: Surroundings) -> Iterator[Any]:
 
 
 def _takes_images(around: Surroundings) -> bool:
-    return any(layer.what == "channel" and "2d" in layer.layer for layer in around.layers)
+    return any(map(_is_of_images, around.layers))
+
+
+def _is_of_images(layer: Intake) -> bool:
+    return layer.what == "channel" and len(layer.templates[0]) == _RANK_OF_IMAGES
+
+
+def _videos(around: Surroundings) -> Iterator[Any]:
+    """Yield frames of images, and images of frames."""
+    numbers, sides = around.hints.frames() or [8, 16], around.hints.images() or [(64, 64), (112, 112), (224, 224)]
+    for frames, side in product(numbers, sides):
+        for channels in around.hints.channels() or [3]:
+            yield ["B", frames, channels, *side]
+            yield ["B", channels, frames, *side]
+
+
+def _sounds(around: Surroundings) -> Iterator[Any]:
+    """Yield a second of sound in as many channels as the network says."""
+    for channels in around.hints.sound_channels():
+        yield ["B", channels, 16000]
+
+
+def _contexts(argument: Argument, around: Surroundings) -> Iterator[Any]:
+    """Yield sequences that another one attends to, as wide as is said, or as a layer takes features."""
+    length = _lengths(around.hints)[0]
+    told = around.hints.of(argument.name)
+    widths = [layer.size for layer in _likely_layers(argument, around) if layer.what == "feature"]
+    for shape in (["B", length], ["B"]):
+        yield from ([*shape, width] for width in dict.fromkeys([*told, *widths]))
 
 
 def _sizes_of_parameters(around: Surroundings) -> Iterator[int]:
@@ -354,6 +391,8 @@ _BY_KIND: Final[Mapping[str, Callable[[Surroundings], Iterable[Any]]]] = {
     "label": _labels,
     "state": _states,
     "images": _lists,
+    "video": _videos,
+    "sound": _sounds,
     "categories": _categories,
     "marks": _marks,
     "numbers": lambda _: [{"literal": [8, 8]}, {"literal": [1]}],
@@ -385,7 +424,8 @@ def _of_attributes(hints: Hints) -> Iterator[Any]:
 def _guesses(argument: Argument, around: Surroundings) -> Iterator[Proposal]:
     """Yield what is tried where no layer says anything."""
     hints = around.hints
-    for features in hints.features() if around.is_graph and argument.kind == "data" else ():
+    of_nodes = [*hints.features(), *_sizes_of_parameters(around)] if around.is_graph else []
+    for features in of_nodes if argument.kind == "data" else ():
         yield Proposal(["N", features], "the network's attributes", {"N": _SIZES["N"]})
     for channels in hints.channels():
         for sides in [*hints.images(), (224, 224), (32, 32), (64, 64)]:

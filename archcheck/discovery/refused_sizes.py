@@ -76,8 +76,8 @@ _BY_NAME: Final = re.compile(
     r"|argument after \*\* must be a mapping|\(got str"
 )
 _NOTHING: Final = re.compile(
-    r"NoneType|must be Tensor, not|\bNone\b|(?i:must (be given|provide|pass|specify)|is required|not provided)"
-    r"|(?i:needs? to be (present|given|passed|set))"
+    r"NoneType|must be Tensor, not|\bNone\b|(?i:(must|should) (be given|provide|pass|specify|receive)|is required)"
+    r"|(?i:not provided)|(?i:needs? to be (present|given|passed|set))"
 )
 _INDEX: Final = re.compile(r"index (?:out of range in self|-?\d+ is out of bounds.* with size (\d+))|out of bounds")
 

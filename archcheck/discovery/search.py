@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from typing import Any, Final, NamedTuple
@@ -20,13 +20,16 @@ from archcheck.discovery.hints import Hints, collect_hints
 from archcheck.discovery.last_words import how_to_say
 from archcheck.discovery.layers import Intake, intake_of, intakes
 from archcheck.discovery.mends import alike_too, mended, num_named, without_image
-from archcheck.discovery.proposals import Proposal, Surroundings, proposals_for
+from archcheck.discovery.proposals import Proposal, Surroundings, is_named_alike, proposals_for
 from archcheck.discovery.refusal import describe_refusal
-from archcheck.discovery.refused_sizes import is_asked_by_name, misses_argument
+from archcheck.discovery.refused_sizes import is_asked_by_name, misses_argument, refused_sizes
 from archcheck.discovery.trial import MAX_TRIALS, Attempt, Trials
 from archcheck.discovery.value_tree import tensors_in, with_tensor
+from archcheck.spec.input_option import format_input_options
+from archcheck.spec.inputs import CONTAINERS
 from archcheck.structure.crashes import describe_crash, find_size_mismatch
 from archcheck.structure.records import Crash
+from archcheck.text.words import listed
 
 WIDE_ENOUGH: Final = 4  # pixels of the smallest image inside a network; narrower ones hide what a layer does
 MIXES: Final = 10  # cost of an input whose examples aren't kept apart
@@ -36,6 +39,7 @@ _SEQUENCES: Final = {"data": 99, "tokens": 99, "features": 99, "time": 99, "stat
 _MAX_OF_NAME: Final = 12
 _MAX_DEPTH: Final = 8  # of changes, one after the other
 _MENDS_PER_PROPOSAL: Final = 3
+_WITHOUT_LAYERS: Final = ("mask", "lengths", "whole", "number", "switch", "text", "object")  # kinds that none needs
 
 
 @dataclass(order=True, slots=True)
@@ -58,7 +62,7 @@ class Search:
 
     trials: Trials
     hints: Hints
-    best: tuple[int, Assumption] | None = None
+    best: tuple[int, Assumption, Attempt] | None = None
     furthest: tuple[int, Assumption, Attempt] | None = None
     mixes_steps: bool = False
     around: Surroundings | None = None
@@ -67,11 +71,11 @@ class Search:
     depths: dict[str, int] = field(default_factory=dict)
     order: Iterator[int] = field(default_factory=count)
 
-    def offer(self, assumption: Assumption, is_likely: bool = False) -> None:
-        """Try an input, and keep it where it is the best so far."""
+    def offer(self, assumption: Assumption, is_likely: bool = False) -> Attempt | None:
+        """Try an input, and keep it where it is the best so far. Returns how it went; None if it was tried before."""
         said = repr((assumption.value, assumption.sizes))
         if said in self.tried:
-            return
+            return None
         self.tried.add(said)
         attempt = self.trials.attempt(assumption.value, assumption.sizes, is_likely=is_likely)
         if attempt.crash is None:
@@ -80,13 +84,14 @@ class Search:
             cost += len(degenerate_shapes(assumption.value, self.trials.modules)) + attempt.goes_through_batch
             if self.best is None or cost < self.best[0]:
                 doubts = dict.fromkeys(doubts_about(assumption.value, attempt, self.trials.modules))
-                self.best = cost, replace(assumption, doubts=(*assumption.doubts, *doubts))
+                self.best = cost, replace(assumption, doubts=(*assumption.doubts, *doubts)), attempt
                 self.trials.shorten()
         elif self.furthest is None or len(attempt.calls) > self.furthest[0]:
             self.furthest = len(attempt.calls), assumption, attempt
         depth = self.depths.get(said, 0)
         if self.around is not None and depth < _MAX_DEPTH:
             self._plan_mends(assumption, attempt, self.around, depth + 1)
+        return attempt
 
     def _takes_examples_for_steps(self, attempt: Attempt) -> bool:
         """Return whether a layer of sequences got the batch first, or a cell one example after the other."""
@@ -116,7 +121,6 @@ class Search:
                     for each in without_image(refused.value, wanted)
                 ),
                 *mended(refused.value, attempt.crash, intake, self.hints, lambda name: _values_of(name, around)),
-                *(_with_optional(refused.value, around) if misses_argument(attempt.crash.error) else ()),
             ]
             changed = "changed where it was refused"
         source = refused.source if changed in refused.source else f"{refused.source}, {changed}"
@@ -124,6 +128,9 @@ class Search:
         changes = [replace(refused, value=value) for value in values]
         if attempt.crash is not None:
             changes += _with_sizes_fixed(refused, attempt.crash)
+            changes += _with_missing_part(refused, attempt.crash, around)
+            if misses_argument(attempt.crash.error):
+                changes += (each for one in around.optional for each in _with_optional(refused, one, around))
         for change in changes:
             if repr((change.value, change.sizes)) not in self.tried:
                 found = replace(change, source=source)
@@ -174,15 +181,78 @@ def _found_in(trials: Trials, arguments: Mapping[str, Any]) -> Found:
     search = Search(trials, collect_hints(trials.model, arguments))
     for steps in (_by_configuration, _by_layers):
         for assumption in steps(search):
-            if search.is_settled or trials.is_over:
+            if search.is_settled or (trials.is_over and search.tried):
                 break
             search.offer(assumption, is_likely=steps is _by_configuration)
         if search.best is not None and search.best[0] < MIXES:
             break
     nearest = None if search.furthest is None else search.furthest[1]
-    best = None if search.best is None else search.best[1]
+    best = None if search.best is None else _completed(search, *search.best)
     closest = search.describe_furthest()
     return Found(best, nearest, closest, trials.modules, _advice(search, closest))
+
+
+# ---------------------------------------------------------------------------------------------- what may be left out
+
+
+def _completed(search: Search, cost: int, found: Assumption, attempt: Attempt) -> Assumption:
+    """Return an input that was found, with what may be left out and layers need that don't run without it."""
+    trials = search.trials
+    left = _layers_left_out(trials, attempt)
+    optional = [one for one in optional_arguments(trials.model) if one.kind not in _WITHOUT_LAYERS]
+    if not left or not optional:
+        return found
+    trials.extend()
+    for argument in _likeliest_for(optional, left):
+        around = replace(_surroundings(search), layers=left)
+        inner = Search(trials, search.hints, around=around)
+        for further in _tried_in_turn(inner, _with_optional(found, argument, around)):
+            tried = None if trials.is_over else inner.offer(further)
+            if inner.best is not None and tried is inner.best[2] and inner.best[0] <= cost:
+                now = _layers_left_out(trials, tried)
+                if len(now) < len(left):
+                    found, left = replace(further, doubts=inner.best[1].doubts), now
+                    break
+        if not left:
+            break
+    named = found.value if isinstance(found.value, dict) else {}
+    missing = [one for one in optional if one.name not in named]
+    if not left or not missing or search.around is None:  # a library's configuration knows what it leaves out
+        return found
+    return replace(found, doubts=(*found.doubts, _doubt_of_layers(left, missing, _surroundings(search))))
+
+
+def _doubt_of_layers(left: Sequence[Intake], missing: Sequence[Argument], around: Surroundings) -> str:
+    """Return which layers nothing goes through, which arguments may be for them, and an example of one."""
+    [argument, *_] = _likeliest_for(missing, left)
+    around = replace(around, layers=left, arguments=[*around.arguments, argument])
+    example = format_input_options(
+        {argument.name: next(one.value for one in proposals_for(argument, around) if one.value is not None)}
+    )
+    names = listed([one.name for one in left], 3)
+    verb = "is" if len(left) == 1 else "are"
+    return (
+        f"{names} {verb} not called, and so not verified; an argument that may be left out may be for that "
+        f"({listed([one.name for one in missing], 4)}): give all inputs by name, with one more such as {example}"
+    )
+
+
+def _layers_left_out(trials: Trials, attempt: Attempt) -> list[Intake]:
+    """Return the layers that weren't called."""
+    called = {*attempt.calls}
+    return [one for one in intakes(trials.modules) if one.name not in called]
+
+
+def _likeliest_for(optional: Sequence[Argument], layers: Sequence[Intake]) -> list[Argument]:
+    """Return arguments in order, those first after which one of some layers is called."""
+    return sorted(optional, key=lambda argument: not any(is_named_alike(argument, one.name) for one in layers))
+
+
+def _tried_in_turn(search: Search, assumptions: Iterable[Assumption]) -> Iterator[Assumption]:
+    """Yield inputs, and after each some of the likeliest changes of those that were refused."""
+    for assumption in assumptions:
+        yield assumption
+        yield from search.likeliest_mends(_MENDS_PER_PROPOSAL)
 
 
 def _features_in(module: str, around: Surroundings) -> Iterator[int]:
@@ -208,12 +278,31 @@ def _surroundings(search: Search) -> Surroundings:
 
 
 def _with_sizes_fixed(refused: Assumption, crash: Crash) -> Iterator[Assumption]:
-    """Yield an input with the only size that a free dimension can have, where one of several was refused."""
+    """Yield an input with the only size that a free dimension can have, where another was refused."""
     told = {int(number) for number in re.findall(r"\d+", crash.error)}
+    for actual, expected in refused_sizes(crash.error, None):
+        for name, sizes in refused.sizes.items():
+            others = {other: each for other, each in refused.sizes.items() if other != name}
+            if actual in sizes:
+                yield replace(refused, value=_with_number(refused.value, name, expected), sizes=others)
     for name, sizes in refused.sizes.items():
         others = {other: each for other, each in refused.sizes.items() if other != name}
         for size in sizes if told & {*sizes} else ():
             yield replace(refused, value=_with_number(refused.value, name, size), sizes=others)
+
+
+def _with_missing_part(refused: Assumption, crash: Crash, around: Surroundings) -> Iterator[Assumption]:
+    """Yield an input with what may be left out, where as many features are missing as that has: of edges, say."""
+    told = find_size_mismatch(crash.error)
+    leaves = [leaf for leaf in tensors_in(refused.value) if not leaf.is_whole and len(leaf.shape) > 1]
+    if told is None or not leaves:
+        return
+    outer, missing = list(leaves[0].shape[:-1]), told.expected - told.actual
+    for argument in around.optional if missing > 0 else ():
+        if missing in around.hints.of(argument.name):
+            values = _by_name(refused.value, around)
+            for shape in ([*outer, missing], [*outer, outer[-1], missing]):
+                yield replace(refused, value={**values, argument.name: shape})
 
 
 def _with_number(value: Any, name: str, size: int) -> Any:
@@ -234,19 +323,34 @@ def _values_of(name: str, around: Surroundings) -> list[Any]:
     return [proposal.value for proposal in found if not proposal.sizes][:_MAX_OF_NAME]
 
 
-def _with_optional(value: Any, around: Surroundings) -> Iterator[Any]:
+def _with_optional(found: Assumption, argument: Argument, around: Surroundings) -> Iterator[Assumption]:
     """Yield an input with one more of the arguments that may be left out, by name."""
-    names = [argument.name for argument in around.arguments]
-    named = value if isinstance(value, dict) and "shape" not in value else None
-    if named is None:
-        values = value if len(names) > 1 or _is_list_of_arguments(value) else [value]
-        named = dict(zip(names, values, strict=False))
-    for argument in around.optional:
-        if argument.name not in named:
-            found = proposals_for(argument, replace(around, arguments=[*around.arguments, argument]))
-            for proposal in found[:_MAX_OF_NAME]:
-                other = next(iter(named.values())) if proposal.value is None else proposal.value
-                yield {**named, argument.name: other}
+    value = _by_name(found.value, around)
+    if argument.name in value:
+        return
+    proposals = proposals_for(argument, replace(around, arguments=[*around.arguments, argument]))
+    first = next(tensors_in(value), None)
+    if argument.kind == "context" and first is not None and len(first.shape) == 2 and not first.is_whole:
+        proposals.sort(key=lambda proposal: not _is_vector(proposal))  # beside a vector, no sequence
+    for proposal in proposals[:_MAX_OF_NAME]:
+        other = next(iter(value.values())) if proposal.value is None else proposal.value
+        source = ", ".join(dict.fromkeys([found.source, *filter(None, [proposal.source])]))
+        yield replace(
+            found, value={**value, argument.name: other}, source=source, sizes={**found.sizes, **proposal.sizes}
+        )
+
+
+def _by_name(value: Any, around: Surroundings) -> dict[str, Any]:
+    """Return an input as a map of the arguments."""
+    if isinstance(value, dict) and "shape" not in value and not {*value} & {*CONTAINERS}:
+        return value
+    names = [one.name for one in around.arguments]
+    values = value if len(names) > 1 or _is_list_of_arguments(value) else [value]
+    return dict(zip(names, values, strict=False))
+
+
+def _is_vector(proposal: Proposal) -> bool:
+    return [len(leaf.shape) for leaf in tensors_in(proposal.value)] == [2]
 
 
 def _is_list_of_arguments(value: Any) -> bool:

@@ -44,6 +44,8 @@ MAX_REAL_TRIALS: Final = 12  # with weights, where these aren't small
 BUDGET_SEC: Final = 12.0  # of processor time: what is found doesn't depend on what else the machine does
 LONGER_SEC: Final = 2.0
 LONGER_TRIALS: Final = 300  # so that a faster machine doesn't find something else
+FURTHER_SEC: Final = 3.0
+FURTHER_TRIALS: Final = 150
 MAX_WALL_SEC: Final = 60.0  # for networks that wait
 _MAX_REAL_BYTES: Final = 2**30
 MAX_REAL_ELEMENTS: Final = 2**20  # of the inputs: what is larger takes memory by the gigabyte inside
@@ -79,6 +81,7 @@ class Trials:
         self._has_embeddings = any(isinstance(one, nn.Embedding | nn.EmbeddingBag) for one in self.modules.values())
         self.count = 0
         self._real = 0
+        self._last: tuple[str, Attempt] | None = None
         self._max_trials = MAX_TRIALS
         self._deadline = time.process_time() + BUDGET_SEC
         self._wall_deadline = time.monotonic() + MAX_WALL_SEC
@@ -98,22 +101,34 @@ class Trials:
         self._max_trials = min(self._max_trials, self.count + LONGER_TRIALS)
         self._deadline = min(self._deadline, time.process_time() + LONGER_SEC)
 
+    def extend(self) -> None:
+        """Leave a short time and few trials from now on, however much was used up: what was found lacks something."""
+        self._max_trials = self.count + FURTHER_TRIALS
+        self._deadline = time.process_time() + FURTHER_SEC
+
     def attempt(
         self, value: Any, sizes: Mapping[str, Sequence[int]] | None = None, *, is_likely: bool = False
     ) -> Attempt:
         """Run the network on an input as a spec has it: without weights, for real where that would not do.
 
-        One that is likely is run for real whatever the reason for which it stopped.
+        One that is likely is run for real whatever the reason for which it stopped. The one that was run last isn't
+        run again, as it may have taken all of the time.
         """
+        said = repr((value, sizes, is_likely))
+        if self._last is None or self._last[0] != said:
+            self._last = said, self._run(value, sizes or {}, is_likely=is_likely)
+        return self._last[1]
+
+    def _run(self, value: Any, sizes: Mapping[str, Sequence[int]], *, is_likely: bool) -> Attempt:
         try:
             tree = parse_input(value)
         except PydanticCustomError as error:
             return Attempt(Crash("", error.message()))
         self.count += 1
-        undefined = input_names(tree).keys() - {BATCH, *(sizes or {})}
+        undefined = input_names(tree).keys() - {BATCH, *sizes}
         if undefined:
             return Attempt(Crash("", f"{min(undefined)} has no sizes"))
-        inputs = [make_forward_input(tree, binding) for binding in _bindings(tree, sizes or {})]
+        inputs = [make_forward_input(tree, binding) for binding in _bindings(tree, sizes)]
         if any(one.num_elements > MAX_ELEMENTS for one in inputs):
             return Attempt(Crash("", "no machine has the memory for this input"))
         try:
@@ -152,9 +167,9 @@ def _judged(trace: StructureTrace, tree: InputTree, modules: Mapping[str, nn.Mod
     if trace.died is not None:
         return Attempt(trace.died[1], calls=calls)
     faults, length_first = _faults(trace, tree), _takes_length_first(trace, modules)
-    return Attempt(
-        None, max(faults, int(length_first)), _narrowest(trace), calls, length_first, _goes_through_batch(trace)
-    )
+    is_of_images = any(isinstance(one, nn.Conv2d | nn.ConvTranspose2d) for one in modules.values())
+    narrowest = _narrowest(trace) if is_of_images else None  # elsewhere four sizes are those of pairs, or of heads
+    return Attempt(None, max(faults, int(length_first)), narrowest, calls, length_first, _goes_through_batch(trace))
 
 
 def _takes_length_first(trace: StructureTrace, modules: Mapping[str, nn.Module]) -> bool:

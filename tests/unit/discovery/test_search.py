@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import warnings
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from archcheck.discovery.hints import constructor_arguments
+from archcheck.discovery.hints import Hints, constructor_arguments
 from archcheck.discovery.search import Found, find_input
 from archcheck.discovery.trial import Trials
 
@@ -927,3 +928,260 @@ def test_what_words_go_into_is_not_for_other_arguments() -> None:
     assert found is not None
     assert found.value[:2] == [["B", 12], ids("B", 16, below=50)]
     assert found.value[2]["shape"] == ["B", 1]
+
+
+class Towers(Forward):
+    """Computes what there is something for, as CLIP does."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            visual=nn.Conv2d(3, 4, 3), token_embedding=nn.Embedding(60, 4), text_projection=nn.Linear(4, 4)
+        )
+        self.positions = nn.Parameter(torch.zeros(12, 4))
+
+    def forward(self, image: Tensor | None = None, text: Tensor | None = None) -> Any:
+        of_image = self.visual(image).mean((2, 3)) if image is not None else None
+        if text is None:
+            return of_image
+        of_text = self.text_projection(self.token_embedding(text) + self.positions).mean(1)
+        return of_text if of_image is None else (of_image, of_text)
+
+
+class Attending(Forward):
+    """Attends to a context if there is one; its mask is for nothing that has weights."""
+
+    def __init__(self, context_dim: int = 9) -> None:
+        super().__init__(inside=nn.Linear(6, 6), kv=nn.Linear(context_dim, 6), out=nn.Linear(6, 2))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, context: Tensor | None = None) -> Any:
+        x = self.inside(x.transpose(1, 2).transpose(1, 2))
+        if context is not None:
+            keys = self.kv(context)
+            x = x + (x @ keys.transpose(1, 2)).softmax(-1) @ keys
+        return self.out(x if mask is None else x * mask[..., None])
+
+
+class Conditioned(Forward):
+    """A denoiser for which a class and a text may be given."""
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            conv=nn.Conv2d(3, 4, 3, padding=1), of_class=nn.Embedding(num_classes, 4), of_text=nn.Linear(7, 4)
+        )
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None, context: Tensor | None = None) -> Any:
+        x = self.conv(x) + t.view(-1, 1, 1, 1)
+        if y is not None:
+            x = x + self.of_class(y)[:, :, None, None]
+        return x if context is None else x * self.of_text(context).mean(1)[:, :, None, None]
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (Towers, {"image": ["B", 3, 32, 32], "text": ids("B", 12, below=60)}),
+        (Attending, {"x": ["B", 16, 6], "context": ["B", 16, 9]}),
+        (
+            Conditioned,
+            {
+                "x": ["B", 3, 32, 32],
+                "t": ids("B", below=1000),
+                "y": ids("B", below=10),
+                "context": ["B", 16, 7],
+            },
+        ),
+    ],
+)
+def test_what_may_be_left_out_is_given_where_layers_need_it(make: Callable[[], nn.Module], expected: Any) -> None:
+    found = search(make).assumption
+    assert found is not None
+    assert found.value == expected
+    assert not found.doubts
+
+
+class Spare(Forward):
+    """Runs all of its layers without what may be left out."""
+
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(5, 4))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Any:
+        return self.fc(x) if context is None else self.fc(x) + context
+
+
+def test_an_input_with_which_all_layers_run_stays_as_it_is() -> None:
+    found = search(Spare).assumption
+    assert found is not None
+    assert found.value == ["B", 5]
+
+
+class Particular(Forward):
+    """Asks more of its context than anybody can guess."""
+
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(5, 4), gate=nn.Linear(3, 4))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Any:
+        return self.fc(x) if context is None else self.fc(x) * self.gate(context.reshape(x.shape[0], 77, 31, 3))
+
+
+def test_layers_that_nothing_goes_through_are_told_with_what_to_write() -> None:
+    found = search(Particular).assumption
+    assert found is not None
+    assert found.value == ["B", 5]
+    assert found.doubts == (
+        "gate is not called, and so not verified; an argument that may be left out may be for that (context): "
+        'give all inputs by name, with one more such as --input "context=B,16,3"',
+    )
+
+
+class KnowledgeTracing(Forward):
+    """An exercise and whether it was solved are one index."""
+
+    def __init__(self, num_skills: int = 35) -> None:
+        super().__init__(interaction=nn.Embedding(2 * num_skills, 6), rnn=nn.LSTM(6, 5, batch_first=True))
+        self.num_skills = num_skills
+
+    def forward(self, q: Tensor, r: Tensor) -> Any:
+        return self.rnn(self.interaction(q + self.num_skills * r))[0]
+
+
+class Pairs(Forward):
+    """Puts the features of all pairs of points beside one another, and their distance."""
+
+    def __init__(self) -> None:
+        super().__init__(edge_mlp=nn.Linear(2 * 11 + 1, 4), node_mlp=nn.Linear(11 + 4, 11))
+
+    def forward(self, feats: Tensor, coors: Tensor) -> Any:
+        distances = (coors[:, :, None] - coors[:, None]).norm(dim=-1, keepdim=True)
+        both = feats[:, :, None].expand(-1, -1, feats.shape[1], -1), feats[:, None].expand(-1, feats.shape[1], -1, -1)
+        messages = self.edge_mlp(torch.cat([*both, distances], -1)).sum(2)
+        return self.node_mlp(torch.cat([feats, messages], -1)), coors
+
+
+class EdgesToo(Forward):
+    """Takes features of edges that may be left out, where it was made for none."""
+
+    def __init__(self, dim: int = 6, edge_dim: int = 3) -> None:
+        super().__init__(norm=nn.LayerNorm(dim), mlp=nn.Linear(2 * dim + edge_dim, 4))
+
+    def forward(self, feats: Tensor, edges: Tensor | None = None) -> Any:
+        feats = self.norm(feats)
+        both = feats[:, :, None].expand(-1, -1, feats.shape[1], -1), feats[:, None].expand(-1, feats.shape[1], -1, -1)
+        return self.mlp(torch.cat([*both, *([] if edges is None else [edges])], -1)).sum(2)
+
+
+class AnyArguments(Forward):
+    def __init__(self) -> None:
+        super().__init__(fc=nn.Linear(9, 4))
+
+    def forward(self, *args: Any, context: Tensor | None = None, **kwargs: Any) -> Any:
+        assert context is None, "self attention takes no context"
+        return self.fc(*args, **kwargs)
+
+
+class Asking(Forward):
+    """Answers a question about a map of features; nothing in a name tells which is which."""
+
+    def __init__(self) -> None:
+        super().__init__(text=nn.Embedding(40, 8), rnn=nn.LSTM(8, 6, batch_first=True), conv=nn.Conv2d(50, 6, 1))
+
+    def forward(self, v: Tensor, q: Tensor) -> Any:
+        state = self.rnn(self.text(q))[1][0][-1]
+        return self.conv(v) * state[:, :, None, None]
+
+
+class WeightsOfItsOwn(Forward):
+    """A layer of graph attention without any layer of torch's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(50, 8))
+
+    def forward(self, x: Tensor, adj: Tensor) -> Any:
+        return adj @ (x @ self.weight)
+
+
+class Propagated(Forward):
+    """Embeddings of all users and items, spread over a graph that is as large as they are many."""
+
+    def __init__(self, n_users: int = 7, n_items: int = 12) -> None:
+        super().__init__(user_emb=nn.Embedding(n_users, 4), item_emb=nn.Embedding(n_items, 4))
+
+    def forward(self, adj: Tensor, users: Tensor, items: Tensor) -> Any:
+        spread = adj @ torch.cat([self.user_emb.weight, self.item_emb.weight])
+        return (spread[:7][users] * spread[7:][items]).sum(-1)
+
+
+class Described(Forward):
+    """Describes images, behind an encoder of many different layers."""
+
+    def __init__(self) -> None:
+        sizes = [3, *range(4, 16)]
+        convs = [nn.Conv2d(a, b, 3, padding=1) for a, b in itertools.pairwise(sizes)]
+        super().__init__(encoder=nn.Sequential(*convs), embed=nn.Embedding(40, 15), rnn=nn.LSTM(15, 8))
+
+    def forward(self, images: Tensor, captions: Tensor) -> Any:
+        features = self.encoder(images).mean((2, 3))
+        return self.rnn(torch.cat([features[None], self.embed(captions)]))[0]
+
+
+class OfPlaceAndTime(Forward):
+    def __init__(self) -> None:
+        super().__init__(net=nn.Linear(2, 4))
+
+    def forward(self, x: Tensor, t: Tensor) -> Any:
+        return self.net(torch.cat([x, t], 1))
+
+
+class Separation(Forward):
+    """Separates stereo sound; its first layer is one for spectra."""
+
+    def __init__(self, audio_channels: int = 2) -> None:
+        super().__init__(spectral=nn.Conv2d(2 * audio_channels, 4, 3), temporal=nn.Conv1d(audio_channels, 4, 8))
+
+    def forward(self, mix: Tensor) -> Any:
+        frames = mix.reshape(*mix.shape[:2], -1, 400)
+        return self.spectral(torch.cat([frames, frames], 1)).mean() + self.temporal(mix)
+
+
+class Spoken(Forward):
+    def __init__(self) -> None:
+        super().__init__(speaker_emb=nn.Embedding(4, 8), embedding=nn.Embedding(30, 8))
+
+    def forward(self, speakers: Tensor, texts: Tensor) -> Any:
+        return self.embedding(texts) + self.speaker_emb(speakers)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (KnowledgeTracing, [ids("B", 16, below=35), ids("B", 16, below=2)]),
+        (Pairs, [["B", 16, 11], ["B", 16, 3]]),
+        (EdgesToo, {"feats": ["B", 16, 6], "edges": ["B", 16, 16, 3]}),
+        (AnyArguments, ["B", 9]),
+        (Asking, [["B", 50, 32, 32], ids("B", 16, below=40)]),
+        (WeightsOfItsOwn, [["N", 50], ["N", "N"]]),
+        (Propagated, [[19, 19], ids("B", below=7), ids("B", below=12)]),
+        (Described, [["B", 3, 32, 32], ids(16, "B", below=40)]),
+        (OfPlaceAndTime, [["B", 1], ["B", 1]]),
+        (Separation, ["B", 2, 16000]),
+        (Spoken, [ids("B", below=4), ids("B", 16, below=30)]),
+    ],
+)
+def test_what_public_networks_take_is_found(make: Callable[[], nn.Module], expected: Any) -> None:
+    found = search(make).assumption
+    assert found is not None
+    assert found.value == expected
+
+
+def test_an_input_that_takes_all_of_the_time_is_found_with_the_first_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Trials, "is_over", True)
+    found = search(lambda: nn.Linear(7, 2)).assumption
+    assert found is not None
+    assert found.value == ["B", 7]
+
+
+def test_two_strides_are_no_size_of_an_image() -> None:
+    assert not Hints({"resolution": (8, 2)}).images()
+    assert Hints({"resolution": (48, 64)}).images() == [(48, 64)]

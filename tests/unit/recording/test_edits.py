@@ -290,7 +290,7 @@ def datasets_in_blocks(draw: st.DrawFn) -> str:
     key=st.sampled_from(["extra", "a b", "ключ"]),
     value=VALUES,
 )
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_an_added_key_changes_nothing_else(
     dataset: str, after: str, newline: str, ended: bool, key: str, value: Any
 ) -> None:
@@ -306,7 +306,7 @@ def test_an_added_key_changes_nothing_else(
 
 
 @given(value=VALUES, old=st.sampled_from(["old", '"old"', "'old'", "{a b: 1}", "[1, 2]", ""]))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_a_replaced_value_is_read_back(value: Any, old: str) -> None:
     head, tail = HEAD + "training:\n  dataset: {name: n, root:", ", z: 1}  # here\n  epochs: 3\n"
     new = edited(f"{head} {old}{tail}", (("training", "dataset", "root"), value))

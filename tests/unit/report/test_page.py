@@ -175,7 +175,7 @@ def record_with(text: str) -> RunRecord:
 HARMLESS = Elements(format_page(record_with("harmless")))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(NASTY)
 @example("")
 def test_no_text_acts_in_a_page(text: str) -> None:
@@ -190,7 +190,7 @@ def test_no_text_acts_in_a_page(text: str) -> None:
     assert data_of(page) == record
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(NASTY)
 def test_no_text_acts_in_markdown(text: str) -> None:
     text = format_markdown(record_with(text))

@@ -100,7 +100,7 @@ PLACES = _places(BASE)
 
 
 @given(place=st.sampled_from(PLACES), value=anything)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_any_value_anywhere(place: tuple[Any, ...], value: Any) -> None:
     data = yaml.safe_load(yaml.safe_dump(BASE))
     parent = data
@@ -111,7 +111,7 @@ def test_any_value_anywhere(place: tuple[Any, ...], value: Any) -> None:
 
 
 @given(place=st.sampled_from(PLACES), key=st.text(max_size=10), value=anything)
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_further_key_anywhere(place: tuple[Any, ...], key: str, value: Any) -> None:
     data = yaml.safe_load(yaml.safe_dump(BASE))
     parent = data
@@ -123,7 +123,7 @@ def test_any_further_key_anywhere(place: tuple[Any, ...], key: str, value: Any) 
 
 
 @given(data=st.data())
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_mutated_specs(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from([*TEXTS, FULL]))
     for _ in range(data.draw(st.integers(1, 4))):

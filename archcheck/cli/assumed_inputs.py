@@ -76,7 +76,9 @@ def explain_refusal(spec_file: SpecFile, crash: Crash) -> str | None:
     refusal = describe_refusal(crash, found.modules.get(crash.module))
     if refusal is None or found.assumption is None:
         return refusal
-    if _num_arguments(parse_input(found.assumption.value)) != _num_arguments(spec.input):
+    likely = parse_input(found.assumption.value)
+    has_more = isinstance(likely, dict) and isinstance(spec.input, dict) and likely.keys() > spec.input.keys()
+    if not has_more and _num_arguments(likely) != _num_arguments(spec.input):
         return refusal  # another way to call the network mends nothing of this one
     return f"{refusal}: {found.assumption.options}"
 

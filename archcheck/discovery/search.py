@@ -129,11 +129,12 @@ class Search:
         if attempt.crash is not None:
             changes += _with_sizes_fixed(refused, attempt.crash)
             changes += _with_missing_part(refused, attempt.crash, around)
+            changes += _with_part_for(intake, refused, attempt.crash, around)
             if misses_argument(attempt.crash.error):
                 changes += (each for one in around.optional for each in _with_optional(refused, one, around))
         for change in changes:
             if repr((change.value, change.sizes)) not in self.tried:
-                found = replace(change, source=source)
+                found = change if change.source != refused.source else replace(change, source=source)
                 progress = len(attempt.calls) + num_named(refused.value)
                 heapq.heappush(self.mends, _Mend(-progress, depth, next(self.order), found))
 
@@ -303,6 +304,22 @@ def _with_missing_part(refused: Assumption, crash: Crash, around: Surroundings) 
             values = _by_name(refused.value, around)
             for shape in ([*outer, missing], [*outer, outer[-1], missing]):
                 yield replace(refused, value={**values, argument.name: shape})
+
+
+def _with_part_for(
+    intake: Intake | None, refused: Assumption, crash: Crash, around: Surroundings
+) -> Iterator[Assumption]:
+    """Yield an input with what may be left out, where a layer that is for it got something else: the image, say."""
+    if intake is None or find_size_mismatch(crash.error) is None:
+        return
+    for argument in around.optional:
+        if argument.kind not in _WITHOUT_LAYERS:
+            changes = _with_optional(refused, argument, replace(around, layers=[intake]))
+            yield from (each for each in changes if _has_size(each.value[argument.name], intake.size))
+
+
+def _has_size(value: Any, size: int) -> bool:
+    return any(size in leaf.shape for leaf in tensors_in(value))
 
 
 def _with_number(value: Any, name: str, size: int) -> Any:

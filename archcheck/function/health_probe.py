@@ -19,6 +19,7 @@ from archcheck.function.fingerprint.fingerprint import EvalTraces, HealthProbe
 from archcheck.function.fingerprint.fixed_inputs import make_fixed_inputs
 from archcheck.function.fingerprint.forward_pass import PassResult, PassRunner
 from archcheck.function.fingerprint.gradients import GradientStep, run_gradient_step
+from archcheck.function.fingerprint.opened_gates import used_under_other_weights
 from archcheck.function.fingerprint.preparation import NetworkFactory, PreparedNetwork, prepare_for_filling
 from archcheck.function.fingerprint.weight_filler import WeightFiller
 from archcheck.function.object_equality import are_surely_equal
@@ -98,9 +99,13 @@ class _Examination:
             missing = [name for name in params if not any(_has_gradient(one, name) for one in steps)]
             if missing and trains:
                 steps.append(run_gradient_step(self._runner, wanted=missing, **options))
-        some = tuple(name for name in params if any(_has_gradient(one, name) for one in steps))
-        none = tuple(name for name in params if name not in some)
         found = {name: one for step in steps for name, one in step.params.items()}
+        used = {name for name in params if any(_has_gradient(one, name) for one in steps)}
+        passed_over = params.keys() - found.keys()
+        if passed_over and trains and self._runner.reads_values:
+            used |= used_under_other_weights(self._runner, passed_over)
+        some = tuple(name for name in params if name in used)
+        none = tuple(name for name in params if name not in used)
         not_finite = tuple(name for name, one in found.items() if not math.isfinite(one.check))
         unseen = []
         opaque = sorted({*eval_pass.opaque, *step.forward.opaque})

@@ -106,6 +106,30 @@ def test_the_size_that_was_given_is_kept_where_it_was_right(
     assert '0: Conv2d takes 3 channels, got 1: --input "B,3,40,56"\n' in capsys.readouterr().err
 
 
+def test_an_argument_left_out_is_told_where_a_layer_is_made_for_it(
+    models: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.write(
+        "attended.py",
+        """
+        from torch import nn
+
+        class Attended(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.stem, self.keys = nn.Conv2d(3, 6, 4, 4), nn.Linear(9, 6)
+
+            def forward(self, x, context=None):
+                x = self.stem(x).flatten(2).transpose(1, 2)
+                keys = self.keys(x if context is None else context)
+                return (x @ keys.transpose(1, 2)).softmax(-1) @ keys
+        """,
+    )
+    assert main(["new", "attended:Attended", "--input", "x=B,3,40,40"]) == 2
+    told = 'keys: Linear takes 9 features, got 6: --input "x=B,3,40,40" --input "context=B,16,9"\n'
+    assert told in capsys.readouterr().err
+
+
 def test_a_network_that_takes_nothing_says_how_far_it_got(models: Project, capsys: pytest.CaptureFixture[str]) -> None:
     models.write(
         "picky.py",

@@ -82,6 +82,21 @@ def open_gates(runner: PassRunner, usual: GradientStep) -> Mapping[int, Gradient
     return steps
 
 
+def used_under_other_weights(runner: PassRunner, names: Collection[str]) -> set[str]:
+    """Return those of some parameters that a gradient reaches under one of a few sets of other weights.
+
+    Where values decide what runs, an edit that gives weights other numbers may leave an expert without examples. The
+    weights are the usual ones afterwards.
+    """
+    used: set[str] = set()
+    for number in range(_TRIES):
+        used |= _reached(runner, _run(runner, number), {*names} - used)
+        if used == {*names}:
+            break
+    _put_back(runner)
+    return used
+
+
 def opened_pass(steps: Collection[GradientStep]) -> PassResult | None:
     """Return the passes of several steps as one, with the sums of their digests; None where there are none."""
     total: PassResult | None = None

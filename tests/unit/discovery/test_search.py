@@ -976,9 +976,23 @@ class Conditioned(Forward):
         return x if context is None else x * self.of_text(context).mean(1)[:, :, None, None]
 
 
+class CrossAttended(Forward):
+    """Attends to itself where no text is given, with layers that are made for a text's features."""
+
+    def __init__(self) -> None:
+        super().__init__(conv=nn.Conv2d(3, 8, 3, padding=1), keys=nn.Linear(7, 8))
+
+    def forward(self, x: Tensor, t: Tensor, context: Tensor | None = None) -> Any:
+        x = self.conv(x) + t.view(-1, 1, 1, 1)
+        queries = x.flatten(2).transpose(1, 2)
+        keys = self.keys(queries if context is None else context)
+        return ((queries @ keys.transpose(1, 2)).softmax(-1) @ keys).transpose(1, 2).view(x.shape)
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
+        (CrossAttended, {"x": ["B", 3, 32, 32], "t": ids("B", below=1000), "context": ["B", 16, 7]}),
         (Towers, {"image": ["B", 3, 32, 32], "text": ids("B", 12, below=60)}),
         (Attending, {"x": ["B", 16, 6], "context": ["B", 16, 9]}),
         (

@@ -14,8 +14,10 @@ from torch.nn import functional
 from archcheck.function.diagnosis.likely_cause import likely_cause
 from archcheck.function.fingerprint import opened_gates
 from archcheck.function.fingerprint.config import FingerprintConfig
+from archcheck.function.fingerprint.fingerprint import fingerprint
 from archcheck.function.fingerprint.opened_gates import SETS
 from archcheck.function.fingerprint.preparation import NetworkFactory
+from archcheck.function.health_probe import make_health_probe
 from archcheck.function.records import DifferingCall, FunctionRecord
 from archcheck.spec.lock import NUM_OPENED_SETS
 from tests.unit.function.running import (
@@ -236,6 +238,27 @@ def test_experts_that_no_row_takes_are_called_under_other_weights() -> None:
     named = [one[0].split(".")[2] for one in found if one is not None and one[0].startswith("1.experts.")]
     assert len(named) > len(called)
     assert named == [str(odd) for odd in range(6) if found[odd] is not None]
+
+
+class _LastNeverChosen(_Experts):
+    """Lost an output of its router: no weights choose the last expert."""
+
+    def __init__(self, number: int, odd: int | None) -> None:
+        super().__init__(number, odd)
+        self.router = nn.Linear(16, number - 1, bias=False)
+
+
+@pytest.mark.parametrize(("experts", "unused"), [(_Experts, set()), (_LastNeverChosen, {"1.experts.5.0"})])
+def test_health_sees_which_experts_are_never_used_where_a_lock_names_no_sets(
+    experts: Callable[[int, int | None], nn.Module], unused: set[str]
+) -> None:
+    build = between(lambda: experts(6, None))
+    config = FingerprintConfig(inputs_of(ROWS), opened=())
+    usual = fingerprint(build, config)
+    assert {f"1.experts.{i}" for i in range(6)} - {call.name for call in usual.calls}
+    health = fingerprint(build, config, make_health_probe(build, None)).health
+    assert health is not None
+    assert {name.rpartition(".")[0] for name in health.no_gradient} == unused
 
 
 def test_parameters_that_are_never_used_have_nothing_tried_for_them_where_nothing_is_chosen_by_values() -> None:

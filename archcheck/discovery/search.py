@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from typing import Any, Final, NamedTuple
@@ -239,9 +239,16 @@ def _doubt_of_layers(left: Sequence[Intake], missing: Sequence[Argument], around
 
 
 def _layers_left_out(trials: Trials, attempt: Attempt) -> list[Intake]:
-    """Return the layers that weren't called."""
-    called = {*attempt.calls}
-    return [one for one in intakes(trials.modules) if one.name not in called]
+    """Return the layers that weren't called, except those whose weights are all of layers that were."""
+    called, modules = {*attempt.calls}, trials.modules
+    used = {id(param) for name, module in modules.items() if name in called for param in module._parameters.values()}
+    return [one for one in intakes(modules) if one.name not in called and not _has_only(used, modules[one.name])]
+
+
+def _has_only(used: Set[int], module: nn.Module) -> bool:
+    """Return whether a layer has parameters, and none but those with some ids."""
+    own = {id(param) for param in module.parameters()}
+    return bool(own) and own <= used
 
 
 def _likeliest_for(optional: Sequence[Argument], layers: Sequence[Intake]) -> list[Argument]:

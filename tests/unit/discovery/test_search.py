@@ -1049,6 +1049,37 @@ def test_layers_that_nothing_goes_through_are_told_with_what_to_write() -> None:
     )
 
 
+class Tied(Particular):
+    """Keeps its layer's weight under a second name, as T5 and BART do with that of their embeddings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Linear(5, 4, bias=False)
+        self.gate.weight = self.fc.weight
+
+
+def test_a_layer_whose_weights_are_all_of_layers_that_run_is_not_left_out() -> None:
+    found = search(Tied).assumption
+    assert found is not None
+    assert found.value == ["B", 5]
+    assert not found.doubts
+
+
+class HalfTied(Particular):
+    """Has the weight of the layer that runs, and a bias of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Linear(5, 4)
+        self.gate.weight = self.fc.weight
+
+
+def test_a_layer_with_one_weight_that_no_other_has_is_left_out() -> None:
+    found = search(HalfTied).assumption
+    assert found is not None
+    assert [doubt.startswith("gate is not called") for doubt in found.doubts] == [True]
+
+
 class KnowledgeTracing(Forward):
     """An exercise and whether it was solved are one index."""
 

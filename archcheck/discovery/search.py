@@ -198,6 +198,8 @@ def _found_in(trials: Trials, arguments: Mapping[str, Any]) -> Found:
 
 def _completed(search: Search, cost: int, found: Assumption, attempt: Attempt) -> Assumption:
     """Return an input that was found, with what may be left out and layers need that don't run without it."""
+    if search.around is None:  # a library's configuration knows what it leaves out
+        return found
     trials = search.trials
     left = _layers_left_out(trials, attempt)
     optional = [one for one in optional_arguments(trials.model) if one.kind not in _WITHOUT_LAYERS]
@@ -218,7 +220,7 @@ def _completed(search: Search, cost: int, found: Assumption, attempt: Attempt) -
             break
     named = found.value if isinstance(found.value, dict) else {}
     missing = [one for one in optional if one.name not in named]
-    if not left or not missing or search.around is None:  # a library's configuration knows what it leaves out
+    if not left or not missing:
         return found
     return replace(found, doubts=(*found.doubts, _doubt_of_layers(left, missing, _surroundings(search))))
 

@@ -48,7 +48,7 @@ from archcheck.function.records import DifferingCall
 from archcheck.function.tolerances import TOLERANCE
 
 _CONFIRMING_SHARE: Final = 2 / 3  # of the time to search, granted on top to confirm what was found
-_UNUSED_SHARE: Final = 1 / 4  # of the time to search, for what isn't used any more
+_FIRST_SHARE: Final = 1 / 8  # of the time to search, for each of the searches before that of operations
 _LAYERS: Final = "torch/nn/modules/"
 DRAWS: Final = "it draws random numbers in eval mode: dropout that stays on?"
 
@@ -168,7 +168,10 @@ class _Search:
 
     def _residual(self) -> str | None:
         """Return the module around which a skip connection is missing, where that fits."""
+        end_sec = time.process_time() + _FIRST_SHARE * self._deadline_sec
         for text, plan, op in residuals(self._rerun.notes, self._call.inner):
+            if time.process_time() > end_sec:  # of a deep network, whose operations are to be tried, too
+                return None
             if self._fits(plan, partial(residuals_like, op)):
                 return text
         return None
@@ -231,7 +234,7 @@ class _Search:
         """
         if not self._call.whole:
             return None
-        end_sec = time.process_time() + _UNUSED_SHARE * self._deadline_sec
+        end_sec = time.process_time() + _FIRST_SHARE * self._deadline_sec
         whole = self._rerun_of_whole("eval")
         with whole.watched():
             whole.begin()

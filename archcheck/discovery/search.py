@@ -290,15 +290,16 @@ def _surroundings(search: Search) -> Surroundings:
 def _with_sizes_fixed(refused: Assumption, crash: Crash) -> Iterator[Assumption]:
     """Yield an input with the only size that a free dimension can have, where another was refused."""
     told = {int(number) for number in re.findall(r"\d+", crash.error)}
-    for actual, expected in refused_sizes(crash.error, None):
-        for name, sizes in refused.sizes.items():
-            others = {other: each for other, each in refused.sizes.items() if other != name}
-            if actual in sizes:
-                yield replace(refused, value=_with_number(refused.value, name, expected), sizes=others)
-    for name, sizes in refused.sizes.items():
+    wanted = [
+        (name, expected)
+        for actual, expected in refused_sizes(crash.error, None)
+        for name, sizes in refused.sizes.items()
+        if actual in sizes
+    ]
+    wanted += [(name, size) for name, sizes in refused.sizes.items() if told & {*sizes} for size in sizes]
+    for name, size in wanted:
         others = {other: each for other, each in refused.sizes.items() if other != name}
-        for size in sizes if told & {*sizes} else ():
-            yield replace(refused, value=_with_number(refused.value, name, size), sizes=others)
+        yield replace(refused, value=_with_number(refused.value, name, size), sizes=others)
 
 
 def _with_missing_part(refused: Assumption, crash: Crash, around: Surroundings) -> Iterator[Assumption]:

@@ -158,9 +158,7 @@ def prepare_for_filling(
     by_others = _drawn_by_others(undrawn, modules, model_drew, build, config, make_draws) if is_known else []
     undrawn = {name: one for name, one in undrawn.items() if name not in by_others}
     constant = {id(one) for one in undrawn.values() if (is_known or GIVEN in vars(one)) and not one.requires_grad}
-    constant |= {
-        id(one) for one in params.values() if _is_whole(one)
-    }  # as an order of channels, which buffers hold, too
+    constant |= {id(one) for one in params.values() if _is_whole(one)}  # an order of channels, as buffers hold it, too
     initial_values = {  # of what is to be trained: a frozen constant is what it is in every pass, as a buffer is
         name: _initial_value(param, is_known and not random.is_foreign(param))
         for name, param in undrawn.items()

@@ -7,6 +7,7 @@ depend on who else uses the machine, seconds of the processor hardly do; ratios 
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import resource
 import shutil
@@ -214,13 +215,21 @@ def measure_collection() -> str:
 
 
 def measure_job() -> str:
-    """`pytest --archcheck` of this repository, and where its time goes, check by check; and in two processes."""
+    """`pytest --archcheck` of this repository, and where its time goes, check by check; and in two processes.
+
+    Beside health, which computes the function's passes, and accuracy stands what `bare_job.py` takes for them.
+    """
     seconds, by_check = _run_job()
     in_two, _ = _run_job("-p", "xdist", "-n", "2")
-    rows = [[check, f"{sec:.1f}"] for check, sec in sorted(by_check.items(), key=lambda entry: -entry[1])]
+    bare = _run_bare_job()
+    rows = [
+        [check, f"{sec:.1f}", *([f"{bare[check]:.1f}", f"{sec / bare[check]:.2f}"] if check in bare else [])]
+        for check, sec in sorted(by_check.items(), key=lambda entry: -entry[1])
+    ]
     rows.append(["start, collection, tables", f"{seconds - sum(by_check.values()):.1f}"])
     rows += [["all", f"{seconds:.1f}"], ["all, with -n 2", f"{in_two:.1f}"]]
-    return f"{tabulate(rows, ['items', 'clock s'], disable_numparse=True)}\nlimit {JOB_LIMIT_SEC:.0f} s"
+    columns = ["items", "clock s", "in bare torch s", "ratio"]
+    return f"{tabulate(rows, columns, disable_numparse=True)}\nlimit {JOB_LIMIT_SEC:.0f} s"
 
 
 def measure_job_beside_a_neighbour() -> str:
@@ -290,6 +299,17 @@ def _run_job(*options: str) -> tuple[float, dict[str, float]]:
     for sec, check in re.findall(r"^([\d.]+)s (?:call|setup|teardown) +\S+::(\w+)$", done.stdout, re.M):
         by_check[check] = by_check.get(check, 0.0) + float(sec)
     return seconds, by_check
+
+
+def _run_bare_job() -> dict[str, float]:
+    """Return the seconds of what checks compute, in bare torch; its waiting threads yield as ours do."""
+    waiting = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    command = [sys.executable, str(ROOT / "benchmarks" / "bare_job.py")]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**environment(None), **waiting}, stdout=subprocess.PIPE, text=True, check=True
+    )
+    seconds: dict[str, float] = json.loads(done.stdout)
+    return seconds
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from archcheck.structure.records import ForwardRecord, StructureTrace, TensorRec
 from archcheck.structure.work import cost_of
 
 TIME_SEC: Final = 2.0
-MEMORY_BYTES: Final = 2 * 2**30
+MEMORY_BYTES: Final = 3 * 2**30
 MAX_USUAL_PARAMS: Final = 130_000_000  # more of them need more memory
 _MAX_BYTES_IN_DOUBLE: Final = 8 * 2**30
 BATCHES: Final = (8, 4, 2)
@@ -119,8 +119,21 @@ def needed_bytes(trace: StructureTrace, num_elements: int, precision: str) -> in
 
     num_elements: that a forward pass makes; 0 where they're small beside the weights.
     """
-    size = 8 if precision == "float64" else 4
-    return int(size * (1.5 * trace.root.num_params + _KEPT_SHARE * num_elements))
+    size, num_params = 8 if precision == "float64" else 4, trace.root.num_params
+    gradients = max(0.5 * num_params, _num_of_largest_gradients(trace))
+    return int(size * (num_params + gradients + _KEPT_SHARE * num_elements))
+
+
+def _num_of_largest_gradients(trace: StructureTrace) -> int:
+    """Return how many elements of gradients there are at once, when those of the largest layer are computed.
+
+    Autograd copies a matrix's where it comes out transposed. Those of a weight that two layers share, as an embedding
+    and the layer that undoes it, are kept until both are there, and added up.
+    """
+    of_layers = [one.num_params for one in trace.modules.values() if not one.has_children]
+    largest = max(of_layers)
+    num_shared = min(sum(of_layers) - trace.root.num_params, largest)
+    return max(2 * largest, 3 * num_shared)
 
 
 def _recording_sec(num_params: int, num_calls: int, cost: int) -> float:

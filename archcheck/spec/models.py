@@ -82,7 +82,7 @@ class Budget(Section):
     """The time and memory that recording or verifying the function may take."""
 
     time: Seconds | None = _key("of two cores: 2 s by default")
-    memory: Bytes | None = _key("2 GiB by default")
+    memory: Bytes | None = _key("3 GiB by default")
 
 
 class FunctionKeys(Section):
@@ -94,7 +94,7 @@ class FunctionKeys(Section):
         default="float64", description="float32 for very large networks: half the memory, and a larger tolerance"
     )
     train: Flag = Field(default=True, description="false where the network can't be run in train mode")
-    budget: Budget | None = _key("what recording or verifying may take: {time: 2 s, memory: 2 GiB} by default")
+    budget: Budget | None = _key("what recording or verifying may take: {time: 2 s, memory: 3 GiB} by default")
 
 
 FULLGRAPH = "fullgraph"

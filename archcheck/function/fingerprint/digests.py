@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from archcheck.network.objects import attributes_of, is_closed
 _MAX_DEPTH: Final = 16  # of nested containers; a list that contains itself ends here
 _CONTAINERS: Final = (list, tuple, deque, Mapping, ValuesView)
 _HUGE: Final = 1e100  # larger numbers than this are all alike: their squares couldn't be added
+_MAX_COPIED: Final = 2**24  # elements: 128 MiB in double precision
 _RMS_SHARE: Final = 4.0  # keeps a check away from 0, so that "relative to itself" means something
 
 
@@ -112,47 +113,81 @@ def opaque_parts(value: Any, depth: int = 0) -> Iterator[str]:
 
 def digest(value: Any) -> Digest | None:
     """Return one digest of all tensors in a value; None where there's no tensor with elements in it."""
-    found = [one for one in map(_flat, tensors_in(value)) if one is not None]
+    found = [one for one in map(_readable, tensors_in(value)) if one is not None]
     if not found:
         return None
-    flat = [one for one, _ in found]
-    count = sum(one.numel() for one in flat)
-    total = math.fsum(float(one.sum()) for one in flat)
-    rms = math.hypot(*(norm for _, norm in found)) / math.sqrt(count)
-    projection = math.fsum(_project(one, f"check {position}") for position, one in enumerate(flat))
-    return Digest(total / count, rms, math.sqrt(3 / count) * projection + _RMS_SHARE * rms)
+    sums = [_add_up(one, f"check {position}") for position, one in enumerate(found)]
+    count = sum(one.number for one in sums)
+    rms = math.hypot(*(one.norm for one in sums)) / math.sqrt(count)
+    projection = math.fsum(one.projection for one in sums)
+    mean = math.fsum(one.total for one in sums) / count
+    return Digest(mean, rms, math.sqrt(3 / count) * projection + _RMS_SHARE * rms)
 
 
-def _flat(tensor: Tensor) -> tuple[Tensor, float] | None:
-    """Return the elements as float64, and the root of the sum of their squares; None where no elements can be read."""
+def _readable(tensor: Tensor) -> Tensor | None:
+    """Return a tensor of real numbers with the same elements; None where there are none, or they can't be read.
+
+    Unless it's large, it is flat and of float64.
+    """
     tensor = plain(tensor).detach()
     try:
         if tensor.layout is not torch.strided:
             tensor = tensor.to_dense()
         if tensor.is_complex():
             tensor = torch.view_as_real(tensor.resolve_conj())
-        flat = tensor.reshape(-1).double()
+        if tensor.numel() > _MAX_COPIED:
+            tensor[..., :0].double()
+        else:
+            tensor = tensor.reshape(-1).double()
     except (RuntimeError, NotImplementedError, TypeError):  # nested, quantised
         return None
-    if not flat.numel():
-        return None
-    square = float(torch.dot(flat, flat))  # the fastest way, unless it overflows
-    if math.isfinite(square):
-        return flat, math.sqrt(square)
+    return tensor if tensor.numel() else None
+
+
+class _Sums(NamedTuple):
+    """Of a tensor's elements: how many they are, their sum, the root of that of their squares, their projection."""
+
+    number: int
+    total: float
+    norm: float
+    projection: float
+
+
+def _add_up(tensor: Tensor, key: str) -> _Sums:
+    parts = [tensor] if tensor.numel() <= _MAX_COPIED else _parts_of_large(tensor)
+    sums = _add_up_parts(parts, tensor.device, key)
+    if math.isfinite(sums.norm):
+        return sums
+    flat = tensor.reshape(-1).double()
     infinite = torch.isinf(flat)
     if bool(infinite.any()):
         flat = torch.cat([flat.masked_fill(infinite, 0), infinite.double()])
     flat = flat.clamp(-_HUGE, _HUGE)  # masks are filled with the smallest number that there is
-    return flat, float(torch.linalg.vector_norm(flat))
+    return _add_up_parts([flat], tensor.device, key)._replace(norm=float(torch.linalg.vector_norm(flat)))
 
 
-def _project(flat: Tensor, key: str) -> float:
-    numbers, start, done, total = pool(flat.device), start_of(key), 0, 0.0
-    while done < flat.numel():
-        piece = numbers[start : start + flat.numel() - done]
-        total += float(torch.dot(flat[done : done + len(piece)], piece))
-        done, start = done + len(piece), 0
-    return total
+def _add_up_parts(parts: Iterable[Tensor], device: torch.device, key: str) -> _Sums:
+    """Add up flat tensors of float64 as if they were one."""
+    numbers, start, number, total, square, projection = pool(device), start_of(key), 0, 0.0, 0.0, 0.0
+    for flat in parts:
+        total += float(flat.sum())
+        square += float(torch.dot(flat, flat))  # the fastest way, unless it overflows
+        done = 0
+        while done < flat.numel():
+            piece = numbers[start : start + flat.numel() - done]
+            projection += float(torch.dot(flat[done : done + len(piece)], piece))
+            done, start = done + len(piece), (start + len(piece)) % len(numbers)
+        number += done
+    return _Sums(number, total, math.sqrt(square) if square >= 0 else math.nan, projection)
+
+
+def _parts_of_large(tensor: Tensor) -> Iterator[Tensor]:
+    """Yield the elements in order, flat and as float64, in parts: a copy of all would take as much memory again."""
+    for part in torch.split(tensor, max(1, len(tensor) * _MAX_COPIED // tensor.numel())):
+        if part.numel() <= _MAX_COPIED:
+            yield part.reshape(-1).double()
+        else:  # a single one
+            yield from _parts_of_large(part[0])
 
 
 _OFFSET: Final = 20.0  # about as much as the logarithm of a usual size takes away

@@ -41,6 +41,7 @@ _NEEDS_ONE_DTYPE: Final = frozenset(  # for real, that is: on meta, a mixture pa
         normalization.group_norm,
     }
 )
+_NEEDS_STRIDES: Final = frozenset({matmul.grouped_mm})  # for real, that is
 
 
 def _truth(func: Any, args: Any, kwargs: Any) -> Any:
@@ -74,10 +75,9 @@ class ForwardMode(TorchFunctionMode):
         self._free = zero_mac_functions()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        kwargs, shortcut = kwargs or {}, self._shortcuts.get(func)
         try:
             ordinary = _ORDINARY.issuperset(types)
-            shortcut = self._shortcuts.get(func)
             if shortcut is not None and ordinary and not is_transformed():
                 result = self._by_shortcut(func, shortcut, args, kwargs)
                 if result is not NotImplemented:
@@ -90,7 +90,7 @@ class ForwardMode(TorchFunctionMode):
                 return run_on_meta(func, args, kwargs)
         except Exception as error:
             if not needs_values(error) and not fails_on_any_device(error):
-                if func in self._shortcuts and not _writes(func, kwargs):
+                if shortcut is not None and shortcut not in _NEEDS_STRIDES and not _writes(func, kwargs):
                     _refuse_as_on_cpu(func, args, kwargs, _expanded_zero)
                 elif _can_be_made_up(tree_leaves((args, kwargs))):
                     _refuse_as_on_cpu(func, args, kwargs, _zeros)

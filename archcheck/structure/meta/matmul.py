@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, Final
+
+import torch
+from torch import Tensor
 
 from archcheck.structure.meta.counting import MacCounter
 from archcheck.structure.meta.tensors import (
@@ -12,6 +15,9 @@ from archcheck.structure.meta.tensors import (
     is_standard,
     new,
 )
+
+_ALIGNED: Final = 4  # numbers of float32 in 16 bytes
+_LAST_TWO: Final = ((-1, -2), (-2, -1))
 
 
 def linear(counter: MacCounter, x: Any, weight: Any, bias: Any = None) -> Any:
@@ -60,6 +66,29 @@ def addmm(counter: MacCounter, x: Any, a: Any, b: Any, *, beta: Any = 1, alpha: 
 def baddbmm(counter: MacCounter, x: Any, a: Any, b: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """The same for batches."""
     return _added(counter, x, a, b, 3) if type(beta) in (int, float) and type(alpha) in (int, float) else NotImplemented
+
+
+def grouped_mm(
+    counter: MacCounter, rows: Any, matrices: Any, *, offs: Any = None, bias: Any = None, out_dtype: Any = None
+) -> Any:
+    """Ranges of rows, each times a matrix of its own, in float32, of which torch refuses on meta what the CPU takes."""
+    tensors = (rows, matrices)
+    if not all(is_plain(one) and one.dtype is torch.float32 and _has_aligned_rows(one) for one in tensors):
+        return NotImplemented
+    if rows.ndim != 2 or matrices.ndim != 3 or rows.shape[1] != matrices.shape[1] or 0 in rows.shape:
+        return NotImplemented
+    if not isinstance(offs, Tensor) or offs.dtype is not torch.int32 or offs.shape != matrices.shape[:1]:
+        return NotImplemented
+    shape = (len(rows), matrices.shape[2])
+    if bias is not None or out_dtype not in (None, torch.float32) or shape[1] % _ALIGNED:  # a result that is padded
+        return NotImplemented
+    counter.macs += prod(shape) * rows.shape[1]
+    return new(shape, torch.float32)
+
+
+def _has_aligned_rows(x: Tensor) -> bool:
+    """Whether rows, or columns, lie 16 bytes apart, or a multiple of them, which grouped products ask for."""
+    return x.ndim > 1 and any(x.stride(a) == 1 and x.stride(b) and x.stride(b) % _ALIGNED == 0 for a, b in _LAST_TWO)
 
 
 def _added(counter: MacCounter, x: Any, a: Any, b: Any, ndim: int) -> Any:

@@ -69,6 +69,7 @@ _HANDLERS: Final[tuple[tuple[str, Callable[..., Any]], ...]] = (
     ("bmm", matmul.bmm),
     ("addmm", matmul.addmm),
     ("baddbmm", matmul.baddbmm),
+    ("grouped_mm _grouped_mm", matmul.grouped_mm),
     ("scaled_dot_product_attention", attention.attention),
     ("multi_head_attention_forward", attention.multi_head_attention),
     ("lstm", recurrent.recurrent(4, has_cell=True)),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 from archcheck.function.planning import BATCHES, FunctionPlan, plans
 from archcheck.spec.inputs import InputTree, make_forward_input, parse_input
@@ -116,9 +116,31 @@ def test_one_example_where_two_are_far_too_much() -> None:
 
 
 def test_a_very_large_network_gets_more_time_and_memory_and_says_so() -> None:
-    # 400 M parameters of 8 bytes, their gradients and a margin: 4.5 GiB; at 12 ns each, and a margin: 6.4 s.
-    plan = planned(lambda: nn.Linear(20_000, 20_000, bias=False), ["B", 20_000], {"B": 2})
-    assert plan.as_section()["budget"] == {"time": "7 s", "memory": "6 GiB"}
+    # 8 layers of 50 M parameters of 8 bytes, and half of them once more: 4.5 GiB; at 12 ns each, and a margin: 6.4 s.
+    layers = lambda: nn.Sequential(*(nn.Linear(7_072, 7_072, bias=False) for _ in range(8)))  # noqa: E731
+    assert planned(layers, ["B", 7_072], {"B": 2}).as_section()["budget"] == {"time": "7 s", "memory": "6 GiB"}
+
+
+class Tied(nn.Module):
+    """Word vectors that score the next word, too."""
+
+    def __init__(self, *, is_tied: bool) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Embedding(60_000, 2_000), nn.Linear(2_000, 60_000, bias=False)
+        if is_tied:
+            self.head.weight = self.embed.weight
+
+    def forward(self, ids: Tensor) -> Tensor:
+        scores: Tensor = self.head(self.embed(ids))
+        return scores
+
+
+@pytest.mark.parametrize("is_tied", [False, True])
+def test_the_gradients_of_a_very_large_layer_count(is_tied: bool) -> None:
+    # 240 M parameters of 8 bytes, and the gradients of one layer twice; or 120 M, and the gradients of both uses and
+    # their sum: 3.6 GiB in both cases.
+    ids = {"shape": ["B", 16], "dtype": "int64", "below": 60_000}
+    assert planned(lambda: Tied(is_tied=is_tied), ids, {"B": 2}).as_section()["budget"]["memory"] == "5 GiB"
 
 
 def test_a_network_of_large_activations_gets_more_memory_and_beyond_8_gib_single_precision() -> None:

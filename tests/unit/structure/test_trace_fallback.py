@@ -112,11 +112,12 @@ def test_what_only_meta_refuses_runs_on_the_cpu(function: Forward, reason: str) 
     assert (trace.fallback_reason or "").startswith(reason)
 
 
-def test_a_mixture_of_experts_runs_on_the_cpu() -> None:
+def test_a_mixture_of_experts_in_single_precision_runs_on_meta() -> None:
     trace = traced(grouped, [batch(2, 8, 8), batch(3, 8, 8)], body=lambda: nn.Parameter(torch.zeros(1, 8, 8)))
 
-    assert (trace.device, trace.died) == ("cpu", None)
+    assert (trace.device, trace.died) == ("meta", None)
     assert trace.forwards[0].output == TensorRecord((16, 8))
+    assert trace.macs == 8 * 8 * 8
     assert trace.uncounted == ()
 
 

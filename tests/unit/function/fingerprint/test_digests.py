@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from archcheck.function.fingerprint import digests
 from archcheck.function.fingerprint.digests import Digest, combine, combine_initial_values, digest, tensors_in
 
 
@@ -54,6 +55,28 @@ def test_the_layout_does_not_count() -> None:
     assert found(x.transpose(0, 2).contiguous().transpose(0, 2)) == found(x)
     assert found(x.to_sparse()) == found(x)
     assert found(x.double()) == found(x)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.arange(1.0, 1001.0),
+        torch.arange(1.0, 1001.0).reshape(1, 1, 1000),
+        torch.arange(1.0, 1001.0).reshape(20, 50).T,
+        torch.arange(1.0, 1001.0).reshape(2, 500),
+        torch.complex(torch.arange(500.0), torch.ones(500)),
+        torch.arange(1.0, 1001.0).index_fill(0, torch.tensor([7, 600]), math.inf),
+        torch.tensor([math.nan]).repeat(1000),
+        torch.arange(1.0, 1001.0).bfloat16(),
+    ],
+    ids=["row", "of one", "transposed", "long rows", "complex", "infinities", "nan", "bfloat16"],
+)
+def test_a_large_tensor_is_read_in_parts_as_it_is_at_once(x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = found(x)
+    monkeypatch.setattr(digests, "_MAX_COPIED", 64)
+    in_parts = found(x)
+    for ours, theirs in zip(astuple(in_parts), astuple(at_once), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-12, nan_ok=True)
 
 
 def test_complex_numbers_are_told_by_both_parts() -> None:

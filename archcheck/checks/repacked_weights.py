@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archcheck.checks.check import CheckContext
@@ -57,12 +58,12 @@ def repacked_mismatches(
     """Return what was split or merged, layers of all blocks in one; `is_same` says that nothing else differs."""
     told = "all else is as it was" if is_same else "what differs beside that is told above"
     notes = [("note", f"{told}: it was run with the recorded weights, packed as they are now")]
-    weights = format_flow(dict(repacking.weights))
-    notes.append(("weights", f"of the code of before, for an equivalent_to: {weights}"))
+    weights = ("weights", f"of the code of before, for an equivalent_to: {format_flow(dict(repacking.weights))}")
     found: dict[tuple[str, ...], RepackedLayers] = {}
     for one in repacking.layers:
         found.setdefault(tuple(map(_general, (*one.before, *one.now))), one)
-    return [_mismatch(context, one, notes, edits) for one in found.values()]
+    shown = [_mismatch(context, one, notes, edits) for one in found.values()]
+    return [*shown[:-1], replace(shown[-1], notes=(*shown[-1].notes, weights))]
 
 
 def _mismatch(
@@ -71,7 +72,7 @@ def _mismatch(
     before, now = (list(dict.fromkeys(map(_general, some))) for some in (one.before, one.now))
     first, *others = before
     if len(before) == len(now):
-        problem = f"its weight is packed otherwise in {listed(now, 6)}"
+        problem = "has its weight in another shape" + ("" if now == before else f", in {listed(now, 6)}")
     elif others:
         problem = f"was merged with {listed(others, 6)} to {listed(now, 6)}"
     else:

@@ -83,7 +83,7 @@ def find_moved_layers(
             names = {name: with_shifts(renamed.names[now], inside, trace) for name, now in names.items()}
             moved = labels_now(renamed.names.values(), inside, trace)
             recorded = {old: now and moved[renamed.names[now]] for old, now in recorded.items()}
-            behind = repack(keys)
+            behind = repack({text: renamed.lost.get(text, key) for text, key in keys.items()})
             keys, repacked = _repacked_keys(keys, behind), [*repacked, *behind]
     elsewhere = moved_names(spec, names.__getitem__)
     changes: dict[str, tuple[Change, ...]] = {text: (*new.changes, *elsewhere) for text, new in renamed.found.items()}

@@ -38,10 +38,14 @@ def find_repacked_weights(context: CheckContext, lock: Lock, labels: Mapping[str
 
 
 def _renamed(weight: str, labels: Mapping[str, str | None]) -> str:
-    """Return the name of a recorded weight in the layer that it's in now."""
-    owner, _, last = weight.rpartition(".")
-    now = labels.get(format_layer_key(owner)) if owner else None
-    return weight if now is None else f"{parse_layer_key(now).name}.{last}"
+    """Return the name of a recorded weight in the layer that it's in now, or in what is around that layer."""
+    owner = weight
+    while owner:
+        owner = owner.rpartition(".")[0]
+        now = labels.get(format_layer_key(owner)) if owner else None
+        if now is not None:
+            return parse_layer_key(now).name + weight.removeprefix(owner)
+    return weight
 
 
 def without_parted(

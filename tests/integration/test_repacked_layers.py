@@ -124,9 +124,14 @@ def told(project: Project, spec: str, net: str, after: str, *args: str) -> list[
         (SPEC, NET, [SPLIT_QKV], QKV, 'blocks.*.attn.k.weight, blocks.*.attn.v.weight)"'),
         (SPEC, NET, [SPLIT_GLU], GLU, '"concat(blocks.*.mlp.gate.weight, blocks.*.mlp.up.weight)"'),
         (SPLIT_SPEC, edited(NET, SPLIT_QKV), [swapped(SPLIT_QKV)], MERGED, '"split(blocks.*.attn.qkv.bias, 3, 2)"'),
+        (
+            SPLIT_SPEC, edited(NET, SPLIT_QKV), [swapped(SPLIT_QKV), {"self.attn": "self.mixer"}],
+            "blocks.*.mixer.q: was merged with blocks.*.mixer.k, blocks.*.mixer.v to blocks.*.mixer.qkv",
+            '"split(blocks.*.mixer.qkv.bias, 3, 2)"',
+        ),
         (SPEC, edited(NET, BY_HEAD), [swapped(BY_HEAD), SPLIT_QKV], QKV, '"reshape(concat(reshape('),
     ],
-    ids=["queries, keys, values", "gated", "merged", "head by head"],
+    ids=["queries, keys, values", "gated", "merged", "merged in a module of another name", "head by head"],
 )  # fmt: skip
 def test_a_layer_in_several_parts_computes_what_it_did(
     project: Project, spec: str, net: str, edits: list[dict[str, str]], problem: str, weights: str
@@ -160,8 +165,14 @@ def test_a_mistake_beside_a_split_is_named_where_it_is(
     [
         (SPEC, NET, [SPLIT_QKV, SPLIT_GLU], SPLIT_SPEC.replace(OLD_GLU_ROW, GLU_ROWS)),
         (SPLIT_SPEC, edited(NET, SPLIT_QKV), [swapped(SPLIT_QKV)], SPEC),
+        (
+            SPLIT_SPEC,
+            edited(NET, SPLIT_QKV),
+            [swapped(SPLIT_QKV), {"self.attn": "self.mixer"}],
+            SPEC.replace("attn.qkv: ", "mixer.qkv:").replace("attn.proj: ", "mixer.proj:"),
+        ),
     ],
-    ids=["split", "merged"],
+    ids=["split", "merged", "merged in a module of another name"],
 )
 def test_an_update_writes_the_rows(
     project: Project, spec: str, net: str, edits: list[dict[str, str]], expected: str

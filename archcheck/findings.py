@@ -30,9 +30,13 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """An entry of a map of the spec that is to go; `removed` is where it stands."""
+    """An entry of a map of the spec that is to go; `removed` is where it stands.
+
+    `into` is the key of the entry that says what it said, where there is one: then nothing is lost.
+    """
 
     removed: Keys
+    into: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Mismatch:
     @property
     def is_removal(self) -> bool:
         """Return whether accepting it removes something from the spec."""
-        return any(isinstance(edit, Removal) for edit in self.edits)
+        return any(isinstance(edit, Removal) and edit.into is None for edit in self.edits)
 
 
 def build_failure(args: Mapping[str, Any], place: Keys, error: BuildError) -> Mismatch:

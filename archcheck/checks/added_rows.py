@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any, TypeAlias
 
 from archcheck.findings import Addition
-from archcheck.spec.layer_keys import parse_layer_key
+from archcheck.spec.layer_keys import format_prefixes, parse_layer_key
 from archcheck.structure.layer_groups import LayerRow
 from archcheck.structure.layer_selection import matching_modules
 from archcheck.structure.records import StructureTrace
@@ -16,7 +17,7 @@ _Form: TypeAlias = tuple[str, ...]  # what a row says; nothing where it is a sha
 
 
 class AddedRows:
-    """Rows to add to a spec, each behind the one that runs before it.
+    """Rows to add to a spec, each behind the one that runs before it, and all of the layer that that one is in.
 
     Each says what rows of layers of the same type say, or else what any row does.
     """
@@ -30,7 +31,7 @@ class AddedRows:
             self._entered.setdefault((call.name, None), position)
         names = {text: matching_modules(parse_layer_key(key), trace) for text, key in keys.items()}
         places = {key: self._place(key, names[text]) for text, key in keys.items()}
-        self._places = {key: place for key, place in places.items() if place is not None}
+        self._places = {key: place for key, place in places.items() if place is not None}  # in the order of the file
         self._types = {text: {trace.modules[name].type_name for name in names[text]} for text in keys}
 
     def add(self, rows: Sequence[LayerRow]) -> list[Addition]:
@@ -39,11 +40,29 @@ class AddedRows:
         for row in rows:
             place = self._place(row.key, row.names)
             assert place is not None  # it is called
-            before = [key for key, other in self._places.items() if other < place]
-            behind = max(before, key=lambda key: self._places[key], default=None)
+            behind = self._last_before(row.key, place)
             added.append(Addition(("layers", row.key), self._value(row), behind))
-            self._places[row.key] = place
+            self._insert(row.key, place, behind)
         return added
+
+    def _last_before(self, new: str, place: int) -> str | None:
+        """Return the row behind which a layer goes that is entered then; None where it comes first."""
+        before = [key for key, other in self._places.items() if other < place]
+        if not before:
+            return None
+        keys = list(self._places)
+        latest = max(before, key=lambda key: self._places[key])
+        outer = format_prefixes(parse_layer_key(latest))[: new.count(".") + 1][-1]
+        if outer == latest or parse_layer_key(outer).is_glob:
+            return latest
+        below = keys[keys.index(latest) + 1 :]
+        inside = takewhile(lambda key: key.startswith(f"{outer}.") and self._places[key] < place, below)
+        return [latest, *inside][-1]
+
+    def _insert(self, key: str, place: int, behind: str | None) -> None:
+        entries = [*self._places.items()]
+        position = 0 if behind is None else [*self._places].index(behind) + 1
+        self._places = dict([*entries[:position], (key, place), *entries[position:]])
 
     def _place(self, text: str, names: Sequence[str]) -> int | None:
         call = parse_layer_key(text).call

@@ -12,6 +12,7 @@ from archcheck.checks.check import Check, CheckContext, Needs, Recording
 from archcheck.checks.network_under_test import NetworkUnderTest
 from archcheck.checks.new_layers import new_layers
 from archcheck.checks.outcome import Outcome, Unmeasured
+from archcheck.checks.repacked_weights import find_repacked_weights, repacked_mismatches, without_parted
 from archcheck.checks.shapes import find_moved
 from archcheck.errors import BuildError, NotMeasured, UsageError
 from archcheck.findings import Change, Edit, Keys, Mismatch, build_failure
@@ -26,6 +27,7 @@ from archcheck.spec.spec_file import SpecFile
 from archcheck.structure.crashes import describe_crash
 
 if TYPE_CHECKING:
+    from archcheck.function.fingerprint.config import FingerprintConfig
     from archcheck.function.measure import RecordedSection
 
 _GOES_BY = re.compile(r" too many\b| took the output of ")
@@ -76,7 +78,7 @@ class FunctionCheck(Check):
                 spec_file, record, network.trace, is_live=network.is_live, flow=network.flow,
                 moved=lambda: find_moved(context).labels,
             )  # fmt: skip
-            found = [] if difference is None else [_with_cause(difference, context)]
+            found = [] if difference is None else _told(difference, context, lock.lock)
             dtypes = compare_dtypes(spec_file, record, network.trace, is_live=network.is_live)
             found += [] if dtypes is None else [dtypes]
             found = _with_other_starts(_without_new_layers(found, context), context, lock.lock)
@@ -200,7 +202,25 @@ def _with_other_starts(found: list[Mismatch], context: CheckContext, lock: Lock)
     return found + start_mismatches(others, recorded, now, edits)
 
 
-def _with_cause(difference: FunctionDifference, context: CheckContext) -> Mismatch:
+def _told(difference: FunctionDifference, context: CheckContext, lock: Lock) -> list[Mismatch]:
+    """Return the mismatch with its cause; where weights are packed otherwise, that, and what differs beside it."""
+    network, spec_file = context.network, context.spec_file
+    config, _ = network.function_of(spec_file)
+    labels = find_moved(context).labels
+    repacking = find_repacked_weights(context, lock, labels) if difference.call is not None else None
+    if repacking is None:
+        return [_with_cause(difference, context, config)]
+    edits = difference.mismatch.edits
+    recorded = () if lock.function is None else lock.function.layers
+    beside = compare_function(
+        spec_file, repacking.record, network.trace, is_live=network.is_live, flow=network.flow,
+        moved=lambda: without_parted(labels, recorded, repacking),
+    )  # fmt: skip
+    others = [] if beside is None else [replace(_with_cause(beside, context, repacking.config), edits=edits)]
+    return [*others, *repacked_mismatches(context, repacking, edits, is_same=beside is None)]
+
+
+def _with_cause(difference: FunctionDifference, context: CheckContext, config: FingerprintConfig) -> Mismatch:
     """Return the mismatch with the likely cause as a note, found by undoing one operation after the other."""
     from archcheck.function.diagnosis.likely_cause import DRAWS, likely_cause
     from archcheck.function.diagnosis.padding import other_padding
@@ -208,7 +228,6 @@ def _with_cause(difference: FunctionDifference, context: CheckContext) -> Mismat
     mismatch = difference.mismatch
     if difference.call is None:
         return _with_values(mismatch, context)
-    config, _ = context.network.function_of(context.spec_file)
     cause = likely_cause(context.network.make, config, difference.call, CAUSE_SEC)
     cause = cause or other_padding(context.network.make, config, difference.call, CAUSE_SEC)
     health = context.spec.health

@@ -90,8 +90,17 @@ def _with_moved(allowed: Health, moved: MovedLayers) -> Health:
 
 
 def _at_its_row(spec_file: SpecFile, mismatch: Mismatch) -> Mismatch:
-    """Return a mismatch at the row of the layer that it speaks of, where the spec has one."""
-    row = None if mismatch.module is None else spec_file.row_of(mismatch.module)
+    """Return a mismatch at the row of the layer that it speaks of, or of the nearest around it that has one.
+
+    Where none has, it stands at the table, unless there is a section of its own.
+    """
+    name = mismatch.module
+    row = spec_file.row_of(name) if name else None
+    while name and row is None:
+        name = name.rpartition(".")[0]
+        row = spec_file.row_of(name) if name else None
+    if row is None and mismatch.module and mismatch.keys == ("build",) and spec_file.spec.layers:
+        row = ("layers",)
     return mismatch if row is None else replace(mismatch, keys=row)
 
 

@@ -71,8 +71,8 @@ def _is_as_listed(text: str, count: int, trace: StructureTrace) -> bool:
 def _check_row(text: str, expected: int, moved: MovedLayers, trace: StructureTrace) -> list[Mismatch]:
     """Compare the count of a row; where it's of another layer now, that layer's, and else tell that it's another."""
     found = _check_layer_parameters(text, text, expected, trace)
-    if text not in moved.changes:
-        return found
+    if text in moved.repacked or text not in moved.changes:
+        return found  # what was split or merged is told by `shapes`
     elsewhere = _check_layer_parameters(text, moved.keys[text], expected, trace) if text in moved.keys else []
     told = f"it is {moved.keys[text]} now" if text in moved.keys else "it is gone, another layer has its name"
     changes = moved.changes[text]

@@ -44,12 +44,14 @@ class NewName:
 class RenamedLayers:
     """The listed layers that have other names now, and those that may have one of several, by the keys of the spec.
 
-    names: those that other names have now, which stand elsewhere in the spec.
+    names: those that other names have now, which stand elsewhere in the spec. lost: the keys of those that nothing was
+    found for, with the new names of what is around them.
     """
 
     found: dict[str, NewName] = field(default_factory=dict)
     ambiguous: dict[str, list[str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class RenameSearch:
                 changes = (Rename(("layers", text), now), *labels)
                 result.found[text] = NewName(now, changes, self._by_function.get(text, False))
                 result.ambiguous.pop(text, None)
+            elif text not in result.ambiguous:
+                result.lost[text] = now
         result.names = self._name_now
         return result
 
@@ -223,7 +227,9 @@ class RenameSearch:
         return any(self._spec.layers[text].parameters for text in keys)
 
     def _is_taken(self, gone: str, one: _Candidate) -> bool:
-        return one.module in self._spoken_of or (one.module in self._recorded and self._is_recorded(gone))
+        if one.module in self._spoken_of or one.key in self._now.values():
+            return True
+        return one.module in self._recorded and self._is_recorded(gone)
 
     def _own(self, gone: str, keys: Sequence[str]) -> list[str]:
         """Return the rows of what's gone itself, and not of what is inside."""

@@ -71,7 +71,9 @@ def check_shapes(
     calls = [_calls_by_name(forward) for forward in trace.forwards]
     found: list[Mismatch] = []
     for text, layer in spec.layers.items():
-        if text in moved.changes:
+        if text in moved.repacked:
+            found.append(_repacked_mismatch(text, layer, moved, trace, calls))
+        elif text in moved.changes:
             found.append(_moved_mismatch(text, layer, moved, trace, calls))
         elif not matching_modules(parse_layer_key(text), trace):
             found.append(_gone_mismatch(parse_layer_key(text), trace, moved.ambiguous.get(text), new))
@@ -137,6 +139,20 @@ def _moved_mismatch(text: str, layer: Layer, moved: MovedLayers, trace: Structur
     return replace(mismatch, notes=tuple(notes), edits=changes, order=order, follows=happened == "")
 
 
+def _repacked_mismatch(text: str, layer: Layer, moved: MovedLayers, trace: StructureTrace, calls: _Calls) -> Mismatch:
+    """Return the mismatch of a row whose layer was split or merged; the first of several that were merged tells it."""
+    told, now, changes = moved.repacked[text], moved.keys.get(text), moved.changes[text]
+    if now is None:
+        return Mismatch(("layers", text), text, "is in another layer now", edits=changes, follows=True)
+    found, counts = _check_layer(text, now, layer, trace, calls), _counts(now, trace)
+    edits = [edit for one in found for edit in one.edits]
+    if layer.parameters is not None and len(counts) == 1:
+        edits.append(Edit(("layers", text, "parameters"), counts.pop()))
+    order = min(_first_returned(name, calls) for name in matching_modules(parse_layer_key(now), trace))
+    notes = (("note", "their outputs add up to what the spec says: an update writes their rows"),)
+    return Mismatch(("layers", text), text, told, notes=notes, edits=(*edits, *changes), order=order)
+
+
 def _gone_mismatch(key: LayerKey, trace: StructureTrace, several: Sequence[str] | None, new: Sequence[str]) -> Mismatch:
     """Return the mismatch of a key that names no module; `several` are those that may be meant, if there are any."""
     mismatch = no_module_mismatch(key, trace)
@@ -167,7 +183,8 @@ def find_moved(context: CheckContext) -> MovedLayers:
 
     recorded = context.spec_file.recorded
     labels = [] if recorded is None else list(recorded.layers)
-    return find_moved_layers(context.spec_file, labels, trace, misfit, partial(_recorded_layers, context))
+    function = partial(_recorded_layers, context)
+    return find_moved_layers(context.spec_file, labels, trace, misfit, function, context.network.flow)
 
 
 def rows_may_have_moved(spec: Spec, trace: StructureTrace) -> bool:

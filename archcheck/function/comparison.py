@@ -76,21 +76,41 @@ def compare_function(
         return None
     if record.untrainable is not None and set(kinds) <= {"gradient", "inputs"}:
         return FunctionDifference(_crash_mismatch(record.untrainable, "backward"))
-    labels = _labels_now(function.layers, moved())
-    function = function.model_copy(update={"layers": {now: function.layers[old] for now, old in labels.items()}})
-    rows = spec_file.spec.layers
-    written = {now: rows[old].type for now, old in labels.items() if old in rows}
-    types = {now: kind.rpartition(".")[2] for now, kind in written.items() if kind is not None}
-    comparison = replace(_comparison_with(function, record, is_live), expected_types=types, recorded_as=labels)
+    comparison = _comparison_under_names(spec_file, record, moved(), is_live)
     found = comparison.first_difference(kinds, lambda: _seen_flow(trace, flow))
     mismatch = replace(found.mismatch, edits=section_update(spec_file, record, trace))
     if found.label is None and found.kind in _OF_PARAMETERS:
-        mismatch = _named_outside(mismatch, found.kind, function.layers, trace)
+        mismatch = _named_outside(mismatch, found.kind, comparison.expected, trace)
     numbers = comparison.expected_output if found.label is None else comparison.expected[found.label]
     call = ("", 0) if found.layer is None else (found.layer.name, found.layer.index)
     inner = None if found.inner is None else (found.inner.name, found.inner.index)
     differing = DifferingCall(*call, found.kind, numbers, inner, comparison.expected_output)
     return FunctionDifference(mismatch, differing, found.is_behind_new)
+
+
+def num_agreeing(spec_file: SpecFile, record: FunctionRecord, moved: Mapping[str, str | None]) -> int:
+    """Return how many of the recorded layers put out what they did in eval mode, the network as a whole among them.
+
+    `moved` has the labels of now by those that were recorded; None where a layer is gone.
+    """
+    if record.crash is not None:
+        return 0
+    comparison = _comparison_under_names(spec_file, record, moved, is_live=False)
+    agreeing = sum(comparison.agrees(label, layer) for label, layer in comparison.pairs())
+    return agreeing + ("eval" not in comparison.differing_kinds(comparison.expected_output, record.root.numbers))
+
+
+def _comparison_under_names(
+    spec_file: SpecFile, record: FunctionRecord, moved: Mapping[str, str | None], is_live: bool
+) -> Comparison:
+    """Return the comparison with what was recorded, under the labels of now."""
+    function, rows = spec_file.recorded, spec_file.spec.layers
+    assert function is not None
+    labels = _labels_now(function.layers, moved)
+    function = function.model_copy(update={"layers": {now: function.layers[old] for now, old in labels.items()}})
+    written = {now: rows[old].type for now, old in labels.items() if old in rows}
+    types = {now: kind.rpartition(".")[2] for now, kind in written.items() if kind is not None}
+    return replace(_comparison_with(function, record, is_live), expected_types=types, recorded_as=labels)
 
 
 def _labels_now(labels: Iterable[str], moved: Mapping[str, str | None]) -> dict[str, str]:
@@ -421,6 +441,10 @@ class Comparison:
         """Return whether a layer puts out what it did in another order: such as with its axes exchanged."""
         pairs = [(self.expected[label].get(key), layer.numbers.get(key)) for key in ("mean", "rms")]
         return all(a is not None and b is not None and abs(a - b) <= _SAME_VALUES * abs(a) for a, b in pairs)
+
+    def agrees(self, label: str, layer: DigestedLayer) -> bool:
+        """Return whether a layer puts out in eval mode what was recorded under a label."""
+        return not self._differs(label, layer, "eval")
 
     def _differs(self, label: str, layer: DigestedLayer, kind: str, tolerance: float = 0.0) -> bool:
         return not self._alike(kind, self.expected[label].get(kind), layer.numbers.get(kind), tolerance)

@@ -137,7 +137,7 @@ def _compare(
     if theirs.crash is not None:
         return [_stopped(twin, theirs, twin.names[1])]
     matching = matching or WeightMatching()
-    here, there = (_comparable(one, matching.parted) for one in (here, there))
+    here, there = (comparable(one, matching.parted) for one in (here, there))
     layers = layers_of(there)
     left_here, left_there = _unmatched(ours, theirs, matching)[::turn]
     partly_used = matching.partly_used(ours) if twin.weights else []
@@ -159,7 +159,7 @@ def _compare(
     return [replace(found, keys=twin.keys, notes=notes, problem=f"{found.problem} from {counterpart} of {other}")]
 
 
-def _comparable(record: FunctionRecord, parted: Set[str]) -> FunctionRecord:
+def comparable(record: FunctionRecord, parted: Set[str]) -> FunctionRecord:
     """Leave out the layers whose own weights are joined or split: nothing in the other build returns what they do."""
     owners = {name: name.rpartition(".")[0] for name in record.weights}
     around = {owner.rpartition(".")[0] for owner in owners.values()}  # an attention's other layers may lie in it

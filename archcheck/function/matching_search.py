@@ -47,7 +47,8 @@ def can_be_renamed(ours: FunctionRecord, theirs: FunctionRecord, differ: Differ)
 
 def find_matching(ours: FunctionRecord, theirs: FunctionRecord, differ: Differ) -> dict[str, str] | None:
     """Return what a spec's `weights` would have to say for the two builds to match; None where nothing is found."""
-    found = _first_match(_candidates(ours, theirs), differ, _SEARCH_SEC)
+    groups = align_weights(matrices(ours), matrices(theirs))
+    found = _first_match(_candidates(ours, theirs, groups), differ, _SEARCH_SEC)
     return None if found is None else as_lines(found, ours, theirs)
 
 
@@ -70,7 +71,7 @@ def _first_match(candidates: Iterator[WeightMatching], differ: Differ, sec: floa
 
 
 @dataclass(frozen=True, slots=True)
-class _Weight:
+class MatrixWeight:
     """A weight of one of the two builds; `layer` is its module's type."""
 
     name: str
@@ -84,37 +85,76 @@ class _Weight:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class WeightGroup:
     """Weights of this network and of the other that are the same: one to one, or several that make up one."""
 
-    ours: tuple[_Weight, ...]
-    theirs: tuple[_Weight, ...]
+    ours: tuple[MatrixWeight, ...]
+    theirs: tuple[MatrixWeight, ...]
+
+    @property
+    def swapped(self) -> WeightGroup:
+        """The same seen from the other network."""
+        return WeightGroup(self.theirs, self.ours)
 
 
-def _candidates(ours: FunctionRecord, theirs: FunctionRecord) -> Iterator[WeightMatching]:
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How weights are packed otherwise.
+
+    Attributes:
+        order: in which a fused weight has its parts, by their order of use.
+        transposed: the pairs of layer types that have their matrices the other way round.
+        heads: of a weight that is fused head by head; 1 where it's whole part by whole part.
+    """
+
+    order: tuple[int, ...]
+    transposed: frozenset[tuple[str, str]]
+    heads: int = 1
+
+    @property
+    def swapped(self) -> Packing:
+        """The same seen from the other network."""
+        return Packing(self.order, frozenset((b, a) for a, b in self.transposed), self.heads)
+
+
+def _candidates(
+    ours: FunctionRecord, theirs: FunctionRecord, groups: Sequence[WeightGroup]
+) -> Iterator[WeightMatching]:
     """Yield what could match, the likeliest first."""
-    groups = _aligned(_matrices(ours), _matrices(theirs))
+    for packing in packings(groups):
+        yield WeightMatching(_Builder(ours, theirs, packing).build(groups))
+
+
+def packings(groups: Sequence[WeightGroup]) -> Iterator[Packing]:
+    """Yield the ways in which weights that belong together may be packed, the likeliest first."""
     sizes = {max(len(group.ours), len(group.theirs)) for group in groups}
     most = max(sizes, default=1)
     orders = [*_hinted_orders(groups, most), *(permutations(range(most)) if most > 1 else [(0,)])]
     for heads in (1, *_possible_heads(groups)):
         for order in orders if heads == 1 else orders[:2]:
             for squares in _square_choices(groups):
-                yield _Builder(ours, theirs, order, squares, heads).build(groups)
+                yield Packing(order, squares, heads)
 
 
-def _matrices(record: FunctionRecord) -> list[_Weight]:
+def repacked(
+    ours: FunctionRecord, theirs: FunctionRecord, groups: Sequence[WeightGroup], packing: Packing
+) -> WeightMatching:
+    """Return what the other's weights in some groups are made of; the others are what they were."""
+    return WeightMatching(_Builder(ours, theirs, packing).build_groups(groups))
+
+
+def matrices(record: FunctionRecord) -> list[MatrixWeight]:
     """Return the weights with two or more sizes, in the order of their first use."""
     types = {call.name: call.type_name for call in record.calls}
     found = []
     for name, key in record.weights.items():
         shape = record.shapes[name]
         if key.startswith(WEIGHT) and len(squeezed_shape(shape)) > 1:
-            found.append(_Weight(name, shape, types.get(name.rpartition(".")[0], "")))
+            found.append(MatrixWeight(name, shape, types.get(name.rpartition(".")[0], "")))
     return found
 
 
-def _aligned(ours: Sequence[_Weight], theirs: Sequence[_Weight]) -> list[_Group]:
+def align_weights(ours: Sequence[MatrixWeight], theirs: Sequence[MatrixWeight]) -> list[WeightGroup]:
     """Align two sequences of weights at the least cost, as two texts are; returns the groups that belong together."""
     if max(len(ours), len(theirs)) > _MOST_WEIGHTS:
         return []
@@ -127,18 +167,18 @@ def _aligned(ours: Sequence[_Weight], theirs: Sequence[_Weight]) -> list[_Group]
                 there, total = (i + di, j + dj), best[i, j][0] + cost
                 if there not in best or total < best[there][0]:
                     best[there] = total, (i, j)
-    groups: list[_Group] = []
+    groups: list[WeightGroup] = []
     at = (len(ours), len(theirs))
     while at != (0, 0):
         before = best[at][1]
-        group = _Group(tuple(ours[before[0] : at[0]]), tuple(theirs[before[1] : at[1]]))
+        group = WeightGroup(tuple(ours[before[0] : at[0]]), tuple(theirs[before[1] : at[1]]))
         if group.ours and group.theirs:
             groups.insert(0, group)
         at = before
     return groups
 
 
-def _steps(ours: Sequence[_Weight], theirs: Sequence[_Weight]) -> Iterator[tuple[int, int, int]]:
+def _steps(ours: Sequence[MatrixWeight], theirs: Sequence[MatrixWeight]) -> Iterator[tuple[int, int, int]]:
     """Yield how many weights may be taken next from both sides, and at what cost."""
     if ours:
         yield 1, 0, _GAP_COST
@@ -181,7 +221,7 @@ def _are_parts(parts: Sequence[Sequence[int]], whole: Sequence[int]) -> bool:
 _ROLES: Final = ("q", "k", "v")  # in the order in which fused weights have them
 
 
-def _hinted_orders(groups: Sequence[_Group], most: int) -> Iterator[tuple[int, ...]]:
+def _hinted_orders(groups: Sequence[WeightGroup], most: int) -> Iterator[tuple[int, ...]]:
     """Yield the order in which the parts of a fused weight stand, by their names, where these say it."""
     for group in groups:
         parts = _parts_of(group)
@@ -196,18 +236,18 @@ def _own_name(name: str) -> str:
     return name.removesuffix(".weight").rpartition(".")[2]
 
 
-def _possible_heads(groups: Sequence[_Group]) -> list[int]:
+def _possible_heads(groups: Sequence[WeightGroup]) -> list[int]:
     """Return by how many heads a weight could be fused, head by head."""
     sizes = {part.shape[0] for group in groups for part in _parts_of(group)}
     common = math.gcd(*sizes) if sizes else 1
     return [heads for heads in range(2, min(common, _MOST_HEADS + 1)) if common % heads == 0]
 
 
-def _parts_of(group: _Group) -> tuple[_Weight, ...]:
+def _parts_of(group: WeightGroup) -> tuple[MatrixWeight, ...]:
     return group.ours if len(group.ours) > 1 else group.theirs if len(group.theirs) > 1 else ()
 
 
-def _square_choices(groups: Sequence[_Group]) -> list[frozenset[tuple[str, str]]]:
+def _square_choices(groups: Sequence[WeightGroup]) -> list[frozenset[tuple[str, str]]]:
     """Return which pairs of layer types may be transposed, where shapes don't say: those that others say, all, none."""
     couples = [(one, other) for group in groups for one in group.ours for other in group.theirs]
     singles = [(group.ours[0], group.theirs[0]) for group in groups if len(group.ours) == len(group.theirs) == 1]
@@ -222,28 +262,25 @@ def _square_choices(groups: Sequence[_Group]) -> list[frozenset[tuple[str, str]]
 
 
 class _Builder:
-    """Builds the expressions for aligned groups of weights.
+    """Builds the expressions for groups of weights."""
 
-    Args:
-        order: in which a fused weight has its parts, by their order of use.
-        transposed: the pairs of layer types that have their matrices the other way round.
-        heads: of a weight that is fused head by head; 1 where it's whole part by whole part.
-    """
-
-    def __init__(
-        self,
-        ours: FunctionRecord,
-        theirs: FunctionRecord,
-        order: Sequence[int],
-        transposed: frozenset[tuple[str, str]],
-        heads: int,
-    ) -> None:
+    def __init__(self, ours: FunctionRecord, theirs: FunctionRecord, packing: Packing) -> None:
         self._ours, self._theirs = ours, theirs
-        self._order, self._transposed, self._heads = order, transposed, heads
+        self._order, self._transposed, self._heads = packing.order, packing.transposed, packing.heads
         self._found: dict[str, WeightExpression] = {}
 
-    def build(self, groups: Sequence[_Group]) -> WeightMatching:
-        """Return what the other's weights are made of, but for those that their order says."""
+    def build(self, groups: Sequence[WeightGroup]) -> dict[str, WeightExpression]:
+        """Return what the other's weights are made of, but for those that their order says; `groups` has all of them.
+
+        What it has no counterpart for is shared with another.
+        """
+        self.build_groups(groups)
+        self._tie(groups)
+        self._keep_in_order(groups)
+        return self._in_order_of_use()
+
+    def build_groups(self, groups: Sequence[WeightGroup]) -> dict[str, WeightExpression]:
+        """Return what the other's weights in some groups are made of."""
         for group in groups:
             if len(group.ours) > 1:
                 self._join(group)
@@ -251,21 +288,22 @@ class _Builder:
                 self._split(group)
             else:
                 self._turn(group.ours[0], group.theirs[0])
-        self._tie(groups)
-        self._keep_in_order(groups)
-        return WeightMatching({name: self._found[name] for name in self._theirs.weights if name in self._found})
+        return self._in_order_of_use()
 
-    def _tie(self, groups: Sequence[_Group]) -> None:
+    def _in_order_of_use(self) -> dict[str, WeightExpression]:
+        return {name: self._found[name] for name in self._theirs.weights if name in self._found}
+
+    def _tie(self, groups: Sequence[WeightGroup]) -> None:
         """Match weights of the other that are left with the first one of their shape: this network's is shared.
 
         Where some of that shape are left of this network, too, they are used at another place among the others, as a
         table of positions before or behind the projections that it goes with: their own order pairs them.
         """
-        ours = _matrices(self._ours)
+        ours = matrices(self._ours)
         aligned = {one.name for group in groups for one in group.ours}
         left = Counter(one.shape for one in ours if one.name not in aligned)
         matched = {one.name for group in groups for one in group.theirs}
-        for one in _matrices(self._theirs):
+        for one in matrices(self._theirs):
             shared = next((own for own in ours if own.shape == one.shape), None)
             if one.name in matched or shared is None:
                 continue
@@ -274,14 +312,14 @@ class _Builder:
             else:
                 self._found[one.name] = WeightName(shared.name)
 
-    def _keep_in_order(self, groups: Sequence[_Group]) -> None:
+    def _keep_in_order(self, groups: Sequence[WeightGroup]) -> None:
         """Match by name what is the same as it is, where what is left would be matched otherwise by its order."""
         same = [(group.ours[0], group.theirs[0]) for group in groups if len(group.ours) == len(group.theirs) == 1]
         same = [pair for pair in same if pair[1].name not in self._found]
         named = WeightMatching(self._found)
         sources = named.sources
-        ours = [one for one in _matrices(self._ours) if one.name not in sources]
-        theirs = [one for one in _matrices(self._theirs) if one.name not in self._found]
+        ours = [one for one in matrices(self._ours) if one.name not in sources]
+        theirs = [one for one in matrices(self._theirs) if one.name not in self._found]
         by_order = {
             other.name: one.name
             for shape in {squeezed_shape(one.shape) for one in theirs}
@@ -293,7 +331,7 @@ class _Builder:
         }
         self._found |= {other.name: WeightName(one.name) for one, other in same if by_order.get(other.name) != one.name}
 
-    def _turn(self, one: _Weight, other: _Weight) -> None:
+    def _turn(self, one: MatrixWeight, other: MatrixWeight) -> None:
         """Match two weights that are one, perhaps the other way round or of another shape."""
         name = WeightName(one.name)
         if squeezed_shape(one.shape) == squeezed_shape(other.shape):
@@ -304,7 +342,7 @@ class _Builder:
         else:
             self._found[other.name] = _call("reshape", name, *other.shape)
 
-    def _join(self, group: _Group) -> None:
+    def _join(self, group: WeightGroup) -> None:
         """Match several weights of this network with one of the other, and their biases."""
         parts, [whole] = self._ordered(group.ours), group.theirs
         names: list[WeightExpression] = [WeightName(one.name) for one in parts]
@@ -326,7 +364,7 @@ class _Builder:
             if any(names_in(one) for one in biases):
                 self._found[whole.bias] = self._joined(biases, sizes[:1])
 
-    def _split(self, group: _Group) -> None:
+    def _split(self, group: WeightGroup) -> None:
         """Match one weight of this network with several of the other, and their biases."""
         [whole], parts = group.ours, self._ordered(group.theirs)
         name, bias = WeightName(whole.name), WeightName(whole.bias)
@@ -343,7 +381,7 @@ class _Builder:
             if sizes is not None and whole.bias != whole.name and part.bias in self._theirs.shapes:
                 self._found[part.bias] = self._part(bias, i, sizes, ())
 
-    def _take(self, target: _Weight, options: Sequence[tuple[bool, WeightExpression]], are_turned: bool) -> None:
+    def _take(self, target: MatrixWeight, options: Sequence[tuple[bool, WeightExpression]], are_turned: bool) -> None:
         """Take the first option whose shape fits, of those that turn a weight where its layers say so."""
         for _, expression in sorted(options, key=lambda one: one[0] is not are_turned):
             if fits_shape(expression, self._ours, target.shape):
@@ -365,10 +403,10 @@ class _Builder:
         by_head = _call("reshape", whole, self._heads, number, rows // self._heads, *rest)
         return _call("reshape", _call("split", by_head, number, which, 1), rows, *rest)
 
-    def _ordered(self, parts: Sequence[_Weight]) -> list[_Weight]:
+    def _ordered(self, parts: Sequence[MatrixWeight]) -> list[MatrixWeight]:
         return [parts[i] for i in self._order] if len(parts) == len(self._order) else list(parts)
 
-    def _are_turned(self, one: _Weight, other: _Weight) -> bool:
+    def _are_turned(self, one: MatrixWeight, other: MatrixWeight) -> bool:
         return (one.layer, other.layer) in self._transposed and len(one.shape) == len(other.shape) == 2
 
 

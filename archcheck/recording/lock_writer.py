@@ -61,15 +61,31 @@ def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         layers = new.get("function", new.get("cost", {})).get("layers", {})
         return f"recorded, {len(layers)} layers"
     before, after = _numbers(old), _numbers(new)
-    names = [name for name in after if before.get(name) != after[name]]
+    renamed = _renamed(before, after)
+    names = [name for name in after if before.get(name) != after[name] and name not in renamed.values()]
     costs = _costs(new)
     if costs != _costs(old):
         number = sum(_costs(old).get(name) != cost for name, cost in costs.items())
         names.append(f"what {number} layers cost")
     if _dtypes(new) != _dtypes(old):
         names.append("which dtypes its code names")
-    gone = f", {len(before.keys() - after.keys())} gone" if before.keys() - after.keys() else ""
-    return f"recorded anew: {listed(names, _NAMED) or 'how it was recorded'}{gone}"
+    lost = before.keys() - after.keys() - renamed.keys()
+    gone = [f"{len(lost)} gone"] if lost else []
+    moved = [f"under other names: {listed(list(renamed.values()), _NAMED)}"] if renamed else []
+    anew = [f"recorded anew: {listed(names, _NAMED) or 'how it was recorded'}"] if names or not renamed else []
+    return ", ".join([*anew, *gone, *moved])
+
+
+def _renamed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+    """Return the new names of what has the same numbers as it had, by the old ones, in order."""
+    free = [name for name in after if name not in before]
+    found: dict[str, str] = {}
+    for name in (one for one in before if one not in after):
+        same = next((new for new in free if after[new] == before[name]), None)
+        if same is not None:
+            found[name] = same
+            free.remove(same)
+    return found
 
 
 def _numbers(lock: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def headline(spec_file: SpecFile, mismatch: Mismatch) -> str:
 def location(spec_file: SpecFile, mismatch: Mismatch) -> SourceLoc:
     """Return the line to tell a mismatch at: that of its value, or of the key where it speaks of all that is below."""
     keys = mismatch.keys
-    return spec_file.locate(keys, key=bool(keys) and (keys[-1] == mismatch.subject or keys[:-1] == ("layers",)))
+    is_of_table = keys[:1] == ("layers",) and len(keys) < 3
+    return spec_file.locate(keys, key=bool(keys) and (keys[-1] == mismatch.subject or is_of_table))
 
 
 def gist(mismatch: Mismatch) -> str:

@@ -688,6 +688,20 @@ def test_a_new_stage_has_the_rows_that_the_others_have(project: Project) -> None
     assert found == STAGE_ROWS.replace("  fc:  ", f"{rows}  fc:  ")
 
 
+def test_a_new_stage_comes_behind_all_that_runs_before_it(project: Project) -> None:
+    """The rows of a stage need not be in the order in which its parts run: here the skip connection runs first."""
+    skips = "  layer2.*.skip: [B, 8, 8, 8]\n"
+    edits = {
+        "        self.fc": "        self.layer3 = nn.Sequential(Block(8, 8), Block(8, 8))\n        self.fc",
+        "self.layer2(self.layer1(x))": "self.layer3(self.layer2(self.layer1(x)))",
+    }
+    listed = STAGE_ROWS.replace("  fc:  ", f"{skips}  fc:  ")
+    found = updated(project, "[B, 3, 8, 8]", listed, STAGES, edits, "--archcheck-update=all")
+    keys = re.findall(r"^  (\S+):", found, flags=re.MULTILINE)
+    before = ["layer1", "layer1.*", "layer1.*.conv", "layer2", "layer2.*", "layer2.*.conv", "layer2.*.skip"]
+    assert keys == [*before, "layer3", "layer3.*", "layer3.*.skip", "layer3.*.conv", "fc"]
+
+
 GLOB_ROWS = """\
 layers:
   layer1:   [B, 4, 8, 8]

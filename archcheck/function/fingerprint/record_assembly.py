@@ -145,12 +145,10 @@ class _NumbersWithin:
         """Return the numbers by kind, without those that are 0."""
         keys = self._in_terms_of_sources(self._param_keys[module_name])
         trained = {name: key for name, key in keys.items() if self._is_trained[name]}
-        starts = {name: self._network.initial_values.get(name) for name in keys if name in self._network.filled}
+        starts = {name: self._start_of(name) for name in keys if self._is_filled(name)}
         # A frozen parameter that is drawn is the same as a buffer.
         initial_values = {
-            keys[name]: start
-            for name, start in starts.items()
-            if (start is not None or self._is_trained[name]) and not self._filler.computes(self._network.params[name])
+            keys[name]: start for name, start in starts.items() if start is not None or self._is_trained[name]
         }
         has_initial = any(one is not None for one in initial_values.values())
         prefix = f"{module_name}." if module_name else ""
@@ -165,6 +163,17 @@ class _NumbersWithin:
             "initial": combine_initial_values(initial_values) if has_initial else 0.0,
         }
         return {key: number for key, number in numbers.items() if number}
+
+    def _is_filled(self, name: str) -> bool:
+        """Return whether a parameter, or what some are derived from, has numbers of its own."""
+        if name in self._derived.users:
+            return True
+        return name in self._network.filled and not self._filler.computes(self._network.params[name])
+
+    def _start_of(self, name: str) -> float | None:
+        """Return a number for what a parameter starts from, or all that are derived from a source; None if drawn."""
+        starts = {self._network.initial_values.get(one) for one in self._derived.users.get(name, {name})}
+        return starts.pop() if len(starts) == 1 else None
 
     def _gradient(self, keys: Mapping[str, str], salt: str) -> float:
         """Return a number for the gradients of some parameters in one of the steps."""

@@ -127,6 +127,7 @@ layers:
         (NOISY, "'noi*'", "Dropout", "noise: draws random numbers in eval mode"),
         (MIXED, "softmax", "Softmax", "softmax: mixes the examples of a batch in eval mode"),
         (UNUSED, "branch.0", "Linear", "branch.0.weight: gets no gradient, nor do 3 more parameters"),
+        (UNUSED, "branch", "Sequential", "branch.0.weight: gets no gradient, nor do 3 more parameters"),
     ],
 )
 def test_what_a_layer_does_is_told_at_its_row(
@@ -139,6 +140,12 @@ def test_what_a_layer_does_is_told_at_its_row(
     case = ET.parse(project.path / "out.xml").getroot().find(".//testcase")
     assert case is not None
     assert case.attrib["line"] == "5"  # pytest counts from 0 here
+
+
+def test_what_a_layer_without_a_row_does_is_told_at_the_table(project: Project) -> None:
+    plant(project, Network(NOISY, more="parameters: 700\nlayers:\n  stem: {type: Linear}\n"))
+    [message] = messages(project.run("-k", "health"), PATH)
+    assert message[0] == f"{PATH}:4: noise: draws random numbers in eval mode"
 
 
 def test_a_row_of_its_own_comes_before_a_glob(project: Project) -> None:

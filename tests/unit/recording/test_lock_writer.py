@@ -12,6 +12,7 @@ from archcheck.recording.lock_writer import changed_lock, describe_changes, form
 
 FUNCTION: dict[str, Any] = {"at": {"B": 2}, "layers": {"a": {"eval": 1.5}, "b": {"eval": 2.0}}, "output": {"eval": 2.0}}
 FEWER = {"a": {"eval": 1.5}}
+RENAMED = {"a": {"eval": 1.5}, "c": {"eval": 2.0}}
 OLD: dict[str, Any] = {"format": 1, "recorded_with": {"torch": "1.0"}, "build": "nets:old", "function": FUNCTION}
 
 
@@ -62,6 +63,8 @@ def test_the_place_tells_what_is_of_the_lock() -> None:
         ({**OLD, "function": {**FUNCTION, "layers": {"a": {"eval": 1.5}, "b": {"eval": 9}}}}, "recorded anew: b"),
         ({**OLD, "function": {**FUNCTION, "layers": FEWER}}, "recorded anew: how it was recorded, 1 gone"),
         ({**OLD, "initial": {"a.weight": {"std": 1.0}}}, "recorded anew: a.weight"),
+        ({**OLD, "function": {**FUNCTION, "layers": RENAMED}}, "under other names: c"),
+        ({**OLD, "function": {**FUNCTION, "layers": {**FEWER, "c": {"eval": 9}}}}, "recorded anew: c, 1 gone"),
     ],
 )  # fmt: skip
 def test_an_update_says_in_a_line_what_it_wrote(new: dict[str, Any], told: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from archcheck.network.signatures import signature_of
 
@@ -29,7 +30,8 @@ _FEATURES: Final = (
     "state_dim", "obs_dim"
 )  # fmt: skip
 _LATENT: Final = ("latent_dim", "z_dim", "latent_size", "noise_dim", "nz", "z_size", "zdim", "latent_channels", "dim_z")
-_SHORT: Final = {"action": "act", "observation": "obs"}
+_SHORT: Final = {"action": "act", "observation": "obs", "obs": "observation"}
+_SPACE: Final = "_space"  # of reinforcement learning: of the observations, the actions
 _OF_ANOTHER_TIME: Final = re.compile(r"^(prev|previous|last|next|init|initial)_")
 _CONFIGURATIONS: Final = (
     "config",
@@ -56,9 +58,10 @@ _CLASSES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """Numbers by the names that a network's author gave them."""
+    """Numbers by the names that a network's author gave them. places: how many the tables of positions have."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
+    places: Sequence[int] = ()
 
     def images(self) -> list[tuple[int, ...]]:
         """Return the sizes of images, height and width or one for both (as `(32, 32)`), or of volumes."""
@@ -145,7 +148,22 @@ def collect_hints(model: nn.Module, arguments: Mapping[str, Any]) -> Hints:
     held = [{**arguments, **attributes}.get(name) for name in _CONFIGURATIONS]
     maps = [one if isinstance(one, Mapping) else getattr(one, "__dict__", {}) for one in held]
     configured = {name: value for one in maps for name, value in one.items() if isinstance(name, str)}
-    return Hints({**configured, **attributes, **arguments})
+    return Hints({**configured, **dict(_of_spaces(attributes)), **attributes, **arguments}, list(_places(model)))
+
+
+def _of_spaces(attributes: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield the sizes of spaces of vectors, called after what is in them."""
+    for name, value in attributes.items():
+        shape = getattr(value, "shape", None) if name.endswith(_SPACE) else None
+        if isinstance(shape, tuple) and len(shape) == 1:
+            yield f"{name.removesuffix(_SPACE)}_dim", shape[0]
+
+
+def _places(model: nn.Module) -> Iterator[int]:
+    """Yield how many rows each table has that is called after positions, such as `positional_embedding`."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if "pos" in name and not is_lazy(tensor) and tensor.ndim > 1:
+            yield tensor.shape[-2]
 
 
 def constructor_arguments(function: Callable[..., Any], args: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from archcheck.discovery.refused_sizes import (
     refused_sizes,
 )
 from archcheck.discovery.value_tree import Leaf, tensors_in, with_part, with_tensor
+from archcheck.spec.dims import BATCH, DEFAULT_BATCH_SIZES
 from archcheck.spec.inputs import CONTAINERS
 from archcheck.structure.records import Crash
 
@@ -239,6 +240,8 @@ def _with_size(value: Any, leaves: Sequence[Leaf], actual: int | None, expected:
     """Yield the input with sizes by which what came in would be what is taken."""
     if actual is not None:
         yield from _replaced(value, leaves, actual, expected)
+        if actual in DEFAULT_BATCH_SIZES:
+            yield from _of_several(value, leaves, expected)
         yield from _split(value, leaves, actual, expected, hints)
         yield from _scaled(value, leaves, actual, expected)
         yield from _shifted(value, leaves, expected - actual)
@@ -252,6 +255,13 @@ def _with_size(value: Any, leaves: Sequence[Leaf], actual: int | None, expected:
         for place in reversed(_places(leaf)):
             if actual is None or leaf.shape[place] != actual:
                 yield with_tensor(value, _resized(leaf, place, expected))
+
+
+def _of_several(value: Any, leaves: Sequence[Leaf], channels: int) -> Iterator[Any]:
+    """Yield the input with two images for each example, where a layer of images got the examples as channels."""
+    for leaf in leaves:
+        if leaf.shape[:2] == (BATCH, channels):
+            yield with_tensor(value, replace(leaf, shape=(BATCH, 2, *leaf.shape[1:])))
 
 
 def _places(leaf: Leaf) -> list[int]:

@@ -35,10 +35,12 @@ _OF_ROWS: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
 }
 _SIDES: Final = {"src": "enc", "source": "enc", "trg": "dec", "tgt": "dec", "target": "dec"}  # of a translator
 _OF_DATA: Final = ("data", "image", "score", "context", "video", "sound")
+_PLAIN: Final = ("switch", "text")  # kinds that no tensor is of
 _UNLIKE: Final = (("image", "tokens"), ("video", "tokens"))  # kinds that have no shape in common
 _OF_CHOICES: Final = re.compile(r"(.*_)?(actions?|acts?)")  # by number, where they are no vectors
 _RANK_OF_IMAGES: Final = 4
 _MAX_INTAKES: Final = 8
+_MAX_OF_MASKS: Final = 4
 _MAX_OF_PARTS: Final = 30
 _MAX_MARKS: Final = 6  # of a time: from minute to month
 _MAX_ATTRIBUTE: Final = 4097
@@ -86,10 +88,11 @@ def proposals_for(argument: Argument, around: Surroundings) -> list[Proposal]:
     if argument.parts or argument.kind == "map":
         return _of_parts(argument, around)
     unique: dict[str, Proposal] = {}
-    by_layers = list(_by_layers(argument, around))
+    by_layers = list(_by_layers(argument, around)) if argument.kind not in _PLAIN else []
     if len(around.arguments) > 1:  # one of each first, as combinations are many
         by_layers.sort(key=lambda proposal: proposal.cost)
-    for proposal in [*_special(argument, around), *by_layers, *_guesses(argument, around)]:
+    guesses = _guesses(argument, around) if argument.kind not in _PLAIN else ()
+    for proposal in [*_special(argument, around), *by_layers, *guesses]:
         unique.setdefault(repr((proposal.value, proposal.sizes)), proposal)
     return list(unique.values())
 
@@ -259,6 +262,9 @@ def _latents(around: Surroundings) -> Iterator[Any]:
 def _masks(around: Surroundings) -> Iterator[Any]:
     if any(one.kind == "time" for one in around.arguments):  # of a denoiser, whose conditions are left out now and then
         yield ["B"]
+    if any(one.kind == "image" for one in around.arguments):  # of an image: what is to be painted, or looked at
+        sides = _sides(["B", 3, SIDE, SIDE], None, around.hints)
+        yield from (["B", 1, *side] for side in sides[:_MAX_OF_MASKS])
     for length in _lengths(around.hints)[:6]:
         yield {"shape": ["B", length], "dtype": "bool"}
         yield {"shape": ["B", 1, length], "dtype": "bool"}
@@ -408,7 +414,7 @@ _BY_KIND: Final[Mapping[str, Callable[[Surroundings], Iterable[Any]]]] = {
     ),
     "whole": lambda _: [1],
     "number": lambda _: [1.0],
-    "switch": lambda _: [False],
+    "switch": lambda _: [False, True],
 }
 
 

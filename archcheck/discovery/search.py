@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from typing import Any, Final, NamedTuple
@@ -35,6 +35,7 @@ WIDE_ENOUGH: Final = 4  # pixels of the smallest image inside a network; narrowe
 MIXES: Final = 10  # cost of an input whose examples aren't kept apart
 _MAX_RANK: Final = 60
 _RANK_OF_IMAGES: Final = 4
+_RANK_OF_SEQUENCES: Final = 3
 _SEQUENCES: Final = {"data": 99, "tokens": 99, "features": 99, "time": 99, "state": 2}  # choices that may have steps
 _MAX_OF_NAME: Final = 12
 _MAX_DEPTH: Final = 8  # of changes, one after the other
@@ -244,13 +245,8 @@ def _layers_left_out(trials: Trials, attempt: Attempt) -> list[Intake]:
     """Return the layers that weren't called, except those whose weights are all of layers that were."""
     called, modules = {*attempt.calls}, trials.modules
     used = {id(param) for name, module in modules.items() if name in called for param in module._parameters.values()}
-    return [one for one in intakes(modules) if one.name not in called and not _has_only(used, modules[one.name])]
-
-
-def _has_only(used: Set[int], module: nn.Module) -> bool:
-    """Return whether a layer has parameters, and none but those with some ids."""
-    own = {id(param) for param in module.parameters()}
-    return bool(own) and own <= used
+    left = ((one, {id(param) for param in modules[one.name].parameters()}) for one in intakes(modules))
+    return [one for one, own in left if one.name not in called and not (own and own <= used)]
 
 
 def _likeliest_for(optional: Sequence[Argument], layers: Sequence[Intake]) -> list[Argument]:
@@ -276,9 +272,10 @@ def _advice(search: Search, closest: str | None) -> str:
     around = _surroundings(search) if search.around is None else search.around
     arguments = [replace(argument, by_name=len(around.arguments) > 1) for argument in around.arguments]
     values = [proposals_for(argument, around)[0] for argument in around.arguments]
-    likeliest = _assumption(around.arguments, values)
-    is_refused = repr((likeliest.value, likeliest.sizes)) in search.tried
-    return how_to_say(arguments, _assumption(arguments, values).options, closest, is_refused=is_refused)
+    likeliest = _assumption(arguments, values)
+    if len(arguments) > 1 and search.furthest is not None:
+        likeliest = replace(search.furthest[1], value=_by_name(search.furthest[1].value, around))
+    return how_to_say(arguments, likeliest.options, closest, is_refused=bool(search.tried))
 
 
 def _surroundings(search: Search) -> Surroundings:
@@ -409,6 +406,8 @@ def _by_layers(search: Search) -> Iterator[Assumption]:
     combined = _combined(arguments, choices)
     yield from islice(combined, 1)
     yield from _all_sequences(arguments, choices, around)
+    if len(arguments) > 1:
+        yield from _at_places(search)
     for assumption in combined:
         yield assumption
         if len(arguments) > 1 or arguments[0].kind in ("map", "parts") or search.mixes_steps or _seems_a_map(search):
@@ -470,16 +469,25 @@ def _at_every_size(search: Search) -> Iterator[Assumption]:
         yield from (resized(side) for side in [*range(8, 260, 4), *range(2, 128), 1])
 
 
+def _at_places(search: Search) -> Iterator[Assumption]:
+    """Yield the input that got furthest with one step for each place of a table, or two behind a layer that strides."""
+    resized = _resizing(search)
+    if resized is not None:
+        yield from (resized(stride * number) for number in search.hints.places for stride in (1, 2))
+
+
 def _resizing(search: Search) -> Callable[[int], Assumption] | None:
     """Return what gives the input that got furthest another size: its sides, its length; None where it has none.
 
-    Of several tensors it is the only image that is resized.
+    Of several tensors it is the only image that is resized, or else the only sequence of features.
     """
     if search.furthest is None:
         return None
     furthest = search.furthest[1]
     leaves = list(tensors_in(furthest.value))
-    leaves = leaves if len(leaves) == 1 else [leaf for leaf in leaves if len(leaf.shape) == _RANK_OF_IMAGES]
+    ranks = [len(leaf.shape) for leaf in leaves]
+    rank = _RANK_OF_IMAGES if _RANK_OF_IMAGES in ranks else _RANK_OF_SEQUENCES
+    leaves = leaves if len(leaves) == 1 else [leaf for leaf in leaves if len(leaf.shape) == rank]
     if len(leaves) != 1 or len(leaves[0].shape) < 2 or leaves[0].rest:
         return None
     [leaf], shape = leaves, leaves[0].shape

@@ -6,6 +6,7 @@
 - `schemes`: what targets such as `timm:NAME` build, and `config_files`, those of transformers and diffusers.
 - `call_arguments`: a spec's `args`, their names checked. `argument_values`: what their values become, by the
   `annotations` of what is called. `signatures`: parameters and annotations, also of names that aren't there.
+  `fields_read`: what code reads of an argument that is an object or a map.
 - `arguments`: what goes into a forward pass, made of its description, or by a user's callable: `input_source`, the same
   in every process by `input_checksum`.
 - `checkpoint_file`: files of weights, read without running anything in them.

@@ -6,6 +6,7 @@ Whatever goes wrong on the way, in the user's code above all, becomes a `BuildEr
 from __future__ import annotations
 
 import functools
+import json
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -19,18 +20,21 @@ from torch import nn
 
 from archcheck.errors import BuildError, UsageError
 from archcheck.network.absent_accelerators import importing_without_accelerators
+from archcheck.network.annotations import annotations_of, class_of, options_of, plain_type
 from archcheck.network.argument_values import ArgumentReader
 from archcheck.network.call_arguments import check_arguments, unknown_argument
 from archcheck.network.config_files import DiffusersFactory, TransformersFactory
 from archcheck.network.exceptions import raised_at
+from archcheck.network.fields_read import Fields, fields_read
 from archcheck.network.imports import AbsentModuleError, build_error, import_named, importing, keep_importing
 from archcheck.network.schemes import resolve_scheme
 from archcheck.network.signatures import signature_of
 from archcheck.spec.schemes import no_such_scheme
 from archcheck.spec.target import Target, parse_target
 from archcheck.system.audit import building
-from archcheck.text.words import kind_of
+from archcheck.text.words import kind_of, listed
 
+_VALUE = "..."  # in an example of args
 _UNEXPECTED = re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '([^']*)'")
 
 
@@ -65,13 +69,38 @@ def prepare_network(
             message = f"{parsed.text} is a {type(function).__name__} built already: expected no args"
             raise BuildError(message, arg=next(iter(args)))
         return lambda: _kept_importing(function, parsed, base_dir, rootdir)
-    check_arguments(function, args, parsed.text)
+    try:
+        check_arguments(function, args, parsed.text)
+    except BuildError as error:
+        _raise_with_fields(function, args, error)
+        raise
     reader = ArgumentReader(base_dir, rootdir)
     with importing(parsed, base_dir, rootdir):
         read = reader.read(function, args)
         if isinstance(function, TransformersFactory | DiffusersFactory):
             function.configuration(read)
     return lambda: _built(parsed, function, partial(reader.read, function, args), base_dir, rootdir)
+
+
+def _raise_with_fields(function: Callable[..., Any], args: Mapping[str, Any], error: BuildError) -> None:
+    """Say what is read of an argument that is missing, where the code tells, and how to give all that are."""
+    parameters = signature_of(function).parameters.values()
+    missing = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    fields = {name: fields_read(function, name) for name in missing if name not in args}
+    read = [name for name, found in fields.items() if found.inside]
+    if error.keys[:1] == (next(iter(fields), None),) and read:
+        annotations = annotations_of(function)
+        example = {**args, **{name: _example(found, annotations.get(name, Any)) for name, found in fields.items()}}
+        text = json.dumps(example).replace(json.dumps(_VALUE), _VALUE)
+        told = "; ".join(f"{listed([*fields[name].inside])} of {name}" for name in read)
+        raise BuildError(f"{error}; it reads {told}, so give args: {text}", arg=str(error.keys[0])) from error
+
+
+def _example(fields: Fields, annotation: Any) -> Any:
+    """Return a value with some fields as `args` has it, each of which is still to be filled in."""
+    inside = {name: _example(one, Any) for name, one in fields.inside.items()}
+    has_class = any(class_of(option) is not None for option in options_of(plain_type(annotation)))
+    return {"class:types.SimpleNamespace": inside} if fields.is_object and not has_class else inside or _VALUE
 
 
 def resolve_target(

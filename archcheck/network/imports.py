@@ -29,7 +29,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from archcheck.errors import BuildError
-from archcheck.network.command_line import as_if_run
+from archcheck.network.command_line import as_if_run, refused_command_line
 from archcheck.network.exceptions import LIBRARIES, absent_accelerator, frames_of, one_line, raised_at
 from archcheck.spec.target import Target
 from archcheck.system.audit import tell_imported
@@ -46,7 +46,8 @@ class AbsentModuleError(BuildError):
 def build_error(doing: str, error: BaseException, rootdir: Path | None) -> BuildError:
     """Return the error of a build in which a user's code raised `error`, such as `importing nets raised ...`."""
     told = one_line(error)
-    message = "; ".join(filter(None, (f"{doing} raised {told}", absent_accelerator(told))))
+    advice = absent_accelerator(told), refused_command_line(error)
+    message = "; ".join(filter(None, (f"{doing} raised {told}", *advice)))
     return BuildError(message, where=raised_at(error, rootdir))
 
 

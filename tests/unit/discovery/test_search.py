@@ -1198,6 +1198,67 @@ class Spoken(Forward):
         return self.embedding(texts) + self.speaker_emb(speakers)[:, None]
 
 
+class Inpainted(Forward):
+    """Paints what a mask says, of as many places as the image has."""
+
+    def __init__(self) -> None:
+        super().__init__(first=nn.Conv2d(4, 6, 3, padding=1), last=nn.Conv2d(6, 3, 3, padding=1))
+
+    def forward(self, img: Tensor, mask: Tensor) -> Any:
+        painted = self.last(self.first(torch.cat([img * (1 - mask), mask], 1)))
+        return mask * painted + (1 - mask) * img
+
+
+class FlowOfTwo(Forward):
+    """Takes a map, in which each example is a pair of images."""
+
+    def __init__(self) -> None:
+        super().__init__(features=nn.Conv2d(3, 6, 3, 2), flow=nn.Conv2d(12, 2, 3))
+
+    def forward(self, inputs: dict[str, Tensor]) -> Any:
+        return self.flow(torch.cat([self.features(inputs["images"][:, i]) for i in range(2)], 1))
+
+
+class Heard(Forward):
+    """An encoder of as many steps as its table of positions has places, and of half as many as come in."""
+
+    def __init__(self) -> None:
+        super().__init__(conv=nn.Conv1d(80, 8, 3, 2, 1), words=nn.Embedding(40, 8), out=nn.Linear(8, 40))
+        self.register_buffer("positional_embedding", torch.zeros(30, 8))
+
+    def forward(self, mel: Tensor, tokens: Tensor) -> Any:
+        heard = self.conv(mel).transpose(1, 2)
+        assert heard.shape[1:] == self.positional_embedding.shape, "incorrect audio shape"
+        return self.out(self.words(tokens) + (heard + self.positional_embedding).mean(1, keepdim=True))
+
+
+class Space:
+    def __init__(self, size: int) -> None:
+        self.shape = (size,)
+
+
+class CriticOfSpaces(Forward):
+    """Says what an action is worth; both come in as vectors, put beside one another."""
+
+    def __init__(self) -> None:
+        super().__init__(q=nn.Linear(11 + 3, 1))
+        self.observation_space, self.action_space = Space(11), Space(3)
+
+    def forward(self, obs: Tensor, actions: Tensor) -> Any:
+        return self.q(torch.cat([obs, actions], 1))
+
+
+class Switched(Forward):
+    """Needs to be told what to return, by nothing but a truth value."""
+
+    def __init__(self) -> None:
+        super().__init__(body=nn.Linear(9, 4), head=nn.Linear(4, 3))
+
+    def forward(self, x: Tensor, with_head: bool) -> Any:
+        assert with_head is True, "the features alone are of no use"
+        return self.head(self.body(x))
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -1212,12 +1273,34 @@ class Spoken(Forward):
         (OfPlaceAndTime, [["B", 1], ["B", 1]]),
         (Separation, ["B", 2, 16000]),
         (Spoken, [ids("B", below=4), ids("B", 16, below=30)]),
+        (Inpainted, [["B", 3, 64, 64], ["B", 1, 64, 64]]),
+        (FlowOfTwo, [{"images": ["B", 2, 3, 32, 32]}]),
+        (Heard, [["B", 80, 60], ids("B", 16, below=40)]),
+        (CriticOfSpaces, [["B", 11], ["B", 3]]),
+        (Switched, {"x": ["B", 9], "with_head": True}),
     ],
 )
 def test_what_public_networks_take_is_found(make: Callable[[], nn.Module], expected: Any) -> None:
     found = search(make).assumption
     assert found is not None
     assert found.value == expected
+
+
+class Refusing(Forward):
+    """Takes two vectors, and then refuses whatever came in."""
+
+    def __init__(self) -> None:
+        super().__init__(a=nn.Linear(9, 4), b=nn.Linear(5, 4), last=nn.Linear(4, 2))
+
+    def forward(self, one: Tensor, other: Tensor) -> Any:
+        out = self.last(self.a(one) + self.b(other))
+        raise RuntimeError(f"no way on from {out.ndim}")
+
+
+def test_the_example_is_what_got_furthest() -> None:
+    found = search(Refusing)
+    assert found.assumption is None
+    assert found.advice == ('give its shape, written like --input "one=B,9" --input "other=B,5", which was refused')
 
 
 def test_an_input_that_takes_all_of_the_time_is_found_with_the_first_try(monkeypatch: pytest.MonkeyPatch) -> None:

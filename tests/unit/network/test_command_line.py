@@ -45,6 +45,12 @@ def test_a_required_argument_is_asked_for_at_its_line(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["pytest", "--archcheck"])
     write(folder, requiring=_AT_THE_TOP.replace("default=7", "required=True"))
-    with pytest.raises(BuildError, match=r"importing requiring\.py raised SystemExit: 2"):
+    with pytest.raises(BuildError, match=r"requiring\.py raised SystemExit: 2; .*required: --width.*__main__"):
         build_network("requiring.py:net", {}, folder)
     assert "required: --width" in capsys.readouterr().err
+
+
+def test_code_that_ends_by_itself_is_told_nothing_of_a_command_line(folder: Path) -> None:
+    write(folder, ending="import sys\nsys.exit(2)\n")
+    with pytest.raises(BuildError, match=r"importing ending\.py raised SystemExit: 2$"):
+        build_network("ending.py:net", {}, folder)

@@ -39,14 +39,16 @@ def tiers_of(notes: PassNotes, inner: Key | None = None) -> Iterator[list[NotedO
     nearest first, but for loops. Then what ran since the last call before it returned; what ran last before the layer
     differed, what ran in modules within it, and what other code did before.
     """
-    ops, start, end = notes.ops[::-1], 0, RETURN_POSITION + 1
+    ops, start, begun, end = notes.ops[::-1], 0, 0, RETURN_POSITION + 1
     if inner is not None and inner in notes.replayable:
-        end = notes.replayable[inner].end
+        begun, end = notes.replayable[inner].start, notes.replayable[inner].end
         for key, call in notes.replayable.items():  # in the order in which they returned
             if key == inner:
                 break
             start = call.end
-    nearest = _by_data_flow([one for one in ops if one.position < end], notes, end)
+    before = [one for one in ops if one.position < end]
+    has_own = bool(before) and before[0].position >= begun  # else the call gives what it took, and nothing made that
+    nearest = _by_data_flow(before, notes, end) if has_own else []
     in_loops = positions_in_loops(notes.ops)
     nearest = [one for one in nearest if one.position not in in_loops]
     seen = set[int]()

@@ -16,7 +16,7 @@ from archcheck.function.diagnosis.substitutions import Substitution, instead, mi
 
 
 def other_axes(call: OpCall) -> Iterator[Substitution]:
-    """Put values of the same shape in another order."""
+    """Take the axes of a reshape or a transposition in another order."""
     if call.name in ("view", "reshape", "flatten", "unflatten"):
         yield from _reshapes(call)
     if call.name in ("transpose", "permute", "movedim", "swapaxes"):
@@ -24,11 +24,16 @@ def other_axes(call: OpCall) -> Iterator[Substitution]:
             if tuple(call.x.shape[i] for i in order) == tuple(call.result.shape):
                 text = f"{call.name}: the axes in the order {order} when it was recorded"
                 yield instead(text, partial(torch.permute, dims=order))
+
+
+def missing_reordering(call: OpCall) -> Iterator[Substitution]:
+    """Put values along the axes in another order."""
     for text, change, fits in _reorderings(max(one.ndim for one in (call.result, *(one for _, one in call.operands)))):
         yield from missing_around(call, text, change, fits)
 
 
 def _permutations(ndim: int) -> Iterator[tuple[int, ...]]:
+    """Yield other orders of axes: of many, those with two exchanged and those with one moved."""
     usual = tuple(range(ndim))
     if ndim <= 4:
         yield from (order for order in itertools.permutations(usual) if order != usual)
@@ -37,6 +42,10 @@ def _permutations(ndim: int) -> Iterator[tuple[int, ...]]:
         order = list(usual)
         order[i], order[j] = order[j], order[i]
         yield tuple(order)
+    for i, j in itertools.permutations(usual, 2):
+        if abs(i - j) > 1:
+            rest = [axis for axis in usual if axis != i]
+            yield (*rest[:j], i, *rest[j:])
 
 
 def _reshapes(call: OpCall) -> Iterator[Substitution]:

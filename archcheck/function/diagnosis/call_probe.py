@@ -22,7 +22,7 @@ from archcheck.function.diagnosis.pass_notes import (
     has_tensor,
 )
 from archcheck.function.fingerprint.call_digests import DigestingWatcher
-from archcheck.function.fingerprint.digests import Digest
+from archcheck.function.fingerprint.digests import Digest, tensors_in
 from archcheck.function.records import DifferingCall
 from archcheck.network import forward_watcher
 from archcheck.network.forward_watcher import uncompiled_forward
@@ -80,7 +80,7 @@ class TargetCall:
 
 
 class CallProbe(DigestingWatcher):
-    """Takes the digest of one call of one module, and ends the pass there.
+    """Takes the digest of one call of one module, and ends the pass there, where no notes are taken.
 
     Calls of modules that the last notes have an output of, and that nothing is replaced in, don't run again.
 
@@ -110,12 +110,15 @@ class CallProbe(DigestingWatcher):
 
     def note_draw(self, name: str) -> None:
         """Remember the operation that drew random numbers, and the module that was running."""
+        if self._ops.is_behind:
+            return
         super().note_draw(name)
         self.draw_positions.append(self._ops.position - 1)  # it has been counted already
 
     def note_final_output(self, name: str, out: Any) -> None:
         """Take the target's output again, where the module has hooks of its own."""
-        if self.is_awake and (name, self._counts.get(name)) == self._target.key:
+        is_target = (name, self._counts.get(name)) == self._target.key
+        if self.is_awake and is_target and not self._ops.is_behind:
             self._finish(out)
 
     def wrap_forward(self, name: str, module: nn.Module) -> Callable[..., Any]:
@@ -126,6 +129,10 @@ class CallProbe(DigestingWatcher):
             if not self.is_awake:
                 return run(*args, **kwargs)
             index = self._counts[name] = self._counts.get(name, -1) + 1
+            if self._ops.notes is not None:
+                self._ops.notes.called.add(name)
+            if self._ops.is_behind:
+                return run(*args, **kwargs)
             finished = self._finished_call((name, index))
             self._ops.plan.fetch(("in", name, index), (args, kwargs))
             if finished is not None:
@@ -154,6 +161,9 @@ class CallProbe(DigestingWatcher):
             ops.depth = before
             del ops.running[num_running:], self._running[num_running:]
             raise
+        if ops.is_behind:
+            ops.note_taken(tensors_in(out) if not name else ())
+            return out
         end, out = ops.return_from_module(out)
         returned = self._noted_return(end, out, module)
         if is_target:
@@ -178,17 +188,14 @@ class CallProbe(DigestingWatcher):
         return [NotedOp(position, call, ops.running[-1].name, ops.depth > 1, ops.running_keys(), site)]
 
     def _note_finished(self, notes: PassNotes, call: RunningCall, out: Any) -> None:
-        """Note a finished call of a module; of what ends before the layer begins, only the output can matter.
+        """Note a finished call of a module; of what ends before anything differs, only the output can matter.
 
         The first call that differs may end before the layer does begin, which returns next and has numbers: what ran
-        in that call matters.
+        in that call matters, and what the same code did behind it.
         """
         position, key, inner = self._ops.position, (call.name, call.index), self._target.call.inner
-        has_inner = key == inner or (inner in notes.replayable and notes.replayable[inner].start >= call.start)
-        if not self._ops.depth and not has_inner:
-            del notes.ops[call.num_ops :], notes.sources[call.num_sources :]
-            del notes.returns[call.num_returns :]
-            _forget_since(notes, call.start)
+        if not self._ops.depth and key != inner and inner not in notes.replayable:
+            notes.forget_since(call)
         if not self._ops.depth:
             notes.window_start = position
         notes.add_sources(position, ("out", *key), out, f"the output of {call.name or 'the network'}")
@@ -203,7 +210,7 @@ class CallProbe(DigestingWatcher):
         return None if any(call.start <= position < call.end for position in needed_ops) else call
 
     def _finish(self, out: Any) -> Any:
-        """Take the digest of the target's output, and end the pass."""
+        """Take the digest of the target's output, and end the pass, unless what is used behind it is to be noted."""
         ops = self._ops
         compute = ops.plan.computes.get(RETURN_POSITION)
         call = OpCall(the_output, (out,), {}, fetched=ops.plan.fetched, mode=ops.mode)
@@ -213,14 +220,8 @@ class CallProbe(DigestingWatcher):
         if ops.notes is not None and call.operands and not any(one.call.out is out for one in ops.notes.ops):
             call = replace(call, out=out if has_tensor(out) else None)
             name = self._target.call.name
-            ops.notes.ops.append(NotedOp(RETURN_POSITION, call, name, False, ops.running_keys(), ()))
-        raise PassStopped
-
-
-def _forget_since(notes: PassNotes, start: int) -> None:
-    """Forget the calls that returned since a position; they were noted in the order in which they returned."""
-    while notes.replayable:
-        key, last = notes.replayable.popitem()
-        if last.end <= start:
-            notes.replayable[key] = last
-            return
+            ops.notes.add_op(NotedOp(RETURN_POSITION, call, name, False, ops.running_keys(), ()))
+        if ops.notes is None:
+            raise PassStopped
+        ops.is_behind = True
+        return out

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,35 +14,101 @@ import torch
 from torch import Tensor, nn
 
 from archcheck.function.diagnosis.call_probe import RETURN_POSITION
-from archcheck.function.diagnosis.op_calls import Key, OpCall, Slot, Source
+from archcheck.function.diagnosis.op_calls import KeptNumber, Key, OpCall, Slot, Source
 from archcheck.function.diagnosis.operands import joined
 from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, SubstitutionPlan, has_tensor
 from archcheck.function.diagnosis.roles import seen_from
 from archcheck.function.diagnosis.substitutions import Substitution, SubstitutionRule, is_data, operand_at
+from archcheck.function.fingerprint.digests import tensors_in
+from archcheck.function.fingerprint.storages import storage_key
 
 _MAX_SOURCES: Final = 24
 _MAX_RETURNS: Final = 30  # of modules that a skip connection may be missing around
+_NEAREST: Final = 3  # operations that most is tried at before anything is tried at others
+_LOOP: Final = 3  # more operations of one place in one call are of a loop, all of which differ where one does
+_NUM_NEAR: Final = 3  # tiers of what the layer was computed from
+_NUM_FEW: Final = 3  # groups of rules that propose little
 
 Propose = Callable[[SubstitutionRule, NotedOp], Iterable[Substitution]]
 
 
 def tiers_of(notes: PassNotes, inner: Key | None = None) -> Iterator[list[NotedOp]]:
-    """Yield the operations in the order of suspicion.
+    """Yield the operations in the order of suspicion, each once.
 
-    That is what ran since the last call before `inner` returned, the first call inside the layer that differs; what ran
-    last before the layer differed, what ran in modules within it, and what other code did before.
+    That is what the first call that differs was computed from (`inner` inside the layer, or the layer itself), the
+    nearest first, but for loops. Then what ran since the last call before it returned; what ran last before the layer
+    differed, what ran in modules within it, and what other code did before.
     """
-    ops = notes.ops[::-1]
+    ops, start, begun, end = notes.ops[::-1], 0, 0, RETURN_POSITION + 1
     if inner is not None and inner in notes.replayable:
-        end, start = notes.replayable[inner].end, 0
+        begun, end = notes.replayable[inner].start, notes.replayable[inner].end
         for key, call in notes.replayable.items():  # in the order in which they returned
             if key == inner:
                 break
             start = call.end
-        yield [one for one in ops if start <= one.position < end]
-    yield [one for one in ops if not one.is_nested and one.position >= notes.window_start]
-    yield [one for one in ops if one.is_nested]
-    yield [one for one in ops if not one.is_nested and one.position < notes.window_start]
+    before = [one for one in ops if one.position < end]
+    has_own = bool(before) and before[0].position >= begun  # else the call gives what it took, and nothing made that
+    nearest = _by_data_flow(before, notes, end) if has_own else []
+    in_loops = positions_in_loops(notes.ops)
+    nearest = [one for one in nearest if one.position not in in_loops]
+    seen = set[int]()
+    for tier in (
+        nearest[:_NEAREST],
+        nearest[: 4 * _NEAREST],
+        nearest,
+        [one for one in ops if start <= one.position < end and end <= RETURN_POSITION],
+        [one for one in ops if not one.is_nested and one.position >= notes.window_start],
+        [one for one in ops if one.is_nested],
+        [one for one in ops if not one.is_nested and one.position < notes.window_start],
+    ):
+        yield [one for one in tier if one.position not in seen]
+        seen.update(one.position for one in tier)
+
+
+def positions_in_loops(ops: Sequence[NotedOp]) -> set[int]:
+    """Return the positions of operations that one place in the code called several times in one call of a module."""
+    num_times = Counter((one.running, one.path) for one in ops)
+    return {one.position for one in ops if num_times[one.running, one.path] > _LOOP}
+
+
+def nearest_first(
+    tiers: Sequence[list[NotedOp]], groups: Sequence[Sequence[SubstitutionRule]]
+) -> Iterator[tuple[list[NotedOp], Sequence[SubstitutionRule]]]:
+    """Yield what is to be tried at what: what the layer was computed from first, by all rules that propose little.
+
+    tiers: the nearest operations first, as of `tiers_of`. groups: the rules that propose least first.
+    """
+    near, rest = tiers[:_NUM_NEAR], [one for tier in tiers[_NUM_NEAR:] for one in tier]
+    few, many = groups[:_NUM_FEW], groups[_NUM_FEW:]
+    for rules in few:
+        yield from itertools.product(near, [rules])
+    yield from itertools.product([rest], few[:-1])
+    yield from itertools.product(near, many)
+    yield from itertools.product([rest], [*few[-1:], *many])
+
+
+def _by_data_flow(ops: Sequence[NotedOp], notes: PassNotes, end: int) -> list[NotedOp]:
+    """Return what the last of some operations was computed from, the nearest first, back to what other calls gave.
+
+    Calls that returned before differ in nothing. ops: the latest first.
+    """
+    given = {id(one.tensor) for at, one in notes.sources if one.key[0] == "out" and at < end}
+    makers, writers = dict[int, list[NotedOp]](), dict[int | None, list[NotedOp]]()
+    for one in ops:
+        for tensor in tensors_in(one.call.out):
+            makers.setdefault(id(tensor), []).append(one)
+            if one.call.is_in_place:  # what it wrote is seen by whatever has the same memory
+                writers.setdefault(storage_key(tensor), []).append(one)
+    found, waiting, later = dict[int, NotedOp](), deque(ops[:1]), deque[NotedOp]()
+    while waiting or later:
+        one = waiting.popleft() if waiting else later.popleft()
+        if one.position in found:
+            continue
+        found[one.position] = one
+        for tensor in (tensor for _, tensor in one.call.operands if id(tensor) not in given):
+            waiting += (it for it in makers.get(id(tensor), ()) if it.position < one.position)
+            later += (it for it in writers.get(storage_key(tensor), ()) if it.position < one.position)
+    return list(found.values())
 
 
 def origin_of_nan(notes: PassNotes) -> list[NotedOp]:
@@ -70,7 +138,10 @@ class OpContexts:
         self._known: dict[int, OpCall] = {}
         self._made = {id(one.call.out): one.position for one in notes.ops}
         self._last = notes.ops[-1].call.out if notes.ops else None  # which the layer returns
-        self._taken = {id(tensor) for one in notes.ops for _, tensor in one.call.operands}
+        self._taken = notes.taken
+        self._numbers = _numbers_of(notes)
+        self._of_weights = _of_weights(notes.ops)
+        self._knows_unused = notes.is_whole
 
     def call_of(self, op: NotedOp) -> OpCall:
         """Return an operation with its context."""
@@ -81,6 +152,8 @@ class OpContexts:
                 sources=self._sources_of(op),
                 output_factor=self._factor,
                 output_shift=self._shift,
+                numbers=self._numbers.get(op.module, ()),
+                is_of_weights=op.position in self._of_weights,
             )
         return self._known[op.position]
 
@@ -100,7 +173,12 @@ class OpContexts:
     def _seen_by(self, op: NotedOp, source: Source, position: int) -> Source:
         """Return a tensor with what it is to an operation that may take it."""
         later = (slot for slot, one in op.call.operands if self._made.get(id(one), -1) < position)
-        is_unused = source.key[0] == "op" and id(source.tensor) not in self._taken and source.tensor is not self._last
+        is_unused = (
+            self._knows_unused
+            and source.key[0] == "op"
+            and id(source.tensor) not in self._taken
+            and source.tensor is not self._last
+        )
         return replace(source, role=_role_of(source, op), is_unused=is_unused, later_than=frozenset(later))
 
     def _earlier(self, op: NotedOp) -> Iterator[tuple[int, Source]]:
@@ -110,6 +188,29 @@ class OpContexts:
             source = self._sources[i][1]
             if not source.is_input and source.key[:2] != ("op", op.position):
                 yield self._positions[i], source
+
+
+def _numbers_of(notes: PassNotes) -> dict[str, tuple[KeptNumber, ...]]:
+    """Return by module the numbers that it keeps, each with whether one of its operations takes it."""
+    taken: dict[str, set[float]] = {}
+    for one in notes.ops:
+        values = (*one.call.args, *one.call.kwargs.values())
+        taken.setdefault(one.module, set()).update(it for it in values if isinstance(it, int | float))
+    return {
+        module: tuple(KeptNumber(name, value, value in taken.get(module, ())) for name, value in numbers.items())
+        for module, numbers in notes.numbers.items()
+    }
+
+
+def _of_weights(ops: Sequence[NotedOp]) -> set[int]:
+    """Return the positions of operations on parameters, and on what was computed from these, alone."""
+    found, made = set[int](), set[int]()
+    for one in ops:
+        operands = [tensor for _, tensor in one.call.operands]
+        if operands and all(isinstance(tensor, nn.Parameter) or id(tensor) in made for tensor in operands):
+            found.add(one.position)
+            made.add(id(one.call.out))
+    return found
 
 
 def _role_of(source: Source, op: NotedOp) -> str:
@@ -222,12 +323,12 @@ def _exchange(earlier: int, later: int, slot: Slot) -> SubstitutionPlan:
 
 
 def repeated(
-    rule: SubstitutionRule, tier: Sequence[NotedOp], propose: Propose
+    rule: SubstitutionRule, tier: Sequence[NotedOp], every: Sequence[NotedOp], propose: Propose
 ) -> Iterator[tuple[str, SubstitutionPlan]]:
-    """Yield the same substitution at all operations that one place in the code called."""
-    by_place: dict[Key, list[NotedOp]] = {}
-    for one in tier:
-        by_place.setdefault((one.call.name, one.site), []).append(one)
+    """Yield the same substitution at all operations that a place in the code called, where one of a tier is of it."""
+    by_place: dict[Key, list[NotedOp]] = {(one.call.name, one.site): [] for one in tier}
+    for one in every:
+        by_place.get((one.call.name, one.site), []).append(one)
     for ops in (ops for ops in by_place.values() if len(ops) > 1):
         by_mistake: dict[str, dict[int, Substitution]] = {}
         for one in ops:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -13,10 +15,32 @@ from archcheck.function.diagnosis.op_calls import EPSILONS, OpCall
 from archcheck.function.diagnosis.substitutions import Substitution, is_data, missing_around
 
 
+def kept_factor(call: OpCall) -> Iterator[Substitution]:
+    """Multiply or divide by a number that the module keeps and computes nothing with any more."""
+    yield from _by_kept(call, is_taken=False)
+
+
+def _by_kept(call: OpCall, *, is_taken: bool) -> Iterator[Substitution]:
+    for one in call.numbers:
+        if one.is_taken is is_taken:
+            for noun, join in (("factor of", torch.mul), ("division by", torch.div)):
+                for found in missing_around(
+                    call, f"a {noun} {one.value:.4g} ({one.name})", partial(join, other=one.value), is_data
+                ):
+                    yield replace(found, role=found.text.replace(f"{one.value:.4g} ", "", 1))  # another elsewhere
+
+
+def sign_of_weights(call: OpCall) -> Iterator[Substitution]:
+    """Negate what was computed from parameters alone."""
+    if call.is_of_weights:
+        yield from missing_around(call, "a factor of -1", torch.neg, is_data)
+
+
 def common_factor(call: OpCall) -> Iterator[Substitution]:
-    """Double, halve or negate: many another change would do the same to the values at hand."""
+    """Double, halve or negate, or scale as elsewhere: many another change would do the same to the values at hand."""
     for number in (2.0, 0.5, -1.0):
         yield from missing_around(call, f"a factor of {number:.4g}", partial(torch.mul, other=number), is_data)
+    yield from _by_kept(call, is_taken=True)
 
 
 def missing_factor(call: OpCall) -> Iterator[Substitution]:
@@ -27,7 +51,8 @@ def missing_factor(call: OpCall) -> Iterator[Substitution]:
         yield from missing_around(call, f"{number:+.4g}", partial(torch.add, other=number), _is_countable)
 
 
-_WRITTEN: Final = (0.1, 10.0, 0.2, 5.0, 1 / 3, 3.0, 1 / 255, 255.0)  # of residuals, means of three, and pixels
+# Of residuals, means of three, pixels, sines and angles, and schedules.
+_WRITTEN: Final = (0.1, 10.0, 0.2, 5.0, 1 / 3, 3.0, 1 / 255, 255.0, 30.0, 2 * math.pi, math.pi, 100.0, 1000.0)
 
 
 def _is_countable(x: Tensor) -> bool:
@@ -113,7 +138,7 @@ def _numbers(value: float) -> Iterator[float]:
         value - 1,
         value**2,
     ]
-    numbers += [abs(value) ** 0.5, *EPSILONS]
+    numbers += [abs(value) ** 0.5, *EPSILONS, *_WRITTEN]
     if value:
         numbers += [1 / value, abs(value) ** -0.5]
     yield from (number for number in dict.fromkeys(numbers) if number != value)

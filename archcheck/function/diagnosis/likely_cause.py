@@ -24,8 +24,10 @@ from archcheck.function.diagnosis.candidates import (
     OpContexts,
     exchanges,
     exchanges_behind,
+    nearest_first,
     origin_of_nan,
     plan_of,
+    positions_in_loops,
     proposals,
     repeated,
     residuals,
@@ -36,7 +38,8 @@ from archcheck.function.diagnosis.confirmation import KINDS, Confirmation, is_si
 from archcheck.function.diagnosis.pass_notes import NotedOp, PassNotes, PassStopped, SubstitutionPlan
 from archcheck.function.diagnosis.rebuilds import Modules, Rebuild, given_up, missing
 from archcheck.function.diagnosis.rerun import Rerun, is_same
-from archcheck.function.diagnosis.rules import FIRST_RULES, SUBSTITUTION_RULES
+from archcheck.function.diagnosis.rules import SUBSTITUTION_RULES
+from archcheck.function.diagnosis.settings import other_settings
 from archcheck.function.diagnosis.substitutions import Substitution, SubstitutionRule
 from archcheck.function.diagnosis.unused import put_back
 from archcheck.function.fingerprint.config import FingerprintConfig
@@ -116,19 +119,21 @@ class _Search:
                 return None
             notes, found = rerun.notes, None
             self._now = now
+            self._in_loops = positions_in_loops(notes.ops)
             self._contexts = OpContexts(notes, *self._factor_and_shift(now))
             is_drawn = self._target.kind == "eval" and any(one.module in rerun.probe.draws for one in notes.ops)
             # Draws can hardly be made to give the same numbers by other rules than the first, which turns them off.
-            rules = SUBSTITUTION_RULES[:1] if is_drawn else SUBSTITUTION_RULES
+            groups = ((other_settings,),) if is_drawn else SUBSTITUTION_RULES
             with suppress(PassStopped):
                 tiers = list(tiers_of(notes, self._call.inner)) if now.is_finite else [origin_of_nan(notes)]
-                every = [op for tier in tiers for op in tier] if rules is SUBSTITUTION_RULES else []
                 found = (
                     self._built_otherwise(given_up)
                     or self._residual()
                     or self._put_back()
-                    or next(self._fitting(every, FIRST_RULES), None)
-                    or next((text for tier in tiers for text in self._fitting(tier, rules)), None)
+                    or next(
+                        (text for tier, rules in nearest_first(tiers, groups) for text in self._fitting(tier, rules)),
+                        None,
+                    )
                 )
         if found is None and not is_drawn:
             self._budget.extend(_CONFIRMING_SHARE * self._deadline_sec)
@@ -150,15 +155,15 @@ class _Search:
         return factor if is_known else None, shift
 
     def _fitting(self, tier: Sequence[NotedOp], rules: Sequence[SubstitutionRule]) -> Iterator[str]:
-        """Yield the substitutions that fit: of single operations, then of all that the same code called."""
+        """Yield the substitutions that fit: of single operations, outside of loops; then of all of the same code."""
         for rule in rules:
             if rule is missing_activation:  # by now nothing simpler fits
                 yield from (text for text, plan in exchanges(tier) if self._fits(plan))
-            for op in tier:
+            for op in (op for op in tier if op.position not in self._in_loops):
                 for one in self._proposals(rule, op):
                     if self._fits(plan_of({op.position: one}), partial(self._same_everywhere, rule, one.mistake)):
                         yield one.text
-            for text, plan in repeated(rule, tier, self._proposals):
+            for text, plan in repeated(rule, tier, self._rerun.notes.ops, self._proposals):
                 if self._fits(plan):
                     yield text
 
@@ -232,16 +237,13 @@ class _Search:
 
         Many a network has something that it never used: no more than a share of the time goes into that.
         """
-        if not self._call.whole:
+        notes = self._rerun.notes
+        if not notes.is_whole:
             return None
         end_sec = time.process_time() + _FIRST_SHARE * self._deadline_sec
-        whole = self._rerun_of_whole("eval")
-        with whole.watched():
-            whole.begin()
 
-        def in_time(_: Modules, name: str) -> Iterator[Rebuild]:
-            found = put_back(whole.network.modules, whole.notes, name)
-            return takewhile(lambda _: time.process_time() < end_sec, found)
+        def in_time(modules: Modules, name: str) -> Iterator[Rebuild]:
+            return takewhile(lambda _: time.process_time() < end_sec, put_back(modules, notes, name))
 
         return self._built_otherwise(in_time)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from torch import Tensor
 
@@ -41,6 +41,14 @@ class Source:
         return bool(self.key[0] == "in")
 
 
+class KeptNumber(NamedTuple):
+    """A number among a module's attributes; `is_taken` says whether an operation of the module takes it."""
+
+    name: str
+    value: float
+    is_taken: bool
+
+
 @dataclass(frozen=True, slots=True)
 class OpCall:
     """An operation as the network called it.
@@ -54,6 +62,8 @@ class OpCall:
         mode: of the pass.
         output_factor: the number by which the layer's output differs from the recorded one, where that's all.
         output_shift: the difference of the recorded mean from the mean of the layer's output.
+        numbers: that the module keeps which ran it.
+        is_of_weights: whether it was computed from parameters alone.
     """
 
     func: Any
@@ -66,6 +76,8 @@ class OpCall:
     mode: str = "eval mode"
     output_factor: float | None = None
     output_shift: float | None = None
+    numbers: tuple[KeptNumber, ...] = ()
+    is_of_weights: bool = False
 
     def run(self) -> Any:
         """Compute the output."""
@@ -78,6 +90,12 @@ class OpCall:
         return _SYNONYMS.get(name, name)
 
     @property
+    def is_in_place(self) -> bool:
+        """Whether it writes its output to where its first argument is."""
+        name = getattr(self.func, "__name__", "")
+        return (name.endswith("_") and not name.endswith("__")) or self.kwargs.get("inplace") is True
+
+    @property
     def title(self) -> str:
         """The name, with the slope that some activations have."""
         slope = self.setting("negative_slope") if self.name == "leaky_relu" else None
@@ -87,14 +105,7 @@ class OpCall:
     @property
     def operands(self) -> list[tuple[Slot, Tensor]]:
         """The tensors among its arguments, weights included."""
-        found: list[tuple[Slot, Tensor]] = []
-        places: Iterable[tuple[int | str, Any]] = (*enumerate(self.args), *self.kwargs.items())
-        for place, value in places:
-            if isinstance(value, Tensor):
-                found.append(((place, None), value))
-            elif isinstance(value, list | tuple):
-                found += [((place, i), one) for i, one in enumerate(value) if isinstance(one, Tensor)]
-        return found
+        return operands_in(self.args, self.kwargs)
 
     @property
     def x(self) -> Tensor:
@@ -135,6 +146,18 @@ class OpCall:
             else:
                 kwargs[name] = value
         return replace(self, args=tuple(args), kwargs=kwargs)
+
+
+def operands_in(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tuple[Slot, Tensor]]:
+    """Return the tensors among an operation's arguments, and in lists of them."""
+    found: list[tuple[Slot, Tensor]] = []
+    places: Iterable[tuple[int | str, Any]] = (*enumerate(args), *kwargs.items())
+    for place, value in places:
+        if isinstance(value, Tensor):
+            found.append(((place, None), value))
+        elif isinstance(value, list | tuple):
+            found += [((place, i), one) for i, one in enumerate(value) if isinstance(one, Tensor)]
+    return found
 
 
 OUTPUT: Final = "the output"

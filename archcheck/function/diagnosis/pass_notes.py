@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from archcheck.function.diagnosis.op_calls import Compute, Key, OpCall, Source
 from archcheck.function.fingerprint.digests import tensors_in
@@ -26,7 +27,8 @@ class NotedOp:
         module: the innermost module that called it.
         is_nested: whether it ran in a module within the layer.
         running: the calls of modules that it ran in.
-        site: the code that called it.
+        site: the place in the code that called it.
+        path: that, and the places that called that.
     """
 
     position: int
@@ -35,6 +37,7 @@ class NotedOp:
     is_nested: bool
     running: tuple[Key, ...]
     site: Key
+    path: tuple[Key, ...] = ()
 
 
 @dataclass(slots=True)
@@ -76,6 +79,11 @@ class PassNotes:
         sources: tensors that existed from a position on.
         returns: what modules gave, each as an operation that gives its argument.
         window_start: the position at which the last of the modules before the layer had returned.
+        numbers: by module, those among its attributes by name, where they aren't whole or tell nothing.
+        own: the network's own tensors, by identity.
+        called: the modules that were called, behind the layer, too.
+        taken: by identity, the network's own tensors and the outputs of `ops` that any operation of the pass took.
+        is_whole: whether the pass went on to its end, such that what isn't in these is used nowhere.
     """
 
     ops: list[NotedOp] = field(default_factory=list)
@@ -83,6 +91,34 @@ class PassNotes:
     sources: list[tuple[int, Source]] = field(default_factory=list)
     returns: list[NotedOp] = field(default_factory=list)
     window_start: int = 0
+    called: set[str] = field(default_factory=set)
+    numbers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    own: frozenset[int] = frozenset()
+    taken: set[int] = field(default_factory=set)
+    is_whole: bool = False
+    _made: set[int] = field(default_factory=set)
+
+    def add_op(self, op: NotedOp) -> None:
+        """Note an operation."""
+        self.ops.append(op)
+        self._made.add(id(op.call.out))
+
+    def add_taken(self, tensors: Iterable[Tensor]) -> None:
+        """Note what an operation takes, as far as it's kept here: no other tensor gets its identity, then."""
+        self.taken.update(id(one) for one in tensors if id(one) in self._made or id(one) in self.own)
+
+    def forget_since(self, call: RunningCall) -> None:
+        """Forget the operations, tensors and returns that were noted since a call began, and the calls in it."""
+        gone = {id(one.call.out) for one in self.ops[call.num_ops :]}
+        del self.ops[call.num_ops :], self.sources[call.num_sources :], self.returns[call.num_returns :]
+        kept = {id(one.call.out) for one in self.ops} & gone  # what a function returned as it came
+        self._made -= gone - kept
+        self.taken -= gone - kept - self.own
+        while self.replayable:  # they were noted in the order in which they returned
+            key, last = self.replayable.popitem()
+            if last.end <= call.start:
+                self.replayable[key] = last
+                return
 
     def forget_calls_with(self, positions: Iterable[int]) -> None:
         """Let the calls of modules run again that have some operations in them.
@@ -133,6 +169,18 @@ def _tensors_unseen(value: Any) -> list[Tensor]:
     """Return the tensors and numbers in a value, such that making a tensor of a number is no operation of the pass."""
     with torch._C.DisableTorchFunction():
         return list(tensors_in(value))
+
+
+def own_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return a module's own parameters, buffers and other tensors, by name."""
+    held = {**module._parameters, **module._buffers, **vars(module)}
+    return {name: one for name, one in held.items() if isinstance(one, Tensor)}
+
+
+def own_numbers(module: nn.Module) -> dict[str, float]:
+    """Return the floats among a module's attributes, by name, but 0, 1 and what isn't finite."""
+    held = {name: one for name, one in vars(module).items() if isinstance(one, float)}
+    return {name: one for name, one in held.items() if math.isfinite(one) and abs(one) not in (0.0, 1.0)}
 
 
 def has_tensor(out: Any) -> bool:

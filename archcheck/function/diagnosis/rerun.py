@@ -10,7 +10,7 @@ from typing import Any, Final
 from archcheck.function.diagnosis.budget import Budget
 from archcheck.function.diagnosis.call_probe import RETURN_POSITION, CallProbe, TargetCall
 from archcheck.function.diagnosis.op_watcher import OpWatcher
-from archcheck.function.diagnosis.pass_notes import PassNotes, PassStopped, SubstitutionPlan
+from archcheck.function.diagnosis.pass_notes import PassNotes, PassStopped, SubstitutionPlan, own_numbers, own_tensors
 from archcheck.function.fingerprint.config import OTHER_SEED, FingerprintConfig
 from archcheck.function.fingerprint.digests import Digest
 from archcheck.function.fingerprint.forward_pass import PassRunner
@@ -78,7 +78,9 @@ class Rerun:
         if self.target.kind == "opened":
             (number,) = self._runner.config.opened or ()
             self._make_inputs = use_set(self._runner, number)
-        notes = PassNotes()
+        modules = self.network.modules
+        own = (id(one) for module in modules.values() for one in own_tensors(module).values())
+        notes = PassNotes(numbers={name: own_numbers(module) for name, module in modules.items()}, own=frozenset(own))
         found = self._digest_of_target(SubstitutionPlan(), notes, partial(self._forward, notes_draws=True))
         if self.target.kind != "eval":
             notes.forget_calls_with(self.probe.draw_positions)
@@ -92,9 +94,12 @@ class Rerun:
     def _forward(self, notes_draws: bool = False) -> object:
         seed = OTHER_SEED if self.target.kind in ("train", "opened") else None  # as when it was recorded
         training = self.target.kind != "eval"
-        return self._runner.forward(
+        result = self._runner.forward(
             training=training, notes_draws=notes_draws, seed=seed, make_inputs=self._make_inputs
         )
+        if self._ops.notes is not None:
+            self._ops.notes.is_whole = result.crash is None
+        return result
 
     def _digest_of_target(
         self, plan: SubstitutionPlan, notes: PassNotes | None, run: Callable[[], object]

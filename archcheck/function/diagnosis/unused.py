@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
-from archcheck.function.diagnosis.pass_notes import PassNotes
+from archcheck.function.diagnosis.pass_notes import PassNotes, own_tensors
 from archcheck.function.diagnosis.rebuilds import Modules, Rebuild
 from archcheck.function.diagnosis.roles import seen_from
 
@@ -69,23 +69,19 @@ def _distance(name: str, other: str) -> int:
 
 def _uncalled(modules: Modules, notes: PassNotes) -> Iterator[_Unused]:
     """Yield the modules that nothing calls, in one that is called or in a list of these."""
-    called = {key[0] for key in notes.replayable} | {""}
     for name, module in modules.items():
         parent = name.rpartition(".")[0]
-        while parent not in called and isinstance(modules.get(parent), _CONTAINERS):
+        while parent not in notes.called and isinstance(modules.get(parent), _CONTAINERS):
             parent = parent.rpartition(".")[0]
-        if name not in called and parent in called and not isinstance(module, _CONTAINERS):
+        if name not in notes.called and parent in notes.called and not isinstance(module, _CONTAINERS):
             yield name, ""
 
 
 def _unused_tensors(modules: Modules, notes: PassNotes) -> Iterator[_Unused]:
     """Yield the own tensors of modules that run, of real numbers, which no operation takes."""
-    called = {key[0] for key in notes.replayable} | {""}
-    taken = {id(tensor) for one in notes.ops for _, tensor in one.call.operands}
-    for name in called & modules.keys():
-        module = modules[name]
-        for key, value in {**module._parameters, **module._buffers, **vars(module)}.items():
-            if isinstance(value, Tensor) and value.is_floating_point() and id(value) not in taken:
+    for name in (one for one in modules if one in notes.called):
+        for key, value in own_tensors(modules[name]).items():
+            if value.is_floating_point() and id(value) not in notes.taken:
                 yield name, key
 
 

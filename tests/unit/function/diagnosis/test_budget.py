@@ -32,6 +32,14 @@ def test_work_is_counted() -> None:
     budget.check()
 
 
+def test_what_is_spent_stays_spent() -> None:
+    budget = Budget(0.01)
+    work(0.02)
+    for _ in range(3):
+        with pytest.raises(PassStopped, match=r"^$"):
+            budget.check()
+
+
 def test_waiting_counts_less_but_ends() -> None:
     budget = Budget(0.1)
     time.sleep(0.15)

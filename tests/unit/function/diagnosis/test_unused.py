@@ -9,9 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from archcheck.function.diagnosis.budget import Budget
+from archcheck.function.diagnosis.call_probe import TargetCall
+from archcheck.function.diagnosis.rerun import Rerun
+from archcheck.function.fingerprint.config import FingerprintConfig
+from archcheck.function.fingerprint.fingerprint import fingerprint
 from archcheck.function.fingerprint.preparation import NetworkFactory
+from archcheck.function.fingerprint.written_constants import prepare_network
+from archcheck.function.records import DifferingCall
 from tests.unit.function.diagnosis.asking import cause
-from tests.unit.function.running import WORDS
+from tests.unit.function.running import WORDS, inputs_of
 
 PLACES = torch.linspace(-1, 1, 40).reshape(5, 8)
 
@@ -86,3 +93,33 @@ def test_what_is_not_used_is_no_cause_where_it_was_not_used_before() -> None:
         return make
 
     assert cause(net(nn.ELU()), net(nn.ReLU()), WORDS) == "an activation: relu now, elu was recorded"
+
+
+class Waiting(nn.Module):
+    """Computes something for later in front of two layers, and takes it behind them, where it wasn't forgotten."""
+
+    def __init__(self, activation: nn.Module, *, is_taken: bool) -> None:
+        super().__init__()
+        self.a, self.b, self.act, self.is_taken = nn.Linear(8, 8), nn.Linear(8, 8), activation, is_taken
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = x.cos()
+        out: Tensor = self.b(self.act(self.a(x)))
+        return out + kept if self.is_taken else out
+
+
+def unused_of(network: nn.Module) -> set[str]:
+    """What is told to be unused by the notes on a pass up to the first layer."""
+    config = FingerprintConfig(inputs_of(WORDS))
+    numbers = fingerprint(lambda: network, config).calls[0].numbers
+    target = TargetCall(DifferingCall("a", 0, "eval", numbers), 3e-8)
+    rerun = Rerun(prepare_network(lambda: network, config), config, target, Budget(60.0))
+    with rerun.watched():
+        rerun.begin()
+    assert rerun.notes.is_whole
+    return {one.call.name for one in rerun.notes.ops if id(one.call.out) not in rerun.notes.taken} - {"linear"}
+
+
+def test_what_is_only_taken_behind_the_layer_is_used() -> None:
+    assert unused_of(Waiting(nn.ReLU(), is_taken=True)) == set()
+    assert unused_of(Waiting(nn.ReLU(), is_taken=False)) == {"cos"}

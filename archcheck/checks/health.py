@@ -62,7 +62,7 @@ def check_health(
         *_not_finite(record, keys),
         *_unsaved(unsaved, held, record.tensors, keys),
         *mixed,
-        *_idle_exceptions(allowed, {*modules, *record.tensors}),
+        *_idle_exceptions(allowed, {*modules, *record.tensors, *(record.unsaved.names if record.unsaved else ())}),
     ]
     return [*renamed, *(_at_its_row(spec_file, one) for one in found)]
 
@@ -211,11 +211,11 @@ def _not_finite(record: HealthRecord, keys: Keys) -> Iterator[Mismatch]:
 
 
 def _not_excused(unsaved: Unsaved | None, allowed: Health) -> Unsaved | None:
-    """Return what isn't saved without the buffers that are excused; None where nothing is left."""
-    if unsaved is None or not unsaved.buffers:
+    """Return what isn't saved without the names that are excused; None where nothing is left."""
+    if unsaved is None or not unsaved.names:
         return unsaved
-    buffers = tuple(name for name in unsaved.buffers if not _is_allowed(name, allowed.allow_unsaved))
-    return replace(unsaved, buffers=buffers) if buffers else None
+    names = tuple(name for name in unsaved.names if not _is_allowed(name, allowed.allow_unsaved))
+    return replace(unsaved, names=names) if names else None
 
 
 def _unsaved(
@@ -224,11 +224,13 @@ def _unsaved(
     if unsaved is not None:
         actual, advice = unsaved.text, "register_buffer, nn.Parameter and nn.ModuleList make it part of the network"
         excuse: list[tuple[str, str]] = []
-        if unsaved.buffers:
-            verb = "isn't" if len(unsaved.buffers) == 1 else "aren't"
-            actual += f" without {listed(unsaved.buffers, 3)}, which {verb} saved"
+        if unsaved.names:
+            verb = "isn't" if len(unsaved.names) == 1 else "aren't"
+            actual += f" without {listed(unsaved.names, 3)}, which {verb} saved"
             advice = "register_buffer with persistent=True, the default, saves a buffer"
-            excuse = [_relax("allow_unsaved", _tensor_patterns(unsaved.buffers, tensors))]
+            if not tensors.issuperset(unsaved.names):
+                advice = "a buffer is saved, and what get_extra_state returns; or compute it from the input each time"
+            excuse = [_relax("allow_unsaved", _tensor_patterns(unsaved.names, tensors.union(unsaved.names)))]
         told = [("moved", f".to(device) leaves {mix.culprit}, on the CPU: {mix.where}") for mix in held[:_SHOWN]]
         yield Mismatch(
             keys, "state_dict", "doesn't bring the network back",
@@ -338,7 +340,7 @@ def _excuses_of(record: HealthRecord) -> dict[str, list[str]]:
     mixing = [] if record.mixing is None else [record.mixing]
     told = [f"{name}.**" if name else "**" for name in mixing]
     updated = [name for name in record.updated if not _is_allowed(name, told)]
-    unsaved = () if record.unsaved is None else record.unsaved.buffers
+    unsaved = () if record.unsaved is None else record.unsaved.names
     return {
         "allow_unused": _exact_patterns(record.no_gradient, record.gradients),
         "allow_random": [format_layer_key(module) or "**" for module in record.draws],

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Number
 from typing import Any, Final
 
 import torch
@@ -36,6 +37,7 @@ from archcheck.text.words import listed
 _TOLERANCE: Final = {torch.float64: 1e-7, torch.float32: 1e-3}  # sums of other lengths round differently
 _CERTAIN: Final = 1e-4  # relative, of outputs that rounding alone doesn't explain
 _MAX_COPIED: Final = 2**26  # weights: larger networks are not copied
+_MAX_TRIED_ALONE: Final = 4  # of the numbers that a step has set
 _TWIN_SEED: Final = 2_718_281  # of what builds draw without seeding anything, which nobody's own seed is
 _SAVING_METHODS: Final = (
     "state_dict",
@@ -333,8 +335,9 @@ class _Examination:
             return Unsaved(unregistered)
         name = self._first_difference(ours.calls, theirs.calls) or "the network"
         buffers = self._lost_buffers(twin)
-        if buffers:
-            return Unsaved(f"{name} comes out otherwise", buffers)
+        lost_here = buffers or self._lost_attributes(twin)
+        if lost_here:
+            return Unsaved(f"{name} comes out otherwise", lost_here)
         return Unsaved(f"{name} computes with something that is no parameter and no buffer")
 
     def _lost_buffers(self, twin: PassRunner) -> tuple[str, ...]:
@@ -350,6 +353,28 @@ class _Examination:
             setattr(twin.network.modules[module], attribute, one.clone())
         ours, theirs = self._forwards_of_both(twin, reset=False)
         return tuple(lost) if theirs.crash is None and self._alike(ours.output, theirs.output) else ()
+
+    def _lost_attributes(self, twin: PassRunner) -> tuple[str, ...]:
+        """Return the numbers and names on modules that the step has set, if the twin comes out the same with them."""
+        ours, theirs = self._runner.network.modules, twin.network.modules
+        lost = [
+            (name, key, value)
+            for name, module in ours.items()
+            for key, value in vars(module).items()
+            if key not in STANDARD_ATTRIBUTES and isinstance(value, Number | str)
+            and name in theirs and vars(theirs[name]).get(key, value) != value
+        ]  # fmt: skip
+        alone = [[one] for one in lost[:_MAX_TRIED_ALONE]] if len(lost) > 1 else []
+        for some in [*alone, lost] if lost else []:
+            kept = [vars(theirs[name])[key] for name, key, _ in some]
+            for name, key, value in some:
+                setattr(theirs[name], key, value)
+            here, there = self._forwards_of_both(twin, reset=False)
+            if there.crash is None and self._alike(here.output, there.output):
+                return tuple(sorted(f"{name}.{key}" if name else key for name, key, _ in some))
+            for (name, key, _), value in zip(some, kept, strict=True):
+                setattr(theirs[name], key, value)
+        return ()
 
     def _lost_in_next_step(self, twin: PassRunner, lost: Sequence[str]) -> Unsaved | None:
         """Tell of buffers that a step has changed and nothing saves, if the next step comes out otherwise without."""

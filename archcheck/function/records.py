@@ -48,10 +48,13 @@ class DifferingCall:
 
 @dataclass(frozen=True, slots=True)
 class Unsaved:
-    """How a network that was rebuilt from its state_dict differs; where that's for want of buffers, these."""
+    """How a network that was rebuilt from its state_dict differs; where that's for want of buffers or numbers, these.
+
+    names: of buffers, or of attributes that hold a number or a text.
+    """
 
     text: str
-    buffers: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

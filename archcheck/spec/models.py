@@ -140,7 +140,9 @@ class Health(Section):
     allow_random: list[Text] = Field(default=[], description="may draw random numbers in eval mode")
     allow_batch_dependent: list[Text] = Field(default=[], description="may mix the examples of a batch in eval mode")
     allow_updates: list[Text] = Field(default=[], description="buffers and parameters that eval mode may write to")
-    allow_unsaved: list[Text] = Field(default=[], description="buffers that no checkpoint needs to hold")
+    allow_unsaved: list[Text] = Field(
+        default=[], description="buffers, and numbers that train mode sets, that no checkpoint needs to hold"
+    )
     allow_device: list[Text] = Field(default=[], description="may put tensors of the CPU and of a GPU together")
 
 

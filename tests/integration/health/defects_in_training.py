@@ -102,6 +102,28 @@ UNSAVED = {
         "state_dict: doesn't bring the network back", BACK,
         "center computes with something that is no parameter and no buffer",
     ),
+    "a-length-that-a-step-sets": Defect(  # as a separator of music keeps it, to pad to it in eval mode
+        """
+        class Clip(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.limit, self.steps = 0.25, 0
+            def forward(self, x):
+                self.steps += 1
+                if self.training:
+                    self.limit = float(x.detach().abs().max())
+                return x.clamp(-self.limit, self.limit)
+
+        class Net(Base):
+            def more(self):
+                self.clip = Clip()
+            def forward(self, x):
+                return self.head(self.clip(self.stem(x)).relu())
+        """,
+        "state_dict: doesn't bring the network back", BACK,
+        "clip comes out otherwise without clip.limit, which isn't saved",
+        allow="health: {allow_unsaved: [clip.limit]}",
+    ),
     "statistics-in-a-buffer-that-isnt-saved": Defect(
         """
         class Center(nn.Module):

@@ -197,8 +197,9 @@ def _add_function(
     try:
         recorded = record_function(spec_file, network, depth, with_health=True)
     except NotMeasured as error:
-        spec.leave_out(f"no function is recorded: {error}", instead="function: off  ")
         spec.has_function, spec.lacks_memory = False, isinstance(error, LackOfMemory)
+        advice = "; a spec of a smaller build beside it, of fewer layers, can have one" if spec.lacks_memory else ""
+        spec.leave_out(f"no function is recorded: {error}{advice}", instead="function: off  ")
         if others:
             spec.lock = format_lock(changed_lock({}, spec_file.spec.build, others))
         return None

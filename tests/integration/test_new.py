@@ -154,6 +154,20 @@ def test_a_network_that_takes_nothing_says_how_far_it_got(models: Project, capsy
     assert error.endswith('; give its shape, written like --input "x=B,7" --input "mode=B,7", which was refused\n')
 
 
+def test_a_network_larger_than_any_machine_has_all_but_its_function(
+    models: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "from torch import nn\n\ndef huge():\n    return nn.Linear(2_000_000, 2_000_000, bias=False)\n"
+    models.write("huge.py", text)
+    assert main(["new", "huge:huge", "--output", "specs"]) == 0
+    told = r"no function is recorded: running it takes about [\d.]+ GiB, and [\d.]+ GiB are free; "
+    told += "a spec of a smaller build beside it, of fewer layers, can have one"
+    assert re.search(told, capsys.readouterr().err)
+    spec = Path("specs/huge.arch.yaml").read_text()
+    assert "\nparameters: 4_000_000_000_000\n" in spec
+    assert re.search(f"\nfunction: off  # {told}\n", spec)
+
+
 def test_channels_beside_which_a_network_puts_more_are_found(
     models: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+import torch
 from torch import Tensor
 
 Slot = tuple[int | str, int | None]  # an argument's position or keyword, and the position in a list within it
@@ -80,7 +81,9 @@ class OpCall:
     is_of_weights: bool = False
 
     def run(self) -> Any:
-        """Compute the output."""
+        """Compute the output. Raises ValueError where torch's kernel would write beyond its operands."""
+        if self.func is torch._weight_norm:
+            _require_magnitudes(*self.args, **self.kwargs)
         return self.func(*self.args, **self.kwargs)
 
     @property
@@ -146,6 +149,12 @@ class OpCall:
             else:
                 kwargs[name] = value
         return replace(self, args=tuple(args), kwargs=kwargs)
+
+
+def _require_magnitudes(v: Tensor, g: Tensor, dim: int = 0) -> None:
+    """Raise ValueError unless there is a magnitude for each slice of a weight under weight norm."""
+    if dim in (0, v.ndim - 1) and g.numel() != v.shape[dim]:
+        raise ValueError(f"{v.shape[dim]} slices have {g.numel()} magnitudes")
 
 
 def operands_in(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tuple[Slot, Tensor]]:

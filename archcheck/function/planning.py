@@ -128,12 +128,13 @@ def _num_of_largest_gradients(trace: StructureTrace) -> int:
     """Return how many elements of gradients there are at once, when those of the largest layer are computed.
 
     Autograd copies a matrix's where it comes out transposed. Those of a weight that two layers share, as an embedding
-    and the layer that undoes it, are kept until both are there, and added up.
+    and the layer that undoes it, are kept until both are there, and added up; with what can't be used again in between
+    that's four times as many (measured with language models of 0.3 to 2.6 billion parameters).
     """
     of_layers = [one.num_params for one in trace.modules.values() if not one.has_children]
     largest = max(of_layers)
     num_shared = min(sum(of_layers) - trace.root.num_params, largest)
-    return max(2 * largest, 3 * num_shared)
+    return max(2 * largest, 4 * num_shared)
 
 
 def _recording_sec(num_params: int, num_calls: int, cost: int) -> float:

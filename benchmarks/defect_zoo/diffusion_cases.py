@@ -218,7 +218,8 @@ REWRITES = [
             "    def forward(self, image: Tensor, step",
             '''    def embed(self, step: Tensor) -> Tensor:
         """Sines and cosines."""
-        angles = step[:, None].float() * self.rates.float()
+        steps = step[:, None].float()
+        angles = steps * self.rates.to(steps.dtype)
         return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
     def forward(self, image: Tensor, step''',

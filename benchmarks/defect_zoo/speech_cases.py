@@ -220,14 +220,6 @@ REWRITES = [
             "        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)\n",
         ),
     ),
-    rewrite(
-        "softmax without autocast",
-        (
-            "        mixed = scores.softmax(dim=-1) @ v\n",
-            "        with torch.autocast(x.device.type, enabled=False):\n"
-            "            mixed = scores.softmax(dim=-1) @ v\n",
-        ),
-    ),
     rewrite("padding by fill", ("x = x * is_speech[..., None]", "x = x.masked_fill(~is_speech[..., None], 0.0)")),
     rewrite(
         "padding by index",

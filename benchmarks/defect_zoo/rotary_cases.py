@@ -236,7 +236,8 @@ REWRITES = [
         ),
         (
             "        return self.cos[:length], self.sin[:length]\n",
-            """        angles = torch.outer(torch.arange(length, dtype=torch.float32), self.rates.float()).repeat(1, 2)
+            """        positions = torch.arange(length, dtype=torch.float32)
+        angles = torch.outer(positions, self.rates.to(positions.dtype)).repeat(1, 2)
         return angles.cos(), angles.sin()
 """,
         ),

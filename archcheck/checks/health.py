@@ -94,11 +94,9 @@ def _at_its_row(spec_file: SpecFile, mismatch: Mismatch) -> Mismatch:
 
     Where none has, it stands at the table, unless there is a section of its own.
     """
-    name = mismatch.module
-    row = spec_file.row_of(name) if name else None
+    name, row = mismatch.module, None
     while name and row is None:
-        name = name.rpartition(".")[0]
-        row = spec_file.row_of(name) if name else None
+        row, name = spec_file.row_of(name), name.rpartition(".")[0]
     if row is None and mismatch.module and mismatch.keys == ("build",) and spec_file.spec.layers:
         row = ("layers",)
     return mismatch if row is None else replace(mismatch, keys=row)

@@ -34,8 +34,13 @@ class RepackedRows:
 
     def told(self) -> str:
         """Say what happened."""
-        others = self.before[1:]
-        return f"was {f'merged with {listed(others, 6)} to' if others else 'split into'} {listed(self.now, 6)}"
+        return tell_repacked(self.before, self.now)
+
+
+def tell_repacked(before: Sequence[str], now: Sequence[str]) -> str:
+    """Say of the first of some layers that they were merged, or of a single one that it was split."""
+    others = before[1:]
+    return f"was {f'merged with {listed(others, 6)} to' if others else 'split into'} {listed(now, 6)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,9 @@ def find_repacked_rows(
     gone: dict[str, list[str]] = {}
     for text, now in keys.items():
         key = parse_layer_key(now)
-        if not matching_modules(key, trace) and key.call is None and not _is_glob(key.pattern.rpartition(".")[2]):
-            gone.setdefault(key.pattern.rpartition(".")[0], []).append(text)
+        around, _, own = key.pattern.rpartition(".")
+        if not matching_modules(key, trace) and key.call is None and not parse_layer_key(own).is_glob:
+            gone.setdefault(around, []).append(text)
     found: list[RepackedRows] = []
     for around, texts in gone.items():
         before = [_row(text, layers[text], trace) for text in texts]
@@ -72,10 +78,6 @@ def find_repacked_rows(
             found += _merges(before, parts)
     told = [text for one in found for text in one.before]
     return [one for one in found if all(told.count(text) == 1 for text in one.before)]
-
-
-def _is_glob(part: str) -> bool:
-    return parse_layer_key(part).is_glob
 
 
 def _row(text: str, layer: Layer, trace: StructureTrace) -> _Part:

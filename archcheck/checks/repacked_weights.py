@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archcheck.checks.check import CheckContext
+from archcheck.checks.repacked_layers import tell_repacked
 from archcheck.findings import Change, Keys, Mismatch
 from archcheck.function.comparison import num_agreeing
 from archcheck.spec.layer_keys import format_layer_key, parse_layer_key
@@ -74,21 +75,16 @@ def _mismatch(
     context: CheckContext, one: RepackedLayers, notes: Sequence[tuple[str, str]], edits: tuple[Change, ...]
 ) -> Mismatch:
     before, now = (list(dict.fromkeys(map(_general, some))) for some in (one.before, one.now))
-    first, *others = before
+    problem = tell_repacked(before, now)
     if len(before) == len(now):
         problem = "has its weight in another shape" + ("" if now == before else f", in {listed(now, 6)}")
-    elif others:
-        problem = f"was merged with {listed(others, 6)} to {listed(now, 6)}"
-    else:
-        problem = f"was split into {listed(now, 6)}"
-    return Mismatch(_place(context, one.before), first, problem, notes=tuple(notes), edits=edits)
+    return Mismatch(_place(context, one.before), before[0], problem, notes=tuple(notes), edits=edits)
 
 
 def _place(context: CheckContext, names: Sequence[str]) -> Keys:
-    """Return the row of the first of some layers, or else its line in the lock."""
-    rows = (text for name in names for text in context.spec.layers if parse_layer_key(text).matches(name))
-    row = next(rows, None)
-    return (LOCK, "function", "layers", format_layer_key(names[0])) if row is None else ("layers", row)
+    """Return the row of the first of some layers that has one, or else the line of the first in the lock."""
+    rows = filter(None, map(context.spec_file.row_of, names))
+    return next(rows, (LOCK, "function", "layers", format_layer_key(names[0])))
 
 
 def _general(name: str) -> str:
